@@ -1,0 +1,1 @@
+"""The contract: what users write, what pods report, and the rules that both sides share."""

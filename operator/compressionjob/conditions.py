@@ -1,0 +1,81 @@
+"""Condition types and reasons: part of the API, so they are constants with a meaning."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from compressionjob.schema import Observed
+
+# Types. Complete and Failed are the two ends, and `kubectl wait --for=condition=Complete` works.
+ACCEPTED: Final = "Accepted"
+"""The specification can work: False ends the job without a pod."""
+SCHEDULED: Final = "Scheduled"
+"""A node was found for the pod."""
+SUSPENDED: Final = "Suspended"
+"""The job is held, without a pod."""
+COMPLETE: Final = "Complete"
+"""The job ended with a result that was published."""
+FAILED: Final = "Failed"
+"""The job ended without one."""
+SLA_SATISFIED: Final = "SLASatisfied"
+"""The verdict: True is Pass, False is Fail, Unknown is Inconclusive."""
+AS_PROMISED: Final = "AsPromised"
+"""The result is as small, fast and exact as its method promises, whatever the SLA asks."""
+
+CONDITION_TYPES: Final = (ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED)
+
+# Reasons of Accepted.
+VALID: Final = "Valid"
+INVALID_SPEC: Final = "InvalidSpec"
+RUNTIME_NOT_FOUND: Final = "RuntimeNotFound"  # not permanent: the job waits for it
+INVALID_RUNTIME: Final = "InvalidRuntime"  # not permanent either: the platform team can mend it
+
+# Reasons of Scheduled. Unschedulable carries the scheduler's own message.
+POD_SCHEDULED: Final = "PodScheduled"
+WAITING_FOR_POD: Final = "WaitingForPod"
+UNSCHEDULABLE: Final = "Unschedulable"
+QUEUED: Final = "Queued"  # suspended by a queue such as Kueue
+IMAGE_PULL_FAILED: Final = "ImagePullFailed"
+CONTAINER_CONFIG_ERROR: Final = "ContainerConfigError"  # a Secret or key is missing: the kubelet's own message
+
+# Reasons of Suspended.
+SUSPENDED_BY_USER: Final = "SuspendedByUser"
+RESUMED: Final = "Resumed"
+
+# Reasons of Complete, Failed.
+SLA_MET: Final = "SLAMet"
+PUBLISHED_DESPITE_VIOLATION: Final = "PublishedDespiteViolation"  # onViolation: Alert
+SLA_VIOLATED: Final = "SLAViolated"
+SLA_INCONCLUSIVE: Final = "SLAInconclusive"
+INVALID_INPUT: Final = "InvalidInput"
+BAD_RECIPE: Final = "BadRecipe"
+OUT_OF_MEMORY: Final = "OutOfMemory"
+KILLED: Final = "Killed"
+DISK_FULL: Final = "DiskFull"
+STORAGE_UNAVAILABLE: Final = "StorageUnavailable"
+DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+RETRIES_EXHAUSTED: Final = "RetriesExhausted"
+CHILD_LOST: Final = "ChildLost"  # somebody deleted the child Job more often than retries allow
+CHILD_CONFLICT: Final = "ChildConflict"  # a Job of that name belongs to somebody else
+SUMMARY_MISSING: Final = "SummaryMissing"  # the pod ended well, but its termination message is gone
+
+# Reasons of SLASatisfied, AsPromised.
+VERDICT_PASS: Final = "Pass"
+VERDICT_FAIL: Final = "Fail"
+VERDICT_INCONCLUSIVE: Final = "Inconclusive"
+NO_VERDICT_YET: Final = "NoVerdictYet"
+PROMISES_KEPT: Final = "PromisesKept"
+PROMISE_BROKEN: Final = "PromiseBroken"
+
+ConditionType = Literal["Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised"]
+
+
+class Condition(Observed):
+    """One condition, as in metav1.Condition."""
+
+    type: Annotated[str, Field(min_length=1, max_length=64)] = Field(description="Which condition.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: Annotated[str, Field(min_length=1, max_length=128)] = Field(description="Why, for machines.")
+    message: Annotated[str, Field(max_length=4096)] = Field(default="", description="Why, for people.")
+    last_transition_time: Annotated[str, Field(max_length=40)] = Field(description="When the status last changed.")
+    observed_generation: int = Field(default=0, description="The generation of the spec that it speaks of.")

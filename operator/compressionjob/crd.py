@@ -1,0 +1,194 @@
+"""CustomResourceDefinitions from the pydantic models: ``python -m compressionjob.crd DIRECTORY...`` writes them.
+
+A structural schema (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions)
+knows no references, no titles, no ``anyOf`` with null, and no ``additionalProperties: false``.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel
+
+from compressionjob.group import (
+    GROUP,
+    JOB_KIND,
+    JOB_PLURAL,
+    JOB_SHORT_NAME,
+    RUNTIME_KIND,
+    RUNTIME_PLURAL,
+    RUNTIME_SHORT_NAME,
+    VERSION,
+)  # fmt: skip
+from compressionjob.runtime import CompressionRuntimeSpec
+from compressionjob.spec import CompressionJobSpec
+from compressionjob.status import CompressionJobStatus
+
+MAX_STRING: Final = 1024
+MAX_ITEMS: Final = 64
+MAX_PROPERTIES: Final = 64
+
+_DROPPED: Final = {"title", "$defs", "const", "exclusiveMinimum", "exclusiveMaximum"}
+
+
+def structural(model: type[BaseModel], *, defaults: bool = True) -> dict[str, Any]:
+    """The model's schema as an API server accepts it. ``defaults`` is False for status, which nobody defaults."""
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    result = _translate(schema, schema.get("$defs", {}), defaults=defaults)
+    assert isinstance(result, dict)
+    return result
+
+
+def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any:
+    if isinstance(node, list):
+        return [_translate(item, definitions, defaults=defaults) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = _without_null(_resolve(node, definitions), definitions)
+    result = {key: value for key, value in node.items() if key not in _DROPPED}
+    if "const" in node:
+        result |= {"type": "string", "enum": [node["const"]]}
+    if not defaults or result.get("default") in (None, ""):
+        result.pop("default", None)
+    if "properties" in result:
+        result["properties"] = {
+            name: _translate(value, definitions, defaults=defaults) for name, value in result["properties"].items()
+        }
+        result.pop("additionalProperties", None)
+    elif "additionalProperties" in result:
+        result["additionalProperties"] = _translate(result["additionalProperties"], definitions, defaults=defaults)
+        result.pop("propertyNames", None)
+        result.setdefault("maxProperties", MAX_PROPERTIES)
+    if "items" in result:
+        result["items"] = _translate(result["items"], definitions, defaults=defaults)
+        result.setdefault("maxItems", MAX_ITEMS)
+    return _bounded_string(result)
+
+
+def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        target = definitions[node["$ref"].rsplit("/", 1)[1]]
+        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+    return node
+
+
+def _without_null(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    choices = node.get("anyOf", [])
+    if {"type": "null"} not in choices:
+        return node
+    (choice,) = [item for item in choices if item != {"type": "null"}]
+    outer = {key: value for key, value in node.items() if key != "anyOf"}
+    return _resolve(choice, definitions) | outer
+
+
+def _bounded_string(node: dict[str, Any]) -> dict[str, Any]:
+    if node.get("type") == "string" and "enum" not in node:
+        node.setdefault("maxLength", MAX_STRING)
+    return node
+
+
+def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, description: str) -> dict[str, Any]:
+    column = {"name": name, "type": kind, "jsonPath": path, "description": description}
+    return column | ({"priority": priority} if priority else {})
+
+
+_JOB_COLUMNS: Final = [
+    _column("Phase", ".status.phase", description="Pending, Running, Suspended, Succeeded or Failed"),
+    _column("Stage", ".status.stage", description="What is being done"),
+    _column("Progress", ".status.progress", "integer", description="Per cent done"),
+    _column("Size", ".status.sizeRatio", description="Size of the result divided by the baseline's"),
+    _column("P99", ".status.latencyP99", description="99th percentile of the result's latency"),
+    _column("Verdict", ".status.verdict", description="Pass, Fail or Inconclusive"),
+    _column("Confidence", ".status.confidence", priority=1, description="Confidence of the verdict"),
+    _column("Runtime", ".spec.runtime", priority=1, description="CompressionRuntime"),
+    _column("Message", ".status.message", priority=1, description="The state in one sentence"),
+    _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
+]
+_RUNTIME_COLUMNS: Final = [
+    _column("Image", ".spec.image", description="Image of the pods"),
+    _column("Price", ".spec.pricePerHour", description="Price of one pod for one hour"),
+    _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
+]
+
+
+def _definition(
+    kind: str, plural: str, short_name: str, scope: str, schema: dict[str, Any], columns: list[dict[str, Any]]
+) -> dict[str, Any]:
+    version: dict[str, Any] = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "additionalPrinterColumns": columns,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    if "status" in schema["properties"]:
+        version["subresources"] = {"status": {}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": [short_name],
+                "categories": ["compression"],
+            },
+            "scope": scope,
+            "versions": [version],
+        },
+    }
+
+
+def _object(description: str, **properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            **properties,
+        },
+    }
+
+
+def definitions() -> dict[str, dict[str, Any]]:
+    """File name -> CustomResourceDefinition."""
+    job = _object(
+        "A model to compress, and the promises that the result must keep.",
+        spec=structural(CompressionJobSpec),
+        status=structural(CompressionJobStatus, defaults=False),
+    )
+    runtime = _object("An image and the hardware for jobs to run on.", spec=structural(CompressionRuntimeSpec))
+    return {
+        f"{JOB_PLURAL}.yaml": _definition(JOB_KIND, JOB_PLURAL, JOB_SHORT_NAME, "Namespaced", job, _JOB_COLUMNS),
+        f"{RUNTIME_PLURAL}.yaml": _definition(
+            RUNTIME_KIND, RUNTIME_PLURAL, RUNTIME_SHORT_NAME, "Cluster", runtime, _RUNTIME_COLUMNS
+        ),
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """No anchors: the same part used twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def main(directories: list[str]) -> None:
+    """Write the definitions into each directory."""
+    for directory in directories:
+        for name, definition in definitions().items():
+            text = yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+            header = "# Generated by `make generate` from operator/compressionjob. Do not edit.\n"
+            (Path(directory) / name).write_text(header + text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

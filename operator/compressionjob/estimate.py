@@ -1,0 +1,27 @@
+"""A measured number with its interval."""
+
+from pydantic import Field, model_validator
+
+from compressionjob.schema import Observed
+
+
+class Estimate(Observed):
+    """A measured value, and the interval that holds the true one with the wanted confidence.
+
+    Exact numbers (sizes) have ``low == value == high``.
+    """
+
+    value: float = Field(description="What was measured.")
+    low: float = Field(description="Lower end of the interval.")
+    high: float = Field(description="Upper end of the interval.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Estimate":
+        if not self.low <= self.high:
+            raise ValueError(f"low {self.low} must not be above high {self.high}")
+        return self
+
+    @classmethod
+    def exact(cls, value: float) -> "Estimate":
+        """A number that was counted, not sampled."""
+        return cls(value=value, low=value, high=value)

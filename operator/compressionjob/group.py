@@ -1,0 +1,22 @@
+"""Names under which the resources are known to Kubernetes."""
+
+from typing import Final
+
+GROUP: Final = "compression-operator.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = "compression-operator.io/v1alpha1"
+
+JOB_KIND: Final = "CompressionJob"
+JOB_PLURAL: Final = "compressionjobs"
+JOB_SHORT_NAME: Final = "cpj"  # cj is CronJob's
+
+RUNTIME_KIND: Final = "CompressionRuntime"
+RUNTIME_PLURAL: Final = "compressionruntimes"
+RUNTIME_SHORT_NAME: Final = "cprt"
+
+# Label of child Jobs and pods: the name of the CompressionJob that owns them.
+JOB_LABEL: Final = f"{GROUP}/job"
+JOB_UID_LABEL: Final = f"{GROUP}/job-uid"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "compression-operator"
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"

@@ -1,0 +1,30 @@
+"""What a method promises about its result, whatever the SLA asks."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Bounds against the baseline; None where the method promises nothing.
+
+    A result outside them is not necessarily refused, but it is said first in the report and in a condition.
+    """
+
+    max_size_ratio: float | None = None
+    """Size of the result divided by the size of the baseline."""
+    min_speedup: float | None = None
+    """Median latency of the baseline divided by the result's."""
+    max_quality_drop: float | None = None
+    """Drop of the job's quality metric, in [0, 1]."""
+
+
+def combine(promises: list[Promise]) -> Promise:
+    """What a pipeline promises: the smallest size, no speed-up that any stage withholds, drops added up."""
+    sizes = [p.max_size_ratio for p in promises if p.max_size_ratio is not None]
+    speedups = [p.min_speedup for p in promises if p.min_speedup is not None]
+    drops = [p.max_quality_drop for p in promises if p.max_quality_drop is not None]
+    return Promise(
+        max_size_ratio=min(sizes) if sizes else None,
+        min_speedup=max(speedups) if speedups and len(speedups) == len(promises) else None,
+        max_quality_drop=min(1.0, sum(drops)) if drops and len(drops) == len(promises) else None,
+    )

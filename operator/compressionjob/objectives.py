@@ -1,0 +1,123 @@
+"""The limits that a job sets for its result."""
+
+from typing import Final, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from compressionjob.schema import Drop, Duration, Fraction, Positive, PositiveQuantity, Schema, cel, with_rules
+
+QualityMetric = Literal["cosine", "neighbours", "agreement", "accuracy", "precision", "recall", "f1"]
+Percentile = Literal["p50", "p90", "p99"]
+
+AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement"})
+"""Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
+
+
+def _needs_one_of(*names: str) -> tuple[ConfigDict, str]:
+    text = f"set at least one of {', '.join(names)}"
+    rule = " || ".join(f"has(self.{name})" for name in names)
+    return with_rules(cel(rule, text)), text
+
+
+_QUALITY, _QUALITY_TEXT = _needs_one_of("maxDrop", "min")
+_LATENCY, _LATENCY_TEXT = _needs_one_of("max", "minSpeedup")
+_SIZE, _SIZE_TEXT = _needs_one_of("maxRatio", "max")
+_MEMORY, _MEMORY_TEXT = _needs_one_of("max", "maxRatio")
+
+
+class QualityLimit(Schema):
+    """How much quality may be lost, measured on the evaluation data."""
+
+    model_config = _QUALITY
+
+    metric: QualityMetric | None = Field(
+        default=None,
+        description="cosine, neighbours (same nearest neighbour) and agreement (same answer) compare with the "
+        "baseline; accuracy, precision, recall and f1 need labels. By default cosine for embeddings and raw ONNX, "
+        "accuracy with labels, agreement without.",
+    )
+    max_drop: Drop | None = Field(default=None, description='Largest loss against the baseline, in [0, 1]: "0.01".')
+    min: Drop | None = Field(default=None, description='Least score of the result, in [0, 1]: "0.9".')
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "QualityLimit":
+        if self.max_drop is None and self.min is None:
+            raise ValueError(_QUALITY_TEXT)
+        return self
+
+
+class LatencyLimit(Schema):
+    """How long one query may take (MLPerf SingleStream: the next query starts when the last one ended)."""
+
+    model_config = _LATENCY
+
+    percentile: Percentile = Field(default="p99", description="The percentile that both limits are about.")
+    max: Duration | None = Field(default=None, description='Largest latency of one query: "20ms".')
+    min_speedup: Positive | None = Field(
+        default=None, description="Least ratio of the baseline's latency to the result's, measured in the same run."
+    )
+    scenario: Literal["SingleStream"] = Field(default="SingleStream", description="MLPerf LoadGen scenario.")
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "LatencyLimit":
+        if self.max is None and self.min_speedup is None:
+            raise ValueError(_LATENCY_TEXT)
+        return self
+
+
+class ThroughputLimit(Schema):
+    """How many samples a second must be answered when all of them are there at once (MLPerf Offline)."""
+
+    min: Positive = Field(description="Least number of samples per second.")
+    scenario: Literal["Offline"] = Field(default="Offline", description="MLPerf LoadGen scenario.")
+
+
+class SizeLimit(Schema):
+    """How large the model files may be."""
+
+    model_config = _SIZE
+
+    max_ratio: Positive | None = Field(
+        default=None, description="Largest ratio of the result's size to the baseline's."
+    )
+    max: PositiveQuantity | None = Field(default=None, description='Largest size of the result: "30Mi".')
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "SizeLimit":
+        if self.max_ratio is None and self.max is None:
+            raise ValueError(_SIZE_TEXT)
+        return self
+
+
+class MemoryLimit(Schema):
+    """How much memory a fresh process that serves the result may need at its peak."""
+
+    model_config = _MEMORY
+
+    max: PositiveQuantity | None = Field(default=None, description='Largest peak memory: "512Mi".')
+    max_ratio: Positive | None = Field(
+        default=None, description="Largest ratio of the result's peak to the baseline's."
+    )
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> "MemoryLimit":
+        if self.max is None and self.max_ratio is None:
+            raise ValueError(_MEMORY_TEXT)
+        return self
+
+
+class Sla(Schema):
+    """The limits, the confidence that is wanted of the verdict, and what happens when it is not Pass."""
+
+    quality: QualityLimit | None = Field(default=None, description="Limit on lost quality.")
+    latency: LatencyLimit | None = Field(default=None, description="Limit on latency.")
+    throughput: ThroughputLimit | None = Field(default=None, description="Limit on throughput.")
+    size: SizeLimit | None = Field(default=None, description="Limit on size.")
+    memory: MemoryLimit | None = Field(default=None, description="Limit on peak memory.")
+    confidence: Fraction = Field(
+        default=0.95, description='Confidence that a Pass or a Fail must reach, over all limits together: "0.95".'
+    )
+    on_violation: Literal["Fail", "Alert"] = Field(
+        default="Fail",
+        description="Fail: a result that is not a Pass is not published. Alert: it is published and marked.",
+    )

@@ -1,0 +1,87 @@
+"""The stages of a job, and which orders of them make sense."""
+
+from typing import Annotated, Final
+
+from pydantic import Field, model_validator
+
+from compressionjob.errors import FieldProblem
+from compressionjob.methods.pack import Pack
+from compressionjob.methods.promise import Promise, combine
+from compressionjob.methods.prune import Prune
+from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import METHODS, Parameters
+from compressionjob.schema import Label, Schema, cel, with_rules
+
+MAX_STAGES: Final = 16
+
+_ONE_METHOD_TEXT: Final = f"name exactly one method in each stage: {', '.join(METHODS)}"
+_ONE_METHOD_RULE: Final = "[" + ", ".join(f"has(self.{name})" for name in METHODS) + "].filter(x, x).size() == 1"
+
+
+class Stage(Schema):
+    """One step of the pipeline: exactly one method with its parameters."""
+
+    model_config = with_rules(cel(_ONE_METHOD_RULE, _ONE_METHOD_TEXT))
+
+    name: Label | None = Field(default=None, description="Name in status and report; the method's name by default.")
+    prune: Prune | None = Field(default=None, description="Set weights to zero.")
+    quantize: Quantize | None = Field(default=None, description="Store numbers with fewer bits.")
+    pack: Pack | None = Field(default=None, description="Pack the files without loss.")
+
+    @model_validator(mode="after")
+    def _one_method(self) -> "Stage":
+        if sum(getattr(self, name) is not None for name in METHODS) != 1:
+            raise ValueError(_ONE_METHOD_TEXT)
+        return self
+
+    @property
+    def method(self) -> str:
+        """The method's name: prune, quantize or pack."""
+        return next(name for name in METHODS if getattr(self, name) is not None)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters of the stage's method."""
+        parameters: Parameters = getattr(self, self.method)
+        return parameters
+
+    @property
+    def title(self) -> str:
+        """What status and report call the stage."""
+        return self.name or self.method
+
+
+Pipeline = Annotated[list[Stage], Field(min_length=1, max_length=MAX_STAGES)]
+
+
+def order_problems(stages: list[Stage]) -> list[FieldProblem]:
+    """Orders of stages that make no sense, whatever the model: found before any pod starts."""
+    problems: list[FieldProblem] = []
+    seen: dict[str, int] = {}
+    titles: set[str] = set()
+    for index, stage in enumerate(stages):
+        field = f"spec.pipeline[{index}]"
+        remedy = _order_remedy(stage, seen)
+        if remedy:
+            problems.append(FieldProblem(f"{field}.{stage.method}", stage.method, remedy))
+        if stage.name and stage.name in titles:
+            problems.append(FieldProblem(f"{field}.name", stage.name, "stage names must differ; choose another"))
+        titles.add(stage.title)
+        seen.setdefault(stage.method, index)
+    return problems
+
+
+def _order_remedy(stage: Stage, seen: dict[str, int]) -> str:
+    if "pack" in seen:
+        return "nothing can follow pack, which closes the files; make pack the last stage"
+    if stage.method == "quantize" and "quantize" in seen:
+        return "the weights are already quantized by an earlier stage; keep one quantize stage"
+    if stage.method == "prune" and "quantize" in seen:
+        return "zeros must be chosen before the weights are quantized; move prune before quantize"
+    return ""
+
+
+def promise_of(stages: list[Stage]) -> Promise:
+    """What the pipeline as a whole promises; packing adds nothing to lose, so it does not count."""
+    lossy = [stage.parameters.promise() for stage in stages if stage.method != "pack"]
+    return combine(lossy or [stage.parameters.promise() for stage in stages])

@@ -1,0 +1,169 @@
+"""CompressionRuntime: what the platform team offers jobs to run on."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
+from compressionjob.group import API_VERSION, RUNTIME_KIND
+from compressionjob.locations import PVC_MOUNT_ROOT
+from compressionjob.schema import (
+    Label,
+    ObjectName,
+    Observed,
+    Positive,
+    PositiveQuantity,
+    Quantity,
+    Schema,
+    cel,
+    with_rules,
+)
+from compressionjob.spec import Metadata
+
+ResourceName = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9_./]*[a-zA-Z0-9])?$")
+]
+ResourceList = Annotated[dict[ResourceName, Quantity], Field(max_length=32)]
+EnvName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+MountPath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^/[^:\s]+$")]
+Argument = Annotated[str, Field(min_length=1, max_length=1024)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelValue = Annotated[str, Field(max_length=63)]
+
+RESERVED_MOUNTS = ("/work", "/tmp", PVC_MOUNT_ROOT)
+"""Paths in the pod that belong to the operator."""
+
+
+class Resources(Schema):
+    """CPU, memory and devices of the pod, as in a container's ``resources``."""
+
+    requests: ResourceList = Field(default={}, description="What the scheduler reserves.")
+    limits: ResourceList = Field(default={}, description="What the pod may use at most; devices go here.")
+
+
+class Toleration(Schema):
+    """A taint that the pod tolerates, as in a pod's ``tolerations``."""
+
+    key: LabelKey | None = Field(default=None, description="Taint key; all taints when it is absent.")
+    operator: Literal["Exists", "Equal"] = Field(default="Equal", description="How key and value are compared.")
+    value: LabelValue | None = Field(default=None, description="Taint value, for Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="Taint effect; all effects when it is absent."
+    )
+    toleration_seconds: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How long a NoExecute taint is tolerated."
+    )
+
+
+class ClaimSource(Schema):
+    """A PersistentVolumeClaim in the job's namespace."""
+
+    claim_name: ObjectName = Field(description="Name of the claim.")
+    read_only: bool = Field(default=True, description="Mount it read-only.")
+
+
+class ConfigMapSource(Schema):
+    """A ConfigMap in the job's namespace."""
+
+    name: ObjectName = Field(description="Name of the ConfigMap.")
+
+
+_VOLUME_TEXT = "name exactly one of persistentVolumeClaim, configMap"
+_VOLUME_RULE = "has(self.persistentVolumeClaim) != has(self.configMap)"
+_MOUNT_RULE = "!['/work', '/tmp', '/mnt/pvc'].exists(p, self.mountPath == p || self.mountPath.startsWith(p + '/'))"
+_MOUNT_TEXT = "/work, /tmp and /mnt/pvc belong to the operator; mount the volume elsewhere"
+
+
+class RuntimeVolume(Schema):
+    """A volume of the pod. ``file://`` sources may lie below its mount path."""
+
+    model_config = with_rules(cel(_VOLUME_RULE, _VOLUME_TEXT), cel(_MOUNT_RULE, _MOUNT_TEXT))
+
+    name: Label = Field(description="Name of the volume.")
+    mount_path: MountPath = Field(description="Where the pod sees it.")
+    persistent_volume_claim: ClaimSource | None = Field(default=None, description="A claim in the job's namespace.")
+    config_map: ConfigMapSource | None = Field(default=None, description="A ConfigMap in the job's namespace.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "RuntimeVolume":
+        if (self.persistent_volume_claim is None) == (self.config_map is None):
+            raise ValueError(_VOLUME_TEXT)
+        if any(self.mount_path == path or self.mount_path.startswith(f"{path}/") for path in RESERVED_MOUNTS):
+            raise ValueError(_MOUNT_TEXT)
+        return self
+
+
+class EnvVar(Schema):
+    """An environment variable with a plain value: secrets do not belong here."""
+
+    name: EnvName = Field(description="Name of the variable.")
+    value: Annotated[str, Field(max_length=4096)] = Field(default="", description="Its value.")
+
+
+class Workspace(Schema):
+    """The pod's own disk for weights and checkpoints in the making."""
+
+    size: PositiveQuantity = Field(default="20Gi", description="Most that the work directory may hold.")
+
+
+class CompressionRuntimeSpec(Schema):
+    """Image, hardware and surroundings of the pods that compress."""
+
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] = Field(
+        description="Image with compression-runner in it."
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When the kubelet pulls the image."
+    )
+    image_pull_secrets: Annotated[list[ObjectName], Field(max_length=8)] = Field(
+        default=[], description="Names of pull secrets in the job's namespace."
+    )
+    command: Annotated[list[Argument], Field(min_length=1, max_length=16)] = Field(
+        default=["compression-runner", "pod"], description="Command of the container."
+    )
+    resources: Resources = Field(default=Resources(), description="CPU, memory and devices.")
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(
+        default={}, description="Labels that the node must bear."
+    )
+    tolerations: Annotated[list[Toleration], Field(max_length=32)] = Field(
+        default=[], description="Taints that are tolerated."
+    )
+    volumes: Annotated[list[RuntimeVolume], Field(max_length=16)] = Field(default=[], description="Volumes of the pod.")
+    env: Annotated[list[EnvVar], Field(max_length=64)] = Field(default=[], description="Environment of the pod.")
+    runtime_class_name: ObjectName | None = Field(default=None, description="RuntimeClass of the pod, such as nvidia.")
+    priority_class_name: ObjectName | None = Field(default=None, description="PriorityClass of the pod.")
+    service_account_name: ObjectName | None = Field(
+        default=None, description="Service account for an ambient cloud identity; its API token is never mounted."
+    )
+    workspace: Workspace = Field(default=Workspace(), description="The pod's own disk.")
+    price_per_hour: Positive | None = Field(default=None, description="Price of one pod for one hour.")
+
+
+class CompressionRuntime(Observed):
+    """A CompressionRuntime manifest."""
+
+    api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION
+    kind: Literal["CompressionRuntime"] = RUNTIME_KIND
+    metadata: Metadata
+    spec: CompressionRuntimeSpec
+
+
+def parse_runtime(manifest: dict[str, Any]) -> CompressionRuntime:
+    """Read a CompressionRuntime.
+
+    Raises InvalidSpec, which names every field that is wrong, its value and the remedy.
+    """
+    try:
+        return CompressionRuntime.model_validate(manifest)
+    except ValidationError as error:
+        raise InvalidSpec(problems_of(error)) from error
+
+
+__all__ = [
+    "CompressionRuntime",
+    "CompressionRuntimeSpec",
+    "FieldProblem",
+    "RuntimeVolume",
+    "Toleration",
+    "parse_runtime",
+]

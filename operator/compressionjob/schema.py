@@ -1,0 +1,242 @@
+"""The pydantic ancestor of every resource model, and scalar types as Kubernetes writes them.
+
+Scalars carry their own JSON schema, with CEL rules, so that the API server refuses what pydantic refuses and says why.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+
+DURATION_PATTERN: Final = r"^([0-9]{1,9}(\.[0-9]{1,9})?(us|ms|s|m|h)){1,5}$"
+QUANTITY_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+DECIMAL_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,9})?$"
+DNS_LABEL_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+DNS_SUBDOMAIN_PATTERN: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+
+_DURATION_UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_QUANTITY_UNITS: Final = {
+    "": Decimal(1), "m": Decimal("0.001"),
+    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9),
+    "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
+    "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
+}  # fmt: skip
+
+
+class Schema(BaseModel):
+    """A part of a resource: camelCase outside, snake_case inside, unknown fields refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as it appears in a manifest: aliases, JSON types, no empty optional fields."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Observed(Schema):
+    """A part that another version of this project may have written: unknown fields are ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+
+def cel(rule: str, message: str, **more: str) -> dict[str, JsonValue]:
+    """One entry of ``x-kubernetes-validations``."""
+    return {"rule": rule, "message": message, **more}
+
+
+def with_rules(*rules: dict[str, JsonValue]) -> ConfigDict:
+    """Configuration of a Schema whose object carries CEL rules."""
+    listed: list[JsonValue] = list(rules)
+    return ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"x-kubernetes-validations": listed},
+    )
+
+
+def _string(max_length: int, *rules: dict[str, JsonValue], description: str = "") -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": max_length}
+    if rules:
+        schema["x-kubernetes-validations"] = list(rules)
+    if description:
+        schema["description"] = description
+    return WithJsonSchema(schema)
+
+
+def _decimal_text(value: float) -> str:
+    return format(Decimal(repr(value)).normalize(), "f")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError('write a decimal number as a string, such as "0.5"')
+    text = value if isinstance(value, str) else _decimal_text(float(value))
+    if not re.fullmatch(DECIMAL_PATTERN, text):
+        raise ValueError('write a decimal number as a string, such as "0.5"')
+    try:
+        return float(Decimal(text))
+    except InvalidOperation as error:  # pragma: no cover - the pattern admits only numbers
+        raise ValueError('write a decimal number as a string, such as "0.5"') from error
+
+
+def _between(low: float, high: float, text: str, *, low_open: bool, high_open: bool) -> AfterValidator:
+    def check(value: float) -> float:
+        too_low = value <= low if low_open else value < low
+        too_high = value >= high if high_open else value > high
+        if too_low or too_high:
+            raise ValueError(text)
+        return value
+
+    return AfterValidator(check)
+
+
+_MATCHES_DECIMAL: Final = f"self.matches('{DECIMAL_PATTERN}')".replace("\\", "\\\\")
+_SERIALIZED: Final = PlainSerializer(_decimal_text, return_type=str, when_used="json")
+_MAX_DECIMAL: Final = 24
+
+
+def _decimal_rule(bounds: str, message: str) -> dict[str, JsonValue]:
+    return cel(f"{_MATCHES_DECIMAL} && {bounds}", message)
+
+
+_FRACTION_TEXT: Final = 'must be a decimal number above 0 and below 1, as a string, such as "0.5"'
+Fraction = Annotated[
+    float,
+    BeforeValidator(_number),
+    _between(0, 1, _FRACTION_TEXT, low_open=True, high_open=True),
+    _SERIALIZED,
+    _string(_MAX_DECIMAL, _decimal_rule("double(self) > 0.0 && double(self) < 1.0", _FRACTION_TEXT)),
+]
+"""A part of a whole, above 0 and below 1 (sparsity, confidence)."""
+
+_DROP_TEXT: Final = 'must be a decimal number from 0 to 1, as a string, such as "0.01"'
+Drop = Annotated[
+    float,
+    BeforeValidator(_number),
+    _between(0, 1, _DROP_TEXT, low_open=False, high_open=False),
+    _SERIALIZED,
+    _string(_MAX_DECIMAL, _decimal_rule("double(self) >= 0.0 && double(self) <= 1.0", _DROP_TEXT)),
+]
+"""A difference between two scores in [0, 1]."""
+
+_POSITIVE_TEXT: Final = 'must be a decimal number above 0, as a string, such as "1.5"'
+Positive = Annotated[
+    float,
+    BeforeValidator(_number),
+    _between(0, float("inf"), _POSITIVE_TEXT, low_open=True, high_open=True),
+    _SERIALIZED,
+    _string(_MAX_DECIMAL, _decimal_rule("double(self) > 0.0", _POSITIVE_TEXT)),
+]
+"""A number above 0 (speed-up, rate, ratio)."""
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration as Kubernetes (Go) writes it: ``20ms``, ``1h30m``.
+
+    Raises ValueError when the text is not one, or is zero.
+    """
+    if not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError('must be a duration above 0 such as "20ms", "90s" or "1h30m"')
+    seconds = sum(float(n) * _DURATION_UNITS[unit] for n, _, unit in re.findall(r"(\d+(\.\d+)?)(us|ms|s|m|h)", text))
+    if seconds <= 0:
+        raise ValueError('must be a duration above 0 such as "20ms", "90s" or "1h30m"')
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """A duration for people and for printer columns, three significant digits: ``7.31ms``, ``1.5s``, ``2h3m``."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.3g}us"
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g}ms"
+    if seconds < 60:
+        return f"{seconds:.3g}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m" if hours else f"{minutes}m{rest}s"
+
+
+def _duration(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError('must be a duration above 0 such as "20ms", "90s" or "1h30m"')
+    parse_duration(value)
+    return value
+
+
+Duration = Annotated[
+    str,
+    BeforeValidator(_duration),
+    _string(
+        64,
+        cel(
+            f"self.matches('{DURATION_PATTERN}') && duration(self) > duration('0s')".replace("\\", "\\\\"),
+            'must be a duration above 0 such as "20ms", "90s" or "1h30m"',
+        ),
+    ),
+]
+"""A length of time, written as Go writes it; ``parse_duration`` gives seconds."""
+
+
+def parse_quantity(text: str | int) -> float:
+    """The number that a Kubernetes quantity stands for: ``512Mi`` is 536870912.0, ``500m`` is 0.5."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]{0,2})", str(text))
+    if not match or match[2] not in _QUANTITY_UNITS:
+        raise ValueError('must be a quantity such as "512Mi", "2" or "500m"')
+    return float(Decimal(match[1]) * _QUANTITY_UNITS[match[2]])
+
+
+def format_bytes(count: float) -> str:
+    """Bytes for people: ``23.0 MB`` (powers of ten, as file sizes are quoted)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _quantity(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError('must be a quantity such as "512Mi", "2" or "500m"')
+    parse_quantity(value)
+    return str(value)
+
+
+def _positive_quantity(value: str) -> str:
+    if parse_quantity(value) <= 0:
+        raise ValueError('must be a quantity above 0 such as "512Mi"')
+    return value
+
+
+_QUANTITY_SCHEMA: Final = WithJsonSchema(
+    {
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "maxLength": 32,
+        "pattern": QUANTITY_PATTERN,
+        "x-kubernetes-int-or-string": True,
+    }
+)
+Quantity = Annotated[str, BeforeValidator(_quantity), _QUANTITY_SCHEMA]
+"""An amount of a resource, written as Kubernetes writes it; ``parse_quantity`` gives the number."""
+PositiveQuantity = Annotated[str, BeforeValidator(_quantity), AfterValidator(_positive_quantity), _QUANTITY_SCHEMA]
+"""A quantity above 0."""
+
+Label = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL_PATTERN)]
+"""A DNS label: the name of a volume or a stage."""
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN_PATTERN)]
+"""A DNS subdomain: the name of a Secret, claim or runtime."""
+ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
+"""The name of a column or an array in a data file."""

@@ -1,0 +1,171 @@
+"""The verdict: a pure function of the limits and the measured intervals, shared by pod, command line and tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from compressionjob.estimate import Estimate
+from compressionjob.methods.promise import Promise
+from compressionjob.objectives import Sla
+from compressionjob.schema import Observed, format_bytes, format_duration, parse_duration, parse_quantity
+
+Verdict = Literal["Pass", "Fail", "Inconclusive"]
+Direction = Literal["at most", "at least"]
+Unit = Literal["ratio", "score", "seconds", "bytes", "samples per second"]
+
+QUALITY_DROP: Final = "quality.drop"
+QUALITY_SCORE: Final = "quality.score"
+LATENCY: Final = "latency"
+SPEEDUP: Final = "latency.speedup"
+THROUGHPUT: Final = "throughput"
+SIZE_RATIO: Final = "size.ratio"
+SIZE: Final = "size"
+MEMORY: Final = "memory"
+MEMORY_RATIO: Final = "memory.ratio"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One limit of an SLA: what is measured, against which number, in which direction."""
+
+    name: str
+    limit: float
+    direction: Direction
+    unit: Unit
+
+
+class ObjectiveResult(Observed):
+    """One limit with what was measured, and its own verdict."""
+
+    name: Annotated[str, Field(max_length=64)] = Field(description="Name of the objective.")
+    direction: Direction = Field(default="at most", description="Whether the limit is an upper or a lower one.")
+    unit: Annotated[str, Field(max_length=32)] = Field(default="ratio", description="Unit of the numbers.")
+    limit: float = Field(description="The limit that the job set.")
+    measured: float | None = Field(default=None, description="What was measured; absent when it could not be.")
+    low: float | None = Field(default=None, description="Lower end of the interval.")
+    high: float | None = Field(default=None, description="Upper end of the interval.")
+    verdict: Verdict = Field(description="Verdict on this limit.")
+
+    def describe(self) -> str:
+        """The objective in a sentence for people."""
+        if self.measured is None:
+            return f"{self.name} was not measured; it must be {self.direction} {_write(self.limit, self.unit)}"
+        text = f"{self.name} is {_write(self.measured, self.unit)}"
+        if self.low is not None and self.high is not None and self.low != self.high:
+            text += f" ({_write(self.low, self.unit)} to {_write(self.high, self.unit)})"
+        return f"{text}, limit {self.direction} {_write(self.limit, self.unit)}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict over all objectives. ``confidence`` holds for all of them together."""
+
+    verdict: Verdict
+    confidence: float
+    objectives: tuple[ObjectiveResult, ...]
+
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        if self.verdict == "Pass":
+            count = len(self.objectives)
+            return f"all {count} objectives hold at confidence {self.confidence:g}" if count else "no limits were set"
+        deciding = [item.describe() for item in self.objectives if item.verdict == self.verdict]
+        word = "violated" if self.verdict == "Fail" else "undecided"
+        return f"{word}: {'; '.join(deciding)}"
+
+
+def objectives_of(sla: Sla) -> list[Objective]:
+    """The limits of an SLA, one by one, in the order of the report."""
+    found: list[Objective] = []
+    if sla.quality and sla.quality.max_drop is not None:
+        found.append(Objective(QUALITY_DROP, sla.quality.max_drop, "at most", "score"))
+    if sla.quality and sla.quality.min is not None:
+        found.append(Objective(QUALITY_SCORE, sla.quality.min, "at least", "score"))
+    if sla.latency and sla.latency.max is not None:
+        found.append(Objective(LATENCY, parse_duration(sla.latency.max), "at most", "seconds"))
+    if sla.latency and sla.latency.min_speedup is not None:
+        found.append(Objective(SPEEDUP, sla.latency.min_speedup, "at least", "ratio"))
+    if sla.throughput:
+        found.append(Objective(THROUGHPUT, sla.throughput.min, "at least", "samples per second"))
+    if sla.size and sla.size.max_ratio is not None:
+        found.append(Objective(SIZE_RATIO, sla.size.max_ratio, "at most", "ratio"))
+    if sla.size and sla.size.max is not None:
+        found.append(Objective(SIZE, parse_quantity(sla.size.max), "at most", "bytes"))
+    if sla.memory and sla.memory.max is not None:
+        found.append(Objective(MEMORY, parse_quantity(sla.memory.max), "at most", "bytes"))
+    if sla.memory and sla.memory.max_ratio is not None:
+        found.append(Objective(MEMORY_RATIO, sla.memory.max_ratio, "at most", "ratio"))
+    return found
+
+
+def interval_confidence(sla: Sla) -> float:
+    """Confidence that each interval must have so that all hold together (Bonferroni's correction)."""
+    return 1 - (1 - sla.confidence) / max(1, len(objectives_of(sla)))
+
+
+def judge(sla: Sla, estimates: Mapping[str, Estimate]) -> Judgement:
+    """The verdict on measured intervals, made at ``interval_confidence(sla)``.
+
+    An objective passes when its whole interval keeps the limit, fails when none of it does, and is inconclusive
+    otherwise or when there is no estimate. One Fail fails the job; without a Fail, one Inconclusive leaves it open.
+    """
+    results = tuple(_result(objective, estimates.get(objective.name)) for objective in objectives_of(sla))
+    verdicts = {result.verdict for result in results}
+    verdict: Verdict = "Fail" if "Fail" in verdicts else "Inconclusive" if "Inconclusive" in verdicts else "Pass"
+    return Judgement(verdict, sla.confidence, results)
+
+
+def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
+    return ObjectiveResult(
+        name=objective.name,
+        direction=objective.direction,
+        unit=objective.unit,
+        limit=objective.limit,
+        measured=estimate.value if estimate else None,
+        low=estimate.low if estimate else None,
+        high=estimate.high if estimate else None,
+        verdict=_verdict(objective, estimate) if estimate else "Inconclusive",
+    )
+
+
+def _verdict(objective: Objective, estimate: Estimate) -> Verdict:
+    if objective.direction == "at most":
+        if estimate.high <= objective.limit:
+            return "Pass"
+        return "Fail" if estimate.low > objective.limit else "Inconclusive"
+    if estimate.low >= objective.limit:
+        return "Pass"
+    return "Fail" if estimate.high < objective.limit else "Inconclusive"
+
+
+def broken_promises(
+    promise: Promise, *, size_ratio: float, speedup: Estimate | None, quality_drop: Estimate | None
+) -> list[str]:
+    """What the result does not keep of its methods' promises: sentences for the head of the report.
+
+    ``speedup`` is the ratio of median latencies; speed and quality count as broken only when the whole interval says so.
+    """
+    broken: list[str] = []
+    if size_ratio > 1:
+        broken.append(f"larger than the baseline: {size_ratio:.2f} times its size")
+    elif promise.max_size_ratio is not None and size_ratio > promise.max_size_ratio:
+        broken.append(f"larger than promised: {size_ratio:.2f} of the baseline, promised {promise.max_size_ratio:g}")
+    if promise.min_speedup is not None and speedup and speedup.high < promise.min_speedup:
+        broken.append(f"slower than promised: {speedup.value:.2f} times as fast, promised {promise.min_speedup:g}")
+    elif speedup and speedup.high < 1:
+        broken.append(f"slower than the baseline: {speedup.value:.2f} times as fast")
+    if promise.max_quality_drop is not None and quality_drop and quality_drop.low > promise.max_quality_drop:
+        broken.append(f"less exact than promised: lost {quality_drop.value:.4f}, promised {promise.max_quality_drop:g}")
+    return broken
+
+
+def _write(value: float, unit: str) -> str:
+    if unit == "bytes":
+        return format_bytes(value)
+    if unit == "seconds":
+        return format_duration(value)
+    if unit == "score":
+        return f"{value:.4f}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

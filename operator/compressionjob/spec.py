@@ -1,0 +1,233 @@
+"""CompressionJob: what an ML engineer writes."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, JsonValue, ValidationError, model_validator
+
+from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
+from compressionjob.group import API_VERSION, JOB_KIND
+from compressionjob.locations import Location, LocationText, Storage, parse_location
+from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
+from compressionjob.pipeline import Pipeline, order_problems
+from compressionjob.schema import ColumnName, Duration, ObjectName, Observed, Schema, cel, with_rules
+
+Task = Literal["text-embedding", "text-classification", "image-classification", "onnx"]
+
+MAX_EVALUATION_SAMPLES: Final = 1_000_000
+MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl"})
+"""Fields of the spec that may change after creation."""
+
+
+class Model(Schema):
+    """The model that is compressed: the baseline."""
+
+    source: LocationText = Field(
+        description="Folder of a Transformers model (safetensors), or an ONNX file or folder. "
+        "s3://BUCKET/KEY, pvc://CLAIM/PATH, or file:///PATH below a volume of the runtime."
+    )
+    task: Task = Field(description="What the model does; onnx is any ONNX model with sample inputs.")
+    format: Literal["auto", "transformers", "onnx"] = Field(
+        default="auto", description="Format of the source; auto looks at its files."
+    )
+    storage: Storage | None = Field(default=None, description="How to reach the source; spec.storage by default.")
+
+
+class Columns(Schema):
+    """Names of the columns in the evaluation data."""
+
+    text: ColumnName = Field(default="text", description="Column with the text.")
+    label: ColumnName = Field(
+        default="label", description="Column with the label: an integer, or a name the model knows."
+    )
+    image: ColumnName = Field(
+        default="image", description="Column with the image: encoded bytes, or an array of pixels."
+    )
+
+
+class EvaluationData(Schema):
+    """Real inputs on which baseline and result are compared."""
+
+    source: LocationText = Field(
+        description="A .parquet, .jsonl, .csv or .npz file. For task onnx an .npz whose arrays bear the input names."
+    )
+    columns: Columns = Field(default=Columns(), description="Names of the columns.")
+    limit: Annotated[int, Field(ge=1, le=MAX_EVALUATION_SAMPLES)] = Field(
+        default=1000, description="How many samples are used, from the start."
+    )
+    storage: Storage | None = Field(default=None, description="How to reach the data; spec.storage by default.")
+
+
+class Data(Schema):
+    """The data of a job."""
+
+    evaluation: EvaluationData = Field(description="Inputs for quality, latency and the check of exports.")
+
+
+class Benchmark(Schema):
+    """How latency, throughput and memory are measured."""
+
+    threads: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None, description="Threads of one inference; by default the CPUs that the pod may use."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="Samples in one query.")
+    sequence_length: Annotated[int, Field(ge=1, le=32768)] = Field(
+        default=128, description="Tokens of each benchmark input (text); evaluation cuts longer texts here."
+    )
+    time_limit: Duration = Field(
+        default="10m", description="The benchmark ends here; what it could not decide is Inconclusive."
+    )
+
+
+class Output(Schema):
+    """Where the result goes."""
+
+    destination: LocationText = Field(description="Folder for the compressed model; complete or absent.")
+    reports: LocationText | None = Field(
+        default=None, description="Folder for report.json and report.html; <destination>-report by default."
+    )
+    checkpoints: LocationText | None = Field(
+        default=None,
+        description="Folder for results of stages, reused by later runs; <destination>-checkpoints by default.",
+    )
+    overwrite: bool = Field(
+        default=False, description="Replace a different model at the destination instead of refusing before the run."
+    )
+    storage: Storage | None = Field(default=None, description="How to reach the destination; spec.storage by default.")
+
+    @property
+    def reports_location(self) -> Location:
+        """Where the reports go."""
+        return parse_location(self.reports) if self.reports else parse_location(self.destination).sibling("-report")
+
+    @property
+    def checkpoints_location(self) -> Location:
+        """Where the checkpoints go."""
+        if self.checkpoints:
+            return parse_location(self.checkpoints)
+        return parse_location(self.destination).sibling("-checkpoints")
+
+
+def _immutable_rules(names: list[str]) -> list[dict[str, JsonValue]]:
+    return [
+        cel(
+            f"self.?{name} == oldSelf.?{name}",
+            f"{name} cannot change once the job exists; delete the job and create another",
+            fieldPath=f".{name}",
+            reason="FieldValueInvalid",
+        )
+        for name in names
+    ]
+
+
+_IMMUTABLE_FIELDS: Final = [
+    "model", "storage", "data", "pipeline", "sla", "benchmark", "output", "runtime", "deadline", "retries",
+]  # fmt: skip
+
+
+class CompressionJobSpec(Schema):
+    """A model, a pipeline of stages, and the limits that the result must keep."""
+
+    model_config = with_rules(*_immutable_rules(_IMMUTABLE_FIELDS))
+
+    model: Model = Field(description="The model to compress.")
+    storage: Storage | None = Field(default=None, description="Default for sources and destination without their own.")
+    data: Data = Field(description="The data to measure with.")
+    pipeline: Pipeline = Field(description="The stages, run in this order.")
+    sla: Sla = Field(default=Sla(), description="The limits that the result must keep.")
+    benchmark: Benchmark = Field(default=Benchmark(), description="How speed and memory are measured.")
+    output: Output = Field(description="Where the result goes.")
+    runtime: ObjectName = Field(default="cpu", description="Name of the CompressionRuntime: image and hardware.")
+    deadline: Duration | None = Field(
+        default=None, description="Longest time from start to end, pauses not counted; then the job fails."
+    )
+    retries: Annotated[int, Field(ge=0, le=20)] = Field(
+        default=3, description="How often a failure that may pass is tried again; preemption does not count."
+    )
+    suspend: bool = Field(default=False, description="Stop the pod and hold the job; false goes on where it stopped.")
+    ttl: Duration | None = Field(
+        default=None, description="How long the job is kept once it has ended; for ever by default."
+    )
+
+    @property
+    def quality_metric(self) -> QualityMetric | None:
+        """The metric that the SLA names, or None when the task's default applies."""
+        return self.sla.quality.metric if self.sla.quality else None
+
+    def storage_of(self, part: Model | EvaluationData | Output) -> Storage:
+        """The storage of a source or the destination: its own, or the job's default."""
+        return part.storage or self.storage or Storage()
+
+    @model_validator(mode="after")
+    def _order(self) -> "CompressionJobSpec":
+        problems = list(order_problems(self.pipeline)) + list(_metric_problems(self))
+        if problems:
+            raise InvalidSpec(problems)
+        return self
+
+
+def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
+    metric = spec.quality_metric
+    classifies = spec.model.task in ("text-classification", "image-classification")
+    if metric is None:
+        return []
+    if not classifies and metric not in ("cosine", "neighbours"):
+        remedy = f"task {spec.model.task} has no classes; use cosine or neighbours"
+        return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
+    if classifies and metric in ("cosine", "neighbours"):
+        remedy = "a classifier is measured by accuracy, precision, recall, f1 or agreement"
+        return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
+    return []
+
+
+def default_metric(task: Task, *, has_labels: bool) -> QualityMetric:
+    """The quality metric of a task when the SLA names none."""
+    if task in ("text-embedding", "onnx"):
+        return "cosine"
+    return "accuracy" if has_labels else "agreement"
+
+
+class Metadata(Observed):
+    """The part of an object's metadata that this project reads."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    namespace: str = "default"
+    uid: str = ""
+    labels: dict[str, str] = {}
+
+
+class CompressionJob(Observed):
+    """A CompressionJob manifest."""
+
+    api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION
+    kind: Literal["CompressionJob"] = JOB_KIND
+    metadata: Metadata
+    spec: CompressionJobSpec
+
+
+def parse_job(manifest: object) -> CompressionJob:
+    """Read a CompressionJob.
+
+    Raises InvalidSpec, which names every field that is wrong, its value and the remedy.
+    """
+    if not isinstance(manifest, dict):
+        remedy = f"a manifest is a mapping with apiVersion: {API_VERSION} and kind: {JOB_KIND}"
+        raise InvalidSpec([FieldProblem("manifest", type(manifest).__name__, remedy)])
+    try:
+        return CompressionJob.model_validate(manifest)
+    except ValidationError as error:
+        raise InvalidSpec(_problems(error)) from error
+
+
+def _problems(error: ValidationError) -> list[FieldProblem]:
+    problems: list[FieldProblem] = []
+    for item, problem in zip(error.errors(), problems_of(error), strict=True):
+        context: dict[str, Any] = item.get("ctx", {})
+        inner = context.get("error")
+        problems.extend(inner.problems if isinstance(inner, InvalidSpec) else [problem])
+    return problems
+
+
+__all__ = [
+    "AGREEMENT_METRICS", "MUTABLE_FIELDS", "Benchmark", "Columns", "CompressionJob", "CompressionJobSpec", "Data",
+    "EvaluationData", "Metadata", "Model", "Output", "Task", "default_metric", "parse_job",
+]  # fmt: skip

@@ -1,0 +1,63 @@
+"""CompressionJob's status: what ``kubectl get cpj`` and ``kubectl describe`` show."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from compressionjob.conditions import Condition
+from compressionjob.report import SideSummary
+from compressionjob.schema import Observed
+from compressionjob.sla import ObjectiveResult, Verdict
+
+Phase = Literal["Pending", "Running", "Suspended", "Succeeded", "Failed"]
+
+TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
+
+Text = Annotated[str, Field(max_length=256)]
+Time = Annotated[str, Field(max_length=40)]
+
+
+class ChildReference(Observed):
+    """The batch/v1 Job that works for a CompressionJob."""
+
+    name: Annotated[str, Field(max_length=253)] = Field(description="Its name.")
+    uid: Annotated[str, Field(max_length=64)] = Field(description="Its uid.")
+
+
+class CompressionJobStatus(Observed):
+    """State of a job. ``phase`` is a summary of the conditions for people; programs read the conditions."""
+
+    observed_generation: int = Field(default=0, description="Generation of the spec that this status speaks of.")
+    phase: Phase = Field(default="Pending", description="Pending, Running, Suspended, Succeeded or Failed.")
+    stage: Text = Field(default="", description="What is being done.")
+    progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")
+    verdict: Verdict | None = Field(default=None, description="Pass, Fail or Inconclusive.")
+    confidence: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="Confidence of the verdict."
+    )
+    size_ratio: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="Size of the result divided by the baseline's."
+    )
+    latency_p99: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, alias="latencyP99", description="99th percentile of the result's latency."
+    )
+    message: Annotated[str, Field(max_length=1024)] = Field(default="", description="The state in one sentence.")
+    objectives: Annotated[list[ObjectiveResult], Field(max_length=32)] = Field(
+        default=[], description="Limit by limit."
+    )
+    anomalies: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=16)] = Field(
+        default=[], description="Promises of the methods that the result does not keep."
+    )
+    baseline: SideSummary | None = Field(default=None, description="Figures of the baseline.")
+    compressed: SideSummary | None = Field(default=None, description="Figures of the result.")
+    report: Annotated[str, Field(max_length=1100)] = Field(
+        default="", description="Where report.json and report.html are."
+    )
+    artifact: Annotated[str, Field(max_length=1100)] = Field(default="", description="Where the published model is.")
+    digest: Annotated[str, Field(max_length=80)] = Field(default="", description="Digest of the published model.")
+    child_job: ChildReference | None = Field(default=None, description="The Job that works for this one.")
+    children_created: Annotated[int, Field(ge=0)] = Field(default=0, description="How many Jobs were created for it.")
+    retries: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed tries so far, preemptions not counted.")
+    start_time: Time | None = Field(default=None, description="When the first pod could start.")
+    completion_time: Time | None = Field(default=None, description="When the job ended.")
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")
