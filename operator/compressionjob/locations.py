@@ -29,7 +29,7 @@ _CEL_RULE: Final = (
 
 @dataclass(frozen=True)
 class Location:
-    """A parsed location. ``container`` is the bucket or claim ("" for files), ``path`` never starts with "/" in those."""
+    """A parsed location. ``container`` is the bucket or claim ("" for files); ``path`` starts with "/" only there."""
 
     scheme: Scheme
     container: str

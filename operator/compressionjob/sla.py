@@ -145,7 +145,7 @@ def broken_promises(
 ) -> list[str]:
     """What the result does not keep of its methods' promises: sentences for the head of the report.
 
-    ``speedup`` is the ratio of median latencies; speed and quality count as broken only when the whole interval says so.
+    ``speedup`` is the ratio of median latencies; speed and quality are broken only when the whole interval says so.
     """
     broken: list[str] = []
     if size_ratio > 1:
