@@ -1,0 +1,201 @@
+"""Files of this machine: `file://` and mounted claims (`pvc://`)."""
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on
+from compression_runner.storage.store import Advance, Entry, Upload, silent
+
+BLOCK: Final = 1 << 20
+ROOM_REMEDY: Final = "free some room there, or name another destination"
+# What a network file system answers while its server is away.
+AWAY: Final = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN)
+
+
+class DirectoryStore:
+    """A directory, or a single file, of which nothing outside is ever touched."""
+
+    def __init__(self, url: str, root: Path, field: str) -> None:
+        self._url = url
+        self._root = root
+        self._field = field
+
+    @property
+    def url(self) -> str:
+        """The location as the user wrote it."""
+        return self._url
+
+    def list(self) -> Sequence[Entry]:
+        """Every file below the root, hidden ones left out."""
+        if self._root.is_file():
+            return [self._entry(self._root.name, self._root)]
+        if not self._root.is_dir():
+            raise self._invalid(
+                "SourceNotFound", self._root.name, "there is no such file or directory", "correct the path"
+            )
+        with self._explained(""):
+            return sorted(self._walk(), key=lambda entry: entry.path)
+
+    def _walk(self) -> Iterator[Entry]:
+        for folder, folders, names in os.walk(self._root):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            # os.walk does not follow links to folders: those that stay inside are of no use, the others are refused.
+            for name in folders:
+                self._confined(Path(folder) / name)
+            for name in names:
+                if not name.startswith("."):
+                    place = Path(folder) / name
+                    yield self._entry(place.relative_to(self._root).as_posix(), place)
+
+    def find(self, path: str) -> Entry | None:
+        """One file, or None."""
+        place = self._place(path)
+        return self._entry(path, place) if place.is_file() else None
+
+    def read(self, path: str, start: int = 0, length: int | None = None) -> bytes:
+        """A range of one file."""
+        place = self._confined(self._place(path))
+        with self._explained(path), place.open("rb") as file:
+            file.seek(start)
+            return file.read() if length is None else file.read(length)
+
+    def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
+        """Copies one file and returns its sha256."""
+        place = self._confined(self._place(entry.path))
+        digest = hashlib.sha256()
+        with self._explained(entry.path), room_on(target, "workdir", WORK_REMEDY):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("rb") as source, target.open("wb") as sink:
+                while block := source.read(BLOCK):
+                    digest.update(block)
+                    sink.write(block)
+                    advance(len(block))
+        return digest.hexdigest()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Writes one small file by a rename."""
+        place = self._place(path)
+        with self._explained(path), room_on(place, self._field, ROOM_REMEDY):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            fresh = place.with_name(f".{place.name}-{uuid.uuid4().hex}")
+            try:
+                _write_synced(fresh, content)
+                fresh.replace(place)
+                _sync(place.parent)
+            finally:
+                fresh.unlink(missing_ok=True)
+
+    def publish(
+        self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
+    ) -> None:
+        """Fills a directory beside the destination and renames it into place."""
+        fresh = self._root.with_name(f".{self._root.name}-new-{uuid.uuid4().hex}")
+        with self._explained(""), room_on(self._root, self._field, ROOM_REMEDY):
+            self._root.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            try:
+                # The marker last, as in a store without renames: a half-filled directory never looks complete.
+                for upload in sorted(files, key=lambda item: item.path == marker):
+                    self._copy(upload, fresh / upload.path, advance)
+                _sync(fresh)
+                self._swap(fresh)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+
+    def remove(self, path: str) -> None:
+        """Removes one file; none is no error."""
+        with self._explained(path):
+            self._place(path).unlink(missing_ok=True)
+
+    def _copy(self, upload: Upload, target: Path, advance: Advance) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with upload.source.open("rb") as source, target.open("wb") as sink:
+            while block := source.read(BLOCK):
+                digest.update(block)
+                sink.write(block)
+                advance(len(block))
+            sink.flush()
+            os.fsync(sink.fileno())
+        if digest.hexdigest() != upload.sha256:
+            raise self._invalid(
+                "ChecksumMismatch", upload.path, "it changed while it was published", "run the job again"
+            )
+
+    def _swap(self, fresh: Path) -> None:
+        old = self._root.with_name(f".{self._root.name}-old-{uuid.uuid4().hex}")
+        if self._root.exists():
+            self._root.rename(old)
+        fresh.rename(self._root)
+        _sync(self._root.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Removes what a killed run left beside the destination."""
+        for kind in ("new", "old"):
+            for left in self._root.parent.glob(f".{self._root.name}-{kind}-*"):
+                shutil.rmtree(left, ignore_errors=True)
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise self._invalid("SourceNotFound", path, "there is no such file", "correct the path") from error
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                problem = f"access is refused ({os.strerror(error.errno)})"
+                remedy = "let the runner's user read or write it"
+                raise self._invalid("AccessDenied", path, problem, remedy) from error
+            if error.errno in AWAY:
+                problem, remedy = f"the volume does not answer ({os.strerror(error.errno)})", "see to its server"
+                raise StorageUnavailable("StorageUnavailable", self._field, self._url, problem, remedy) from error
+            raise
+
+    def _entry(self, path: str, place: Path) -> Entry:
+        status = self._confined(place).stat()
+        return Entry(path, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+
+    def _place(self, path: str) -> Path:
+        if self._root.is_file() and path == self._root.name:
+            return self._root
+        place = self._root / path
+        if path.startswith("/") or ".." in Path(path).parts:
+            raise self._invalid("PathRefused", path, "it leads out of the location", "name a path below it")
+        return place
+
+    def _confined(self, place: Path) -> Path:
+        """The place itself, if following every symlink does not lead out of the location."""
+        root = self._root.resolve()
+        real = place.resolve()
+        if real != root and root not in real.parents:
+            raise self._invalid(
+                "PathRefused", place, f"the symlink leads out of the location to {real}", "copy the files in (cp -L)"
+            )
+        return place
+
+    def _invalid(self, reason: str, value: object, problem: str, remedy: str) -> InvalidInput:
+        return InvalidInput(reason, self._field, f"{self._url} ({value})", problem, remedy)
+
+
+def _write_synced(place: Path, content: bytes) -> None:
+    with place.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Makes renames in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,32 @@
+"""From a location and its storage settings to the store that serves it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compression_runner.storage.credentials import Role, credentials
+from compression_runner.storage.directory import DirectoryStore
+from compression_runner.storage.s3 import S3Store
+from compression_runner.storage.store import Store
+from compressionjob.locations import PVC_MOUNT_ROOT, Location, Storage
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Opens locations: where claims are mounted, what relative paths start from, and the environment's credentials."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    base: Path = Path()
+    claims: Path = Path(PVC_MOUNT_ROOT)
+
+    def open(self, location: Location, storage: Storage | None, role: Role, field: str) -> Store:
+        """The store of a location; `field` is what its errors name. Nothing is contacted yet."""
+        if location.scheme == "s3":
+            return S3Store(location, storage or Storage(), credentials(self.environment, role), field)
+        return DirectoryStore(str(location), self.path(location), field)
+
+    def path(self, location: Location) -> Path:
+        """Where a `file` or `pvc` location lies on this machine."""
+        if location.scheme == "pvc":
+            return self.claims / location.container / location.path
+        return (self.base / location.path).absolute()

@@ -1,0 +1,207 @@
+"""S3 and servers that speak its protocol: range reads, streamed checksums, uploads that are complete or absent."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+
+from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on
+from compression_runner.storage.s3_errors import explained, patiently
+from compression_runner.storage.s3_upload import AT_ONCE, PART, abort_left_uploads, send
+from compression_runner.storage.store import Advance, Entry, Upload, silent
+from compressionjob.locations import Location, Storage
+
+CONFIG: Final = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 5},
+    max_pool_connections=AT_ONCE + 2,
+    request_checksum_calculation="when_supported",
+    response_checksum_validation="when_supported",
+)
+
+
+class S3Store:
+    """Objects below one prefix of a bucket, or a single object."""
+
+    def __init__(self, location: Location, storage: Storage, credentials: Mapping[str, str], field: str) -> None:
+        self._location = location
+        self._storage = storage
+        self._credentials = dict(credentials)
+        self._field = field
+
+    @cached_property
+    def _client(self) -> Any:
+        # Addressing by path: servers other than AWS seldom have a wildcard DNS name for their buckets.
+        style = {"addressing_style": "path" if self._storage.endpoint else "auto"}
+        with explained(self._field, self.url):
+            return boto3.session.Session(**self._credentials).client(
+                "s3",
+                endpoint_url=self._storage.endpoint,
+                region_name=self._storage.region or "us-east-1",
+                config=CONFIG.merge(Config(s3=style)),
+            )
+
+    @property
+    def url(self) -> str:
+        """The location as the user wrote it."""
+        return str(self._location)
+
+    def list(self) -> Sequence[Entry]:
+        """Every object below the prefix; the location itself where it is an object."""
+        prefix = self._location.path.rstrip("/")
+        found = []
+        with explained(self._field, self.url):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._location.container, Prefix=f"{prefix}/" if prefix else ""
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    path = str(item["Key"])[len(prefix) + 1 if prefix else 0 :]
+                    if path and not path.endswith("/"):
+                        found.append(Entry(path, int(item["Size"]), str(item["ETag"]).strip('"')))
+        if not found:
+            found = [self._single()]
+        for entry in found:
+            self._inside(entry.path)
+        return sorted(found, key=lambda entry: entry.path)
+
+    def find(self, path: str) -> Entry | None:
+        """One object, or None."""
+        with explained(self._field, self.url, absent=True) as answer:
+            head = self._client.head_object(Bucket=self._location.container, Key=self._key(path))
+            answer.entry = Entry(path, int(head["ContentLength"]), str(head["ETag"]).strip('"'))
+        return answer.entry
+
+    def read(self, path: str, start: int = 0, length: int | None = None) -> bytes:
+        """A range of one object."""
+        if length == 0:
+            return b""
+        until = "" if length is None else start + length - 1
+        return self._get(self._key(path), {"Range": f"bytes={start}-{until}"} if start or length else {})
+
+    def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
+        """Fetches one object in ranges, each tried again on its own, and returns its sha256."""
+        digest = hashlib.sha256()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with room_on(target, "workdir", WORK_REMEDY), target.open("wb") as sink:
+            for block in self._blocks(entry):
+                digest.update(block)
+                sink.write(block)
+                advance(len(block))
+        return digest.hexdigest()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Writes one small object."""
+        with explained(self._field, self.url):
+            self._client.put_object(Bucket=self._location.container, Key=self._key(path), Body=content)
+
+    def publish(
+        self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
+    ) -> None:
+        """Takes the old marker away, uploads everything, the marker last; removes what it uploaded if it fails."""
+        bucket = self._location.container
+        self.remove(marker)
+        with explained(self._field, self.url):
+            abort_left_uploads(self._client, bucket, self._key(""))
+        for path in {*stale} - {upload.path for upload in files}:
+            self.remove(path)
+        done: list[str] = []
+        try:
+            for upload in sorted(files, key=lambda item: item.path == marker):
+                done.append(upload.path)
+                self._upload(upload, advance)
+        except BaseException:
+            self._take_back(done)
+            raise
+
+    def remove(self, path: str) -> None:
+        """Removes one object; none is no error."""
+        with explained(self._field, self.url):
+            self._client.delete_object(Bucket=self._location.container, Key=self._key(path))
+
+    def _key(self, path: str) -> str:
+        prefix = self._location.path.rstrip("/")
+        if path == prefix.rsplit("/", 1)[-1] and self._is_object:
+            return prefix
+        return f"{prefix}/{path}" if prefix else path
+
+    @cached_property
+    def _is_object(self) -> bool:
+        prefix = self._location.path
+        if not prefix or prefix.endswith("/"):
+            return False
+        with explained(self._field, self.url, absent=True) as answer:
+            head = self._client.head_object(Bucket=self._location.container, Key=prefix)
+            answer.entry = Entry(prefix, int(head["ContentLength"]), "")
+        return answer.entry is not None
+
+    def _single(self) -> Entry:
+        name = self._location.path.rstrip("/").rsplit("/", 1)[-1]
+        entry = self.find(name) if self._is_object else None
+        if entry is None:
+            raise InvalidInput(
+                "SourceNotFound", self._field, self.url, "there is nothing below this key", "correct the bucket or key"
+            )
+        return entry
+
+    def _inside(self, path: str) -> None:
+        if ".." in path.split("/") or path.startswith("/") or "\\" in path:
+            raise InvalidInput(
+                "PathRefused", self._field, f"{self.url}/{path}", "this key leads out of the directory", "rename it"
+            )
+
+    def _get(self, key: str, arguments: Mapping[str, str]) -> bytes:
+        def attempt() -> bytes:
+            answer = self._client.get_object(Bucket=self._location.container, Key=key, **arguments)
+            return bytes(answer["Body"].read())
+
+        # botocore tries a request again, but not the reading of its body.
+        with explained(self._field, f"s3://{self._location.container}/{key}"):
+            return patiently(attempt)
+
+    def _blocks(self, entry: Entry) -> Iterator[bytes]:
+        key = self._key(entry.path)
+        starts = deque(range(0, entry.size, PART))
+        under_way: deque[Future[bytes]] = deque()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                while starts or under_way:
+                    while starts and len(under_way) < AT_ONCE:
+                        start = starts.popleft()
+                        until = min(start + PART, entry.size) - 1
+                        # IfMatch: an object that is replaced meanwhile must not give half of each.
+                        arguments = {"Range": f"bytes={start}-{until}", "IfMatch": f'"{entry.tag}"'}
+                        under_way.append(pool.submit(self._get, key, arguments))
+                    yield under_way.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _upload(self, upload: Upload, advance: Advance) -> None:
+        size = upload.source.stat().st_size
+        with explained(self._field, f"{self.url}/{upload.path}"):
+            sent = send(self._client, self._location.container, self._key(upload.path), upload, advance)
+        if sent != upload.sha256:
+            remedy = "run the job again"
+            raise InvalidInput(
+                "ChecksumMismatch", self._field, upload.source, "it changed while it was published", remedy
+            )
+        stored = self.find(upload.path)
+        if stored is None or stored.size != size:
+            found = "nothing" if stored is None else f"{stored.size} bytes"
+            problem = f"{size} bytes were uploaded and {found} is there"
+            place = f"{self.url}/{upload.path}"
+            raise StorageUnavailable("UploadIncomplete", self._field, place, problem, "see to the object store")
+
+    def _take_back(self, paths: Sequence[str]) -> None:
+        """Removes what was uploaded, as far as the store still answers; the error that led here goes on."""
+        for path in reversed(paths):
+            with suppress(StorageUnavailable):
+                self.remove(path)

@@ -1,0 +1,114 @@
+"""What botocore's errors mean to the one who wrote the job: wrong input, a full store, or a store that is away."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotocoreConnectionError,
+)
+from urllib3.exceptions import HTTPError
+
+from compression_runner.errors import DiskFull, InvalidInput, RunnerError, StorageUnavailable
+from compression_runner.storage.store import Entry
+
+Result = TypeVar("Result")
+
+CREDENTIALS: Final = {
+    "AccessDenied",
+    "AllAccessDisabled",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "403",
+}
+ABSENT: Final = {"NoSuchKey", "NotFound", "404"}
+NO_ROOM: Final = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge", "507"}
+CHANGED: Final = {"PreconditionFailed", "412"}
+# A body that breaks off, in the shapes in which botocore and urllib3 let it through.
+BROKEN: Final = (
+    BotocoreConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    HTTPError,
+    OSError,
+)
+PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass
+class Answer:
+    """What a request inside `explained(absent=True)` found."""
+
+    entry: Entry | None = None
+
+
+@contextmanager
+def explained(field: str, value: str, *, absent: bool = False) -> Iterator[Answer]:
+    """Turns botocore's errors into this project's; with `absent`, a missing key is no error."""
+    answer = Answer()
+    try:
+        yield answer
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if absent and code in ABSENT:
+            return
+        raise _client_error(error, code, field, value) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        remedy = "name a Secret in storage.secretName, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise InvalidInput("CredentialsMissing", field, value, "there are no credentials", remedy) from error
+    except (BotoCoreError, HTTPError) as error:
+        problem = f"the object store does not answer ({_short(error)})"
+        raise StorageUnavailable(
+            "StorageUnavailable", field, value, problem, "see to the object store or its endpoint"
+        ) from error
+
+
+def patiently(attempt: Callable[[], Result]) -> Result:
+    """Tries again, with growing pauses, what broke off in the middle."""
+    for pause in PAUSES:
+        try:
+            return attempt()
+        except BROKEN:
+            time.sleep(pause)
+    return attempt()
+
+
+def _client_error(error: ClientError, code: str, field: str, value: str) -> RunnerError:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"the object store says {code}: {_short(error.response.get('Error', {}).get('Message', ''))}"
+    if code in NO_ROOM or status == 507:
+        return DiskFull("DestinationFull", field, value, said, "free some room there, or name another destination")
+    if code in CREDENTIALS or status in (401, 403):
+        return InvalidInput("CredentialsRefused", field, value, said, "correct the keys in the Secret, or their rights")
+    if code == "NoSuchBucket":
+        return InvalidInput("BucketNotFound", field, value, said, "correct the bucket's name, or create it")
+    if code in ABSENT:
+        return InvalidInput("SourceNotFound", field, value, said, "correct the key")
+    if code in CHANGED:
+        problem = "the object changed while it was read"
+        return StorageUnavailable("SourceChanged", field, value, problem, "leave the source alone while a job reads it")
+    if status >= 500 or status in (408, 429) or code in ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed"):
+        return StorageUnavailable("StorageUnavailable", field, value, said, "see to the object store")
+    return InvalidInput("RequestRefused", field, value, said, "see what the object store says")
+
+
+def _short(text: object) -> str:
+    return " ".join(str(text).split())[:200]

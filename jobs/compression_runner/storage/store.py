@@ -1,0 +1,65 @@
+"""The one interface of the stores, and what they say about the files in them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Advance = Callable[[int], None]
+"""Called with the number of bytes moved since the last call."""
+
+
+def silent(_count: int) -> None:
+    """An Advance that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a store: its path below the root, its size in bytes, and a tag that changes with its content."""
+
+    path: str
+    size: int
+    tag: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One local file on its way into a store; `sha256` is what its content has to be."""
+
+    source: Path
+    path: str
+    sha256: str
+
+
+class Store(Protocol):
+    """Files below one location. Paths are relative, with "/"; all methods raise the types of `errors`."""
+
+    @property
+    def url(self) -> str:
+        """The location as the user wrote it."""
+
+    def list(self) -> Sequence[Entry]:
+        """Every file below the location, by path; the location itself as one entry where it is a file."""
+
+    def find(self, path: str) -> Entry | None:
+        """One file, or None where there is none."""
+
+    def read(self, path: str, start: int = 0, length: int | None = None) -> bytes:
+        """A range of one file, without reading the rest."""
+
+    def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
+        """Writes one file to `target` and returns its sha256."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Writes one small file, complete or not at all."""
+
+    def publish(
+        self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
+    ) -> None:
+        """Makes `files` what lies at the location, complete or absent: `marker` (one of them) comes last.
+
+        `stale` are the paths of the artifact that lay there before. A directory is replaced as a whole.
+        """
+
+    def remove(self, path: str) -> None:
+        """Removes one file; none is no error."""

