@@ -62,7 +62,7 @@ def parse_location(text: str) -> Location:
     parts = rest.rstrip("/").split("/")
     # file:// alone may start with ./ or ../: relative to the manifest of a local trial, never in a cluster.
     inner = parts if scheme != "file" else parts[1:]
-    if any(part in (".", "..") for part in inner):
+    if "//" in rest or any(part in (".", "..") for part in inner):
         raise ValueError(_EXAMPLES)
     if scheme == "file":
         return Location("file", "", rest.rstrip("/"))

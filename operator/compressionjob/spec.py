@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, StrictBool, ValidationError, model_validator
 
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
@@ -89,7 +89,7 @@ class Output(Schema):
         default=None,
         description="Folder for results of stages, reused by later runs; <destination>-checkpoints by default.",
     )
-    overwrite: bool = Field(
+    overwrite: StrictBool = Field(
         default=False, description="Replace a different model at the destination instead of refusing before the run."
     )
     storage: Storage | None = Field(default=None, description="How to reach the destination; spec.storage by default.")
@@ -143,7 +143,9 @@ class CompressionJobSpec(Schema):
     retries: Annotated[int, Field(ge=0, le=20)] = Field(
         default=3, description="How often a failure that may pass is tried again; preemption does not count."
     )
-    suspend: bool = Field(default=False, description="Stop the pod and hold the job; false goes on where it stopped.")
+    suspend: StrictBool = Field(
+        default=False, description="Stop the pod and hold the job; false goes on where it stopped."
+    )
     ttl: Duration | None = Field(
         default=None, description="How long the job is kept once it has ended; for ever by default."
     )
@@ -159,7 +161,7 @@ class CompressionJobSpec(Schema):
 
     @model_validator(mode="after")
     def _order(self) -> "CompressionJobSpec":
-        problems = list(order_problems(self.pipeline)) + list(_metric_problems(self))
+        problems = [*order_problems(self.pipeline), *_metric_problems(self), *_overlap_problems(self)]
         if problems:
             raise InvalidSpec(problems)
         return self
@@ -177,6 +179,15 @@ def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         remedy = "a classifier is measured by accuracy, precision, recall, f1 or agreement"
         return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
     return []
+
+
+def _overlap_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
+    source = str(parse_location(spec.model.source)).rstrip("/") + "/"
+    destination = str(parse_location(spec.output.destination)).rstrip("/") + "/"
+    if not destination.startswith(source) and not source.startswith(destination):
+        return []
+    remedy = f"the result would lie in or over the model's own folder {spec.model.source}; choose another folder"
+    return [FieldProblem("spec.output.destination", spec.output.destination, remedy)]
 
 
 def default_metric(task: Task, *, has_labels: bool) -> QualityMetric:

@@ -1,0 +1,61 @@
+# The two commands are `make demo` and `make test`; both set up what they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint test-unit test-integration test-e2e test-images generate check-generated \
+        cluster bench-operator clean
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+PACKAGES := operator jobs localcluster dashboards samples tests benchmarks
+
+help: ## show what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+
+setup: ## install uv into the cache and the locked environment into .venv
+	@scripts/setup
+
+demo: setup ## a cluster, the chart, a job that passes and one that must not
+	@$(PY) -m demo
+
+test: setup ## everything: static checks, unit, integration (real API server), e2e (real kubelet)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+	@$(MAKE) --no-print-directory test-e2e
+
+lint: setup check-generated ## ruff, mypy --strict, import-linter, generated files
+	.venv/bin/ruff check $(PACKAGES)
+	.venv/bin/ruff format --check $(PACKAGES)
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test-unit: setup ## seconds, no servers
+	$(PYTEST) tests/unit
+
+test-integration: setup ## a real API server, object store and Prometheus on loopback
+	$(PYTEST) tests/integration
+
+test-e2e: setup cluster ## a real kubelet
+	$(PYTEST) tests/e2e
+
+test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
+	$(PYTEST) tests/images
+
+generate: setup ## CRDs, dashboards and rules from the code
+	@mkdir -p charts/compression-operator/files/crds
+	$(PY) -m compressionjob.crd crds charts/compression-operator/files/crds
+	$(PY) -m dashboards
+
+check-generated: generate ## fail when a committed file differs from what the code generates
+	@git diff --exit-code --stat -- crds charts/compression-operator/files dashboards \
+	  || { echo "generated files differ: run 'make generate' and commit the result"; exit 1; }
+
+cluster: setup ## a real Kubernetes: yours if KUBECONFIG is set, otherwise a local one
+	@$(PY) -m localcluster up
+
+bench-operator: setup ## the control loop at 1,000 to 10,000 jobs
+	$(PY) -m benchmarks.operator_scale
+
+clean: ## end the local cluster and all its processes, mounts and interfaces
+	@if [ -x $(PY) ]; then $(PY) -m localcluster down; else python3 -m localcluster down; fi

@@ -1,0 +1,43 @@
+"""Locations: what they mean, and what they must not reach."""
+
+import pytest
+
+from compressionjob.locations import Location, parse_location
+
+
+@pytest.mark.parametrize(
+    ("text", "location"),
+    [
+        ("s3://models/minilm/", Location("s3", "models", "minilm")),
+        ("s3://models/a/b.onnx", Location("s3", "models", "a/b.onnx")),
+        ("pvc://claim", Location("pvc", "claim", "")),
+        ("pvc://claim/a/b", Location("pvc", "claim", "a/b")),
+        ("file:///data/model", Location("file", "", "/data/model")),
+        ("file://./model", Location("file", "", "./model")),
+        ("file://../shared/model", Location("file", "", "../shared/model")),
+        ("file://model", Location("file", "", "model")),
+    ],
+)
+def test_parse(text: str, location: Location) -> None:
+    assert parse_location(text) == location
+    assert parse_location(str(location)) == location
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "model", "/model", "s3://", "s3://bucket", "s3:///key", "s3://b/..", "s3://b/a/../c", "s3://b//c",
+        "pvc://claim/../other", "pvc://Claim/a", "pvc://claim/./a", "file:///a/../../etc", "file:///", "file://a/..",
+        "http://a/b", "s3://a b/c", "s3://bucket/a b", "s3://bucket/a\nb", "S3://bucket/key",
+    ],
+)  # fmt: skip
+def test_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="s3://BUCKET/KEY"):
+        parse_location(text)
+
+
+def test_children_and_siblings() -> None:
+    location = parse_location("s3://models/out")
+    assert str(location.child("a", "b.json")) == "s3://models/out/a/b.json"
+    assert str(location.sibling("-report")) == "s3://models/out-report"
+    assert str(parse_location("pvc://claim").child("a")) == "pvc://claim/a"

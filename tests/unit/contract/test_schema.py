@@ -1,0 +1,47 @@
+"""Quantities, durations and decimals as Kubernetes writes them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compressionjob.objectives import Sla
+from compressionjob.schema import format_bytes, format_duration, parse_duration, parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20ms", 0.02), ("1h30m", 5400), ("1.5s", 1.5), ("500us", 0.0005), ("2h3m4s", 7384)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "20", "0s", "-1s", "1d", "ms", "1 s", "1s1"])
+def test_no_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a duration above 0"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("512Mi", 2**29), ("500m", 0.5), (2, 2), ("1.5Gi", 1.5 * 2**30), ("1k", 1000)]
+)
+def test_quantities(text: str | int, number: float) -> None:
+    assert parse_quantity(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "Mi", "-1", "1 Gi", "half", "1KB"])
+def test_no_quantities(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a quantity"):
+        parse_quantity(text)
+
+
+def test_texts_for_people() -> None:
+    assert format_duration(0.00731) == "7.31ms"
+    assert format_duration(7384) == "2h3m"
+    assert format_bytes(90_868_370) == "90.9 MB"
+
+
+@given(st.floats(0.000001, 0.999999))
+def test_decimals_survive_the_way_through_a_manifest(number: float) -> None:
+    text = f"{number:.9f}"
+    sla = Sla.model_validate({"confidence": text}) if float(text) > 0 else Sla()
+    assert Sla.model_validate(sla.to_json()) == sla

@@ -1,0 +1,111 @@
+"""The verdict as a function of intervals and limits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compressionjob.estimate import Estimate
+from compressionjob.methods.promise import Promise, combine
+from compressionjob.objectives import Sla
+from compressionjob.sla import SIZE_RATIO, SPEEDUP, broken_promises, interval_confidence, judge, objectives_of
+
+SLA = Sla.model_validate(
+    {
+        "quality": {"metric": "cosine", "maxDrop": "0.01"},
+        "latency": {"percentile": "p99", "max": "20ms", "minSpeedup": "1.5"},
+        "throughput": {"min": "100"},
+        "size": {"maxRatio": "0.26", "max": "30Mi"},
+        "memory": {"max": "512Mi", "maxRatio": "0.9"},
+    }
+)
+GOOD = {
+    "quality.drop": Estimate(value=0.005, low=0.004, high=0.006),
+    "latency": Estimate(value=0.008, low=0.007, high=0.009),
+    "latency.speedup": Estimate(value=1.9, low=1.8, high=2.0),
+    "throughput": Estimate(value=150, low=140, high=160),
+    "size.ratio": Estimate.exact(0.25),
+    "size": Estimate.exact(23e6),
+    "memory": Estimate.exact(200e6),
+    "memory.ratio": Estimate.exact(0.6),
+}
+
+
+def test_all_objectives_within_their_limits_pass() -> None:
+    judgement = judge(SLA, GOOD)
+    assert judgement.verdict == "Pass"
+    assert [result.verdict for result in judgement.objectives] == ["Pass"] * 8
+    assert "all 8 objectives hold at confidence 0.95" in judgement.sentence()
+
+
+@pytest.mark.parametrize(
+    ("name", "estimate", "verdict"),
+    [
+        ("quality.drop", Estimate(value=0.02, low=0.015, high=0.03), "Fail"),
+        ("quality.drop", Estimate(value=0.01, low=0.009, high=0.012), "Inconclusive"),
+        ("latency", Estimate(value=0.03, low=0.021, high=0.04), "Fail"),
+        ("latency", Estimate(value=0.019, low=0.018, high=0.021), "Inconclusive"),
+        ("latency.speedup", Estimate(value=1.2, low=1.1, high=1.3), "Fail"),
+        ("latency.speedup", Estimate(value=1.55, low=1.4, high=1.6), "Inconclusive"),
+        ("size.ratio", Estimate.exact(0.2601), "Fail"),
+        ("size.ratio", Estimate.exact(0.26), "Pass"),
+        ("memory", Estimate.exact(600e6), "Fail"),
+    ],
+)
+def test_one_objective_decides(name: str, estimate: Estimate, verdict: str) -> None:
+    assert judge(SLA, GOOD | {name: estimate}).verdict == verdict
+
+
+def test_a_fail_outweighs_what_is_open() -> None:
+    open_question = Estimate(value=0.01, low=0.0, high=0.02)
+    judgement = judge(SLA, GOOD | {"quality.drop": open_question, SIZE_RATIO: Estimate.exact(0.5)})
+    assert judgement.verdict == "Fail"
+    assert judgement.sentence() == "violated: size.ratio is 0.5, limit at most 0.26"
+
+
+def test_what_was_not_measured_is_inconclusive() -> None:
+    estimates = {name: estimate for name, estimate in GOOD.items() if name != SPEEDUP}
+    judgement = judge(SLA, estimates)
+    assert judgement.verdict == "Inconclusive"
+    assert "latency.speedup was not measured" in judgement.sentence()
+
+
+def test_intervals_are_wide_enough_for_all_objectives_together() -> None:
+    assert interval_confidence(SLA) == pytest.approx(1 - 0.05 / 8)
+    assert interval_confidence(Sla()) == pytest.approx(0.95)
+
+
+def test_no_limits_pass_and_say_so() -> None:
+    assert judge(Sla(), {}).sentence() == "no limits were set"
+
+
+@given(st.floats(0.001, 10), st.floats(0, 1), st.floats(0.001, 10))
+def test_narrowing_an_interval_never_turns_pass_into_fail(value: float, width: float, limit: float) -> None:
+    sla = Sla.model_validate({"latency": {"minSpeedup": f"{limit:.6f}"}})
+    wide = Estimate(value=value, low=value * (1 - width), high=value * (1 + width))
+    verdicts = {judge(sla, {SPEEDUP: item}).verdict for item in (wide, Estimate.exact(value))}
+    assert verdicts != {"Pass", "Fail"}
+
+
+def test_every_limit_has_an_objective() -> None:
+    assert {objective.name for objective in objectives_of(SLA)} == GOOD.keys()
+
+
+def test_promises() -> None:
+    int8 = Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
+    slow = Estimate(value=0.8, low=0.7, high=0.9)
+    drop = Estimate(value=0.05, low=0.04, high=0.06)
+    assert broken_promises(int8, size_ratio=0.25, speedup=Estimate.exact(2), quality_drop=Estimate.exact(0.0)) == []
+    assert broken_promises(int8, size_ratio=1.2, speedup=slow, quality_drop=drop) == [
+        "larger than the baseline: 1.20 times its size",
+        "slower than promised: 0.80 times as fast, promised 1",
+        "less exact than promised: lost 0.0500, promised 0.02",
+    ]
+    assert broken_promises(Promise(), size_ratio=0.5, speedup=slow, quality_drop=None) == [
+        "slower than the baseline: 0.80 times as fast"
+    ]
+
+
+def test_a_pipeline_promises_only_what_all_its_stages_promise() -> None:
+    int8 = Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
+    prune = Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05)
+    assert combine([prune, int8]) == Promise(max_size_ratio=0.5, min_speedup=None, max_quality_drop=0.07)

@@ -1,0 +1,60 @@
+"""The termination message: always valid JSON within Kubernetes' limit."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compressionjob.report import MAX_SUMMARY_BYTES, SideSummary, Summary, Violation, parse_summary
+from compressionjob.sla import ObjectiveResult
+
+FULL = Summary(
+    verdict="Fail",
+    confidence=0.95,
+    sentence="violated: " + "size.ratio is 0.5, limit at most 0.26; " * 20,
+    objectives=[
+        ObjectiveResult(name=f"objective.{n}", limit=1 / 3, measured=2 / 3, low=0.1 / 3, high=8 / 9, verdict="Fail")
+        for n in range(9)
+    ],
+    anomalies=["larger than the baseline: 1.20 times its size" * 4] * 6,
+    baseline=SideSummary(size_bytes=90_868_370, latency_seconds={"p50": 0.0144, "p90": 0.015, "p99": 0.0158}),
+    compressed=SideSummary(size_bytes=23_000_000, quality={"cosine": 0.9941234567}),
+    report="s3://models/minilm-int8-report",
+)
+
+
+def test_a_full_summary_fits_and_comes_back() -> None:
+    message = FULL.to_message()
+    assert len(message.encode()) <= MAX_SUMMARY_BYTES
+    summary = parse_summary(message)
+    assert summary is not None
+    assert summary.verdict == "Fail"
+    assert summary.compressed.size_bytes == 23_000_000
+    assert len(summary.objectives) == 9
+
+
+@given(st.text(max_size=20_000), st.text(max_size=20_000), st.lists(st.text(max_size=256), max_size=40))
+def test_whatever_the_texts_the_message_fits_and_keeps_the_reason(
+    message: str, value: str, anomalies: list[str]
+) -> None:
+    error = Violation(reason="InvalidInput", field="spec.model.source", value=value, message=message, remedy=message)
+    text = Summary(error=error, anomalies=anomalies).to_message()
+    assert len(text.encode()) <= MAX_SUMMARY_BYTES
+    summary = parse_summary(text)
+    assert summary is not None
+    assert summary.error is not None
+    assert summary.error.reason == "InvalidInput"
+
+
+def test_messages_of_others_are_no_summary() -> None:
+    assert parse_summary("") is None
+    assert parse_summary("Killed") is None
+    assert parse_summary(json.dumps([1])) is None
+    assert parse_summary(json.dumps({"foo": 1})) is None
+    assert parse_summary(json.dumps({"verdict": "Perhaps"})) is None
+
+
+def test_a_newer_pod_may_say_more() -> None:
+    summary = parse_summary(json.dumps({"verdict": "Pass", "energyJoules": 3.2}))
+    assert summary is not None
+    assert summary.verdict == "Pass"
