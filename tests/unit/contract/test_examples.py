@@ -1,0 +1,49 @@
+"""The example manifests are valid, and together they show every field of the spec."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compressionjob.crd import definitions
+from compressionjob.runtime import parse_runtime
+from compressionjob.spec import parse_job
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+
+
+def load(path: Path) -> list[dict[str, Any]]:
+    return [item for item in yaml.safe_load_all(path.read_text()) if item]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])
+def test_is_valid(path: Path) -> None:
+    for manifest in load(path):
+        parsed = parse_job(manifest) if manifest["kind"] == "CompressionJob" else parse_runtime(manifest)
+        assert parsed.metadata.name
+
+
+def paths(schema: dict[str, Any], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, child in schema.get("properties", {}).items():
+        inner = child.get("items", child)
+        found |= paths(inner, f"{prefix}.{name}") or {f"{prefix}.{name}"}
+    return found
+
+
+def used(value: Any, prefix: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return {f"{prefix}.{key}" for key in value} | {p for k, v in value.items() for p in used(v, f"{prefix}.{k}")}
+    if isinstance(value, list):
+        return {path for item in value for path in used(item, prefix)}
+    return set()
+
+
+def test_every_field_of_a_job_is_shown_somewhere() -> None:
+    crd = definitions()["compressionjobs.yaml"]
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    shown = {path for file in EXAMPLES for manifest in load(file) for path in used(manifest["spec"])}
+    # A part may bring its own storage instead of the job's; the scenario has one value only.
+    unshown = {p for p in paths(schema) - shown if ".storage." not in p and not p.endswith(".scenario")}
+    assert unshown == set()
