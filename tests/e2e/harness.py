@@ -1,0 +1,152 @@
+"""kubectl, jobs and waiting: what the end-to-end tests say instead of clicking."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+JOB_LABEL = "compression-operator.io/job"
+
+T = TypeVar("T")
+
+
+class KubectlError(AssertionError):
+    """kubectl answered with an error."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl against one cluster, in one namespace."""
+
+    executable: Path
+    kubeconfig: Path
+    namespace: str = "default"
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl and return what it printed; raises KubectlError with its message."""
+        result = subprocess.run(
+            [self.executable, "--kubeconfig", self.kubeconfig, "--namespace", self.namespace, *arguments],
+            input=stdin, capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+        if result.returncode:
+            raise KubectlError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
+        return result.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """``kubectl get -o json``."""
+        answer: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
+        return answer
+
+    def items(self, *arguments: str) -> list[dict[str, Any]]:
+        """The items of a list."""
+        found: list[dict[str, Any]] = self.get(*arguments)["items"]
+        return found
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        """``kubectl apply``."""
+        self("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+
+
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 180, pause: float = 0.5) -> T:
+    """Look until there is something; fails with ``what`` after ``seconds``."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(pause)
+    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A CompressionJob in the cluster."""
+
+    kubectl: Kubectl
+    name: str
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The whole resource."""
+        return self.kubectl.get("cpj", self.name)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Its status, empty before the operator saw it."""
+        found: dict[str, Any] = self.resource.get("status", {})
+        return found
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """One condition, empty when it is not there."""
+        return next((item for item in self.status.get("conditions", []) if item["type"] == kind), {})
+
+    def wait_phase(self, *phases: str, seconds: float = 240) -> dict[str, Any]:
+        """Wait for one of these phases and return the status."""
+
+        def look() -> dict[str, Any] | None:
+            status = self.status
+            if status.get("phase") in ("Succeeded", "Failed") and status["phase"] not in phases:
+                raise AssertionError(
+                    f"{self.name} ended as {status['phase']}: {status.get('message')}\n{self.diagnosis()}"
+                )
+            return status if status.get("phase") in phases else None
+
+        try:
+            return wait_for(f"{self.name} is {' or '.join(phases)}", look, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.diagnosis()}") from error
+
+    def wait_end(self, seconds: float = 240) -> dict[str, Any]:
+        """Wait until it has ended, well or not."""
+        return self.wait_phase("Succeeded", "Failed", seconds=seconds)
+
+    def wait_condition(self, kind: str, status: str, reason: str = "", seconds: float = 120) -> dict[str, Any]:
+        """Wait for a condition with this status and reason."""
+
+        def look() -> dict[str, Any] | None:
+            found = self.condition(kind)
+            return found if found.get("status") == status and reason in ("", found.get("reason")) else None
+
+        try:
+            return wait_for(f"{self.name}: {kind}={status} {reason}", look, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.diagnosis()}") from error
+
+    def pods(self) -> list[dict[str, Any]]:
+        """All pods of the job that still exist."""
+        return self.kubectl.items("pods", "-l", f"{JOB_LABEL}={self.name}")
+
+    def children(self) -> list[dict[str, Any]]:
+        """All batch/v1 Jobs of the job."""
+        return self.kubectl.items("jobs.batch", "-l", f"{JOB_LABEL}={self.name}")
+
+    def running_pod(self, seconds: float = 120) -> str:
+        """Wait for a running pod and return its name."""
+
+        def look() -> str | None:
+            names = [p["metadata"]["name"] for p in self.pods() if p["status"]["phase"] == "Running"]
+            return names[0] if names else None
+
+        return wait_for(f"a pod of {self.name} runs", look, seconds)
+
+    def events(self) -> set[str]:
+        """Reasons of the Events about the job."""
+        selector = f"involvedObject.kind=CompressionJob,involvedObject.name={self.name}"
+        return {item["reason"] for item in self.kubectl.items("events", "--field-selector", selector)}
+
+    def diagnosis(self) -> str:
+        """Status, pods and the last lines of their logs, for a failed assertion."""
+        lines = [yaml.safe_dump(self.status)]
+        for pod in self.pods():
+            name = pod["metadata"]["name"]
+            lines.append(f"--- pod {name}: {json.dumps(pod['status'].get('containerStatuses', []))[:1500]}")
+            try:
+                lines.append(self.kubectl("logs", name, "--tail=30"))
+            except KubectlError as error:
+                lines.append(str(error))
+        return "\n".join(lines)
