@@ -1,0 +1,64 @@
+"""The check of `helm test`: the operator is ready, the API serves its kinds, and secrets stay out of reach."""
+
+# ruff: noqa: T201 - what the pod prints is what `helm test --logs` shows
+
+import json
+import os
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+API = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
+GROUP = "/apis/compression-operator.io/v1alpha1"
+NAMESPACE = os.environ["CHECK_NAMESPACE"]
+
+
+def api(path: str) -> tuple[int, dict]:
+    """Status and body of a GET as the operator's service account."""
+    token = (ACCOUNT / "token").read_text()
+    request = urllib.request.Request(API + path, headers={"Authorization": f"Bearer {token}"})
+    context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def ready() -> str:
+    """What /readyz says, tried for a minute."""
+    url = f"http://{os.environ['CHECK_HOST']}:{os.environ['CHECK_PORT']}/readyz"
+    for _ in range(30):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return f"{url}: {response.status}"
+        except OSError as error:
+            last = error
+            time.sleep(2)
+    sys.exit(f"{url}: {last}; look at the operator's logs")
+
+
+def main() -> None:
+    """Run every check; the first that fails ends the pod with its reason."""
+    print(ready())
+    status, body = api(GROUP)
+    kinds = {resource["kind"] for resource in body.get("resources", [])}
+    if not {"CompressionJob", "CompressionRuntime"} <= kinds:
+        sys.exit(f"{GROUP}: {status}, kinds {sorted(kinds)}; install the CRDs (crds.install)")
+    print(f"{GROUP}: {', '.join(sorted(kinds))}")
+    for path in (f"{GROUP}/compressionruntimes", f"{GROUP}/namespaces/{NAMESPACE}/compressionjobs"):
+        status, body = api(path)
+        if status != 200:
+            sys.exit(f"{path}: {status} {body.get('message')}; check rbac.create")
+        print(f"{path}: {len(body['items'])} found")
+    status, _ = api(f"/api/v1/namespaces/{NAMESPACE}/secrets")
+    if status != 403:
+        sys.exit(f"secrets in {NAMESPACE}: {status}; the operator must not be able to read them")
+    print("secrets: forbidden, as it should be")
+
+
+main()

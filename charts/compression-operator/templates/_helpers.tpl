@@ -1,0 +1,78 @@
+{{- define "compression-operator.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "compression-operator.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "compression-operator.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Cluster-scoped objects bear the namespace, so that releases of one name do not fight over them. */ -}}
+{{- define "compression-operator.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "compression-operator.fullname" .) }}
+{{- end }}
+
+{{- define "compression-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default (include "compression-operator.fullname" .) }}
+{{- else }}
+{{- .Values.serviceAccount.name | default "default" }}
+{{- end }}
+{{- end }}
+
+{{- define "compression-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "compression-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "compression-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ include "compression-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: compression-operator
+{{- end }}
+
+{{- define "compression-operator.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "compression-operator.runnerImage" -}}
+{{- printf "%s:%s" .Values.runner.image.repository (.Values.runner.image.tag | default .Chart.AppVersion) }}
+{{- end }}
+
+{{- /* Pods of all child Jobs, as the operator labels them. */ -}}
+{{- define "compression-operator.runnerLabels" -}}
+app.kubernetes.io/managed-by: compression-operator
+{{- end }}
+
+{{- /* Whether the API server serves CompressionRuntimes already: "" or "true". See templates/runtimes.yaml. */ -}}
+{{- define "compression-operator.apiServed" -}}
+{{- if .Capabilities.APIVersions.Has "compression-operator.io/v1alpha1/CompressionRuntime" }}true{{ end }}
+{{- end }}
+
+{{- /* What an object needs for a release to take it over: Helm gives it to everything but hooks. */ -}}
+{{- define "compression-operator.ownership" -}}
+meta.helm.sh/release-name: {{ .Release.Name }}
+meta.helm.sh/release-namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- define "compression-operator.leaseName" -}}
+{{- include "compression-operator.fullname" . }}
+{{- end }}

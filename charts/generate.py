@@ -1,0 +1,86 @@
+"""The generated parts of the chart: ``python -m charts.generate`` writes them, from the repository's root.
+
+values.schema.json is written by hand but for ``definitions.runtime``, which follows the contract's CompressionRuntime.
+README.md is written by hand but for the table of values, which follows values.yaml and values.schema.json.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from compressionjob.crd import structural
+from compressionjob.runtime import CompressionRuntimeSpec
+
+CHART: Final = Path(__file__).parent / "compression-operator"
+BEGIN: Final = "<!-- values: written by `python -m charts.generate` -->\n"
+END: Final = "<!-- end of values -->\n"
+
+
+def runtime_schema() -> dict[str, Any]:
+    """JSON schema (draft 7) of a value under ``runtimes``: the CRD's, with unknown fields refused."""
+    schema: dict[str, Any] = _strict(structural(CompressionRuntimeSpec))
+    # The chart has an image of its own to fall back to, and renders this one as a template.
+    schema["required"] = [name for name in schema.get("required", []) if name != "image"]
+    schema["properties"]["image"].pop("pattern", None)
+    return schema
+
+
+def _strict(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_strict(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {key: _strict(value) for key, value in node.items() if not key.startswith("x-kubernetes-")}
+    if node.get("type") == "object" and "properties" in node:
+        result["additionalProperties"] = False
+    return result
+
+
+def values_schema() -> dict[str, Any]:
+    """values.schema.json with its generated part made anew."""
+    schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+    schema["definitions"]["runtime"] = runtime_schema()
+    return schema
+
+
+def values_table() -> str:
+    """The table of values in Markdown: name, default, meaning."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    rows = [f"| `{name}` | `{default}` | {text} |\n" for name, default, text in _rows("", values, values_schema())]
+    return "| value | default | meaning |\n| --- | --- | --- |\n" + "".join(rows)
+
+
+def _rows(prefix: str, values: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for key, value in values.items():
+        name, part = f"{prefix}{key}", schema["properties"][key]
+        if isinstance(value, dict) and "properties" in part and key != "resources":
+            yield from _rows(f"{name}.", value, part)
+        elif key == "runtimes":
+            yield name, ", ".join(value), part["description"]
+        else:
+            yield name, json.dumps(value).replace("|", "\\|"), part["description"]
+
+
+def readme() -> str:
+    """README.md with its table of values made anew."""
+    text = (CHART / "README.md").read_text()
+    return re.sub(
+        f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + values_table() + END, text, flags=re.DOTALL
+    )
+
+
+def files() -> dict[Path, str]:
+    """What there is to write: path -> text."""
+    return {
+        CHART / "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
+        CHART / "README.md": readme(),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text)
