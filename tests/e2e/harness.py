@@ -1,55 +1,45 @@
 """kubectl, jobs and waiting: what the end-to-end tests say instead of clicking."""
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+
+from localcluster.errors import LocalClusterError
+from localcluster.kubectl import Kubectl
 
 JOB_LABEL = "compression-operator.io/job"
 
 T = TypeVar("T")
 
 
-class KubectlError(AssertionError):
-    """kubectl answered with an error."""
-
-
 @dataclass(frozen=True)
-class Kubectl:
-    """kubectl against one cluster, in one namespace."""
+class Namespace:
+    """kubectl in one namespace."""
 
-    executable: Path
-    kubeconfig: Path
-    namespace: str = "default"
+    kubectl: Kubectl
+    name: str
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl and return what it printed; raises KubectlError with its message."""
-        result = subprocess.run(
-            [self.executable, "--kubeconfig", self.kubeconfig, "--namespace", self.namespace, *arguments],
-            input=stdin, capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
-        if result.returncode:
-            raise KubectlError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
-        return result.stdout
-
-    def get(self, *arguments: str) -> dict[str, Any]:
-        """``kubectl get -o json``."""
-        answer: dict[str, Any] = json.loads(self("get", *arguments, "-o", "json"))
-        return answer
+        """Run kubectl and return what it printed; raises LocalClusterError with its message."""
+        return self.kubectl.run("--namespace", self.name, *arguments, stdin=stdin)
 
     def items(self, *arguments: str) -> list[dict[str, Any]]:
-        """The items of a list."""
-        found: list[dict[str, Any]] = self.get(*arguments)["items"]
+        """The items of ``kubectl get``."""
+        found: list[dict[str, Any]] = self.kubectl.read("--namespace", self.name, "get", *arguments)["items"]
         return found
 
     def apply(self, manifest: dict[str, Any]) -> None:
-        """``kubectl apply``."""
-        self("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+        """``kubectl apply``, as a user does it."""
+        self("apply", "--filename=-", stdin=json.dumps(manifest))
+
+    def job(self, manifest: dict[str, Any]) -> "Job":
+        """Apply a CompressionJob."""
+        self.apply(manifest)
+        return Job(self, manifest["metadata"]["name"])
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = 180, pause: float = 0.5) -> T:
@@ -67,13 +57,14 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 180, paus
 class Job:
     """A CompressionJob in the cluster."""
 
-    kubectl: Kubectl
+    namespace: Namespace
     name: str
 
     @property
     def resource(self) -> dict[str, Any]:
         """The whole resource."""
-        return self.kubectl.get("cpj", self.name)
+        found: dict[str, Any] = self.namespace.kubectl.read("--namespace", self.namespace.name, "get", "cpj", self.name)
+        return found
 
     @property
     def status(self) -> dict[str, Any]:
@@ -119,11 +110,11 @@ class Job:
 
     def pods(self) -> list[dict[str, Any]]:
         """All pods of the job that still exist."""
-        return self.kubectl.items("pods", "-l", f"{JOB_LABEL}={self.name}")
+        return self.namespace.items("pods", "-l", f"{JOB_LABEL}={self.name}")
 
     def children(self) -> list[dict[str, Any]]:
         """All batch/v1 Jobs of the job."""
-        return self.kubectl.items("jobs.batch", "-l", f"{JOB_LABEL}={self.name}")
+        return self.namespace.items("jobs.batch", "-l", f"{JOB_LABEL}={self.name}")
 
     def running_pod(self, seconds: float = 120) -> str:
         """Wait for a running pod and return its name."""
@@ -137,7 +128,7 @@ class Job:
     def events(self) -> set[str]:
         """Reasons of the Events about the job."""
         selector = f"involvedObject.kind=CompressionJob,involvedObject.name={self.name}"
-        return {item["reason"] for item in self.kubectl.items("events", "--field-selector", selector)}
+        return {item["reason"] for item in self.namespace.items("events", "--field-selector", selector)}
 
     def diagnosis(self) -> str:
         """Status, pods and the last lines of their logs, for a failed assertion."""
@@ -146,7 +137,7 @@ class Job:
             name = pod["metadata"]["name"]
             lines.append(f"--- pod {name}: {json.dumps(pod['status'].get('containerStatuses', []))[:1500]}")
             try:
-                lines.append(self.kubectl("logs", name, "--tail=30"))
-            except KubectlError as error:
+                lines.append(self.namespace("logs", name, "--tail=30"))
+            except LocalClusterError as error:
                 lines.append(str(error))
         return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""What a real API server makes of the CRDs: examples accepted, invalid jobs refused, what may change and what not."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compressionjob.crd import definitions
+from compressionjob.spec import MUTABLE_FIELDS
+from localcluster import apiserver
+from localcluster.errors import LocalClusterError
+from localcluster.kubectl import Kubectl
+from tests.manifests import REMOVE, invalid_jobs, job, set_field
+
+EXAMPLES = [
+    manifest
+    for path in sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+    for manifest in yaml.safe_load_all(path.read_text())
+    if "file://" not in path.read_text()  # local trials: no cluster sees them
+]
+REFUSED = [case for case in invalid_jobs() if case["refusedBy"] == "server"]
+LEFT_TO_THE_OPERATOR = [case for case in invalid_jobs() if case["refusedBy"] == "operator"]
+
+
+@pytest.fixture(scope="module")
+def kubectl() -> Iterator[Kubectl]:
+    with apiserver.start() as server:
+        server.kubectl.apply(*definitions().values())
+        server.kubectl.run("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        yield server.kubectl
+
+
+def create(kubectl: Kubectl, manifest: dict[str, Any], *arguments: str) -> str:
+    return kubectl.run("apply", "--validate=strict", *arguments, "--filename=-", stdin=json.dumps(manifest))
+
+
+def refusal(kubectl: Kubectl, manifest: dict[str, Any], *arguments: str) -> str:
+    with pytest.raises(LocalClusterError) as caught:
+        create(kubectl, manifest, *arguments)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("manifest", EXAMPLES, ids=[item["metadata"]["name"] for item in EXAMPLES])
+def test_an_example_is_accepted(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
+    assert "created" in create(kubectl, manifest, "--dry-run=server")
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=[case["name"] for case in REFUSED])
+def test_an_invalid_job_is_refused(kubectl: Kubectl, case: dict[str, Any]) -> None:
+    message = refusal(kubectl, case["manifest"], "--dry-run=server")
+    assert case["field"] in message
+    assert case["says"] in message
+
+
+@pytest.mark.parametrize("case", LEFT_TO_THE_OPERATOR, ids=[case["name"] for case in LEFT_TO_THE_OPERATOR])
+def test_what_is_left_to_the_operator_can_be_created(kubectl: Kubectl, case: dict[str, Any]) -> None:
+    assert "created" in create(kubectl, case["manifest"], "--dry-run=server")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("spec.model.source", "s3://models/other"),
+        ("spec.storage.endpoint", "http://other:1"),
+        ("spec.storage", REMOVE),
+        ("spec.data.evaluation.limit", 5),
+        ("spec.pipeline[0].prune.sparsity", "0.9"),
+        ("spec.sla.size.maxRatio", "0.9"),
+        ("spec.sla.latency", REMOVE),
+        ("spec.benchmark", {"threads": 3}),
+        ("spec.output.destination", "s3://models/elsewhere"),
+        ("spec.runtime", "gpu"),
+        ("spec.deadline", "9h"),
+        ("spec.retries", 9),
+    ],
+)
+def test_the_spec_cannot_change(kubectl: Kubectl, field: str, value: object) -> None:
+    manifest = job("immutable")
+    create(kubectl, manifest)
+    changed = copy.deepcopy(manifest)
+    set_field(changed, field, value)
+    assert "delete the job and create another" in refusal(kubectl, changed)
+
+
+def test_only_suspend_and_ttl_may_change(kubectl: Kubectl) -> None:
+    manifest = job("mutable")
+    create(kubectl, manifest)
+    changed = job("mutable", spec__suspend=True, spec__ttl="1h")
+    create(kubectl, changed)
+    assert kubectl.read("get", "cpj", "mutable")["spec"]["ttl"] == "1h"
+    create(kubectl, job("mutable", spec__suspend=False))
+    assert {"suspend", "ttl"} == MUTABLE_FIELDS
+
+
+def test_every_field_is_explained(kubectl: Kubectl) -> None:
+    text = kubectl.run("explain", "cpj.spec", "--recursive")
+    assert "sparsity" in text
+    assert "Largest loss against the baseline" in kubectl.run("explain", "cpj.spec.sla.quality.maxDrop")
+
+
+def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
+    create(kubectl, job("columns"))
+    status = {
+        "phase": "Succeeded", "stage": "", "progress": 100, "sizeRatio": "0.254", "latencyP99": "7.31ms",
+        "verdict": "Pass",
+    }  # fmt: skip
+    patch = json.dumps({"status": status})
+    kubectl.run("patch", "cpj", "columns", "--subresource=status", "--type=merge", f"--patch={patch}")
+    header, line = kubectl.run("get", "cpj", "columns").splitlines()
+    assert header.split() == ["NAME", "PHASE", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE"]
+    assert line.split()[:6] == ["columns", "Succeeded", "100", "0.254", "7.31ms", "Pass"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("spec.image", REMOVE, "Required value"),
+        ("spec.volumes", [{"name": "a", "mountPath": "/data", "hostPath": {"path": "/"}}], "unknown field"),
+        ("spec.volumes", [{"name": "a", "mountPath": "/data"}], "exactly one of"),
+        ("spec.volumes", [{"name": "a", "mountPath": "/work", "configMap": {"name": "a"}}], "belong to the operator"),
+        ("spec.resources.limits", {"memory": "lots"}, "should match"),
+        ("spec.pricePerHour", "free", "above 0"),
+        ("spec.securityContext", {"privileged": True}, "unknown field"),
+    ],
+)
+def test_an_invalid_runtime_is_refused(kubectl: Kubectl, field: str, value: object, says: str) -> None:
+    manifest = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionRuntime",
+        "metadata": {"name": "cpu"},
+        "spec": {"image": "a/b:c"},
+    }
+    create(kubectl, manifest, "--dry-run=server")
+    set_field(manifest, field, value)
+    assert says in refusal(kubectl, manifest, "--dry-run=server")
