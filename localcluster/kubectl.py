@@ -1,0 +1,29 @@
+"""The API of a cluster, by way of kubectl: what it accepts is what a user's kubectl accepts."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcluster import tools
+from localcluster.command import run
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl with one kubeconfig."""
+
+    kubeconfig: Path
+
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float | None = 120.0) -> str:
+        """Run kubectl and return what it printed; raises LocalClusterError with its message when it fails."""
+        return run([tools.kubectl(), "--kubeconfig", self.kubeconfig, *arguments], stdin=stdin, timeout=timeout)
+
+    def read(self, *arguments: str) -> Any:
+        """Run kubectl with JSON output and return what it means."""
+        return json.loads(self.run(*arguments, "--output=json"))
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Create or update objects by server-side apply."""
+        manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.run("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=manifest)
