@@ -1,0 +1,78 @@
+"""A predictor with prepared queries, as LoadGen asks it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from compression_runner.errors import InvalidInput
+from compression_runner.measurement.dataset import EvaluationSet
+from compression_runner.measurement.dataset.evaluation_set import fixed_batch
+from compression_runner.measurement.latency import Contender
+from compression_runner.measurement.predictor import Feed, Predictor
+from compressionjob.conditions import INVALID_INPUT
+from compressionjob.spec import Benchmark
+
+PREPARED: Final = 64
+"""Different queries that LoadGen draws from."""
+PREPARED_BYTES: Final = 256 << 20
+OFFLINE_BATCH: Final = 8
+"""Samples that a server takes at once when many are waiting."""
+
+
+def contender(predictor: Predictor, data: EvaluationSet, benchmark: Benchmark) -> Contender:
+    """Prepare queries of `batchSize` samples at `sequenceLength`, and single samples for the offline scenario."""
+    queries = prepared_queries(predictor, data, benchmark, PREPARED)
+    singles = queries
+    if fixed_batch(predictor.inputs) is None:
+        chosen = _spread(len(data), PREPARED, 1)
+        singles = [data.batch([index], predictor.inputs, benchmark.sequence_length) for index in chosen]
+
+    def answer(query: int) -> None:
+        predictor.run(queries[query])
+
+    def answer_batch(indices: Sequence[int]) -> None:
+        chosen = [singles[index] for index in indices]
+        predictor.run({name: np.concatenate([feed[name] for feed in chosen]) for name in chosen[0]})
+
+    return Contender(
+        answer=answer,
+        answer_batch=answer_batch,
+        queries=len(queries),
+        samples=len(singles),
+        samples_each=fixed_batch(predictor.inputs) or 1,
+    )
+
+
+def prepared_queries(predictor: Predictor, data: EvaluationSet, benchmark: Benchmark, limit: int) -> list[Feed]:
+    """Return up to `limit` queries from all over the data, in at most PREPARED_BYTES.
+
+    Raises InvalidInput when the model fixes another batch size.
+    """
+    size, fixed = benchmark.batch_size, fixed_batch(predictor.inputs)
+    if fixed is not None and fixed != size:
+        problem = f"the model's batch is fixed at {fixed}"
+        raise InvalidInput(INVALID_INPUT, "spec.benchmark.batchSize", size, problem, f"set it to {fixed}")
+    queries: list[Feed] = []
+    used = 0
+    for start in _spread(len(data), limit, size):
+        indices = [(start + offset) % len(data) for offset in range(size)]
+        feed = data.batch(indices, predictor.inputs, benchmark.sequence_length)
+        used += sum(array.nbytes for array in feed.values())
+        if queries and used > PREPARED_BYTES:
+            break
+        queries.append(feed)
+    return queries
+
+
+def offline_batch(predictor: Predictor, benchmark: Benchmark) -> int:
+    """Return the samples of one call in the offline scenario."""
+    if fixed_batch(predictor.inputs) is not None:
+        return 1  # one prepared query, which is the model's whole batch
+    return max(benchmark.batch_size, OFFLINE_BATCH)
+
+
+def _spread(count: int, limit: int, step: int) -> list[int]:
+    """Return up to `limit` starting samples, `step` apart or more, from the whole data."""
+    wanted = min(limit, max(1, count // step))
+    return [index * count // wanted for index in range(wanted)]

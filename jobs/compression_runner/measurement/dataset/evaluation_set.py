@@ -1,0 +1,103 @@
+"""Evaluation samples as a model takes them, and batches of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression_runner.measurement.dataset.problems import SOURCE, bad_data
+from compression_runner.measurement.predictor import TensorInfo
+
+Sample = Mapping[str, NDArray[np.generic]]
+"""Input name -> array of one sample, without the batch dimension."""
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Samples of one data file.
+
+    `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
+    them up. `labels` has shape (samples,). `digest` is the SHA-256 of the file.
+    """
+
+    samples: Sequence[Sample]
+    digest: str
+    labels: NDArray[np.int64] | None = None
+    padding: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def length(self, index: int) -> int:
+        """Return the sequence length of a sample; 0 where no input is a sequence."""
+        return max((len(self.samples[index][name]) for name in self.padding), default=0)
+
+    def batch(
+        self, indices: Sequence[int], inputs: Sequence[TensorInfo], sequence_length: int | None = None
+    ) -> dict[str, NDArray[np.generic]]:
+        """Return the model's inputs for these samples, stacked.
+
+        Sequences are filled up to `sequence_length`, or else to the longest among them, or to the length that the
+        model fixes. Raises InvalidInput for an input that the data does not have, or has in another shape.
+        """
+        return {info.name: self._stacked(indices, info, sequence_length) for info in inputs}
+
+    def batches(self, inputs: Sequence[TensorInfo], size: int) -> Iterator[list[int]]:
+        """Yield indices in batches; sequences of like length together, so that little is filled up.
+
+        A model with a fixed batch gets it; its last batch is filled up by repeating the last sample.
+        """
+        fixed = fixed_batch(inputs)
+        order = sorted(range(len(self)), key=self.length) if self.padding else list(range(len(self)))
+        step = fixed or size
+        for start in range(0, len(order), step):
+            part = order[start : start + step]
+            yield part + part[-1:] * (step - len(part) if fixed else 0)
+
+    def _stacked(self, indices: Sequence[int], info: TensorInfo, sequence_length: int | None) -> NDArray[np.generic]:
+        first = self.samples[indices[0]]
+        if info.name not in first:
+            there = ", ".join(first)
+            problem = f"the model needs this input; the data gives: {there}"
+            raise bad_data(SOURCE, info.name, problem, "give data that has it (for task onnx an array of that name)")
+        arrays = [self.samples[index][info.name] for index in indices]
+        if info.name in self.padding:
+            fixed = info.shape[1] if len(info.shape) > 1 else None
+            length = fixed or sequence_length or max(len(array) for array in arrays)
+            arrays = [_filled(array, length, self.padding[info.name]) for array in arrays]
+        stacked = np.stack(arrays)
+        _require_shape(stacked.shape, info)
+        return _cast(stacked, info)
+
+
+def fixed_batch(inputs: Sequence[TensorInfo]) -> int | None:
+    """Return the batch size that a model fixes, None where it is free."""
+    return next((info.shape[0] for info in inputs if info.shape and info.shape[0] is not None), None)
+
+
+def _filled(array: NDArray[np.generic], length: int, value: int) -> NDArray[np.generic]:
+    """Return a sequence of exactly `length`, cut or filled up at its end."""
+    missing = max(0, length - len(array))
+    return np.pad(array[:length], [(0, missing)] + [(0, 0)] * (array.ndim - 1), constant_values=value)
+
+
+def _require_shape(shape: tuple[int, ...], info: TensorInfo) -> None:
+    fits = len(shape) == len(info.shape) and all(
+        want is None or have == want for have, want in zip(shape[1:], info.shape[1:], strict=True)
+    )
+    if not fits:
+        wanted = tuple("any" if size is None else size for size in info.shape)
+        problem = f"input {info.name} has shape {shape} in the data, the model takes {wanted}"
+        raise bad_data(SOURCE, info.name, problem, "give data of that shape; the first dimension counts the samples")
+
+
+def _cast(array: NDArray[np.generic], info: TensorInfo) -> NDArray[np.generic]:
+    """Return the array in the model's type where nothing but precision can be lost by that."""
+    if array.dtype == info.dtype:
+        return array
+    same_kind = np.can_cast(array.dtype, info.dtype, casting="same_kind")
+    if not same_kind and not (array.dtype.kind in "ui" and info.dtype.kind in "uif"):
+        problem = f"input {info.name} has type {array.dtype} in the data, the model takes {info.dtype}"
+        raise bad_data(SOURCE, info.name, problem, f"store the array as {info.dtype}")
+    return array.astype(info.dtype)

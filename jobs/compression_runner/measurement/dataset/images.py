@@ -1,0 +1,88 @@
+"""Images as pixel arrays, prepared as the model's preprocessor_config.json says."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from compression_runner.measurement.dataset.problems import COLUMNS, bad_data
+from compression_runner.measurement.dataset.table import Column
+
+FIELD = f"{COLUMNS}.image"
+PREPARE_AT_ONCE = 256
+
+
+def prepare_images(images: Column, model_dir: Path) -> list[NDArray[np.float32]]:
+    """Return each image as an array of shape (channels, height, width).
+
+    An image is encoded bytes (PNG, JPEG), a mapping with them under "bytes", or pixels of shape (height, width) or
+    (height, width, channels). Without a preprocessor_config.json, pixels of whole numbers are divided by 255 and others
+    are taken as they are. Raises InvalidInput for anything that is not an image.
+    """
+    pixels = [_pixels(image, row) for row, image in enumerate(images)]
+    if (model_dir / "preprocessor_config.json").is_file():
+        return _processed(pixels, model_dir)
+    return [_plain(image) for image in pixels]
+
+
+def _pixels(image: Any, row: int) -> NDArray[Any]:
+    """Return an image as an array of shape (height, width, channels)."""
+    encoded = image.get("bytes") if isinstance(image, dict) else image
+    if isinstance(encoded, bytes):
+        try:
+            with Image.open(io.BytesIO(encoded)) as opened:
+                array = np.asarray(opened if opened.mode in ("L", "RGB") else opened.convert("RGB"))
+        except (UnidentifiedImageError, OSError) as error:
+            raise bad_data(FIELD, f"{len(encoded)} bytes", f"row {row}: {error}", "give PNG or JPEG images") from error
+    else:
+        array = _array(encoded, row)
+    return array[:, :, np.newaxis] if array.ndim == 2 else array
+
+
+def _array(values: Any, row: int) -> NDArray[Any]:
+    remedy = "give encoded images (PNG, JPEG) or arrays of height x width or height x width x channels"
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise bad_data(FIELD, type(values).__name__, f"row {row} is not an image: {error}", remedy) from error
+    if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or 0 in array.shape:
+        raise bad_data(FIELD, f"{array.dtype} {array.shape}", f"row {row} is not an image", remedy)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise bad_data(FIELD, "NaN or infinity", f"row {row} has pixels that are not finite", "give finite pixels")
+    return array
+
+
+def _plain(image: NDArray[Any]) -> NDArray[np.float32]:
+    scale = 255.0 if image.dtype.kind in "ui" else 1.0
+    return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32) / np.float32(scale)
+
+
+def _processed(pixels: Sequence[NDArray[Any]], model_dir: Path) -> list[NDArray[np.float32]]:
+    from transformers import AutoImageProcessor  # takes seconds to import; only images need it
+
+    try:
+        processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            model_dir, local_files_only=True, trust_remote_code=False, backend="pil"
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        remedy = "correct preprocessor_config.json, or remove it to pass pixels divided by 255"
+        raise bad_data(
+            "spec.model.source", "preprocessor_config.json", f"it cannot be loaded: {error}", remedy
+        ) from error
+    prepared: list[NDArray[np.float32]] = []
+    for start in range(0, len(pixels), PREPARE_AT_ONCE):
+        part = [_as_integers(image) for image in pixels[start : start + PREPARE_AT_ONCE]]
+        values = processor(images=part, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+        prepared.extend(np.asarray(values, dtype=np.float32))
+    return prepared
+
+
+def _as_integers(image: NDArray[Any]) -> NDArray[Any]:
+    """Return pixels from 0 to 255 as bytes, which is what image processors scale; others as they are."""
+    if image.dtype.kind in "ui" and image.dtype != np.uint8 and image.min() >= 0 and image.max() <= 255:
+        return image.astype(np.uint8)
+    return image

@@ -1,0 +1,46 @@
+"""Texts as token ids of the model's own tokenizer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression_runner.measurement.dataset.problems import COLUMNS, bad_data
+from compression_runner.measurement.dataset.table import Column
+
+Tokens = dict[str, NDArray[np.int64]]
+"""Input name -> values of one text, shape (tokens,)."""
+
+
+def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list[Tokens], dict[str, int]]:
+    """Return the inputs of each text, cut at `sequence_length` tokens, and the value that fills each input up.
+
+    Raises InvalidInput for a row that is not text, and for a model without a tokenizer that loads without remote code.
+    """
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            remedy = "give text in every row, or name the column that has it"
+            raise bad_data(f"{COLUMNS}.text", repr(text), f"row {row} is not text", remedy)
+    tokenizer = _tokenizer(model_dir)
+    encoded = tokenizer(list(texts), truncation=True, max_length=sequence_length, padding=False)
+    names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoded]
+    samples = [{name: np.asarray(encoded[name][row], dtype=np.int64) for name in names} for row in range(len(texts))]
+    padding = {"input_ids": int(tokenizer.pad_token_id or 0), "attention_mask": 0, "token_type_ids": 0}
+    if samples and "token_type_ids" not in names:
+        # A model may ask for segment ids though its tokenizer makes none: one text is all segment 0.
+        for sample in samples:
+            sample["token_type_ids"] = np.zeros_like(sample["input_ids"])
+    return samples, padding
+
+
+def _tokenizer(model_dir: Path) -> Any:
+    from transformers import AutoTokenizer  # takes seconds to import; only texts need it
+
+    try:
+        return AutoTokenizer.from_pretrained(model_dir, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        remedy = "put the tokenizer's files (tokenizer.json, tokenizer_config.json) beside the model"
+        raise bad_data(
+            "spec.model.source", model_dir.name, f"its tokenizer cannot be loaded: {error}", remedy
+        ) from error

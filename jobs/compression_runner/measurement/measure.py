@@ -1,0 +1,342 @@
+"""All measurements of a job: both models, every figure of the report, and the estimates that the verdict needs."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import onnxruntime
+
+from compression_runner.errors import InvalidInput
+from compression_runner.measurement.answers import Floats, answers, kept_answers
+from compression_runner.measurement.contender import contender, offline_batch, prepared_queries
+from compression_runner.measurement.dataset import EvaluationSet
+from compression_runner.measurement.dataset.loading import file_digest
+from compression_runner.measurement.latency import (
+    LATENCY_SHARE,
+    QUANTILES,
+    LatencyPlan,
+    LatencyRun,
+    measure_latency,
+    measure_throughput,
+)
+from compression_runner.measurement.memory import MemoryFigures, measure_memory
+from compression_runner.measurement.noise import machine, noise_between, noise_notes, read_noise, usable_cpus
+from compression_runner.measurement.predictor import Predictor
+from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
+from compressionjob import sla
+from compressionjob.conditions import INVALID_INPUT
+from compressionjob.estimate import Estimate
+from compressionjob.objectives import QualityMetric, Sla
+from compressionjob.pipeline import promise_of
+from compressionjob.report import ModelFigures
+from compressionjob.schema import parse_duration
+from compressionjob.spec import CompressionJobSpec, default_metric
+
+Advance = Callable[[str, float], None]
+"""Is told what is being measured and the share of all measuring that is done."""
+
+SHARES: Final = {
+    "evaluate baseline": 0.15,
+    "evaluate compressed": 0.10,
+    "latency": 0.50,
+    "throughput": 0.20,
+    "memory": 0.05,
+}
+"""Rough shares of the phases in the time of all measuring, for progress."""
+
+SAMPLES_IN_REPORT: Final = 5000
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that is measured: its ONNX file, and the size in bytes that counts for it (packed, where it is)."""
+
+    model: Path
+    size_bytes: int
+
+
+@dataclass
+class Measurements:
+    """Everything that was measured, in the terms of the contract's report."""
+
+    baseline: ModelFigures
+    compressed: ModelFigures
+    estimates: dict[str, Estimate]
+    speedups: dict[str, Estimate]
+    quality_drops: dict[str, Estimate]
+    quality_metric: str
+    anomalies: list[str]
+    latency_samples: dict[str, list[float]]
+    environment: dict[str, Any]
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def judgement(self, limits: Sla) -> sla.Judgement:
+        """Return the verdict on the SLA for which the measurements were made."""
+        return sla.judge(limits, self.estimates)
+
+
+def measure(
+    spec: CompressionJobSpec,
+    baseline: Subject,
+    compressed: Subject,
+    data: EvaluationSet,
+    *,
+    advance: Advance | None = None,
+    answers_cache: Path | None = None,
+) -> Measurements:
+    """Measure both models on this machine.
+
+    Every interval has the confidence at which all objectives of the SLA hold together. `answers_cache` is a folder in
+    which the baseline's answers are kept for later runs. Raises InvalidInput for models and data that cannot be
+    measured as the job asks.
+    """
+    watch = _Stopwatch(advance)
+    confidence = sla.interval_confidence(spec.sla)
+    threads = spec.benchmark.threads or usable_cpus()
+    with Predictor(baseline.model, threads) as before, Predictor(compressed.model, threads) as after:
+        quality = _quality(spec, (baseline, compressed), (before, after), data, confidence, watch, answers_cache)
+        metric = _metric(spec, quality, data)
+        noise_before = read_noise()
+        run, rates = _speed(spec, (before, after), data, confidence, watch)
+        noise = noise_between(noise_before, read_noise())
+        feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in (before, after)]
+    with watch.phase("memory"):
+        memory = [
+            measure_memory(side.model, feed, threads, confidence)
+            for side, feed in zip((baseline, compressed), feeds, strict=True)
+        ]
+    sides = [
+        _figures(size, memory[i], run, i, rates[i], quality, confidence)
+        for i, size in enumerate((baseline.size_bytes, compressed.size_bytes))
+    ]
+    speedups = {name: run.speedup(name, confidence) for name in QUANTILES}
+    drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
+    estimates = _estimates(spec, sides, memory, quality, metric, speedups)
+    return Measurements(
+        baseline=sides[0],
+        compressed=sides[1],
+        estimates=estimates,
+        speedups=speedups,
+        quality_drops=drops,
+        quality_metric=metric,
+        anomalies=_anomalies(spec, estimates, speedups, drops.get(metric), quality),
+        latency_samples={
+            "baseline": _flat(run.baseline),
+            "compressed": _flat(run.compressed),
+        },
+        environment=_environment(spec, threads, data, run, noise, quality, memory, confidence),
+        timings=watch.seconds,
+    )
+
+
+class _Stopwatch:
+    """Seconds by phase, and the progress of all measuring."""
+
+    def __init__(self, advance: Advance | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._advance = advance
+        self._done = 0.0
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Callable[[float], None]]:
+        """Time a phase; yields what is told the share of it that is done."""
+        start = time.monotonic()
+
+        def advance(share: float) -> None:
+            if self._advance:
+                self._advance(name, min(1.0, self._done + share * SHARES[name]))
+
+        advance(0.0)
+        yield advance
+        self.seconds[name] = round(time.monotonic() - start, 3)
+        self._done += SHARES[name]
+        advance(0.0)
+
+
+def _quality(
+    spec: CompressionJobSpec,
+    subjects: tuple[Subject, Subject],
+    predictors: tuple[Predictor, Predictor],
+    data: EvaluationSet,
+    confidence: float,
+    watch: _Stopwatch,
+    answers_cache: Path | None,
+) -> Quality:
+    """Answer the evaluation data with both models and compare."""
+    task, batch = spec.model.task, spec.benchmark.batch_size
+    digests = [file_digest(subject.model) for subject in subjects]
+    kept = answers_cache / f"{_fingerprint(digests[0], data, spec)}.npy" if answers_cache else None
+    with watch.phase("evaluate baseline") as advance:
+        old = kept_answers(kept, lambda: answers(predictors[0], data, task, batch, advance))
+    with watch.phase("evaluate compressed") as advance:
+        same_file = digests[0] == digests[1]
+        new = old if same_file else answers(predictors[1], data, task, batch, advance)
+        if old.shape != new.shape:
+            raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
+        found = _compare(spec, old, new, data, confidence)
+    return unchanged(found) if same_file else found
+
+
+def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: EvaluationSet, confidence: float) -> Quality:
+    if spec.model.task in ("text-classification", "image-classification"):
+        return classification_quality(old, new, data.labels, confidence)
+    return embedding_quality(old, new, confidence)
+
+
+def _fingerprint(model_digest: str, data: EvaluationSet, spec: CompressionJobSpec) -> str:
+    """Return the hash of all that the baseline's answers depend on."""
+    parts = {
+        "model": model_digest,
+        "data": data.digest,
+        "columns": spec.data.evaluation.columns.to_json(),
+        "samples": len(data),
+        "task": spec.model.task,
+        "sequenceLength": spec.benchmark.sequence_length,
+        "batchSize": spec.benchmark.batch_size,
+        "onnxruntime": onnxruntime.__version__,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _metric(spec: CompressionJobSpec, quality: Quality, data: EvaluationSet) -> QualityMetric:
+    """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
+    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.labels is not None)
+    if metric in quality.scores:
+        return metric
+    needs = "needs at least 3 samples" if metric == "neighbours" else "needs labels"
+    there = ", ".join(quality.scores)
+    raise InvalidInput(
+        INVALID_INPUT, "spec.sla.quality.metric", metric, f"it {needs}", f"give them, or choose one of {there}"
+    )
+
+
+def _speed(
+    spec: CompressionJobSpec,
+    predictors: tuple[Predictor, Predictor],
+    data: EvaluationSet,
+    confidence: float,
+    watch: _Stopwatch,
+) -> tuple[LatencyRun, tuple[Estimate, Estimate]]:
+    seconds = parse_duration(spec.benchmark.time_limit)
+    sides = [contender(predictor, data, spec.benchmark) for predictor in predictors]
+    decisive = spec.sla.latency.percentile if spec.sla.latency else None
+    with watch.phase("latency") as advance:
+        run = measure_latency(sides[0], sides[1], LatencyPlan(confidence, decisive, seconds * LATENCY_SHARE), advance)
+    with watch.phase("throughput") as advance:
+        batch = offline_batch(predictors[0], spec.benchmark)
+        rest = seconds - watch.seconds["latency"]
+        rates = measure_throughput(sides[0], sides[1], batch, confidence, rest, advance)
+    return run, rates
+
+
+def _figures(
+    size: int,
+    memory: MemoryFigures,
+    run: LatencyRun,
+    side: int,
+    rate: Estimate,
+    quality: Quality,
+    confidence: float,
+) -> ModelFigures:
+    """Return the figures of the baseline (side 0) or the compressed model (side 1)."""
+    blocks = (run.baseline, run.compressed)[side]
+    latencies = {name: run.percentile(blocks, name, confidence) for name in QUANTILES}
+    return ModelFigures(
+        size_bytes=size,
+        peak_memory_bytes=round(memory.peak.value),
+        latency_seconds={name: found.value for name, found in latencies.items()},
+        latency_intervals=latencies,
+        throughput_per_second=rate.value,
+        throughput_interval=rate,
+        quality={name: (score.baseline, score.compressed)[side].value for name, score in quality.scores.items()},
+    )
+
+
+def _estimates(
+    spec: CompressionJobSpec,
+    sides: list[ModelFigures],
+    memory: list[MemoryFigures],
+    quality: Quality,
+    metric: QualityMetric,
+    speedups: Mapping[str, Estimate],
+) -> dict[str, Estimate]:
+    """Return what each objective of an SLA is judged by."""
+    before, after = sides
+    percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
+    score = quality.scores[metric]
+    peaks = [figures.peak for figures in memory]
+    estimates = {
+        sla.QUALITY_DROP: score.drop,
+        sla.QUALITY_SCORE: score.compressed,
+        sla.LATENCY: after.latency_intervals[percentile],
+        sla.SPEEDUP: speedups[percentile],
+        sla.SIZE: Estimate.exact(after.size_bytes),
+        sla.SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
+        sla.MEMORY: peaks[1],
+        # Both ends at once: wider than it must be, which costs little, since peaks hardly vary.
+        sla.MEMORY_RATIO: Estimate(
+            value=peaks[1].value / peaks[0].value,
+            low=peaks[1].low / peaks[0].high,
+            high=peaks[1].high / max(peaks[0].low, 1.0),
+        ),
+    }
+    if after.throughput_interval:
+        estimates[sla.THROUGHPUT] = after.throughput_interval
+    return estimates
+
+
+def _anomalies(
+    spec: CompressionJobSpec,
+    estimates: Mapping[str, Estimate],
+    speedups: Mapping[str, Estimate],
+    drop: Estimate | None,
+    quality: Quality,
+) -> list[str]:
+    """Return what the result does not keep of its methods' promises."""
+    broken = sla.broken_promises(
+        promise_of(spec.pipeline),
+        size_ratio=estimates[sla.SIZE_RATIO].value,
+        speedup=speedups["p50"],
+        quality_drop=drop,
+    )
+    if quality.non_finite_samples:
+        broken.append(f"answers {quality.non_finite_samples} of {quality.samples} samples with NaN or infinity")
+    return broken
+
+
+def _environment(
+    spec: CompressionJobSpec,
+    threads: int,
+    data: EvaluationSet,
+    run: LatencyRun,
+    noise: dict[str, Any],
+    quality: Quality,
+    memory: list[MemoryFigures],
+    confidence: float,
+) -> dict[str, Any]:
+    """Return the conditions of the measurement, for the report."""
+    return {
+        "machine": machine(),
+        "threads": threads,
+        "batchSize": spec.benchmark.batch_size,
+        "sequenceLength": spec.benchmark.sequence_length if data.padding else None,
+        "evaluationSamples": quality.samples,
+        "maxAbsDifference": quality.max_abs_difference,
+        "queriesPerModel": sum(len(block) for block in run.compressed),
+        "plannedQueriesPerModel": run.planned_queries,
+        "blocks": len(run.compressed),
+        "intervalConfidence": round(confidence, 6),
+        "memoryFloorBytes": max(figures.floor_bytes for figures in memory),
+        "noise": noise,
+        "notes": [*run.notes, *noise_notes(noise)],
+    }
+
+
+def _flat(blocks: list[Any]) -> list[float]:
+    """Return latencies in the order they were measured, rounded to 0.1 microseconds."""
+    return [round(float(value), 7) for block in blocks for value in block][:SAMPLES_IN_REPORT]
