@@ -1,0 +1,8 @@
+"""``python -m dashboards``, from the repository's root: write the dashboard, the rules, and the chart's copies."""
+
+from dashboards.generated import files
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

@@ -1,0 +1,110 @@
+"""The kinds of panels that the dashboard is made of: lines over time, figures, and bars to compare."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BigValueColorMode,
+    BigValueGraphMode,
+    BigValueTextMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import DataSourceRef, Panel
+
+DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
+WIDTH: Final = 24
+"""Columns of Grafana's grid."""
+HEIGHT: Final = 8
+
+
+@dataclass(frozen=True)
+class Query:
+    """A PromQL expression and the name of its series, as in Grafana's legend format."""
+
+    expression: str
+    legend: str
+
+
+def lines(
+    title: str, description: str, *queries: Query, unit: str = "short", span: int = 8, stacked: bool = False
+) -> Builder[Panel]:
+    """Series over time."""
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .min(0)
+        .height(HEIGHT)
+        .span(span)
+        .fill_opacity(35 if stacked else 8)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    )
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
+    for query in queries:
+        panel.with_target(_target(query))
+    return panel
+
+
+def figures(title: str, description: str, *queries: Query, unit: str = "short", span: int = 6) -> Builder[Panel]:
+    """The latest value of each series, large."""
+    panel = (
+        stat.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .height(HEIGHT // 2)
+        .span(span)
+        .graph_mode(BigValueGraphMode.NONE)
+        .color_mode(BigValueColorMode.VALUE)
+        .text_mode(BigValueTextMode.VALUE_AND_NAME)
+        .reduce_options(_latest())
+    )
+    for query in queries:
+        panel.with_target(_target(query).instant())
+    return panel
+
+
+def bars(title: str, description: str, *queries: Query, unit: str = "short", span: int = 8) -> Builder[Panel]:
+    """The latest value of each series as a bar, to compare."""
+    panel = (
+        bargauge.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .min(0)
+        .height(HEIGHT)
+        .span(span)
+        .display_mode(BarGaugeDisplayMode.BASIC)
+        .orientation(VizOrientation.HORIZONTAL)
+        .reduce_options(_latest())
+    )
+    for query in queries:
+        panel.with_target(_target(query).instant())
+    return panel
+
+
+def _target(query: Query) -> prometheus.Dataquery:
+    return prometheus.Dataquery().datasource(DATASOURCE).expr(query.expression).legend_format(query.legend)
+
+
+def _latest() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
