@@ -1,0 +1,23 @@
+"""Which ends of a pod count, which end the Job at once, and which are not the job's fault."""
+
+from typing import Any, Final
+
+from compression_operator.records import RUNNER_CONTAINER
+from compressionjob.exit_codes import PERMANENT
+
+POD_FAILURE_POLICY: Final[dict[str, Any]] = {
+    # The first rule that fits decides; what fits none counts against backoffLimit and is tried again with backoff.
+    "rules": [
+        # Preempted, drained, evicted by pressure or lost with its node: tried again, not counted.
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        # Invalid, impossible, out of disk, killed (out of memory): another try would end the same way.
+        {
+            "action": "FailJob",
+            "onExitCodes": {
+                "containerName": RUNNER_CONTAINER,
+                "operator": "In",
+                "values": sorted(int(code) for code in PERMANENT),
+            },
+        },
+    ]
+}

@@ -1,0 +1,141 @@
+"""The child Job of a CompressionJob, built from its spec and its CompressionRuntime."""
+
+import json
+from typing import Any, Final
+
+from compression_operator.child.failure_policy import POD_FAILURE_POLICY
+from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
+from compression_operator.manifest import pod_manifest_of
+from compression_operator.records import RETRIES_BEFORE, RUNNER_CONTAINER, JobRecord
+from compressionjob.group import (
+    API_VERSION,
+    JOB_KIND,
+    JOB_LABEL,
+    JOB_UID_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    QUEUE_LABEL,
+)
+from compressionjob.runtime import CompressionRuntimeSpec
+from compressionjob.spec import CompressionJobSpec
+
+METRICS_PORT: Final = 8080
+USER_ID: Final = 65532
+"""The user and group of the runner; fsGroup makes new volumes writable for it."""
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+RUNNER_COMPONENT: Final = "runner"
+
+_MAX_NAME: Final = 52
+_MAX_LABEL: Final = 63
+
+_POD_SECURITY: Final = {
+    "runAsNonRoot": True,
+    "runAsUser": USER_ID,
+    "runAsGroup": USER_ID,
+    "fsGroup": USER_ID,
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_CONTAINER_SECURITY: Final = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def child_name(job: JobRecord) -> str:
+    """The name of the child: the same at every try, so that a second one cannot be created by mistake."""
+    return f"{job.name[:_MAX_NAME].rstrip('-.')}-{job.uid[:8]}"
+
+
+def child_job(
+    job: JobRecord,
+    spec: CompressionJobSpec,
+    runtime: CompressionRuntimeSpec,
+    *,
+    retries_before: int = 0,
+    deadline: int | None = None,
+) -> dict[str, Any]:
+    """The manifest of the child: ``deadline`` in seconds, ``retries_before`` tries are used up already.
+
+    A job with a queue label is created suspended: starting it is the queue's decision.
+    """
+    labels = {
+        JOB_LABEL: job.name[:_MAX_LABEL].rstrip("-_."),
+        JOB_UID_LABEL: job.uid,
+        MANAGED_BY_LABEL: MANAGED_BY,
+    }
+    manifest: dict[str, Any] = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": child_name(job),
+            "namespace": job.namespace,
+            "labels": labels | ({QUEUE_LABEL: job.queue} if job.queue else {}),
+            "ownerReferences": [
+                {"apiVersion": API_VERSION, "kind": JOB_KIND, "name": job.name, "uid": job.uid, "controller": True}
+            ],
+        },
+        "spec": {
+            "parallelism": 1,
+            "completions": 1,
+            "backoffLimit": max(0, job.retries - retries_before),
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": POD_FAILURE_POLICY,
+            "suspend": job.suspend or bool(job.queue),
+            "template": {
+                "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}},
+                "spec": _pod(job, spec, runtime),
+            },
+        },
+    }
+    if retries_before:
+        manifest["metadata"]["annotations"] = {RETRIES_BEFORE: str(retries_before)}
+    if deadline is not None:
+        manifest["spec"]["activeDeadlineSeconds"] = deadline
+    return manifest
+
+
+def _pod(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) -> dict[str, Any]:
+    claims = claims_of(spec)
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": _POD_SECURITY,
+        "containers": [
+            {
+                "name": RUNNER_CONTAINER,
+                "image": runtime.image,
+                "imagePullPolicy": runtime.image_pull_policy,
+                "command": runtime.command,
+                "env": _environment(job, spec, runtime),
+                "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
+                "resources": runtime.resources.to_json(),
+                "securityContext": _CONTAINER_SECURITY,
+                "volumeMounts": mounts_of(claims, runtime),
+            }
+        ],
+        "volumes": volumes_of(claims, runtime),
+    }
+    optional = {
+        "serviceAccountName": runtime.service_account_name,
+        "priorityClassName": runtime.priority_class_name,
+        "runtimeClassName": runtime.runtime_class_name,
+        "imagePullSecrets": [{"name": name} for name in runtime.image_pull_secrets],
+        "nodeSelector": runtime.node_selector,
+        "tolerations": [toleration.to_json() for toleration in runtime.tolerations],
+    }
+    return pod | {key: value for key, value in optional.items() if value}
+
+
+def _environment(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
+    """The operator's variables win over the runtime's of the same name."""
+    own: list[dict[str, Any]] = [
+        {"name": "COMPRESSION_JOB", "value": json.dumps(pod_manifest_of(job), separators=(",", ":"), sort_keys=True)},
+        {"name": "COMPRESSION_WORKDIR", "value": "/work"},
+        {"name": "HOME", "value": "/tmp"},
+        *credentials_of(spec),
+    ]
+    taken = {variable["name"] for variable in own}
+    return [variable.to_json() for variable in runtime.env if variable.name not in taken] + own

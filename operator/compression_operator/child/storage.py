@@ -1,0 +1,102 @@
+"""What the pod mounts and which credentials it gets: nothing that its job does not name."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from compressionjob.locations import PVC_MOUNT_ROOT, Location, Storage, parse_location
+from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
+from compressionjob.spec import CompressionJobSpec
+
+TMP_SIZE: Final = "2Gi"
+
+# Key in the Secret, and whether the pod can start without it.
+_SECRET_KEYS: Final = (
+    ("AWS_ACCESS_KEY_ID", False),
+    ("AWS_SECRET_ACCESS_KEY", False),
+    ("AWS_SESSION_TOKEN", True),
+)
+
+
+def claims_of(spec: CompressionJobSpec) -> dict[str, bool]:
+    """The claims that a job names, in a steady order, each with whether it is written to."""
+    claims: dict[str, bool] = {}
+    for location, written in [*((item, False) for item in _sources(spec)), *((item, True) for item in _outputs(spec))]:
+        if location.scheme == "pvc":
+            claims[location.container] = claims.get(location.container, False) or written
+    return claims
+
+
+def volumes_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
+    """The pod's volumes: work directory, /tmp, the job's claims, the runtime's volumes."""
+    return [
+        {"name": "work", "emptyDir": {"sizeLimit": runtime.workspace.size}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
+        *(
+            {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": claim, "readOnly": not written}}
+            for index, (claim, written) in enumerate(claims.items())
+        ),
+        *({"name": f"runtime-{index}", **_source(volume)} for index, volume in enumerate(runtime.volumes)),
+    ]
+
+
+def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
+    """Where the container sees the pod's volumes."""
+    return [
+        {"name": "work", "mountPath": "/work"},
+        {"name": "tmp", "mountPath": "/tmp"},
+        *(
+            {"name": f"claim-{index}", "mountPath": f"{PVC_MOUNT_ROOT}/{claim}", "readOnly": not written}
+            for index, (claim, written) in enumerate(claims.items())
+        ),
+        *(
+            {"name": f"runtime-{index}", "mountPath": volume.mount_path, "readOnly": _is_read_only(volume)}
+            for index, volume in enumerate(runtime.volumes)
+        ),
+    ]
+
+
+def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
+    """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
+    roles = {
+        "MODEL": (spec.storage_of(spec.model), [parse_location(spec.model.source)]),
+        "DATA": (spec.storage_of(spec.data.evaluation), [parse_location(spec.data.evaluation.source)]),
+        "OUTPUT": (spec.storage_of(spec.output), list(_outputs(spec))),
+    }
+    return [
+        variable
+        for role, (storage, locations) in roles.items()
+        if any(location.scheme == "s3" for location in locations)
+        for variable in _from_secret(role, storage)
+    ]
+
+
+def _from_secret(role: str, storage: Storage) -> Iterator[dict[str, Any]]:
+    if storage.secret_name is None:
+        return
+    for key, optional in _SECRET_KEYS:
+        reference: dict[str, Any] = {"name": storage.secret_name, "key": key}
+        if optional:
+            reference["optional"] = True
+        yield {"name": f"{role}_{key}", "valueFrom": {"secretKeyRef": reference}}
+
+
+def _sources(spec: CompressionJobSpec) -> Iterator[Location]:
+    yield parse_location(spec.model.source)
+    yield parse_location(spec.data.evaluation.source)
+
+
+def _outputs(spec: CompressionJobSpec) -> Iterator[Location]:
+    yield parse_location(spec.output.destination)
+    yield spec.output.reports_location
+    yield spec.output.checkpoints_location
+
+
+def _source(volume: RuntimeVolume) -> dict[str, Any]:
+    if volume.persistent_volume_claim is not None:
+        return {"persistentVolumeClaim": volume.persistent_volume_claim.to_json()}
+    assert volume.config_map is not None, "the contract admits exactly one source"
+    return {"configMap": volume.config_map.to_json()}
+
+
+def _is_read_only(volume: RuntimeVolume) -> bool:
+    return volume.persistent_volume_claim is None or volume.persistent_volume_claim.read_only

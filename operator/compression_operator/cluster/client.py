@@ -1,0 +1,209 @@
+"""Requests to the API server: one session, raw JSON, our own errors, every request counted."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+import aiohttp
+from aiohttp.client_middlewares import ClientHandlerType
+
+from compression_operator.cluster.credentials import Connection, Credentials
+from compression_operator.cluster.errors import (
+    Refused,
+    ServerTrouble,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+    refusal,
+)
+from compression_operator.cluster.resources import Resource
+from compression_operator.metrics import Metrics
+
+FIELD_MANAGER: Final = "compression-operator"
+USER_AGENT: Final = "compression-operator"
+CHUNK: Final = 500
+"""Objects in one page of a list."""
+ATTEMPTS: Final = 4
+"""How often a request is sent while the server asks to come back later."""
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
+_METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+_VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def open_session(connection: Connection, credentials: Credentials, metrics: Metrics) -> aiohttp.ClientSession:
+    """A session that sends fresh credentials with every request and counts the answers."""
+
+    async def prove_and_count(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
+        authorization = credentials.authorization()
+        if authorization:
+            request.headers["Authorization"] = authorization
+        verb = "watch" if "watch" in request.url.query else _VERBS.get(request.method, "other")
+        resource = _resource_of(request.url.path)
+        try:
+            response = await send(request)
+        except (aiohttp.ClientError, TimeoutError):
+            metrics.api_requests.labels(verb, resource, "none").inc()
+            raise
+        metrics.api_requests.labels(verb, resource, str(response.status)).inc()
+        return response
+
+    return aiohttp.ClientSession(
+        base_url=connection.server,
+        connector=aiohttp.TCPConnector(limit=0, ssl=connection.ssl_context()),
+        headers={"User-Agent": USER_AGENT},
+        timeout=_TIMEOUT,
+        middlewares=(prove_and_count,),
+    )
+
+
+def _resource_of(path: str) -> str:
+    # /api/v1/[namespaces/NS/]PLURAL/..., /apis/GROUP/VERSION/[namespaces/NS/]PLURAL/...: names never become labels.
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if len(parts) > 2 and parts[0] == "namespaces":
+        parts = parts[2:]
+    return parts[0] if parts else "discovery"
+
+
+class Client:
+    """The operator's hands: every read and write of the control loop goes through here.
+
+    Methods raise the errors of ``cluster.errors``. Answers of 429 and 503 are waited for and tried again, as the
+    server asks; everything else is for the caller, whose work queue tries again with a fresh look.
+    """
+
+    def __init__(self, credentials: Credentials, metrics: Metrics) -> None:
+        self._credentials = credentials
+        self._metrics = metrics
+        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any]:
+        """Read one object."""
+        return await self._send("GET", resource.path(namespace, name))
+
+    async def create(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object."""
+        return await self._send("POST", resource.path(namespace), manifest, params={"fieldManager": FIELD_MANAGER})
+
+    async def replace(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace an object; refused with Conflict unless its resourceVersion is the one in ``manifest``."""
+        path = resource.path(namespace, manifest["metadata"]["name"])
+        return await self._send("PUT", path, manifest, params={"fieldManager": FIELD_MANAGER})
+
+    async def merge_patch(
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any], subresource: str | None = None
+    ) -> dict[str, Any]:
+        """Change fields of an object; a resourceVersion in ``patch`` guards against what changed meanwhile."""
+        path = resource.path(namespace, name, subresource)
+        headers = {"Content-Type": "application/merge-patch+json"}
+        return await self._send("PATCH", path, patch, params={"fieldManager": FIELD_MANAGER}, headers=headers)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete an object and what it owns in the background; refused with Conflict if the uid is another."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._send("DELETE", resource.path(namespace, name), options)
+
+    async def list(
+        self, resource: Resource, namespace: str | None, *, selector: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Read all objects of a kind, page by page; ``metadata_only`` leaves out everything but the metadata."""
+        params = {"limit": str(CHUNK)} | ({"labelSelector": selector} if selector else {})
+        headers = {"Accept": _METADATA_LIST} if metadata_only else {}
+        while True:
+            page = await self._send("GET", resource.path(namespace), params=params, headers=headers)
+            for item in page.get("items") or ():
+                yield item
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            params["continue"] = token
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._send_once(method, path, body, params, headers)
+            except Unauthorized:
+                if attempt > 1:
+                    raise
+                await self._reopen()
+            except (TooManyRequests, ServerTrouble) as error:
+                # Without Retry-After a 5xx may have done its work: the work queue looks again before it repeats.
+                if attempt == ATTEMPTS or not error.retry_after:
+                    raise
+                await asyncio.sleep(error.retry_after)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _send_once(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        content = {"Content-Type": "application/json"} if data is not None else {}
+        try:
+            async with self._request(method, path, data, params, {**content, **(headers or {})}) as response:
+                payload = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(f"{method} {path}: {type(error).__name__}: {error}") from error
+        if response.status >= 400:
+            raise _refusal(response, payload, f"{method} {path}")
+        answer: dict[str, Any] = json.loads(payload)
+        return answer
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, data: bytes | None, params: Mapping[str, str] | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        session = self._session
+        if session is None:
+            raise Unreachable(f"{method} {path}: the client is not open")
+        async with session.request(method, path, data=data, params=params, headers=headers) as response:
+            yield response
+
+    async def _open(self) -> None:
+        connection = await self._credentials.load()
+        self._session = open_session(connection, self._credentials, self._metrics)
+
+    async def _reopen(self) -> None:
+        stale = self._session
+        async with self._opening:
+            if self._session is stale:  # the first of many refused requests renews for all
+                await self._open()
+                if stale is not None:
+                    # Requests on their way end with an error and are tried again by the work queue.
+                    await stale.close()
+
+
+def _refusal(response: aiohttp.ClientResponse, payload: bytes, request: str) -> Refused:
+    try:
+        status = json.loads(payload)
+    except ValueError:
+        status = {"message": payload[:200].decode(errors="replace")}
+    header = response.headers.get("Retry-After", "")
+    retry_after = float(header) if header.isdigit() else 0.0
+    return refusal(
+        response.status, status if isinstance(status, dict) else {}, request=request, retry_after=retry_after
+    )

@@ -1,0 +1,121 @@
+"""A plan in the making: policies write into it, and it keeps the promises of a status.
+
+A phase never goes back, an end is the end, a verdict is given once, and a status that did not change is not written.
+"""
+
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from compression_operator import event_reasons
+from compression_operator.observed import Observed
+from compression_operator.plan import EventType, Note, Plan
+from compressionjob import conditions
+from compressionjob.conditions import Condition, ConditionType
+from compressionjob.status import CompressionJobStatus, Phase
+
+MAX_MESSAGE: Final = 1024
+MAX_CONDITION_MESSAGE: Final = 4096
+MAX_NOTE: Final = 1000  # events.k8s.io allows 1 kB
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class Draft:
+    """The plan for one job; ``observed`` and ``now`` are what policies look at."""
+
+    def __init__(self, observed: Observed, now: datetime) -> None:
+        self.observed = observed
+        self.now = now
+        self.before = observed.job.status()
+        self._fields: dict[str, Any] = {}
+        self._conditions = {item.type: item for item in self.before.conditions}
+        self._notes: list[Note] = []
+        self._requeue_after: float | None = None
+        self._patch_child: dict[str, Any] | None = None
+        self._delete = False
+
+    @property
+    def started(self) -> bool:
+        """Whether a pod of this job has ever run."""
+        return bool(self.before.start_time or self._fields.get("start_time"))
+
+    def condition(self, kind: str) -> Condition | None:
+        """A condition as it stands now."""
+        return self._conditions.get(kind)
+
+    def set_condition(self, kind: ConditionType, status: ConditionStatus, reason: str, message: str = "") -> None:
+        """State a condition; the transition time moves only when ``status`` changes."""
+        old = self._conditions.get(kind)
+        since = old.last_transition_time if old is not None and old.status == status else timestamp(self.now)
+        self._conditions[kind] = Condition(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=message[:MAX_CONDITION_MESSAGE],
+            last_transition_time=since,
+            observed_generation=self.observed.job.generation,
+        )
+
+    def set(self, **fields: Any) -> None:
+        """Change fields of the status, by their Python names."""
+        self._fields.update(fields)
+
+    def set_phase(self, phase: Phase, message: str) -> None:
+        """State the phase of a job that goes on; a job that has run is never called Pending again."""
+        self.set(phase="Running" if phase == "Pending" and self.started else phase, message=message[:MAX_MESSAGE])
+
+    def finish(self, phase: Literal["Succeeded", "Failed"], reason: str, message: str) -> None:
+        """End the job for good."""
+        succeeded = phase == "Succeeded"
+        self.set_condition(conditions.COMPLETE, "True" if succeeded else "False", reason, message)
+        self.set_condition(conditions.FAILED, "False" if succeeded else "True", reason, message)
+        suspended = self._conditions.get(conditions.SUSPENDED)
+        if suspended is not None and suspended.status == "True":
+            self.set_condition(conditions.SUSPENDED, "False", reason, "the job has ended")
+        self.set(phase=phase, message=message[:MAX_MESSAGE], completion_time=timestamp(self.now))
+        event_reason = event_reasons.COMPLETED if succeeded else event_reasons.FAILED
+        self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
+
+    def note(self, kind: EventType, reason: str, text: str) -> None:
+        """Tell it in an Event."""
+        self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "..."))
+
+    def patch_child(self, spec: dict[str, Any]) -> None:
+        """Change fields of the child Job's spec."""
+        self._patch_child = {"spec": spec}
+
+    def delete_job(self) -> None:
+        """Delete the CompressionJob and everything that it owns."""
+        self._delete = True
+
+    def look_again(self, seconds: float) -> None:
+        """Ask for another look in ``seconds`` at the latest."""
+        seconds = max(0.0, seconds)
+        self._requeue_after = seconds if self._requeue_after is None else min(seconds, self._requeue_after)
+
+    def plan(self) -> Plan:
+        """The finished plan; its status is None when nothing in it changed."""
+        after = self.before.model_copy(
+            update=self._fields
+            | {
+                "observed_generation": self.observed.job.generation,
+                "conditions": list(self._conditions.values()),
+            }
+        )
+        return Plan(
+            patch_child=self._patch_child,
+            status=None if after == self.before else status_json(after),
+            events=tuple(self._notes),
+            delete=self._delete,
+            requeue_after=self._requeue_after,
+        )
+
+
+def status_json(status: CompressionJobStatus) -> dict[str, Any]:
+    """A status as it is written: without what was never set."""
+    return {key: value for key, value in status.to_json().items() if value not in ("", [], None)}
+
+
+def timestamp(time: datetime) -> str:
+    """A time as Kubernetes writes it, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

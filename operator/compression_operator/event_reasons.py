@@ -1,0 +1,38 @@
+"""Reasons of Events: part of what users see, so they are constants with a meaning."""
+
+from typing import Final
+
+STARTED: Final = "Started"
+"""A child Job was created."""
+RECREATED: Final = "Recreated"
+"""Somebody deleted the child Job; another took its place."""
+RUNNING: Final = "Running"
+"""The pod runs."""
+WAITING: Final = "Waiting"
+"""The pod cannot start yet; the note says why."""
+RETRYING: Final = "Retrying"
+"""A try failed and counts; the next one follows."""
+INTERRUPTED: Final = "Interrupted"
+"""A pod was preempted, drained or lost its node; this does not count."""
+SUSPENDED: Final = "Suspended"
+"""The job is held."""
+RESUMED: Final = "Resumed"
+"""The job goes on."""
+REFUSED: Final = "Refused"
+"""The specification cannot work."""
+COMPLETED: Final = "Completed"
+"""The job ended with a published result."""
+FAILED: Final = "Failed"
+"""The job ended without one."""
+EXPIRED: Final = "Expired"
+"""The job's ttl has passed; it is deleted."""
+CHILD_FAILED: Final = "ChildCreationFailed"
+"""The API server refused the child Job; the note says why."""
+
+ALL: Final = frozenset(
+    {
+        STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
+        EXPIRED, CHILD_FAILED,
+    }
+)  # fmt: skip
+"""Metrics use them as label values: their number is bounded."""

@@ -1,0 +1,93 @@
+"""The one child Job of a job: created once, adopted when found, replaced when somebody deletes it."""
+
+from datetime import timedelta
+
+from compression_operator import event_reasons
+from compression_operator.child.job import child_job, child_name
+from compression_operator.draft import Draft
+from compression_operator.plan import Plan
+from compression_operator.policies.acceptance import Accepted
+from compression_operator.records import ChildRecord, parse_time
+from compressionjob.conditions import (
+    ACCEPTED,
+    CHILD_CONFLICT,
+    CHILD_LOST,
+    NO_VERDICT_YET,
+    SCHEDULED,
+    SLA_SATISFIED,
+    SUSPENDED,
+    SUSPENDED_BY_USER,
+    VALID,
+    WAITING_FOR_POD,
+)
+from compressionjob.schema import parse_duration
+from compressionjob.status import ChildReference
+
+
+def bring_up(draft: Draft, accepted: Accepted) -> Plan:
+    """Plan the child of an accepted job that has none."""
+    observed = draft.observed
+    job, before = observed.job, draft.before
+    if observed.foreign_child is not None:
+        _refuse_foreign(draft, observed.foreign_child)
+        return draft.plan()
+    if job.suspend and job.queue:
+        # A queue decides about `suspend` of the Jobs it knows; so a held job is not shown to it at all.
+        draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
+        draft.set_condition(SUSPENDED, "True", SUSPENDED_BY_USER, "spec.suspend is true; no Job was given to the queue")
+        draft.set_phase("Suspended", "held: spec.suspend is true")
+        return draft.plan()
+    lost = before.child_job is not None
+    if lost and not observed.confirmed:
+        return Plan(confirm=True)
+    failed_before = before.retries + 1 if lost else 0
+    if failed_before > job.retries:
+        _give_up(draft)
+        return draft.plan()
+    deadline = _remaining(draft, accepted.spec.deadline)
+    return Plan(create=child_job(job, accepted.spec, accepted.runtime, retries_before=failed_before, deadline=deadline))
+
+
+def adopt(draft: Draft, child: ChildRecord) -> None:
+    """Note a child that the status does not know yet."""
+    known = draft.before.child_job
+    if known is not None and known.uid == child.uid:
+        return
+    draft.set(child_job=ChildReference(name=child.name, uid=child.uid))
+    draft.set(children_created=draft.before.children_created + 1)
+    draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
+    draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, "the Job has no pod yet")
+    if known is None:
+        draft.set_condition(SLA_SATISFIED, "Unknown", NO_VERDICT_YET, "nothing has been measured yet")
+        draft.note("Normal", event_reasons.STARTED, f"created the Job {child.name}")
+    else:
+        draft.note("Warning", event_reasons.RECREATED, f"somebody deleted the Job {child.name}; created it again")
+
+
+def _give_up(draft: Draft) -> None:
+    job = draft.observed.job
+    draft.finish(
+        "Failed",
+        CHILD_LOST,
+        f"somebody deleted the Job {child_name(job)} of this job, and spec.retries ({job.retries}) allows no other; "
+        "find out who deletes it, and apply the job again",
+    )
+
+
+def _refuse_foreign(draft: Draft, foreign: ChildRecord) -> None:
+    draft.finish(
+        "Failed",
+        CHILD_CONFLICT,
+        f"metadata.name ({draft.observed.job.name}): a Job {foreign.name} exists and belongs to something else; "
+        "delete that Job, or delete this job and give it another name",
+    )
+
+
+def _remaining(draft: Draft, text: str | None) -> int | None:
+    """Seconds that the deadline leaves. A replaced child gets what its predecessor had not used, as far as is known."""
+    if text is None:
+        return None
+    left = parse_duration(text)
+    if draft.before.start_time and draft.condition(SUSPENDED) is None:
+        left -= (draft.now - parse_time(draft.before.start_time)) / timedelta(seconds=1)
+    return max(1, round(left))

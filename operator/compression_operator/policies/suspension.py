@@ -1,0 +1,57 @@
+"""Holding a job and letting it go on: ``spec.suspend`` becomes the child's ``suspend``, unless a queue owns that."""
+
+from datetime import timedelta
+from typing import Any
+
+from compression_operator import event_reasons
+from compression_operator.draft import Draft
+from compression_operator.records import ChildRecord, parse_time
+from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER
+
+
+def hold(draft: Draft, child: ChildRecord) -> bool:
+    """Bring the child to the wanted state; True when the job is held, by its user or by a queue."""
+    job = draft.observed.job
+    if job.queue:
+        _end_suspension(draft)
+        return _wait_in_queue(draft, child)
+    if job.suspend != child.suspended:
+        draft.patch_child(_suspend(draft, child) if job.suspend else {"suspend": False})
+    if not job.suspend:
+        _end_suspension(draft)
+        return False
+    if child.active == 0:  # until the pod is gone, the job is as it was
+        _begin_suspension(draft)
+    return True
+
+
+def _suspend(draft: Draft, child: ChildRecord) -> dict[str, Any]:
+    # Kubernetes starts activeDeadlineSeconds anew when a Job is resumed: leave it what was not used up.
+    if child.deadline is None or not child.start_time:
+        return {"suspend": True}
+    used = (draft.now - parse_time(child.start_time)) / timedelta(seconds=1)
+    return {"suspend": True, "activeDeadlineSeconds": max(1, round(child.deadline - used))}
+
+
+def _begin_suspension(draft: Draft) -> None:
+    old = draft.condition(SUSPENDED)
+    if old is None or old.status != "True":
+        draft.note("Normal", event_reasons.SUSPENDED, "spec.suspend is true; the pod is gone")
+    draft.set_condition(SUSPENDED, "True", SUSPENDED_BY_USER, "spec.suspend is true")
+    draft.set_phase("Suspended", "held: spec.suspend is true")
+
+
+def _end_suspension(draft: Draft) -> None:
+    old = draft.condition(SUSPENDED)
+    if old is not None and old.status == "True":
+        draft.set_condition(SUSPENDED, "False", RESUMED, "spec.suspend is false")
+        draft.note("Normal", event_reasons.RESUMED, "spec.suspend is false; the job goes on")
+
+
+def _wait_in_queue(draft: Draft, child: ChildRecord) -> bool:
+    if not child.suspended:
+        return False
+    message = f"waiting in the queue {draft.observed.job.queue}"
+    draft.set_condition(SCHEDULED, "False", QUEUED, message)
+    draft.set_phase("Pending", message)
+    return True

@@ -1,0 +1,21 @@
+"""How long an ended job is kept."""
+
+from datetime import timedelta
+
+from compression_operator import event_reasons
+from compression_operator.draft import Draft
+from compression_operator.records import parse_time
+
+
+def expire(draft: Draft) -> None:
+    """Delete an ended job when its ttl has passed; without a ttl it is kept for ever."""
+    job = draft.observed.job
+    if job.ttl is None or not draft.before.completion_time:
+        return
+    expires = parse_time(draft.before.completion_time) + timedelta(seconds=job.ttl)
+    remaining = (expires - draft.now).total_seconds()
+    if remaining > 0:
+        draft.look_again(remaining)
+        return
+    draft.note("Normal", event_reasons.EXPIRED, f"the job ended at {draft.before.completion_time}; its ttl has passed")
+    draft.delete_job()

@@ -1,0 +1,97 @@
+"""The work queue between watching and reconciling: deduplicating, delayed, one worker per key."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final
+
+FIRST_BACKOFF: Final = 0.2
+LONGEST_BACKOFF: Final = 60.0
+
+
+class WorkQueue:
+    """A queue of keys in which a key waits at most once and is worked on at most once at a time.
+
+    ``add`` with a delay keeps the earliest time asked for. A key that is added while it is being worked on waits
+    until ``done``. Keys that fail come back after an exponential backoff with jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        first_backoff: float = FIRST_BACKOFF,
+        longest_backoff: float = LONGEST_BACKOFF,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._first_backoff = first_backoff
+        self._longest_backoff = longest_backoff
+        self._jitter = jitter
+        self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._queued: set[str] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._working: set[str] = set()
+        self._again: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many keys could be worked on now."""
+        return len(self._queued)
+
+    @property
+    def waiting(self) -> int:
+        """How many keys wait for their time."""
+        return len(self._timers)
+
+    def add(self, key: str, delay: float = 0.0) -> None:
+        """Put a key in the queue, to be worked on in ``delay`` seconds or as soon as an earlier wish says."""
+        when = asyncio.get_running_loop().time() + max(0.0, delay)
+        if key in self._working:
+            self._again[key] = min(when, self._again.get(key, when))
+        elif key not in self._queued:
+            self._schedule(key, when, immediately=delay <= 0)
+
+    async def get(self) -> str:
+        """Wait for a key and take it; ``done`` must follow."""
+        key = await self._ready.get()
+        self._queued.discard(key)
+        self._working.add(key)
+        return key
+
+    def done(self, key: str) -> None:
+        """Say that the work on a key has ended, well or not."""
+        self._working.discard(key)
+        again = self._again.pop(key, None)
+        if again is not None:
+            self.add(key, again - asyncio.get_running_loop().time())
+
+    def retry(self, key: str, at_least: float = 0.0) -> float:
+        """Ask for another try of a key whose work failed; returns the delay in seconds."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        longest = min(self._longest_backoff, self._first_backoff * 2.0 ** min(failures - 1, 30))
+        delay = max(at_least, longest * (0.5 + self._jitter() / 2))
+        self.add(key, delay)
+        return delay
+
+    def forget(self, key: str) -> None:
+        """Say that the work on a key succeeded: its next failure starts from the first backoff."""
+        self._failures.pop(key, None)
+
+    def _schedule(self, key: str, when: float, *, immediately: bool) -> None:
+        timer = self._timers.get(key)
+        if timer is not None and not immediately and timer.when() <= when:
+            return
+        if timer is not None:
+            timer.cancel()
+            del self._timers[key]
+        if immediately:
+            self._make_ready(key)
+        else:
+            self._timers[key] = asyncio.get_running_loop().call_at(when, self._on_time, key)
+
+    def _on_time(self, key: str) -> None:
+        del self._timers[key]
+        self._make_ready(key)
+
+    def _make_ready(self, key: str) -> None:
+        self._queued.add(key)
+        self._ready.put_nowait(key)

@@ -1,0 +1,57 @@
+"""From what is, to what must be done: a pure function, without I/O and with the clock handed in."""
+
+from datetime import datetime
+
+from compression_operator.draft import Draft
+from compression_operator.observed import Observed
+from compression_operator.plan import Plan
+from compression_operator.policies import (
+    acceptance,
+    childhood,
+    completion,
+    failure,
+    progress,
+    retries,
+    scheduling,
+    suspension,
+    ttl,
+)
+
+
+def reconcile(observed: Observed, now: datetime) -> Plan:
+    """The next steps for one CompressionJob. Every policy has a file of its own; this is the order of their story."""
+    draft = Draft(observed, now)
+
+    # 1. A job that is being deleted needs nothing: its child and pods go with it, by their owner references.
+    if observed.job.deleting:
+        return Plan()
+
+    # 2. A job that has ended stays as it ended, until its time to live is over.
+    if observed.job.ended:
+        ttl.expire(draft)
+        return draft.plan()
+
+    # 3. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
+    # 4. There is one child Job, created once; one that somebody deleted is replaced as often as retries allow.
+    if observed.child is None:
+        accepted = acceptance.accept(draft)
+        return draft.plan() if accepted is None else childhood.bring_up(draft, accepted)
+    childhood.adopt(draft, observed.child)
+
+    # 5. A child that has ended ends the job, with a verdict or a reason; where the pod's words are missing, look again.
+    if completion.is_complete(observed.child):
+        return completion.conclude(draft)
+    if failure.is_failed(observed.child):
+        return failure.conclude(draft, observed.child)
+
+    # 6. Tries that failed are counted and told.
+    retries.count(draft, observed.child)
+
+    # 7. Whoever suspends the job gets its hardware back, and resuming goes on.
+    if suspension.hold(draft, observed.child):
+        return draft.plan()
+
+    # 8. Where is the pod, and why does it not run yet; how far has it come.
+    if scheduling.place(draft, observed.child):
+        progress.show(draft)
+    return draft.plan()

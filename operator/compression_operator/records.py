@@ -1,0 +1,282 @@
+"""What the operator remembers of each object: the few facts that reconcile needs, and nothing else.
+
+10,000 jobs must fit into memory, so specs and statuses are kept as JSON text and read when they are needed, and
+managedFields, pod specs and the like are dropped at the door.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from sys import intern
+from typing import Any, Final
+
+from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
+from compressionjob.errors import InvalidSpec
+from compressionjob.group import JOB_KIND, JOB_UID_LABEL, QUEUE_LABEL
+from compressionjob.runtime import CompressionRuntime, parse_runtime
+from compressionjob.schema import parse_duration
+from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
+
+RETRIES_BEFORE: Final = "compression-operator.io/retries-before"
+"""Annotation of a child Job: tries that failed before it was created, which its own count does not know."""
+RUNNER_CONTAINER: Final = "runner"
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A CompressionJob."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    generation: int
+    created: str
+    deleting: bool
+    queue: str
+    runtime: str
+    retries: int
+    suspend: bool
+    ttl: float | None
+    phase: str
+    reason: str
+    spec_json: bytes
+    status_json: bytes
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has succeeded or failed for good."""
+        return self.phase in TERMINAL_PHASES
+
+    def status(self) -> CompressionJobStatus:
+        """The status as last seen or written."""
+        return CompressionJobStatus.model_validate_json(self.status_json)
+
+    def spec(self) -> dict[str, Any]:
+        """The spec as its author wrote it."""
+        spec: dict[str, Any] = json.loads(self.spec_json)
+        return spec
+
+    @classmethod
+    def of(cls, raw: Raw) -> "JobRecord":
+        """Trim a CompressionJob."""
+        metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+        phase = str(status.get("phase") or "Pending")
+        return cls(
+            uid=metadata["uid"],
+            namespace=intern(metadata["namespace"]),
+            name=metadata["name"],
+            version=_version(metadata),
+            generation=int(metadata.get("generation") or 0),
+            created=metadata.get("creationTimestamp") or "",
+            deleting="deletionTimestamp" in metadata,
+            queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
+            runtime=intern(str(spec.get("runtime", "cpu"))),
+            retries=int(spec.get("retries", 3)),
+            suspend=bool(spec.get("suspend", False)),
+            ttl=_seconds(spec.get("ttl")),
+            phase=intern(phase),
+            reason=intern(_reason(status, phase)),
+            # An ended job needs its spec no more: nothing will be built from it.
+            spec_json=b"" if phase in TERMINAL_PHASES else _json(spec),
+            status_json=_json(status),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A condition of a Job or a pod."""
+
+    reason: str
+    message: str
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    owner: str
+    owner_kind: str
+    created: str
+    deleting: bool
+    suspended: bool
+    deadline: int | None
+    retries_before: int
+    active: int
+    failed: int
+    start_time: str
+    conditions: Mapping[str, Mark]
+
+    @classmethod
+    def of(cls, raw: Raw) -> "ChildRecord":
+        """Trim a batch/v1 Job."""
+        metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+        owner: Raw = next((ref for ref in metadata.get("ownerReferences") or () if ref.get("controller")), {})
+        annotations = metadata.get("annotations") or {}
+        return cls(
+            uid=metadata["uid"],
+            namespace=intern(metadata["namespace"]),
+            name=metadata["name"],
+            version=_version(metadata),
+            owner=str(owner.get("uid", "")),
+            owner_kind=intern(str(owner.get("kind", ""))),
+            created=metadata.get("creationTimestamp") or "",
+            deleting="deletionTimestamp" in metadata,
+            suspended=bool(spec.get("suspend", False)),
+            deadline=spec.get("activeDeadlineSeconds"),
+            retries_before=int(annotations.get(RETRIES_BEFORE, 0)),
+            active=int(status.get("active") or 0),
+            failed=int(status.get("failed") or 0),
+            start_time=status.get("startTime") or "",
+            conditions=_true_conditions(status),
+        )
+
+    def belongs_to(self, uid: str) -> bool:
+        """Whether the CompressionJob with this uid controls it."""
+        return self.owner_kind == JOB_KIND and self.owner == uid
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """How the runner's container ended."""
+
+    exit_code: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodRecord:
+    """A pod of a child Job."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    job_uid: str
+    created: str
+    deleting: bool
+    phase: str
+    ip: str
+    reason: str
+    message: str
+    unschedulable: Mark | None
+    scheduled: bool
+    disrupted: Mark | None
+    waiting: Mark | None
+    running: bool
+    terminated: Termination | None
+
+    @property
+    def over(self) -> bool:
+        """Whether the pod has ended."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @classmethod
+    def of(cls, raw: Raw) -> "PodRecord":
+        """Trim a pod."""
+        metadata, status = raw["metadata"], raw.get("status") or {}
+        conditions = {item["type"]: item for item in status.get("conditions") or ()}
+        scheduled: Raw = conditions.get("PodScheduled", {})
+        disruption: Raw = conditions.get("DisruptionTarget", {})
+        state = _runner_state(status)
+        return cls(
+            uid=metadata["uid"],
+            namespace=intern(metadata["namespace"]),
+            name=metadata["name"],
+            version=_version(metadata),
+            job_uid=str((metadata.get("labels") or {}).get(JOB_UID_LABEL, "")),
+            created=metadata.get("creationTimestamp") or "",
+            deleting="deletionTimestamp" in metadata,
+            phase=intern(str(status.get("phase") or "Pending")),
+            ip=status.get("podIP") or "",
+            reason=status.get("reason") or "",
+            message=status.get("message") or "",
+            unschedulable=_mark(scheduled) if scheduled.get("status") == "False" else None,
+            scheduled=scheduled.get("status") == "True",
+            disrupted=_mark(disruption) if disruption.get("status") == "True" else None,
+            waiting=_mark(state["waiting"]) if "waiting" in state else None,
+            running="running" in state,
+            terminated=_termination(state["terminated"]) if "terminated" in state else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRecord:
+    """A CompressionRuntime, read once: either the runtime or what is wrong with it."""
+
+    uid: str
+    name: str
+    version: int
+    runtime: CompressionRuntime | None
+    problem: str = ""
+
+    @classmethod
+    def of(cls, raw: Raw) -> "RuntimeRecord":
+        """Read a CompressionRuntime."""
+        metadata = raw["metadata"]
+        uid, name, version = metadata["uid"], metadata["name"], _version(metadata)
+        try:
+            return cls(uid, name, version, parse_runtime(dict(raw)))
+        except InvalidSpec as error:
+            return cls(uid, name, version, None, str(error))
+
+
+def parse_time(text: str) -> datetime:
+    """The time in a Kubernetes timestamp."""
+    return datetime.fromisoformat(text)
+
+
+def _version(metadata: Raw) -> int:
+    # Versions of one object can be compared as integers: KEP-5504 makes official what every store has always done.
+    return int(metadata.get("resourceVersion") or 0)
+
+
+def _json(value: Raw) -> bytes:
+    return json.dumps(value, separators=(",", ":"), default=dict).encode()
+
+
+def _seconds(text: object) -> float | None:
+    try:
+        return parse_duration(text) if isinstance(text, str) else None
+    except ValueError:
+        return None  # validation says it, with the field's name
+
+
+def _reason(status: Raw, phase: str) -> str:
+    """The reason that explains the phase best: one of the constants of compressionjob.conditions."""
+    conditions = {item["type"]: item for item in status.get("conditions") or ()}
+    for kind in (COMPLETE, FAILED, SUSPENDED):
+        if kind in conditions and conditions[kind].get("status") == "True":
+            return str(conditions[kind].get("reason", ""))
+    if conditions.get(ACCEPTED, {}).get("status") == "False":
+        return str(conditions[ACCEPTED].get("reason", ""))
+    return str(conditions.get(SCHEDULED, {}).get("reason", "")) if phase == "Pending" else ""
+
+
+def _mark(raw: Raw) -> Mark:
+    return Mark(str(raw.get("reason", "")), str(raw.get("message", "")), str(raw.get("lastTransitionTime", "")))
+
+
+def _true_conditions(status: Raw) -> Mapping[str, Mark]:
+    return {item["type"]: _mark(item) for item in status.get("conditions") or () if item.get("status") == "True"}
+
+
+def _runner_state(status: Raw) -> Raw:
+    for container in status.get("containerStatuses") or ():
+        if container.get("name") == RUNNER_CONTAINER:
+            state: Raw = container.get("state") or {}
+            return state
+    return {}
+
+
+def _termination(raw: Raw) -> Termination:
+    return Termination(int(raw.get("exitCode", -1)), str(raw.get("reason", "")), str(raw.get("message", "")))
