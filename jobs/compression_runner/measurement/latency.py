@@ -198,7 +198,7 @@ def _note_missing_bounds(run: LatencyRun, plan: LatencyPlan) -> None:
             if rank_bounds(worth, quantile, plan.confidence)[1] is None:
                 need = queries_needed(quantile, plan.confidence, discard=0)
                 why = f", worth {worth} independent ones on this noisy machine" if worth < asked else ""
-                run.notes.append(f"{name} of the {title} has no upper bound: {asked} queries{why}; it needs {need}")
+                run.notes.append(f"the {title}'s {name} has no upper bound: {asked} queries{why}; it needs {need}")
 
 
 def _offline_samples(side: Contender, batch: int, clock: Callable[[], float]) -> int:

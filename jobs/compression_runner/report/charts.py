@@ -1,0 +1,139 @@
+"""The pictures of the report, as data for the template's inline SVG. Units are those of the viewBox."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from compression_runner.measurement.order_statistics import UNBOUNDED_SECONDS
+from compression_runner.report.wording import duration
+from compressionjob.sla import ObjectiveResult
+
+TRACK: Final = 300.0
+"""Width of an objective's picture."""
+PLOT_WIDTH: Final = 460.0
+PLOT_HEIGHT: Final = 210.0
+CURVE_POINTS: Final = 240
+TICKS: Final = 5
+
+
+@dataclass(frozen=True)
+class Track:
+    """An interval against its limit on one line; `allowed` is the span that keeps the limit."""
+
+    limit: float
+    allowed_start: float
+    allowed_width: float
+    value: float | None
+    low: float
+    width: float
+    open_ended: bool
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The share of queries that were answered within a time, and the marks of its percentiles."""
+
+    name: str
+    path: str
+    marks: tuple[tuple[float, float, str], ...]
+    beyond: int
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Latency curves on one axis; `ticks` are (x, text)."""
+
+    curves: tuple[Curve, ...]
+    ticks: tuple[tuple[float, str], ...]
+    limit: float | None
+
+
+def track(result: ObjectiveResult) -> Track:
+    """Return an objective's interval against its limit, scaled so that both are seen."""
+    low = result.limit if result.low is None else result.low
+    high = result.limit if result.high is None else result.high
+    open_ended = result.unit == "seconds" and high >= UNBOUNDED_SECONDS
+    known = [value for value in (result.limit, result.measured, low) if value is not None]
+    top = max([*known, *([] if open_ended else [high])])
+    # Ratios and speed-ups read best from 0; what is far from 0 is shown around its limit.
+    bottom = min(known) if min(known) < 0 else 0.0
+    if bottom == 0.0 and min(known) > 0.6 * top:
+        bottom = min(known) - (top - min(known)) * 0.5 - 0.02 * top
+    span = (top - bottom) * 1.15 or 1.0
+
+    def place(value: float) -> float:
+        return round(min(TRACK, max(0.0, (value - bottom) / span * TRACK)), 1)
+
+    limit = place(result.limit)
+    start, end = (0.0, limit) if result.direction == "at most" else (limit, TRACK)
+    right = TRACK if open_ended else place(high)
+    return Track(
+        limit=limit,
+        allowed_start=start,
+        allowed_width=round(end - start, 1),
+        value=None if result.measured is None else place(result.measured),
+        low=place(low),
+        width=round(max(right - place(low), 0.0), 1),
+        open_ended=open_ended,
+    )
+
+
+def distribution(
+    samples: Sequence[tuple[str, Sequence[float]]],
+    percentiles: dict[str, dict[str, float]],
+    limit: float | None,
+) -> Distribution | None:
+    """Return the cumulative curves of latencies in seconds by model; None where there are none.
+
+    The axis ends a little above the greatest p99, so that a single slow query does not hide the rest.
+    """
+    arrays = [(name, np.sort(np.asarray(values, dtype=np.float64))) for name, values in samples if len(values)]
+    if not arrays:
+        return None
+    right = max(max(values[math.ceil(len(values) * 0.99) - 1], np.median(values) * 1.2) for _, values in arrays) * 1.15
+    if limit is not None and limit < right * 2:
+        right = max(right, limit * 1.08)
+    step = _nice(right / TICKS)
+    ticks = [(round(step * index / right * PLOT_WIDTH, 1), _tick(step * index)) for index in range(1, TICKS + 3)]
+    return Distribution(
+        curves=tuple(_curve(name, values, percentiles.get(name, {}), right) for name, values in arrays),
+        ticks=((0.0, "0"), *((x, text) for x, text in ticks if x <= PLOT_WIDTH)),
+        limit=round(limit / right * PLOT_WIDTH, 1) if limit is not None and limit <= right else None,
+    )
+
+
+def _curve(
+    name: str, values: "np.ndarray[tuple[int], np.dtype[np.float64]]", marks: dict[str, float], right: float
+) -> Curve:
+    shares = np.unique(np.concatenate([np.linspace(0, 1, CURVE_POINTS), np.linspace(0.95, 1, 40)]))
+    ranks = np.clip(np.ceil(shares * len(values)).astype(int) - 1, 0, len(values) - 1)
+    points = [(0.0, 0.0), (float(values[0]), 0.0)]
+    points += [(float(values[rank]), float(share)) for rank, share in zip(ranks, shares, strict=True)]
+    inside = [(time, share) for time, share in points if time <= right]
+    inside.append((right, inside[-1][1]))
+    path = " ".join(f"{'L' if i else 'M'}{_x(time, right)} {_y(share)}" for i, (time, share) in enumerate(inside))
+    placed = tuple((_x(time, right), _y(int(mark[1:]) / 100), mark) for mark, time in marks.items() if time <= right)
+    return Curve(name=name, path=path, marks=placed, beyond=int(np.count_nonzero(values > right)))
+
+
+def _tick(seconds: float) -> str:
+    """Return a round duration without the zeros that say how exact it is."""
+    figure, unit = duration(seconds).split(" ")
+    return f"{float(figure.replace(',', '')):g} {unit}"
+
+
+def _x(seconds: float, right: float) -> float:
+    return round(seconds / right * PLOT_WIDTH, 1)
+
+
+def _y(share: float) -> float:
+    return round((1.0 - share) * PLOT_HEIGHT, 1)
+
+
+def _nice(step: float) -> float:
+    """Return the least of 1, 2, 2.5 or 5 times a power of ten that is not below `step`."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)

@@ -1,0 +1,286 @@
+"""The page itself: a report's figures put into words, pictures and tables, and into the template."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import jinja2
+import yaml
+
+from compression_runner.report import wording
+from compression_runner.report.charts import PLOT_HEIGHT, PLOT_WIDTH, TRACK, Track, distribution, track
+from compressionjob.estimate import Estimate
+from compressionjob.group import API_VERSION, JOB_KIND
+from compressionjob.report import ModelFigures, Report
+from compressionjob.schema import format_bytes
+from compressionjob.sla import LATENCY, ObjectiveResult
+
+VERDICTS: Final = {
+    "Pass": ("✓", "Pass", "Every limit is kept."),
+    "Fail": ("✕", "Fail", "A limit is broken."),
+    "Inconclusive": ("?", "Inconclusive", "The measurement cannot tell."),
+}
+
+MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "throughput", "memory")
+"""Phases that would not be there if nothing were measured."""
+
+
+@dataclass(frozen=True)
+class ObjectiveView:
+    """One objective as the page shows it."""
+
+    title: str
+    result: ObjectiveResult
+    limit: str
+    measured: str
+    span: str
+    track: Track
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One key figure: the compressed model's, the baseline's, and how they compare."""
+
+    title: str
+    value: str
+    before: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a chart; `share` is of the longest, from 0 to 1."""
+
+    name: str
+    note: str
+    text: str
+    share: float
+    kind: str
+
+
+def render_html(report: Report, now: datetime | None = None) -> str:
+    """Return the page: HTML without scripts and without anything that is fetched from elsewhere."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("compression_runner.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(_view(report, now or datetime.now(UTC)))
+
+
+def _view(report: Report, now: datetime) -> dict[str, Any]:
+    spec = report.job.get("spec", {})
+    metric, percentile = _metric(report, spec), _path(spec, "sla", "latency", "percentile") or "p99"
+    mark, word, meaning = VERDICTS[report.verdict]
+    objectives = [_objective(result, metric, percentile) for result in report.objectives]
+    return {
+        "report": report,
+        "job": report.job.get("name") or "job",
+        "source": _path(spec, "model", "source") or "",
+        "destination": _path(spec, "output", "destination") or "",
+        "task": _path(spec, "model", "task") or "",
+        "written": now.strftime("%Y-%m-%d %H:%M UTC"),
+        "verdict": {"mark": mark, "word": word, "meaning": meaning, "kind": report.verdict.lower()},
+        "confidence": wording.per_cent(report.confidence),
+        "sentence": _sentence(report, objectives) or meaning,
+        "objectives": objectives,
+        "tiles": _tiles(report, metric),
+        "sizes": _sizes(report),
+        "distribution": _distribution(report),
+        "latencies": _latencies(report),
+        "quality": _quality(report),
+        "quality_note": _quality_note(report),
+        "stages": report.stages,
+        "phases": _phases(report),
+        "measuring": _measuring(report),
+        "notes": [str(note) for note in report.environment.get("notes", [])],
+        "environment": [(wording.spoken(name), text) for name, text in _environment(report)],
+        "provenance": wording.flat(report.provenance),
+        "artifact": wording.flat({key: item for key, item in report.artifact.items() if key != "files"}),
+        "files": report.artifact.get("files", []),
+        "manifest": _manifest(report, spec),
+        "bytes": format_bytes,
+        "duration": wording.duration,
+        "flat": wording.flat,
+        "plot": {"width": PLOT_WIDTH, "height": PLOT_HEIGHT, "track": TRACK},
+    }
+
+
+def _environment(report: Report) -> list[tuple[str, str]]:
+    return wording.flat({key: item for key, item in report.environment.items() if key != "notes"})
+
+
+def _sentence(report: Report, objectives: list[ObjectiveView]) -> str:
+    """Return the verdict in one plain sentence."""
+    if not objectives:
+        return report.sentence
+    count = len(objectives)
+    if report.verdict == "Pass":
+        return f"All {count} limits are kept." if count > 1 else "The one limit is kept."
+    start = (
+        "The limit is broken for"
+        if report.verdict == "Fail"
+        else "The measurement cannot tell whether the limit holds for"
+    )
+    deciding = [item for item in objectives if item.result.verdict == report.verdict]
+    parts = [
+        f"{item.title[:1].lower()}{item.title[1:]}, which is {item.measured}"
+        + (f" ({item.span})" if item.span else "")
+        + f" and must be {item.limit}"
+        for item in deciding
+    ]
+    return f"{start} {'; and for '.join(parts)}."
+
+
+def _metric(report: Report, spec: dict[str, Any]) -> str:
+    """Return the quality metric that counts: the SLA's, or the task's default."""
+    named = _path(spec, "sla", "quality", "metric")
+    return str(named or next((m for m in ("cosine", "accuracy", "agreement") if m in report.quality_drops), "quality"))
+
+
+def _path(tree: Any, *names: str) -> Any:
+    for name in names:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def _objective(result: ObjectiveResult, metric: str, percentile: str) -> ObjectiveView:
+    interval = None
+    if result.measured is not None and result.low is not None and result.high is not None:
+        interval = Estimate(value=result.measured, low=result.low, high=result.high)
+    return ObjectiveView(
+        title=wording.objective_title(result.name, metric, percentile),
+        result=result,
+        limit=f"{result.direction} {wording.number(result.limit, result.unit)}",
+        measured="not measured" if result.measured is None else wording.number(result.measured, result.unit),
+        span=wording.span(interval, result.unit),
+        track=track(result),
+    )
+
+
+def _tiles(report: Report, metric: str) -> list[Tile]:
+    before, after = report.baseline, report.compressed
+    tiles = [
+        Tile(
+            "Size",
+            format_bytes(after.size_bytes),
+            format_bytes(before.size_bytes),
+            f"{wording.significant(after.size_bytes / max(before.size_bytes, 1))} of the baseline",
+        )
+    ]
+    for name in ("p50", "p99"):
+        if name in after.latency_seconds and name in before.latency_seconds:
+            old, new = before.latency_seconds[name], after.latency_seconds[name]
+            change = f"{wording.significant(old / new)} times as fast"
+            tiles.append(Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change))
+    if after.throughput_per_second and before.throughput_per_second:
+        ratio = wording.significant(after.throughput_per_second / before.throughput_per_second)
+        rates = [wording.number(side.throughput_per_second or 0.0, "samples per second") for side in (after, before)]
+        tiles.append(Tile("Throughput", rates[0], rates[1], f"{ratio} times"))
+    if after.peak_memory_bytes and before.peak_memory_bytes:
+        ratio = wording.significant(after.peak_memory_bytes / before.peak_memory_bytes)
+        peaks = [format_bytes(side.peak_memory_bytes or 0) for side in (after, before)]
+        tiles.append(Tile("Peak memory", peaks[0], peaks[1], f"{ratio} of the baseline"))
+    if metric in after.quality and metric in report.quality_drops:
+        drop = report.quality_drops[metric].value
+        change = "nothing lost" if drop == 0 else f"{'lost' if drop > 0 else 'gained'} {abs(drop):.4f}"
+        tiles.append(
+            Tile(metric.capitalize(), f"{after.quality[metric]:.4f}", f"{before.quality.get(metric, 1.0):.4f}", change)
+        )
+    return tiles
+
+
+def _sizes(report: Report) -> list[Bar]:
+    rows = [("baseline", "", report.baseline.size_bytes, "baseline")]
+    rows += [
+        (stage.name, "" if stage.name == stage.method else stage.method, stage.size_bytes, "compressed")
+        for stage in report.stages
+    ]
+    top = max(size for _, _, size, _ in rows) or 1
+    first = report.baseline.size_bytes or 1
+    return [
+        Bar(name, note, f"{format_bytes(size)} ({wording.per_cent(size / first)})", size / top, kind)
+        for name, note, size, kind in rows
+    ]
+
+
+def _distribution(report: Report) -> Any:
+    limit = next((item.limit for item in report.objectives if item.name == LATENCY), None)
+    marks = {
+        "baseline": report.baseline.latency_seconds,
+        "compressed": report.compressed.latency_seconds,
+    }
+    return distribution([(name, report.latency_samples.get(name, [])) for name in marks], marks, limit)
+
+
+def _latencies(report: Report) -> list[dict[str, str]]:
+    def cell(side: ModelFigures, name: str) -> tuple[str, str]:
+        if name not in side.latency_seconds:
+            return "", ""
+        return wording.duration(side.latency_seconds[name]), wording.span(side.latency_intervals.get(name), "seconds")
+
+    rows = []
+    for name in report.compressed.latency_seconds:
+        (old, old_span), (new, new_span) = cell(report.baseline, name), cell(report.compressed, name)
+        speedup = report.speedups.get(name)
+        rows.append(
+            {
+                "name": name,
+                "baseline": old,
+                "baseline_span": old_span,
+                "compressed": new,
+                "compressed_span": new_span,
+                "speedup": f"{wording.significant(speedup.value)}×" if speedup else "",
+                "speedup_span": wording.span(speedup, "ratio"),
+            }
+        )
+    return rows
+
+
+def _quality(report: Report) -> list[dict[str, str]]:
+    return [
+        {
+            "name": name,
+            "meaning": wording.METRICS.get(name, ""),
+            "baseline": f"{report.baseline.quality[name]:.4f}" if name in report.baseline.quality else "",
+            "compressed": f"{score:.4f}",
+            "drop": f"{report.quality_drops[name].value:.4f}" if name in report.quality_drops else "",
+            "drop_span": wording.span(report.quality_drops.get(name), "score"),
+        }
+        for name, score in report.compressed.quality.items()
+    ]
+
+
+def _quality_note(report: Report) -> str:
+    samples = report.environment.get("evaluationSamples")
+    apart = report.environment.get("maxAbsDifference")
+    parts = [f"Measured on {samples} samples." if samples else ""]
+    parts.append(
+        f"The largest difference between two outputs is {wording.significant(apart)}." if apart is not None else ""
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _phases(report: Report) -> list[Bar]:
+    longest = max(report.timings.values(), default=0.0) or 1.0
+    return [
+        Bar(name, "", wording.duration(seconds), seconds / longest, "measuring" if name in MEASURING else "working")
+        for name, seconds in report.timings.items()
+        if name != "total"
+    ]
+
+
+def _measuring(report: Report) -> str:
+    total = report.timings.get("total") or sum(report.timings.values())
+    share = sum(report.timings.get(name, 0.0) for name in MEASURING)
+    if not total:
+        return ""
+    return f"The run took {wording.duration(total)}, of which {wording.per_cent(share / total)} measuring."
+
+
+def _manifest(report: Report, spec: dict[str, Any]) -> str:
+    metadata = {key: report.job[key] for key in ("name", "namespace") if report.job.get(key)}
+    manifest = {"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": metadata, "spec": spec}
+    return yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,110 @@
+"""Numbers and names as the report writes them for people."""
+
+import math
+import re
+from typing import Any, Final
+
+from compression_runner.measurement.order_statistics import UNBOUNDED_SECONDS
+from compressionjob import sla
+from compressionjob.estimate import Estimate
+from compressionjob.schema import format_bytes
+
+METRICS: Final = {
+    "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction)",
+    "neighbours": "share of inputs whose most similar other input stays the same",
+    "agreement": "share of inputs that both models answer alike",
+    "accuracy": "share of inputs answered right",
+    "precision": "how often a claimed class is right (mean over classes where there are more than two)",
+    "recall": "how often a class that is there is found (mean over classes where there are more than two)",
+    "f1": "harmonic mean of precision and recall",
+}
+
+_OBJECTIVES: Final = {
+    sla.QUALITY_DROP: "Loss of {metric}",
+    sla.QUALITY_SCORE: "{metric}",
+    sla.LATENCY: "Latency, {percentile}",
+    sla.SPEEDUP: "Speed-up, {percentile}",
+    sla.THROUGHPUT: "Throughput",
+    sla.SIZE_RATIO: "Size, share of the baseline",
+    sla.SIZE: "Size",
+    sla.MEMORY: "Peak memory",
+    sla.MEMORY_RATIO: "Peak memory, share of the baseline",
+}
+
+
+def objective_title(name: str, metric: str, percentile: str) -> str:
+    """Return what an objective is called in the report."""
+    text = _OBJECTIVES.get(name, name).format(metric=metric, percentile=percentile)
+    return text[:1].upper() + text[1:]
+
+
+def number(value: float, unit: str) -> str:
+    """Return a figure with its unit."""
+    if unit == "seconds":
+        return duration(value)
+    if unit == "bytes":
+        return format_bytes(value)
+    if unit == "samples per second":
+        return f"{significant(value)}/s"
+    return f"{value:.4f}" if unit == "score" else significant(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration with three significant digits; the number that stands for no bound as "no bound"."""
+    if seconds >= UNBOUNDED_SECONDS:
+        return "no bound"
+    for size, unit in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= size:
+            return f"{significant(seconds / size)} {unit}"
+    return f"{significant(seconds / 1e-6)} µs"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, never in scientific notation."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 9)}f}"
+
+
+def span(estimate: Estimate | None, unit: str) -> str:
+    """Return an interval, or nothing for a number that was counted."""
+    if estimate is None or estimate.low == estimate.high:
+        return ""
+    if unit == "seconds" and estimate.high >= UNBOUNDED_SECONDS:
+        return f"at least {number(estimate.low, unit)}"
+    return f"{number(estimate.low, unit)} to {number(estimate.high, unit)}"
+
+
+def per_cent(share: float) -> str:
+    """Return a share as per cent, with a decimal where it matters."""
+    return f"{share * 100:.3g} %"
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return a tree of facts as (name, text) lines, in its order."""
+    lines: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            lines.extend(flat(value, f"{name}."))
+        elif isinstance(value, list):
+            lines.append((name, ", ".join(str(item) for item in value) or "none"))
+        elif value is not None:
+            lines.append((name, _fact(key, value)))
+    return lines
+
+
+def spoken(name: str) -> str:
+    """Return the last part of a camelCase path as words: noise.otherShare is "other share"."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f" {found[1].lower()}", name.rsplit(".", 1)[-1])
+
+
+def _fact(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.endswith("Bytes") and isinstance(value, (int, float)):
+        return format_bytes(value)
+    if name.endswith("Share") and isinstance(value, (int, float)):
+        return per_cent(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
