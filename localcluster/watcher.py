@@ -5,6 +5,7 @@ process of the watcher's process group (the servers join it) is killed and the f
 pipe even after kill -9 of the owner, and unlike PR_SET_PDEATHSIG this does not depend on the thread that started it.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -24,7 +25,9 @@ def main() -> None:
     # The one that cleans up must outlive the group.
     if os.fork() == 0:
         os.setsid()
-        os.killpg(group, signal.SIGKILL)
+        # In an orderly end the owner killed its servers itself, and the watcher was the last of the group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
         deadline = time.monotonic() + _WAIT_SECONDS
         while os.path.exists(folder) and time.monotonic() < deadline:  # noqa: PTH110 - pathlib doubles the start time
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""The bridge on which node, API server, S3 server and pods meet, and its traces in the kernel."""
+
+import json
+import re
+from pathlib import Path
+
+from localcluster import paths
+from localcluster.command import run
+
+BRIDGE = "compression0"
+ADDRESS = "10.244.0.1"
+SUBNET = "10.244.0.0/24"
+# Only addresses of this machine, for what pods must not reach.
+LOOPBACK = "127.244.0.1"
+
+_COMMENT = "compression-operator-local"
+_TABLES = ("raw", "mangle", "nat", "filter")
+# Chains of kube-proxy and the kubelet. No second Kubernetes runs here: `up` takes that one instead.
+_CHAINS = re.compile(r"KUBE-[A-Z0-9-]+")
+_SAVED = paths.RUN / "sysctls.json"
+# What the cluster needs, and what the kubelet changes by itself.
+_SYSCTLS = (
+    "net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "vm/overcommit_memory", "vm/panic_on_oom",
+    "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+)  # fmt: skip
+
+
+def create(folder: Path) -> None:
+    """Make the bridge with its address, its forwarding rules and the CNI configuration in the folder."""
+    _save_sysctls()
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    run(["ip", "link", "add", BRIDGE, "type", "bridge"], remedy="Install the Debian package iproute2.")
+    run(["ip", "address", "add", f"{ADDRESS}/24", "dev", BRIDGE])
+    run(["ip", "link", "set", BRIDGE, "up"])
+    mark = ["-m", "comment", "--comment", _COMMENT]
+    run(
+        ["iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-s", SUBNET, "!", "-d", SUBNET, *mark, "-j", "MASQUERADE"]
+    )
+    # Where Docker runs, the policy of FORWARD is DROP.
+    run(["iptables", "-w", "-I", "FORWARD", "-i", BRIDGE, *mark, "-j", "ACCEPT"])
+    run(["iptables", "-w", "-I", "FORWARD", "-o", BRIDGE, *mark, "-j", "ACCEPT"])
+    _write_cni(folder)
+
+
+def links() -> list[str]:
+    """Return the cluster's network interfaces that exist: the bridge and what is plugged into it."""
+    found = [BRIDGE] if Path("/sys/class/net", BRIDGE).exists() else []
+    ports = Path("/sys/class/net", BRIDGE, "brif")
+    return found + (sorted(port.name for port in ports.iterdir()) if ports.exists() else [])
+
+
+def rules() -> list[str]:
+    """Return the lines of iptables-save that belong to the cluster."""
+    return [line for table in _TABLES for line in _saved(table) if _is_ours(line)]
+
+
+def remove() -> None:
+    """Remove interfaces, iptables rules and chains, and put the kernel's settings back."""
+    for link in reversed(links()):
+        run(["ip", "link", "delete", link])
+    for table in _TABLES:
+        _remove_rules(table)
+    if _SAVED.exists():
+        for name, value in json.loads(_SAVED.read_text()).items():
+            Path("/proc/sys", name).write_text(value)
+        _SAVED.unlink()
+
+
+def _write_cni(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    bridge = {
+        "type": "bridge",
+        "bridge": BRIDGE,
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": SUBNET, "gateway": ADDRESS}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+            "dataDir": str(folder / "addresses"),
+        },
+    }
+    network = {"cniVersion": "0.4.0", "name": _COMMENT, "plugins": [bridge]}
+    (folder / "10-bridge.conflist").write_text(json.dumps(network, indent=2))
+
+
+def _save_sysctls() -> None:
+    values = {name: Path("/proc/sys", name) for name in _SYSCTLS}
+    _SAVED.write_text(json.dumps({name: path.read_text().strip() for name, path in values.items() if path.exists()}))
+
+
+def _saved(table: str) -> list[str]:
+    # Without the table's module loaded there is nothing to save and nothing to remove.
+    if table not in _loaded_tables():
+        return []
+    return run(["iptables-save", "-t", table]).splitlines()
+
+
+def _loaded_tables() -> set[str]:
+    # The nft variant of iptables lists no table names in /proc: ask it for everything once.
+    return {line[1:] for line in run(["iptables-save"]).splitlines() if line.startswith("*")}
+
+
+def _is_ours(line: str) -> bool:
+    return _COMMENT in line or bool(_CHAINS.search(line))
+
+
+def _remove_rules(table: str) -> None:
+    ours = [line for line in _saved(table) if _is_ours(line)]
+    if not ours:
+        return
+    chains = sorted({line.split()[0][1:] for line in ours if line.startswith(":")})
+    jumps = [line.replace("-A", "-D", 1) for line in ours if line.startswith("-A") and line.split()[1] not in chains]
+    script = [f"*{table}", *jumps, *(f"-F {chain}" for chain in chains), *(f"-X {chain}" for chain in chains), "COMMIT"]
+    run(["iptables-restore", "-w", "--noflush"], stdin="\n".join(script) + "\n")
