@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,15 +39,8 @@ class S3Store:
 
     @cached_property
     def _client(self) -> Any:
-        # Addressing by path: servers other than AWS seldom have a wildcard DNS name for their buckets.
-        style = {"addressing_style": "path" if self._storage.endpoint else "auto"}
         with explained(self._field, self.url):
-            return boto3.session.Session(**self._credentials).client(
-                "s3",
-                endpoint_url=self._storage.endpoint,
-                region_name=self._storage.region or "us-east-1",
-                config=CONFIG.merge(Config(s3=style)),
-            )
+            return _client(self._storage.endpoint, self._storage.region, tuple(sorted(self._credentials.items())))
 
     @property
     def url(self) -> str:
@@ -205,3 +198,16 @@ class S3Store:
         for path in reversed(paths):
             with suppress(StorageUnavailable):
                 self.remove(path)
+
+
+@cache
+def _client(endpoint: str | None, region: str | None, credentials: tuple[tuple[str, str], ...]) -> Any:
+    """One client, with its connections, for all the stores of one owner at one endpoint."""
+    # Addressing by path: servers other than AWS seldom have a wildcard DNS name for their buckets.
+    style = {"addressing_style": "path" if endpoint else "auto"}
+    return boto3.session.Session(**dict(credentials)).client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region or "us-east-1",
+        config=CONFIG.merge(Config(s3=style)),
+    )

@@ -1,0 +1,201 @@
+"""A model as a directory with `artifact.json`, which lists and seals it; it is written last, and means complete."""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from compression_runner.storage.store import Upload, silent
+from compressionjob.spec import Task
+
+MARKER: Final = "artifact.json"
+SCHEMA: Final = 1
+BLOCK: Final = 1 << 20
+
+Format = Literal["transformers", "onnx"]
+
+
+class ArtifactDamaged(Exception):
+    """A directory is not what its artifact.json says."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of an artifact. `weights` marks what the model's size counts: weight and graph files, not tokenizers."""
+
+    path: str
+    size: int
+    sha256: str
+    weights: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The file as artifact.json lists it."""
+        return {"path": self.path, "sizeBytes": self.size, "sha256": self.sha256, "weights": self.weights}
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How packed files came to be: the codec, and each packed file with what it unpacks to."""
+
+    codec: str
+    originals: Mapping[str, File]
+
+    def to_json(self) -> dict[str, Any]:
+        """The packing as artifact.json tells it."""
+        return {"codec": self.codec, "files": {path: file.to_json() for path, file in self.originals.items()}}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A sealed model directory."""
+
+    path: Path
+    format: Format
+    task: Task
+    files: tuple[File, ...]
+    packing: Packing | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over format, task and every file's path, size and sha256: the same content has the same digest."""
+        lines = [self.format, self.task, *(f"{file.sha256} {file.size} {file.path}" for file in self.files)]
+        return f"sha256:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the weight and graph files, as they lie on disk: packed where they are packed."""
+        return sum(file.size for file in self.files if file.weights)
+
+    @property
+    def model_file(self) -> Path:
+        """The graph of an unpacked ONNX artifact."""
+        return self.path / next(file.path for file in self.files if file.path.endswith(".onnx"))
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of artifact.json."""
+        return {
+            "schema": SCHEMA,
+            "format": self.format,
+            "task": self.task,
+            "digest": self.digest,
+            "sizeBytes": self.size_bytes,
+            "files": [file.to_json() for file in self.files],
+            "packing": self.packing.to_json() if self.packing else None,
+            "provenance": dict(self.provenance),
+        }
+
+    def with_provenance(self, provenance: Mapping[str, Any]) -> "Artifact":
+        """The same artifact with another story of how it was made, written to its directory."""
+        told = replace(self, provenance=provenance)
+        _write_marker(told)
+        return told
+
+    def uploads(self, marker: Path | None = None) -> list[Upload]:
+        """Every file on its way to a store, artifact.json (or another file in its place) included."""
+        marker = marker or self.path / MARKER
+        sealed = Upload(marker, MARKER, sha256_of(marker))
+        return [*(Upload(self.path / file.path, file.path, file.sha256) for file in self.files), sealed]
+
+
+def seal(
+    path: Path, format: Format, task: Task, packing: Packing | None = None, weights: Collection[str] = ()
+) -> Artifact:
+    """Lists and hashes every file below `path`, and writes artifact.json.
+
+    What counts as weights is seen from the names of files, but for those in `weights`.
+    """
+    counted = {*weights, *(packing.originals if packing else ())}
+    places = (place for place in path.rglob("*") if place.is_file() and place != path / MARKER)
+    files = [_file(path, place, counted) for place in places]
+    artifact = Artifact(path, format, task, tuple(sorted(files, key=lambda file: file.path)), packing)
+    _write_marker(artifact)
+    return artifact
+
+
+def load(path: Path) -> Artifact:
+    """Reads a sealed directory without looking at its files.
+
+    Raises ArtifactDamaged where artifact.json is missing or unreadable.
+    """
+    try:
+        return parse(json.loads((path / MARKER).read_text()), path)
+    except (OSError, ValueError) as error:
+        raise ArtifactDamaged(f"{path / MARKER} cannot be read: {error}") from error
+
+
+def parse(content: object, path: Path) -> Artifact:
+    """An artifact.json's content as an artifact at `path`.
+
+    Raises ArtifactDamaged where it is not one, or its digest is not that of its list.
+    """
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise ArtifactDamaged(f"{MARKER} is not of schema {SCHEMA}")
+    try:
+        packing = content["packing"]
+        artifact = Artifact(
+            path=path,
+            format=content["format"],
+            task=content["task"],
+            files=tuple(_parse_file(item) for item in content["files"]),
+            packing=Packing(packing["codec"], {name: _parse_file(item) for name, item in packing["files"].items()})
+            if packing
+            else None,
+            provenance=content["provenance"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactDamaged(f"{MARKER} lacks or misstates {error}") from error
+    if artifact.digest != content.get("digest"):
+        raise ArtifactDamaged(f"{MARKER} says digest {content.get('digest')}, its list has {artifact.digest}")
+    return artifact
+
+
+def verify(artifact: Artifact, advance: Callable[[int], None] = silent) -> None:
+    """Compares every file with its size and sha256.
+
+    Raises ArtifactDamaged naming the first that differs.
+    """
+    for file in artifact.files:
+        place = artifact.path / file.path
+        if not place.is_file() or place.stat().st_size != file.size:
+            raise ArtifactDamaged(f"{place} is missing or not of {file.size} bytes")
+        if sha256_of(place) != file.sha256:
+            raise ArtifactDamaged(f"{place} does not have the sha256 {file.sha256}")
+        advance(file.size)
+
+
+def is_weights(path: str) -> bool:
+    """Whether a file of a model counts for its size: weights and graphs, with their external data, packed or not."""
+    name = path.rsplit("/", 1)[-1]
+    return any(part in name for part in (".safetensors", ".onnx")) and not name.endswith(".json")
+
+
+def sha256_of(place: Path) -> str:
+    """The sha256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with place.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _file(root: Path, place: Path, counted: Collection[str]) -> File:
+    path = place.relative_to(root).as_posix()
+    return File(path, place.stat().st_size, sha256_of(place), path in counted or is_weights(path))
+
+
+def _parse_file(item: Mapping[str, Any]) -> File:
+    parts: Sequence[str] = str(item["path"]).split("/")
+    # artifact.json may come from a store that others write to.
+    if ".." in parts or "" in parts:
+        raise ArtifactDamaged(f"{MARKER} names {item['path']!r}, which leads out of the directory")
+    return File(str(item["path"]), int(item["sizeBytes"]), str(item["sha256"]), bool(item["weights"]))
+
+
+def _write_marker(artifact: Artifact) -> None:
+    text = json.dumps(artifact.to_json(), indent=2, sort_keys=True) + "\n"
+    fresh = artifact.path / f".{MARKER}"
+    fresh.write_text(text)
+    fresh.replace(artifact.path / MARKER)

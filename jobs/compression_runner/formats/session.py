@@ -1,0 +1,23 @@
+"""Opening ONNX graphs in onnxruntime, and the errors that it raises: they have no common type that is public."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = (
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NotImplemented,
+    state.RuntimeException,
+)
+
+
+def open_session(graph: Path) -> Any:
+    """A session on the CPU; raises one of RUNTIME_ERRORS where the graph does not load."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # warnings of the optimiser are not the reader's business
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,26 @@
+"""The stage that the planner inserts where a Transformers model has to become a graph."""
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.methods.method import Method, Outcome, StageContext
+
+
+def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
+    """A checked ONNX export with the tokenizer beside it."""
+    # torch takes seconds to import: only who exports pays for it.
+    from compression_runner.formats.companions import copy_companions
+    from compression_runner.formats.export import export
+
+    copy_companions(artifact, context.output, exported=True)
+    comparison = export(artifact, context.output)
+    details = {"comparedInputs": comparison.inputs, "maxAbsDifference": comparison.max_abs_difference}
+    return Outcome(seal(context.output, "onnx", artifact.task), details)
+
+
+METHOD = Method(
+    name="export",
+    version=1,
+    accepts=frozenset({"transformers"}),
+    produces="onnx",
+    run=run,
+    libraries=("torch", "transformers", "onnx", "onnxscript"),
+)

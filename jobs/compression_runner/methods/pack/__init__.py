@@ -1,0 +1,46 @@
+"""Pack the weight files without loss; the last stage, for any format."""
+
+from typing import Final
+
+from compression_runner.artifact import Artifact, File, Packing, seal
+from compression_runner.methods.method import Method, Outcome, StageContext
+from compressionjob.methods.pack import Pack
+
+
+def run(artifact: Artifact, parameters: Pack, context: StageContext) -> Outcome:
+    """The artifact with each weight file packed on its own, each unpacked once again to be sure."""
+    from compression_runner.formats.companions import copy_companions
+    from compression_runner.methods.pack.codecs import CODECS, compress, decompress
+
+    copy_companions(artifact, context.output)
+    codec = CODECS[parameters.codec]
+    originals: dict[str, File] = {}
+    moved = 0
+
+    def advance(count: int) -> None:
+        nonlocal moved
+        moved += count
+        context.advance(moved / max(1, artifact.size_bytes))
+
+    for file in artifact.files:
+        if not file.weights and not file.path.endswith(".safetensors.index.json"):
+            continue
+        packed = f"{file.path}{codec.suffix}"
+        target = context.output / packed
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sha256 = compress(codec, parameters.effective_level, artifact.path / file.path, target, advance)
+        if sha256 != file.sha256 or decompress(codec, target, None) != (file.size, file.sha256):
+            raise OSError(f"{target} does not hold what was packed: the disk or the memory of this machine is faulty")
+        originals[packed] = file
+    sealed = seal(context.output, artifact.format, artifact.task, Packing(parameters.codec, originals))
+    details = {"codec": parameters.codec, "level": parameters.effective_level, "unpackedBytes": artifact.size_bytes}
+    return Outcome(sealed, details)
+
+
+METHOD: Final = Method(
+    name="pack",
+    version=1,
+    accepts=frozenset({"transformers", "onnx"}),
+    run=run,
+    libraries=("zstandard", "lz4"),
+)

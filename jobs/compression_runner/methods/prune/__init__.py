@@ -1,0 +1,124 @@
+"""Prune by magnitude, on a Transformers directory or an ONNX graph."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.method import Method, Outcome, StageContext
+from compressionjob.methods.prune import Prune
+
+if TYPE_CHECKING:
+    from compression_runner.methods.prune.magnitude import Floats, Threshold
+
+
+def run(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
+    """The model with the wanted share of its weights at zero."""
+    from compression_runner.formats.companions import copy_companions
+
+    copy_companions(artifact, context.output)
+    prune = _prune_onnx if artifact.format == "onnx" else _prune_transformers
+    details = prune(artifact, parameters, context)
+    return Outcome(seal(context.output, artifact.format, artifact.task), details)
+
+
+class _Pruner:
+    """Finds thresholds by scope, and applies them while it counts."""
+
+    def __init__(self, parameters: Prune, context: StageContext) -> None:
+        self._parameters = parameters
+        self._context = context
+        self._threshold: Threshold | None = None
+        self.weights = self.zeros = self.tensors = 0
+
+    def prepare(self, arrays: "Callable[[], Any]") -> None:
+        """Finds the one threshold of all layers; each layer has its own where the scope is a layer."""
+        from compression_runner.methods.prune.magnitude import find_threshold
+
+        total = sum(array.size for array in arrays())
+        if total == 0:
+            problem = "the model has no weights of linear layers, convolutions or embeddings"
+            raise BadRecipe("NothingToPrune", self._context.field, "prune", problem, "remove the stage")
+        if self._parameters.scope == "global":
+            self._threshold = find_threshold(arrays, int(total * self._parameters.sparsity))
+
+    def prune(self, array: "Floats") -> "Floats":
+        """One array with its small weights at zero."""
+        from compression_runner.methods.prune.magnitude import find_threshold, prune
+
+        threshold = self._threshold
+        if threshold is None:
+            threshold = find_threshold(lambda: [array], int(array.size * self._parameters.sparsity))
+        pruned, left = prune(array, threshold)
+        if self._threshold is not None:
+            self._threshold = left
+        self.weights += pruned.size
+        self.zeros += int(pruned.size - (pruned != 0).sum())
+        self.tensors += 1
+        return pruned
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """How sparse the pruned weights are now, zeros that were there before included."""
+        return {"tensors": self.tensors, "weights": self.weights, "sparsity": round(self.zeros / self.weights, 6)}
+
+
+def _prune_transformers(artifact: Artifact, parameters: Prune, context: StageContext) -> Mapping[str, Any]:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from compression_runner.methods.prune.weights import is_weight, to_array
+
+    shards = [file.path for file in artifact.files if file.weights]
+
+    def arrays() -> Any:
+        for shard in shards:
+            for name, tensor in sorted(load_file(artifact.path / shard).items()):
+                if is_weight(name, tensor):
+                    yield to_array(tensor)
+
+    pruner = _Pruner(parameters, context)
+    pruner.prepare(arrays)
+    for index, shard in enumerate(shards):
+        tensors = load_file(artifact.path / shard)
+        for name, tensor in sorted(tensors.items()):
+            if is_weight(name, tensor):
+                tensors[name] = torch.from_numpy(pruner.prune(to_array(tensor))).to(tensor.dtype).contiguous()
+        target = context.output / shard
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, target, metadata={"format": "pt"})
+        context.advance((index + 1) / len(shards))
+    _copy_index(artifact, context.output)
+    return pruner.details
+
+
+def _copy_index(artifact: Artifact, into: Path) -> None:
+    for file in artifact.files:
+        if file.path.endswith(".safetensors.index.json"):
+            (into / file.path).write_bytes((artifact.path / file.path).read_bytes())
+
+
+def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) -> Mapping[str, Any]:
+    import onnx
+    from onnx import numpy_helper
+
+    from compression_runner.formats.onnx_files import save
+    from compression_runner.methods.prune.weights import graph_weights
+
+    model = onnx.load(artifact.model_file)
+    pruner = _Pruner(parameters, context)
+    pruner.prepare(lambda: (numpy_helper.to_array(tensor) for tensor in graph_weights(model)))
+    for tensor in list(graph_weights(model)):
+        tensor.CopyFrom(numpy_helper.from_array(pruner.prune(numpy_helper.to_array(tensor)), tensor.name))
+    save(model, context.output)
+    return pruner.details
+
+
+METHOD: Final = Method(
+    name="prune",
+    version=1,
+    accepts=frozenset({"transformers", "onnx"}),
+    run=run,
+    libraries=("numpy", "safetensors", "onnx"),
+)

@@ -1,0 +1,74 @@
+"""Quantize an ONNX graph: dynamic INT8, or a cast to float16."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.method import Method, Outcome, StageContext
+from compressionjob.methods.quantize import Quantize
+
+# Operators that only a graph has that was quantized before.
+ALREADY: Final = frozenset(
+    {
+        "DynamicQuantizeLinear",
+        "MatMulInteger",
+        "ConvInteger",
+        "QLinearMatMul",
+        "QLinearConv",
+        "QuantizeLinear",
+        "MatMulNBits",
+    }
+)
+
+
+def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
+    """The model with shorter numbers; it has been loaded once, so that it is known to be valid."""
+    from compression_runner.formats.companions import copy_companions
+
+    copy_companions(artifact, context.output)
+    try:
+        details = _quantize(artifact, parameters, context)
+    except (ValueError, TypeError, KeyError, RuntimeError, AssertionError) as error:
+        problem = f"onnxruntime cannot quantize this graph: {error or type(error).__name__}"
+        raise BadRecipe("QuantizeFailed", context.field, parameters.method, problem, "leave the stage out") from error
+    return Outcome(seal(context.output, "onnx", artifact.task), details)
+
+
+def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -> Mapping[str, Any]:
+    import onnx
+
+    from compression_runner.formats.onnx_files import GRAPH, nodes, save
+    from compression_runner.methods.quantize.loading import require_loadable
+
+    model = onnx.load(artifact.model_file)
+    operators = {node.op_type for node in nodes(model.graph)}
+    if parameters.method == "dynamic" and operators & ALREADY:
+        problem = f"the graph is quantized already ({', '.join(sorted(operators & ALREADY))})"
+        raise BadRecipe("AlreadyQuantized", context.field, "dynamic", problem, "start from the float32 model")
+    if parameters.method == "dynamic":
+        from compression_runner.methods.quantize.dynamic import quantize
+
+        details = quantize(model, context.output / GRAPH, per_channel=parameters.granularity == "channel")
+        if not details["quantizedOperators"]:
+            problem = "the graph has no MatMul, Gemm, Conv, LSTM or Gather with constant float32 weights"
+            raise BadRecipe("NothingToQuantize", context.field, "dynamic", problem, "leave the stage out")
+    else:
+        from compression_runner.methods.quantize.cast import to_float16
+
+        converted, details = to_float16(model)
+        if not details["float16Tensors"]:
+            problem = "the graph has no float32 weights"
+            raise BadRecipe("NothingToQuantize", context.field, "cast", problem, "leave the stage out")
+        save(converted, context.output)
+    require_loadable(context.output / GRAPH, context.field)
+    return details
+
+
+METHOD: Final = Method(
+    name="quantize",
+    version=1,
+    accepts=frozenset({"onnx"}),
+    run=run,
+    libraries=("onnxruntime", "onnx", "numpy"),
+)

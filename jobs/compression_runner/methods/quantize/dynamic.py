@@ -1,0 +1,54 @@
+"""Dynamic INT8: integer weights, activations quantized while the model runs (onnxruntime's integer operators).
+
+Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from compression_runner.formats.onnx_files import SINGLE_FILE_LIMIT, nodes
+
+QUANTIZED: Final = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QAttention", "QEmbedLayerNormalization")
+
+
+def quantize(model: onnx.ModelProto, target: Path, *, per_channel: bool) -> Mapping[str, Any]:
+    """Writes the model with INT8 weights to `target`, and counts what was quantized.
+
+    Raises ValueError, TypeError, KeyError or RuntimeError from onnxruntime where it cannot quantize the graph.
+    """
+    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > SINGLE_FILE_LIMIT
+    with _quiet():
+        quantize_dynamic(
+            model,
+            str(target),
+            per_channel=per_channel,
+            weight_type=QuantType.QInt8,
+            use_external_data_format=large,
+        )
+    result = onnx.load(target, load_external_data=False)
+    operators = Counter(node.op_type for node in nodes(result.graph))
+    # A table of embeddings stays a Gather, on integers that a DequantizeLinear turns back.
+    found = {name: operators[name] for name in (*QUANTIZED, "DequantizeLinear") if operators[name]}
+    return {"quantizedOperators": found}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back onnxruntime's advice to pre-process, given to the root logger: exports are optimised already."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "pre-processing" not in record.getMessage()
+
+    root = logging.getLogger()
+    root.addFilter(keep)
+    try:
+        yield
+    finally:
+        root.removeFilter(keep)

@@ -1,0 +1,16 @@
+"""Whether onnxruntime has a kernel for every operator of a graph."""
+
+from pathlib import Path
+
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.session import RUNTIME_ERRORS, open_session
+
+
+def require_loadable(graph: Path, field: str) -> None:
+    """Raises BadRecipe where onnxruntime on the CPU does not load the graph."""
+    try:
+        open_session(graph)
+    except RUNTIME_ERRORS as error:
+        first = " ".join(str(error).split())[:300]
+        problem, remedy = f"the result does not load in onnxruntime: {first}", "leave the stage out, or use cast"
+        raise BadRecipe("NotLoadable", field, graph.name, problem, remedy) from error

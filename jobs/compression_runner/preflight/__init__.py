@@ -1,0 +1,1 @@
+"""Looks before it leaps: everything that can be known of a job before weights move."""

@@ -1,0 +1,82 @@
+"""Memory and disk: what this process may use, and whether the plan fits."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from compression_runner.errors import DiskFull, InvalidInput
+from compressionjob.schema import format_bytes
+
+CGROUP: Final = Path("/sys/fs/cgroup")
+MEMINFO: Final = Path("/proc/meminfo")
+# cgroup v1 writes a number near 2^63 where there is no limit.
+NO_LIMIT: Final = 1 << 60
+
+
+@dataclass(frozen=True)
+class MemoryForecast:
+    """What a run needs: `least` for certain (below it nothing can work), `expected` by experience."""
+
+    least: int
+    expected: int
+    step: str
+
+
+def memory_limit(cgroup: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
+    """Bytes that this process may use: the least limit of its cgroup (v2 or v1), or the machine's memory."""
+    limits = [_machine_memory(meminfo)]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        place = cgroup / name
+        if place.is_file():
+            text = place.read_text().strip()
+            if text.isdigit() and int(text) < NO_LIMIT:
+                limits.append(int(text))
+    return min(limits)
+
+
+def cpu_limit(cgroup: Path = CGROUP) -> int:
+    """Whole CPUs that this process may use: its cgroup's quota (v2 or v1), or those it may be scheduled on."""
+    available = len(os.sched_getaffinity(0))
+    quota = _quota(cgroup)
+    return max(1, min(available, int(quota))) if quota else available
+
+
+def check_memory(forecast: MemoryForecast, limit: int) -> None:
+    """Raises InvalidInput where even the least need is above the limit."""
+    if forecast.least > limit:
+        problem = (
+            f"{forecast.step} needs at least {format_bytes(forecast.least)} of memory "
+            f"(about {format_bytes(forecast.expected)}) and {format_bytes(limit)} are allowed"
+        )
+        remedy = "name a runtime with a larger memory limit, or a smaller model"
+        raise InvalidInput("InsufficientMemory", "spec.runtime", format_bytes(limit), problem, remedy)
+
+
+def check_disk(place: Path, needed: int) -> None:
+    """Raises DiskFull where the work directory's file system has less than `needed` bytes free."""
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        problem = f"the run needs {format_bytes(needed)} and {format_bytes(free)} are free"
+        remedy = "give the work directory more room (the runtime's work volume, or --workdir)"
+        raise DiskFull("DiskFull", "workdir", place, problem, remedy)
+
+
+def _machine_memory(meminfo: Path) -> int:
+    for line in meminfo.read_text().splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return NO_LIMIT
+
+
+def _quota(cgroup: Path) -> float | None:
+    version_2 = cgroup / "cpu.max"
+    if version_2.is_file():
+        quota, period = version_2.read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    version_1 = cgroup / "cpu"
+    if (version_1 / "cpu.cfs_quota_us").is_file():
+        quota_us = int((version_1 / "cpu.cfs_quota_us").read_text())
+        return quota_us / int((version_1 / "cpu.cfs_period_us").read_text()) if quota_us > 0 else None
+    return None
