@@ -103,6 +103,7 @@ class ChildRecord:
     namespace: str
     name: str
     version: int
+    job_uid: str
     owner: str
     owner_kind: str
     created: str
@@ -119,13 +120,14 @@ class ChildRecord:
     def of(cls, raw: Raw) -> "ChildRecord":
         """Trim a batch/v1 Job."""
         metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-        owner: Raw = next((ref for ref in metadata.get("ownerReferences") or () if ref.get("controller")), {})
+        owner = _controller(metadata)
         annotations = metadata.get("annotations") or {}
         return cls(
             uid=metadata["uid"],
             namespace=intern(metadata["namespace"]),
             name=metadata["name"],
             version=_version(metadata),
+            job_uid=_job_uid(metadata),
             owner=str(owner.get("uid", "")),
             owner_kind=intern(str(owner.get("kind", ""))),
             created=metadata.get("creationTimestamp") or "",
@@ -139,9 +141,9 @@ class ChildRecord:
             conditions=_true_conditions(status),
         )
 
-    def belongs_to(self, uid: str) -> bool:
-        """Whether the CompressionJob with this uid controls it."""
-        return self.owner_kind == JOB_KIND and self.owner == uid
+    def belongs_to(self, job: JobRecord) -> bool:
+        """Whether this CompressionJob controls it: a label alone could be anybody's."""
+        return self.owner_kind == JOB_KIND and self.owner == job.uid and self.namespace == job.namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class PodRecord:
     name: str
     version: int
     job_uid: str
+    owner: str
     created: str
     deleting: bool
     phase: str
@@ -180,6 +183,10 @@ class PodRecord:
         """Whether the pod has ended."""
         return self.phase in ("Succeeded", "Failed")
 
+    def belongs_to(self, child: ChildRecord) -> bool:
+        """Whether this Job controls it: a label alone could be anybody's, in any namespace."""
+        return self.owner == child.uid and self.namespace == child.namespace
+
     @classmethod
     def of(cls, raw: Raw) -> "PodRecord":
         """Trim a pod."""
@@ -193,7 +200,8 @@ class PodRecord:
             namespace=intern(metadata["namespace"]),
             name=metadata["name"],
             version=_version(metadata),
-            job_uid=str((metadata.get("labels") or {}).get(JOB_UID_LABEL, "")),
+            job_uid=_job_uid(metadata),
+            owner=str(_controller(metadata).get("uid", "")),
             created=metadata.get("creationTimestamp") or "",
             deleting="deletionTimestamp" in metadata,
             phase=intern(str(status.get("phase") or "Pending")),
@@ -238,6 +246,14 @@ def parse_time(text: str) -> datetime:
 def _version(metadata: Raw) -> int:
     # Versions of one object can be compared as integers: KEP-5504 makes official what every store has always done.
     return int(metadata.get("resourceVersion") or 0)
+
+
+def _job_uid(metadata: Raw) -> str:
+    return str((metadata.get("labels") or {}).get(JOB_UID_LABEL, ""))
+
+
+def _controller(metadata: Raw) -> Raw:
+    return next((ref for ref in metadata.get("ownerReferences") or () if ref.get("controller")), {})
 
 
 def _json(value: Raw) -> bytes:

@@ -11,6 +11,7 @@ from aiohttp.client_middlewares import ClientHandlerType
 
 from compression_operator.cluster.credentials import Connection, Credentials
 from compression_operator.cluster.errors import (
+    NotFound,
     Refused,
     ServerTrouble,
     TooManyRequests,
@@ -115,20 +116,30 @@ class Client:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         await self._send("DELETE", resource.path(namespace, name), options)
 
-    async def list(
+    async def pages(
         self, resource: Resource, namespace: str | None, *, selector: str = "", metadata_only: bool = False
     ) -> AsyncIterator[dict[str, Any]]:
-        """Read all objects of a kind, page by page; ``metadata_only`` leaves out everything but the metadata."""
+        """Read all objects of a kind, a list of CHUNK at a time, all of the same moment.
+
+        ``metadata_only`` leaves out everything but the metadata.
+        """
         params = {"limit": str(CHUNK)} | ({"labelSelector": selector} if selector else {})
         headers = {"Accept": _METADATA_LIST} if metadata_only else {}
         while True:
             page = await self._send("GET", resource.path(namespace), params=params, headers=headers)
-            for item in page.get("items") or ():
-                yield item
+            yield page
             token = page["metadata"].get("continue")
             if not token:
                 return
             params["continue"] = token
+
+    async def kinds(self, group: str, version: str) -> set[str]:
+        """The plurals of the kinds that the API server serves in a group; empty when it does not know the group."""
+        try:
+            answer = await self._send("GET", f"/apis/{group}/{version}")
+        except NotFound:
+            return set()
+        return {item["name"] for item in answer.get("resources") or ()}
 
     async def _send(
         self,

@@ -1,10 +1,12 @@
 """The one child Job of a job: created once, adopted when found, replaced when somebody deletes it."""
 
 from datetime import timedelta
+from typing import Final
 
 from compression_operator import event_reasons
 from compression_operator.child.job import child_job, child_name
-from compression_operator.draft import Draft
+from compression_operator.cluster.errors import Invalid, Refused
+from compression_operator.draft import MAX_MESSAGE, Draft
 from compression_operator.plan import Plan
 from compression_operator.policies.acceptance import Accepted
 from compression_operator.records import ChildRecord, parse_time
@@ -12,6 +14,7 @@ from compressionjob.conditions import (
     ACCEPTED,
     CHILD_CONFLICT,
     CHILD_LOST,
+    INVALID_RUNTIME,
     NO_VERDICT_YET,
     SCHEDULED,
     SLA_SATISFIED,
@@ -22,6 +25,9 @@ from compressionjob.conditions import (
 )
 from compressionjob.schema import parse_duration
 from compressionjob.status import ChildReference
+
+ADMISSION_PATIENCE: Final = 30.0
+"""Seconds until a Job that was refused is offered again; a change of the runtime is noticed at once."""
 
 
 def bring_up(draft: Draft, accepted: Accepted) -> Plan:
@@ -36,6 +42,9 @@ def bring_up(draft: Draft, accepted: Accepted) -> Plan:
         draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
         draft.set_condition(SUSPENDED, "True", SUSPENDED_BY_USER, "spec.suspend is true; no Job was given to the queue")
         draft.set_phase("Suspended", "held: spec.suspend is true")
+        return draft.plan()
+    if observed.refusal is not None:
+        _wait_for_admission(draft, observed.refusal)
         return draft.plan()
     lost = before.child_job is not None
     if lost and not observed.confirmed:
@@ -81,6 +90,20 @@ def _refuse_foreign(draft: Draft, foreign: ChildRecord) -> None:
         f"metadata.name ({draft.observed.job.name}): a Job {foreign.name} exists and belongs to something else; "
         "delete that Job, or delete this job and give it another name",
     )
+
+
+def _wait_for_admission(draft: Draft, refusal: Refused) -> None:
+    """The API server did not take the child: a quota or policy in its way, or a field that comes from the runtime."""
+    message = f"the API server refused the Job: {refusal.message}"
+    if isinstance(refusal, Invalid):
+        draft.set_condition(ACCEPTED, "False", INVALID_RUNTIME, message)
+    else:
+        draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
+        draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, message)
+    draft.set_phase("Pending", message)
+    if draft.before.message != message[:MAX_MESSAGE]:
+        draft.note("Warning", event_reasons.CHILD_FAILED, message)
+    draft.look_again(ADMISSION_PATIENCE)
 
 
 def _remaining(draft: Draft, text: str | None) -> int | None:

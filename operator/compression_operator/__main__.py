@@ -1,0 +1,27 @@
+"""The command ``compression-operator``."""
+
+import asyncio
+import logging
+import sys
+
+from compression_operator import logs, process
+from compression_operator.cluster.errors import CredentialsError
+from compression_operator.options import parse
+
+logger = logging.getLogger("compression_operator")
+
+
+def main() -> int:
+    """Run the operator; the exit status is 0 after SIGTERM, 1 when it cannot go on, 2 for wrong options."""
+    options = parse(sys.argv[1:])
+    logs.configure(options.log_format, options.log_level)
+    try:
+        asyncio.run(process.run(options))
+    except CredentialsError as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

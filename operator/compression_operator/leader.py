@@ -1,0 +1,159 @@
+"""Leader election by a Lease of coordination.k8s.io, as Kubernetes' own components do it.
+
+One replica holds the Lease and renews it. The others watch the record; only when it has not changed for a whole lease
+duration by their own clock, may they take it: clocks of different machines are never compared.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from compression_operator.cluster.client import Client
+from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound
+from compression_operator.cluster.resources import LEASES
+
+LEASE_DURATION: Final = 15.0
+RENEW_DEADLINE: Final = 10.0
+RETRY_PERIOD: Final = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LeaseTimes:
+    """How long a Lease holds, how long renewing may take before the leader gives up, and the pause between tries."""
+
+    duration: float = LEASE_DURATION
+    renew_deadline: float = RENEW_DEADLINE
+    retry_period: float = RETRY_PERIOD
+
+
+class LeaderElection:
+    """Runs something while this replica holds the Lease, and cancels it at once when it does not."""
+
+    def __init__(
+        self, client: Client, *, namespace: str, name: str, identity: str, times: LeaseTimes = LeaseTimes()
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._times = times
+        self._seen_record: tuple[object, ...] = ()
+        self._seen_at = 0.0
+
+    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """Stand by, lead, stand by again, until cancelled; then give the Lease back.
+
+        An error of ``lead`` gives the Lease back and is raised.
+        """
+        while True:
+            await self._acquire()
+            logger.info("leading", extra={"identity": self._identity})
+            leading = asyncio.ensure_future(lead())
+            try:
+                lost = await self._renew_until_lost(leading)
+            finally:
+                # Nothing may be reconciled from here on, whatever the reason.
+                leading.cancel()
+                await asyncio.wait([leading])
+                await self._release()
+            if not lost:
+                leading.result()
+            logger.warning("no longer leading", extra={"identity": self._identity})
+
+    async def _acquire(self) -> None:
+        while True:
+            try:
+                if await self._try_to_hold():
+                    return
+            except ApiError as error:
+                logger.warning("cannot ask for the lease: %s", error)
+            await asyncio.sleep(self._times.retry_period * random.uniform(1.0, 1.2))
+
+    async def _renew_until_lost(self, leading: "asyncio.Future[None]") -> bool:
+        """Renew the Lease; True when it is lost, False when ``leading`` ended by itself."""
+        loop = asyncio.get_running_loop()
+        renewed_at = loop.time()
+        while True:
+            await asyncio.wait([leading], timeout=self._times.retry_period)
+            if leading.done():
+                return False
+            deadline = renewed_at + self._times.renew_deadline
+            try:
+                async with asyncio.timeout_at(deadline):
+                    if not await self._try_to_hold():
+                        return True
+                renewed_at = loop.time()
+            except (ApiError, TimeoutError) as error:
+                logger.warning("cannot renew the lease: %r", error)
+                if loop.time() >= deadline:
+                    return True
+
+    async def _try_to_hold(self) -> bool:
+        """Create, renew or take over the Lease; False when somebody else holds it."""
+        now = _timestamp()
+        mine = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": max(1, round(self._times.duration)),
+            "renewTime": now,
+        }
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+        except NotFound:
+            return await self._create({**mine, "acquireTime": now, "leaseTransitions": 0})
+        spec: dict[str, Any] = lease.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        if holder == self._identity:
+            lease["spec"] = {**spec, **mine}
+        elif holder and not self._has_expired(spec):
+            return False
+        else:
+            transitions = int(spec.get("leaseTransitions") or 0) + 1
+            lease["spec"] = {**spec, **mine, "acquireTime": now, "leaseTransitions": transitions}
+        return await self._replace(lease)
+
+    def _has_expired(self, spec: dict[str, Any]) -> bool:
+        record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
+        now = asyncio.get_running_loop().time()
+        if record != self._seen_record:
+            self._seen_record, self._seen_at = record, now
+        return now - self._seen_at > float(spec.get("leaseDurationSeconds") or self._times.duration)
+
+    async def _create(self, spec: dict[str, Any]) -> bool:
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": spec,
+        }
+        try:
+            await self._client.create(LEASES, self._namespace, lease)
+        except AlreadyExists:
+            return False
+        return True
+
+    async def _replace(self, lease: dict[str, Any]) -> bool:
+        try:
+            await self._client.replace(LEASES, self._namespace, lease)
+        except Conflict:
+            return False
+        return True
+
+    async def _release(self) -> None:
+        try:
+            async with asyncio.timeout(self._times.retry_period):
+                lease = await self._client.get(LEASES, self._namespace, self._name)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _timestamp()}
+                    await self._replace(lease)
+        except (ApiError, TimeoutError) as error:
+            logger.warning("the lease was not given back; it will expire: %r", error)
+
+
+def _timestamp() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
