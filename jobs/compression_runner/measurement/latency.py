@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from compression_runner.measurement import loadgen
 from compression_runner.measurement.block_bootstrap import mean_interval, speedup_interval
 from compression_runner.measurement.order_statistics import (
+    LOADGEN_CONFIDENCE,
     effective_count,
     percentile_interval,
     queries_needed,
@@ -167,7 +168,7 @@ def _warm_up(side: Contender, clock: Callable[[], float]) -> float:
 
 def _planned(plan: LatencyPlan, pair_seconds: float) -> int:
     """Return how many queries each model is asked."""
-    needed = queries_needed(QUANTILES["p99"], plan.confidence)
+    needed = queries_needed(QUANTILES["p99"], max(plan.confidence, LOADGEN_CONFIDENCE))
     ample = min(MAX_QUERIES, int(AMPLE_SECONDS / pair_seconds))
     overhead = 1.0 + WARM_UP_QUERIES * PAIRS / max(needed, ample)
     affordable = int(plan.seconds * LATENCY_SHARE / (pair_seconds * overhead))

@@ -108,7 +108,6 @@ def _logging(folder: str) -> Any:
 def _no_collection() -> Iterator[None]:
     """Keep Python's garbage collector out of the run: its pauses are this process's, not the model's."""
     was_enabled = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield

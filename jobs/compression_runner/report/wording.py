@@ -97,7 +97,8 @@ def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def spoken(name: str) -> str:
     """Return the last part of a camelCase path as words: noise.otherShare is "other share"."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f" {found[1].lower()}", name.rsplit(".", 1)[-1])
+    words = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f" {found[1].lower()}", name.rsplit(".", 1)[-1])
+    return words.removesuffix(" bytes")
 
 
 def _fact(name: str, value: Any) -> str:

@@ -4,6 +4,7 @@ import csv
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -28,10 +29,8 @@ def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], limit
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise bad_data(SOURCE, path.name, "unknown type of file", f"give one of {', '.join(READERS)}")
-    try:
+    with _intact(path):
         table = reader(path, [*wanted, *optional], limit)
-    except (pyarrow.ArrowException, OSError, ValueError, csv.Error, zipfile.BadZipFile) as error:
-        raise bad_data(SOURCE, path.name, f"cannot be read as {path.suffix}: {error}", "give an intact file") from error
     for name in wanted:
         if name not in table:
             there = ", ".join(column_names(path)) or "none"
@@ -42,7 +41,27 @@ def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], limit
 
 
 def column_names(path: Path) -> list[str]:
-    """Return the names of a file's columns, for messages; of a jsonl file those of its first row."""
+    """Return the names of a file's columns; of a jsonl file those of its first row.
+
+    Raises InvalidInput for a damaged file.
+    """
+    with _intact(path):
+        return _names(path)
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    """Turn what readers raise for damaged files into InvalidInput."""
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise bad_data(
+            SOURCE, path.name, f"cannot be read as {path.suffix}: {reason}", "give an intact file"
+        ) from error
+
+
+def _names(path: Path) -> list[str]:
     if path.suffix.lower() == ".parquet":
         return list(pyarrow.parquet.read_schema(path).names)
     if path.suffix.lower() == ".npz":

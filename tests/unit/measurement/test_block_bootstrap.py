@@ -1,0 +1,58 @@
+"""Ratios of percentiles and means of blocks, against known distributions."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from compression_runner.measurement import block_bootstrap
+from compression_runner.measurement.block_bootstrap import expanded_tail, mean_interval, speedup_interval
+
+
+def test_speedup_of_a_constant_factor_is_that_factor() -> None:
+    baseline = [np.random.default_rng(seed).exponential(size=40) for seed in range(8)]
+    found = speedup_interval(baseline, [block / 2 for block in baseline], 0.99, 0.95)
+    assert (found.low, found.value, found.high) == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize(("quantile", "least"), [(0.5, 0.93), (0.9, 0.93)])
+def test_interval_covers_the_true_speedup(quantile: float, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks share the machine's state: both models of a pair are slowed alike, and a little on their own."""
+    monkeypatch.setattr(block_bootstrap, "RESAMPLES", 400)
+    generator = np.random.default_rng(11)
+    runs, held = 400, 0
+    for _ in range(runs):
+        shared = generator.normal(0.0, 0.1, size=(20, 1))
+        own = generator.normal(0.0, 0.03, size=(2, 20, 1))
+        noise = generator.normal(0.0, 0.2, size=(2, 20, 20))
+        baseline, compressed = 1.8 * np.exp(shared + own[0] + noise[0]), np.exp(shared + own[1] + noise[1])
+        found = speedup_interval(list(baseline), list(compressed), quantile, 0.95)
+        held += found.low <= 1.8 <= found.high
+    assert held / runs >= least
+
+
+def test_same_seed_same_interval() -> None:
+    baseline = [np.random.default_rng(seed).exponential(size=40) for seed in range(8)]
+    compressed = [np.random.default_rng(100 + seed).exponential(size=40) for seed in range(8)]
+    assert speedup_interval(baseline, compressed, 0.9, 0.95) == speedup_interval(baseline, compressed, 0.9, 0.95)
+
+
+def test_one_pair_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="at least two pairs"):
+        speedup_interval([np.ones(3)], [np.ones(3)], 0.5, 0.95)
+
+
+def test_few_units_get_a_wider_tail_than_many() -> None:
+    assert expanded_tail(0.95, 5) < expanded_tail(0.95, 20) < expanded_tail(0.95, 10_000)
+    assert expanded_tail(0.95, 10_000) == pytest.approx(0.025, abs=1e-4)
+
+
+def test_mean_interval_is_students() -> None:
+    values = [9.0, 11.0, 10.0, 12.0, 8.0]
+    found = mean_interval(values, 0.95)
+    low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.low, found.value, found.high) == pytest.approx((low, 10.0, high))
+
+
+def test_one_value_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="at least two"):
+        mean_interval([1.0], 0.95)

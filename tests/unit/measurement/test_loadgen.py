@@ -1,0 +1,77 @@
+"""The real LoadGen around predictors that only wait: every query is issued, timed and answered once."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from compression_runner.measurement import loadgen
+from compression_runner.measurement.loadgen import LoadGenError
+
+
+class Waiting:
+    """Answers after some seconds and remembers what it was asked."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.asked: list[list[int]] = []
+
+    def __call__(self, indices: Sequence[int]) -> None:
+        self.asked.append(list(indices))
+        time.sleep(self.seconds)
+
+
+def test_single_stream_gives_one_latency_per_query() -> None:
+    predict = Waiting(0.001)
+    latencies = loadgen.single_stream(predict, samples=8, queries=25, seed=1)
+    assert latencies.shape == (25,)
+    assert latencies.min() >= 0.001, "no query can be quicker than the wait"
+    assert len(predict.asked) == 25
+    assert all(len(indices) == 1 and 0 <= indices[0] < 8 for indices in predict.asked)
+
+
+def test_the_seed_decides_the_order_of_the_samples() -> None:
+    first, same, other = Waiting(), Waiting(), Waiting()
+    loadgen.single_stream(first, samples=32, queries=40, seed=1)
+    loadgen.single_stream(same, samples=32, queries=40, seed=1)
+    loadgen.single_stream(other, samples=32, queries=40, seed=2)
+    assert first.asked == same.asked != other.asked
+
+
+def test_one_query_is_enough() -> None:
+    assert loadgen.single_stream(Waiting(), samples=1, queries=1).shape == (1,)
+
+
+def test_offline_answers_everything_in_batches() -> None:
+    predict = Waiting(0.001)
+    rate = loadgen.offline(predict, samples=16, queries=20, batch=8, seed=1)
+    assert [len(indices) for indices in predict.asked] == [8, 8, 4]
+    assert 0 < rate <= 20 / 0.003
+
+
+def test_a_failing_predictor_ends_the_run_with_its_own_error() -> None:
+    calls = 0
+
+    def predict(indices: Sequence[int]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise MemoryError("arena is full")
+
+    with pytest.raises(MemoryError, match="arena is full"):
+        loadgen.single_stream(predict, samples=4, queries=50)
+    assert calls == 3, "nothing more is asked after the failure"
+
+
+def test_a_signal_in_the_middle_is_not_swallowed() -> None:
+    def predict(indices: Sequence[int]) -> None:
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        loadgen.single_stream(predict, samples=4, queries=5)
+
+
+def test_a_record_with_queries_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loadgen, "_SAMPLE", __import__("re").compile("nothing matches this"))
+    with pytest.raises(LoadGenError, match="0 of 5"):
+        loadgen.single_stream(Waiting(), samples=4, queries=5)
