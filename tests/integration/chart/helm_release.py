@@ -52,7 +52,7 @@ class Helm:
 
 
 def previous_chart(folder: Path) -> Path:
-    """A chart as an earlier version might have been: its CRD of jobs lacks spec.ttl, its CPU runtime has less memory."""
+    """A chart as an earlier version might have been: its jobs know no spec.ttl, its CPU runtime has less memory."""
     chart = folder / "previous"
     shutil.copytree(CHART, chart)
     metadata = yaml.safe_load((chart / "Chart.yaml").read_text())

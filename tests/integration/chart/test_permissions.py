@@ -1,0 +1,124 @@
+"""What the chart lets the operator and its users do, and what not."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from localcluster import tools
+from localcluster.apiserver import APIServer
+from localcluster.kubectl import Kubectl
+from tests.integration.chart.helm_release import Helm
+from tests.manifests import job
+
+ACCOUNT = "compression-operator"
+# What the operator does in a namespace that it serves: verb, resource.
+WORK = [
+    *(f"{verb} compressionjobs.compression-operator.io" for verb in ("get", "list", "watch", "delete")),
+    "patch compressionjobs.compression-operator.io/status",
+    *(f"{verb} jobs.batch" for verb in ("get", "list", "watch", "create", "patch")),
+    *(f"{verb} pods" for verb in ("get", "list", "watch")),
+    *(f"{verb} events.events.k8s.io" for verb in ("create", "patch")),
+]
+# What it has no business with, anywhere.
+FORBIDDEN = [
+    *(f"{verb} secrets" for verb in ("get", "list", "watch", "create")),
+    *(f"{verb} pods" for verb in ("create", "delete", "patch")),
+    *(f"{verb} pods/exec" for verb in ("get", "create")),
+    "get pods/log",
+    "delete jobs.batch",
+    "create compressionjobs.compression-operator.io",
+    "patch compressionjobs.compression-operator.io",
+    "patch compressionruntimes.compression-operator.io",
+    "get customresourcedefinitions.apiextensions.k8s.io",
+    "list namespaces",
+    "list nodes",
+    "get configmaps",
+    "create serviceaccounts/token",
+    "create rolebindings.rbac.authorization.k8s.io",
+    "impersonate users",
+]
+
+
+def may(kubeconfig: Path, action: str, namespace: str, name: str = "") -> bool:
+    """kubectl auth can-i, which says no by its exit status."""
+    verb, resource = action.split()
+    resource, _, subresource = resource.partition("/")
+    target = f"{resource}/{name}" if name else resource
+    done = subprocess.run(
+        [
+            str(tools.kubectl()), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}",
+            "auth", "can-i", verb, target, *([f"--subresource={subresource}"] if subresource else []),
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    answer = str(done.stdout).strip()
+    assert answer in ("yes", "no"), done.stderr
+    return answer == "yes"
+
+
+def granted(kubeconfig: Path, actions: list[str], namespace: str) -> set[str]:
+    return {action for action in actions if may(kubeconfig, action, namespace)}
+
+
+@pytest.fixture
+def namespaces(server: APIServer) -> None:
+    for name in ("team-a", "team-b"):
+        server.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_cluster_wide_the_operator_may_work_everywhere_and_read_no_secret(server: APIServer, helm: Helm) -> None:
+    helm.install(ACCOUNT)
+    account = server.service_account(helm.namespace, ACCOUNT)
+    assert granted(account, WORK, "team-a") == set(WORK)
+    assert may(account, "watch compressionruntimes.compression-operator.io", "team-a")
+    assert granted(account, FORBIDDEN, "team-a") == set()
+    assert granted(account, FORBIDDEN, helm.namespace) == set()
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_with_a_list_of_namespaces_it_may_work_only_there(server: APIServer, helm: Helm) -> None:
+    helm.install(ACCOUNT, "--set=watchNamespaces={team-a}")
+    account = server.service_account(helm.namespace, ACCOUNT)
+    assert granted(account, WORK, "team-a") == set(WORK)
+    assert granted(account, WORK, "team-b") == set()
+    assert may(account, "watch compressionruntimes.compression-operator.io", "team-a")
+    assert granted(account, FORBIDDEN, "team-a") == set()
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_its_lease_is_the_only_one_and_only_in_its_own_namespace(server: APIServer, helm: Helm) -> None:
+    helm.install(ACCOUNT)
+    account = Kubectl(server.service_account(helm.namespace, ACCOUNT))
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": ACCOUNT}}
+    account.run("create", "--filename=-", f"--namespace={helm.namespace}", stdin=json.dumps(lease))
+    account.run("get", "lease", ACCOUNT, f"--namespace={helm.namespace}")
+    for verb in ("get", "update", "delete"):
+        action = f"{verb} leases.coordination.k8s.io"
+        assert not may(account.kubeconfig, action, helm.namespace, name="another")
+        assert not may(account.kubeconfig, action, "team-a", name=ACCOUNT)
+    server.kubectl.run("delete", "lease", ACCOUNT, f"--namespace={helm.namespace}")
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_editors_may_use_jobs_and_viewers_may_look(server: APIServer, helm: Helm) -> None:
+    helm.install(ACCOUNT)
+    for role in ("edit", "view"):
+        server.kubectl.run(
+            "create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}or", "--namespace=team-a"
+        )
+    editor, viewer = server.user("editor"), server.user("viewor")
+    cpj = "compressionjobs.compression-operator.io"
+    everything = [f"{verb} {cpj}" for verb in ("get", "list", "watch", "create", "update", "patch", "delete")]
+    assert granted(editor, everything, "team-a") == set(everything)
+    assert granted(viewer, everything, "team-a") == {f"get {cpj}", f"list {cpj}", f"watch {cpj}"}
+    assert granted(editor, everything, "team-b") == set()
+    assert not may(editor, "patch compressionjobs.compression-operator.io/status", "team-a")
+    assert not may(editor, "create compressionruntimes.compression-operator.io", "team-a")
+    manifest = job()
+    manifest["metadata"]["namespace"] = "team-a"
+    Kubectl(editor).run("create", "--filename=-", stdin=json.dumps(manifest))
+    Kubectl(viewer).run("get", "cpj", "minilm-int8", "--namespace=team-a")
+    server.kubectl.run("delete", "rolebinding", "edit", "view", "--namespace=team-a")
