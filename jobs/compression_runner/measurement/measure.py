@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from compression_runner.measurement.answers import Floats, answers, kept_answers
 from compression_runner.measurement.contender import contender, offline_batch, prepared_queries
 from compression_runner.measurement.dataset import EvaluationSet
 from compression_runner.measurement.dataset.loading import file_digest
+from compression_runner.measurement.figures import anomalies_of, environment_of, estimates_of, model_figures
 from compression_runner.measurement.latency import (
     LATENCY_SHARE,
     QUANTILES,
@@ -24,15 +25,14 @@ from compression_runner.measurement.latency import (
     measure_latency,
     measure_throughput,
 )
-from compression_runner.measurement.memory import MemoryFigures, measure_memory
-from compression_runner.measurement.noise import machine, noise_between, noise_notes, read_noise, usable_cpus
+from compression_runner.measurement.memory import measure_memory
+from compression_runner.measurement.noise import noise_between, read_noise, usable_cpus
 from compression_runner.measurement.predictor import Predictor
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric, Sla
-from compressionjob.pipeline import promise_of
 from compressionjob.report import ModelFigures
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec, default_metric
@@ -111,12 +111,12 @@ def measure(
             for side, feed in zip((baseline, compressed), feeds, strict=True)
         ]
     sides = [
-        _figures(size, memory[i], run, i, rates[i], quality, confidence)
+        model_figures(size, memory[i], run, i, rates[i], quality, confidence)
         for i, size in enumerate((baseline.size_bytes, compressed.size_bytes))
     ]
     speedups = {name: run.speedup(name, confidence) for name in QUANTILES}
     drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
-    estimates = _estimates(spec, sides, memory, quality, metric, speedups)
+    estimates = estimates_of(spec, sides, memory, quality, metric, speedups)
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],
@@ -124,12 +124,12 @@ def measure(
         speedups=speedups,
         quality_drops=drops,
         quality_metric=metric,
-        anomalies=_anomalies(spec, estimates, speedups, drops.get(metric), quality),
+        anomalies=anomalies_of(spec, estimates, speedups, drops.get(metric), quality),
         latency_samples={
             "baseline": _flat(run.baseline),
             "compressed": _flat(run.compressed),
         },
-        environment=_environment(spec, threads, data, run, noise, quality, memory, confidence),
+        environment=environment_of(spec, threads, data, run, noise, quality, memory, confidence),
         timings=watch.seconds,
     )
 
@@ -232,109 +232,6 @@ def _speed(
         rest = seconds - watch.seconds["latency"]
         rates = measure_throughput(sides[0], sides[1], batch, confidence, rest, advance)
     return run, rates
-
-
-def _figures(
-    size: int,
-    memory: MemoryFigures,
-    run: LatencyRun,
-    side: int,
-    rate: Estimate,
-    quality: Quality,
-    confidence: float,
-) -> ModelFigures:
-    """Return the figures of the baseline (side 0) or the compressed model (side 1)."""
-    blocks = (run.baseline, run.compressed)[side]
-    latencies = {name: run.percentile(blocks, name, confidence) for name in QUANTILES}
-    return ModelFigures(
-        size_bytes=size,
-        peak_memory_bytes=round(memory.peak.value),
-        latency_seconds={name: found.value for name, found in latencies.items()},
-        latency_intervals=latencies,
-        throughput_per_second=rate.value,
-        throughput_interval=rate,
-        quality={name: (score.baseline, score.compressed)[side].value for name, score in quality.scores.items()},
-    )
-
-
-def _estimates(
-    spec: CompressionJobSpec,
-    sides: list[ModelFigures],
-    memory: list[MemoryFigures],
-    quality: Quality,
-    metric: QualityMetric,
-    speedups: Mapping[str, Estimate],
-) -> dict[str, Estimate]:
-    """Return what each objective of an SLA is judged by."""
-    before, after = sides
-    percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
-    score = quality.scores[metric]
-    peaks = [figures.peak for figures in memory]
-    estimates = {
-        sla.QUALITY_DROP: score.drop,
-        sla.QUALITY_SCORE: score.compressed,
-        sla.LATENCY: after.latency_intervals[percentile],
-        sla.SPEEDUP: speedups[percentile],
-        sla.SIZE: Estimate.exact(after.size_bytes),
-        sla.SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
-        sla.MEMORY: peaks[1],
-        # Both ends at once: wider than it must be, which costs little, since peaks hardly vary.
-        sla.MEMORY_RATIO: Estimate(
-            value=peaks[1].value / peaks[0].value,
-            low=peaks[1].low / peaks[0].high,
-            high=peaks[1].high / max(peaks[0].low, 1.0),
-        ),
-    }
-    if after.throughput_interval:
-        estimates[sla.THROUGHPUT] = after.throughput_interval
-    return estimates
-
-
-def _anomalies(
-    spec: CompressionJobSpec,
-    estimates: Mapping[str, Estimate],
-    speedups: Mapping[str, Estimate],
-    drop: Estimate | None,
-    quality: Quality,
-) -> list[str]:
-    """Return what the result does not keep of its methods' promises."""
-    broken = sla.broken_promises(
-        promise_of(spec.pipeline),
-        size_ratio=estimates[sla.SIZE_RATIO].value,
-        speedup=speedups["p50"],
-        quality_drop=drop,
-    )
-    if quality.non_finite_samples:
-        broken.append(f"answers {quality.non_finite_samples} of {quality.samples} samples with NaN or infinity")
-    return broken
-
-
-def _environment(
-    spec: CompressionJobSpec,
-    threads: int,
-    data: EvaluationSet,
-    run: LatencyRun,
-    noise: dict[str, Any],
-    quality: Quality,
-    memory: list[MemoryFigures],
-    confidence: float,
-) -> dict[str, Any]:
-    """Return the conditions of the measurement, for the report."""
-    return {
-        "machine": machine(),
-        "threads": threads,
-        "batchSize": spec.benchmark.batch_size,
-        "sequenceLength": spec.benchmark.sequence_length if data.padding else None,
-        "evaluationSamples": quality.samples,
-        "maxAbsDifference": quality.max_abs_difference,
-        "queriesPerModel": sum(len(block) for block in run.compressed),
-        "plannedQueriesPerModel": run.planned_queries,
-        "blocks": len(run.compressed),
-        "intervalConfidence": round(confidence, 6),
-        "memoryFloorBytes": max(figures.floor_bytes for figures in memory),
-        "noise": noise,
-        "notes": [*run.notes, *noise_notes(noise)],
-    }
 
 
 def _flat(blocks: list[Any]) -> list[float]:

@@ -23,6 +23,11 @@ VERDICTS: Final = {
 
 MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "throughput", "memory")
 """Phases that would not be there if nothing were measured."""
+WHOLE_MEASURING: Final = "measuring"
+"""All of them together, where the run tells it."""
+
+SHOWN_ELSEWHERE: Final = ("job", "stages", "pipeline", "verdict", "files", "notes")
+"""Facts of environment, provenance and artifact that have their own place on the page."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,10 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "phases": _phases(report),
         "measuring": _measuring(report),
         "notes": [str(note) for note in report.environment.get("notes", [])],
-        "environment": [(wording.spoken(name), text) for name, text in _environment(report)],
-        "provenance": wording.flat(report.provenance),
-        "artifact": wording.flat({key: item for key, item in report.artifact.items() if key != "files"}),
-        "files": report.artifact.get("files", []),
+        "environment": [(wording.spoken(name), text) for name, text in _facts(report.environment)],
+        "provenance": _facts(report.provenance),
+        "artifact": _facts({key: item for key, item in report.artifact.items() if key != "packing"}),
+        "files": [item for item in report.artifact.get("files", []) if isinstance(item, dict)],
         "manifest": _manifest(report, spec),
         "bytes": format_bytes,
         "duration": wording.duration,
@@ -108,8 +113,8 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
     }
 
 
-def _environment(report: Report) -> list[tuple[str, str]]:
-    return wording.flat({key: item for key, item in report.environment.items() if key != "notes"})
+def _facts(tree: dict[str, Any]) -> list[tuple[str, str]]:
+    return wording.flat({key: item for key, item in tree.items() if key not in SHOWN_ELSEWHERE})
 
 
 def _sentence(report: Report, objectives: list[ObjectiveView]) -> str:
@@ -264,20 +269,25 @@ def _quality_note(report: Report) -> str:
 
 
 def _phases(report: Report) -> list[Bar]:
-    longest = max(report.timings.values(), default=0.0) or 1.0
+    """Return the phases of the run, measuring taken apart where its own phases are known."""
+    parts = [name for name in MEASURING if name in report.timings]
+    shown = {name: seconds for name, seconds in report.timings.items() if not (parts and name == WHOLE_MEASURING)}
+    longest = max(shown.values(), default=0.0) or 1.0
     return [
         Bar(name, "", wording.duration(seconds), seconds / longest, "measuring" if name in MEASURING else "working")
-        for name, seconds in report.timings.items()
-        if name != "total"
+        for name, seconds in shown.items()
     ]
 
 
 def _measuring(report: Report) -> str:
-    total = report.timings.get("total") or sum(report.timings.values())
-    share = sum(report.timings.get(name, 0.0) for name in MEASURING)
-    if not total:
+    """Return how long the run took and the share of it that was measuring."""
+    parts = sum(report.timings.get(name, 0.0) for name in MEASURING)
+    measuring = max(report.timings.get(WHOLE_MEASURING, 0.0), parts)
+    others = sum(seconds for name, seconds in report.timings.items() if name not in (*MEASURING, WHOLE_MEASURING))
+    if not measuring + others:
         return ""
-    return f"The run took {wording.duration(total)}, of which {wording.per_cent(share / total)} measuring."
+    share = wording.per_cent(measuring / (measuring + others))
+    return f"The run took {wording.duration(measuring + others)}, of which {share} measuring."
 
 
 def _manifest(report: Report, spec: dict[str, Any]) -> str:

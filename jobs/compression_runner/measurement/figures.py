@@ -1,0 +1,119 @@
+"""From measurements to the contract's figures, and to the estimates that the objectives of an SLA are judged by."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from compression_runner.measurement.dataset import EvaluationSet
+from compression_runner.measurement.latency import QUANTILES, LatencyRun
+from compression_runner.measurement.memory import MemoryFigures
+from compression_runner.measurement.noise import machine, noise_notes
+from compression_runner.measurement.quality import Quality
+from compressionjob import sla
+from compressionjob.estimate import Estimate
+from compressionjob.objectives import QualityMetric
+from compressionjob.pipeline import promise_of
+from compressionjob.report import ModelFigures
+from compressionjob.spec import CompressionJobSpec
+
+
+def model_figures(
+    size: int,
+    memory: MemoryFigures,
+    run: LatencyRun,
+    side: int,
+    rate: Estimate,
+    quality: Quality,
+    confidence: float,
+) -> ModelFigures:
+    """Return the figures of the baseline (side 0) or the compressed model (side 1)."""
+    blocks = (run.baseline, run.compressed)[side]
+    latencies = {name: run.percentile(blocks, name, confidence) for name in QUANTILES}
+    return ModelFigures(
+        size_bytes=size,
+        peak_memory_bytes=round(memory.peak.value),
+        latency_seconds={name: found.value for name, found in latencies.items()},
+        latency_intervals=latencies,
+        throughput_per_second=rate.value,
+        throughput_interval=rate,
+        quality={name: (score.baseline, score.compressed)[side].value for name, score in quality.scores.items()},
+    )
+
+
+def estimates_of(
+    spec: CompressionJobSpec,
+    sides: list[ModelFigures],
+    memory: list[MemoryFigures],
+    quality: Quality,
+    metric: QualityMetric,
+    speedups: Mapping[str, Estimate],
+) -> dict[str, Estimate]:
+    """Return what each objective of an SLA is judged by."""
+    before, after = sides
+    percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
+    score = quality.scores[metric]
+    peaks = [figures.peak for figures in memory]
+    estimates = {
+        sla.QUALITY_DROP: score.drop,
+        sla.QUALITY_SCORE: score.compressed,
+        sla.LATENCY: after.latency_intervals[percentile],
+        sla.SPEEDUP: speedups[percentile],
+        sla.SIZE: Estimate.exact(after.size_bytes),
+        sla.SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
+        sla.MEMORY: peaks[1],
+        # Both ends at once: wider than it must be, which costs little, since peaks hardly vary.
+        sla.MEMORY_RATIO: Estimate(
+            value=peaks[1].value / peaks[0].value,
+            low=peaks[1].low / peaks[0].high,
+            high=peaks[1].high / max(peaks[0].low, 1.0),
+        ),
+    }
+    if after.throughput_interval:
+        estimates[sla.THROUGHPUT] = after.throughput_interval
+    return estimates
+
+
+def anomalies_of(
+    spec: CompressionJobSpec,
+    estimates: Mapping[str, Estimate],
+    speedups: Mapping[str, Estimate],
+    drop: Estimate | None,
+    quality: Quality,
+) -> list[str]:
+    """Return what the result does not keep of its methods' promises."""
+    broken = sla.broken_promises(
+        promise_of(spec.pipeline),
+        size_ratio=estimates[sla.SIZE_RATIO].value,
+        speedup=speedups["p50"],
+        quality_drop=drop,
+    )
+    if quality.non_finite_samples:
+        broken.append(f"answers {quality.non_finite_samples} of {quality.samples} samples with NaN or infinity")
+    return broken
+
+
+def environment_of(
+    spec: CompressionJobSpec,
+    threads: int,
+    data: EvaluationSet,
+    run: LatencyRun,
+    noise: dict[str, Any],
+    quality: Quality,
+    memory: list[MemoryFigures],
+    confidence: float,
+) -> dict[str, Any]:
+    """Return the conditions of the measurement, for the report."""
+    return {
+        "machine": machine(),
+        "threads": threads,
+        "batchSize": spec.benchmark.batch_size,
+        "sequenceLength": spec.benchmark.sequence_length if data.padding else None,
+        "evaluationSamples": quality.samples,
+        "maxAbsDifference": quality.max_abs_difference,
+        "queriesPerModel": sum(len(block) for block in run.compressed),
+        "plannedQueriesPerModel": run.planned_queries,
+        "blocks": len(run.compressed),
+        "intervalConfidence": round(confidence, 6),
+        "memoryFloorBytes": max(figures.floor_bytes for figures in memory),
+        "noise": noise,
+        "notes": [*run.notes, *noise_notes(noise)],
+    }

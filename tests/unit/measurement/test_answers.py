@@ -1,0 +1,70 @@
+"""Which outputs count, in which order rows come, and when kept answers are used."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compression_runner.errors import InvalidInput
+from compression_runner.measurement.answers import answers, kept_answers
+from compression_runner.measurement.dataset import EvaluationSet
+from compression_runner.measurement.predictor import Predictor
+
+
+def _data(count: int, width: int) -> EvaluationSet:
+    rows = np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
+    return EvaluationSet(samples=[{"x": row} for row in rows], digest="sha256:0")
+
+
+@pytest.mark.parametrize("batch", ["batch", 4])
+def test_rows_are_in_the_order_of_the_data(batch: int | str, linear_model: Callable[..., Path]) -> None:
+    weights = np.random.default_rng(1).normal(size=(3, 2)).astype(np.float32)
+    data, told = _data(10, 3), []
+    with Predictor(linear_model("m", weights, batch), threads=1) as predictor:
+        found = answers(predictor, data, "image-classification", 3, told.append)
+    expected = np.stack([np.asarray(sample["x"]) for sample in data.samples]) @ weights
+    assert np.allclose(found, expected, atol=1e-5)
+    assert told[-1] == 1.0
+
+
+def test_a_model_without_class_scores_is_refused(linear_model: Callable[..., Path], tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x"], ["total"], keepdims=0)],
+        "sum",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("total", TensorProto.FLOAT, [])],
+    )
+    path = tmp_path / "sum.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    with (
+        Predictor(path, threads=1) as predictor,
+        pytest.raises(InvalidInput, match=r"spec\.model\.task.*total float32"),
+    ):
+        answers(predictor, _data(2, 3), "text-classification", 1)
+
+
+def test_a_closed_predictor_does_not_answer(linear_model: Callable[..., Path]) -> None:
+    predictor = Predictor(linear_model("m", np.ones((2, 2), dtype=np.float32)), threads=1)
+    predictor.close()
+    with pytest.raises(ValueError, match="closed"):
+        predictor.run({"x": np.ones((1, 2), dtype=np.float32)})
+
+
+def test_kept_answers_are_not_computed_again(tmp_path: Path) -> None:
+    computed = 0
+
+    def compute() -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        nonlocal computed
+        computed += 1
+        return np.full((2, 3), 7, dtype=np.float32)
+
+    path = tmp_path / "kept" / "abc.npy"
+    first, second = kept_answers(path, compute), kept_answers(path, compute)
+    assert computed == 1
+    assert np.array_equal(first, second)
+    kept_answers(None, compute)
+    assert computed == 2

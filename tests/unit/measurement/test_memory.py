@@ -1,0 +1,39 @@
+"""Peak memory of fresh processes that serve real, tiny models."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compression_runner.measurement.memory import MemoryProbeError, measure_memory
+
+MEBIBYTE = 1 << 20
+
+
+def test_a_larger_model_needs_more_memory(linear_model: Callable[..., Path]) -> None:
+    feed = {"x": np.ones((1, 2048), dtype=np.float32)}
+    weights = np.random.default_rng(0).normal(size=(2048, 4096)).astype(np.float32)
+    small, large = linear_model("small", weights[:, :16]), linear_model("large", weights)
+    peaks = [measure_memory(model, feed, 1, 0.95) for model in (small, large)]
+    assert peaks[1].peak.value - peaks[0].peak.value > 25 * MEBIBYTE, "the weights alone are 32 MiB"
+    assert all(0 < found.floor_bytes < found.peak.value for found in peaks)
+    assert all(found.peak.low <= found.peak.value <= found.peak.high for found in peaks)
+
+
+def test_the_probe_imports_neither_torch_nor_the_runner() -> None:
+    program = (
+        "import sys, compression_runner.measurement.memory_probe as probe;"
+        "print(sorted({'torch', 'transformers', 'pydantic', 'sklearn', 'scipy'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_a_model_that_does_not_load_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"this is no model")
+    with pytest.raises(MemoryProbeError, match=r"broken\.onnx ended with 1:.*"):
+        measure_memory(broken, {"x": np.ones((1, 2), dtype=np.float32)}, 1, 0.95)
