@@ -50,8 +50,9 @@ def _image_shape(model: torch.nn.Module, path: Path) -> tuple[int, int, int]:
     chosen = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
     size: Any = chosen or getattr(config, "image_size", 224)
     if isinstance(size, dict):
-        edge = size.get("shortest_edge", 224)
-        return channels, int(size.get("height", edge)), int(size.get("width", edge))
+        edges: dict[str, int] = size
+        edge = edges.get("shortest_edge", 224)
+        return channels, edges.get("height", edge), edges.get("width", edge)
     if isinstance(size, (list, tuple)):
         return channels, int(size[0]), int(size[1])
     return channels, int(size), int(size)

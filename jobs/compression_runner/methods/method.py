@@ -39,5 +39,3 @@ class Method:
     run: Run
     libraries: tuple[str, ...] = ()
     """Distributions whose version may change the output."""
-    produces: Format | None = None
-    """Its output's format; None keeps the input's."""

@@ -109,6 +109,19 @@ class DirectoryStore:
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
 
+    def require_replaceable(self, marker: str) -> None:
+        """A directory is replaced as a whole: one with other files in it is refused."""
+        if self._root.is_dir() and not (self._root / marker).is_file() and any(self._root.iterdir()):
+            problem, remedy = f"files without {marker} lie there", "name a directory that is new or empty"
+            raise self._invalid("DestinationNotEmpty", self._root.name, problem, remedy)
+        if self._root.exists() and not self._root.is_dir():
+            raise self._invalid("DestinationNotEmpty", self._root.name, "it is a file", "name a directory")
+
+    def withdraw(self, paths: Sequence[str], marker: str) -> None:
+        """Removes an artifact with its directory."""
+        self.remove(marker)
+        shutil.rmtree(self._root, ignore_errors=True)
+
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""
         with self._explained(path):

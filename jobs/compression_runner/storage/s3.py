@@ -115,6 +115,14 @@ class S3Store:
             self._take_back(done)
             raise
 
+    def require_replaceable(self, marker: str) -> None:
+        """Only objects of an artifact are ever replaced, one by one."""
+
+    def withdraw(self, paths: Sequence[str], marker: str) -> None:
+        """Removes an artifact: the marker first, then its files."""
+        for path in (marker, *paths):
+            self.remove(path)
+
     def remove(self, path: str) -> None:
         """Removes one object; none is no error."""
         with explained(self._field, self.url):

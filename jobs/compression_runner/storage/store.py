@@ -61,5 +61,11 @@ class Store(Protocol):
         `stale` are the paths of the artifact that lay there before. A directory is replaced as a whole.
         """
 
+    def require_replaceable(self, marker: str) -> None:
+        """Raises InvalidInput where `publish` would destroy files that are no artifact (which has a `marker`)."""
+
+    def withdraw(self, paths: Sequence[str], marker: str) -> None:
+        """Removes an artifact: the marker first, then its files."""
+
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""

@@ -20,7 +20,6 @@ METHOD = Method(
     name="export",
     version=1,
     accepts=frozenset({"transformers"}),
-    produces="onnx",
     run=run,
     libraries=("torch", "transformers", "onnx", "onnxscript"),
 )

@@ -1,0 +1,70 @@
+"""`compression-runner`: the pipeline of a CompressionJob, in a pod or without a cluster.
+
+Exit status: 0 SLA met (pod: any verdict), 2 invalid spec or input, 3 SLA not met or inconclusive (run only),
+4 storage away, 5 bad recipe, 7 disk full, 143 SIGTERM, 1 anything else.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    given = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = given.command
+    return command(given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="compression-runner", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run a job here, without a cluster")
+    run.add_argument("job", type=Path, metavar="JOB.yaml", help="a CompressionJob manifest")
+    run.add_argument("--workdir", type=Path, required=True, metavar="DIR", help="gets the report and output/")
+    run.add_argument(
+        "--publish", action="store_true", help="leave result, report and checkpoints where spec.output says instead"
+    )
+    run.set_defaults(command=_run)
+    plan = commands.add_parser("plan", help="say what a job would do, with sizes and memory; moves no weights")
+    plan.add_argument("job", type=Path, metavar="JOB.yaml", help="a CompressionJob manifest")
+    plan.set_defaults(command=_plan)
+    pod = commands.add_parser("pod", help="run the job in the environment variable COMPRESSION_JOB, in a pod")
+    pod.set_defaults(command=_pod)
+    unpack = commands.add_parser("unpack", help="restore a packed artifact, bit for bit")
+    unpack.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a directory with artifact.json")
+    unpack.add_argument("destination", type=Path, metavar="DEST", help="a directory that is new or empty")
+    unpack.set_defaults(command=_unpack)
+    return parser
+
+
+# Each command imports what it needs: `plan` and --help must not wait for torch.
+def _run(given: argparse.Namespace) -> int:
+    from compression_runner.commands.run import run
+
+    return run(given.job, given.workdir, publish=given.publish)
+
+
+def _plan(given: argparse.Namespace) -> int:
+    from compression_runner.commands.plan import plan
+
+    return plan(given.job)
+
+
+def _pod(_given: argparse.Namespace) -> int:
+    from compression_runner.commands.pod import pod
+
+    return pod()
+
+
+def _unpack(given: argparse.Namespace) -> int:
+    from compression_runner.commands.unpack import unpack
+
+    return unpack(given.artifact, given.destination)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

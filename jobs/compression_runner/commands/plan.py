@@ -1,0 +1,57 @@
+"""`plan`: what a job would do, with sizes and a memory estimate; only headers are read."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from compression_runner.commands.failures import Ended, explained
+from compression_runner.commands.manifest import read_manifest
+from compression_runner.pipeline.places import of_spec
+from compression_runner.preflight.check import Prepared, preflight
+from compression_runner.preflight.resources import cpu_limit, memory_limit
+from compression_runner.storage import Stores
+from compression_runner.telemetry import logs
+from compressionjob.exit_codes import ExitCode
+from compressionjob.schema import format_bytes
+from compressionjob.sla import objectives_of
+from compressionjob.spec import CompressionJob
+
+
+def plan(manifest: Path) -> int:
+    """Prints the plan; the exit status is that of a run that would end in preflight."""
+    logs.configure(as_json=False)
+    try:
+        with explained(), tempfile.TemporaryDirectory() as workdir:
+            job = read_manifest(manifest)
+            stores = Stores(environment=os.environ, base=manifest.absolute().parent)
+            prepared = preflight(job.spec, of_spec(job.spec, stores, Path(workdir)))
+    except Ended as end:
+        return end.status
+    _print(job, prepared, Console())
+    return ExitCode.DONE
+
+
+def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
+    source = prepared.source
+    console.print(f"[bold]{job.metadata.name}[/]: {source.architecture}, {source.parameters / 1e6:.1f} million weights")
+    console.print(f"source: {job.spec.model.source} ({source.format}, {format_bytes(source.weights_bytes)} of weights)")
+    console.print(f"data: {job.spec.data.evaluation.source} ({format_bytes(prepared.data.size)})")
+    table = Table("step", "method", "parameters", "fingerprint")
+    for step in prepared.plan.steps:
+        settings = ", ".join(f"{name}={value}" for name, value in step.settings.items())
+        table.add_row(step.title, step.method.name, settings or "-", step.fingerprint[:12])
+    console.print(table)
+    baseline = "a checked ONNX export of the source" if prepared.plan.baseline else "the source"
+    console.print(f"measured against: {baseline}, in onnxruntime on {cpu_limit()} CPUs")
+    for objective in objectives_of(job.spec.sla):
+        console.print(f"objective: {objective.name} {objective.direction} {objective.limit:g} ({objective.unit})")
+    memory = prepared.memory
+    console.print(
+        f"memory: about {format_bytes(memory.expected)} for {memory.step}, at least {format_bytes(memory.least)}; "
+        f"{format_bytes(memory_limit())} are allowed here"
+    )
+    console.print(f"disk: up to {format_bytes(prepared.disk_bytes)} in the work directory")
+    console.print(f"result: {job.spec.output.destination}")

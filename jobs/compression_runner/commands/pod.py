@@ -1,0 +1,79 @@
+"""`pod`: the job that the operator put into the environment, in a pod."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from compression_runner.errors import RunnerError
+from compression_runner.storage import Stores
+from compression_runner.telemetry import logs
+from compression_runner.telemetry.metrics import RunMetrics
+from compression_runner.telemetry.progress import RunProgress
+from compression_runner.telemetry.server import serve
+from compression_runner.telemetry.termination import exit_on_sigterm, leave_message
+from compressionjob.conditions import INVALID_SPEC
+from compressionjob.errors import InvalidSpec
+from compressionjob.exit_codes import ExitCode
+from compressionjob.report import Summary, Violation
+from compressionjob.spec import CompressionJob, parse_job
+
+LOG: Final = logging.getLogger("compression_runner")
+JOB: Final = "COMPRESSION_JOB"
+WORKDIR: Final = "COMPRESSION_WORKDIR"
+
+
+def pod(environment: Mapping[str, str] = os.environ) -> int:
+    """Runs the job, answers on port 8080 meanwhile, and leaves a summary as the termination message."""
+    logs.configure(as_json=True)
+    exit_on_sigterm()
+    metrics = RunMetrics()
+    progress = RunProgress([metrics, logs.LogListener()])
+    server = serve(progress, metrics, int(environment.get("COMPRESSION_PORT", "8080")))
+    try:
+        summary, status = _run(environment, progress, metrics)
+    finally:
+        server.shutdown()
+    leave_message(summary)
+    return status
+
+
+def _run(environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics) -> tuple[Summary, ExitCode]:
+    try:
+        job = _job(environment)
+        return _execute(job, environment, progress, metrics), ExitCode.DONE
+    except InvalidSpec as error:
+        first = error.problems[0]
+        LOG.error("%s", error, extra={"reason": INVALID_SPEC, "field": first.field, "value": first.value})
+        message = f"{first.value!r} is not valid"
+        violation = Violation(
+            reason=INVALID_SPEC, field=first.field, value=first.value, remedy=first.remedy, message=message
+        )
+        return Summary(error=violation), ExitCode.INVALID
+    except RunnerError as error:
+        from compression_runner.pipeline.reporting import violation as told
+
+        about = {"reason": error.reason, "field": error.field, "value": error.value}
+        LOG.error("%s", error, extra=about)
+        return Summary(error=told(error)), error.exit_code
+
+
+def _job(environment: Mapping[str, str]) -> CompressionJob:
+    try:
+        return parse_job(json.loads(environment.get(JOB, "null")))
+    except json.JSONDecodeError:
+        return parse_job(None)
+
+
+def _execute(
+    job: CompressionJob, environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics
+) -> Summary:
+    from compression_runner.pipeline.places import of_spec
+    from compression_runner.pipeline.reporting import summarize
+    from compression_runner.pipeline.run import Run, execute
+
+    LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace})
+    places = of_spec(job.spec, Stores(environment=environment, base=Path("/")), Path(environment.get(WORKDIR, "/work")))
+    return summarize(execute(Run(job, places, progress, metrics)), places.reports)

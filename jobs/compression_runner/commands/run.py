@@ -1,0 +1,56 @@
+"""`run`: the pipeline of a job on this machine, without a cluster."""
+
+import logging
+import os
+import sys
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from compression_runner.commands.failures import Ended, explained
+from compression_runner.commands.manifest import read_manifest
+from compression_runner.commands.verdict import show
+from compression_runner.storage import Stores
+from compression_runner.telemetry import logs
+from compression_runner.telemetry.console import ConsoleListener
+from compression_runner.telemetry.metrics import RunMetrics
+from compression_runner.telemetry.progress import RunProgress
+from compression_runner.telemetry.termination import exit_on_sigterm
+from compressionjob.exit_codes import ExitCode
+from compressionjob.report import Report
+
+LOG: Final = logging.getLogger("compression_runner")
+
+
+def run(manifest: Path, workdir: Path, *, publish: bool) -> int:
+    """Runs the job and prints the verdict.
+
+    Paths of file:// sources that are not absolute start from the manifest's folder.
+    """
+    logs.configure(as_json=False)
+    exit_on_sigterm()
+    console = Console(stderr=True)
+    try:
+        with explained():
+            report = _execute(manifest, workdir.absolute(), console, publish=publish)
+    except Ended as end:
+        return end.status
+    show(report, workdir, Console(), published=publish)
+    return ExitCode.DONE if report.verdict == "Pass" else ExitCode.NOT_MET
+
+
+def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool) -> Report:
+    job = read_manifest(manifest)
+    # torch and onnxruntime take seconds to import: a wrong manifest is told before that.
+    from compression_runner.pipeline.places import of_spec, of_trial
+    from compression_runner.pipeline.run import Run, execute
+
+    stores = Stores(environment=os.environ, base=manifest.absolute().parent)
+    places = of_spec(job.spec, stores, workdir) if publish else of_trial(job.spec, stores, workdir)
+    metrics = RunMetrics()
+    bars = ConsoleListener(console) if console.is_terminal and sys.stderr.isatty() else None
+    progress = RunProgress([metrics, bars or logs.LogListener()])
+    with closing(bars) if bars else nullcontext():
+        return execute(Run(job, places, progress, metrics))

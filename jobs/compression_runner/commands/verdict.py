@@ -1,0 +1,44 @@
+"""The verdict, as a table for people."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from compressionjob.report import Report
+from compressionjob.schema import format_bytes, format_duration
+from compressionjob.sla import ObjectiveResult
+
+COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
+
+
+def show(report: Report, workdir: Path, console: Console, *, published: bool) -> None:
+    """Prints anomalies first, then the verdict, the objectives, and where everything is."""
+    for anomaly in report.anomalies:
+        console.print(f"[bold yellow]not as promised:[/] {anomaly}")
+    colour = COLOURS[report.verdict]
+    console.print(f"[bold {colour}]{report.verdict}[/]: {report.sentence}")
+    table = Table("objective", "limit", "measured", "interval", "verdict")
+    for item in report.objectives:
+        interval = f"{_write(item, item.low)} to {_write(item, item.high)}"
+        limit = f"{item.direction} {_write(item, item.limit)}"
+        word = f"[{COLOURS[item.verdict]}]{item.verdict}[/]"
+        table.add_row(item.name, limit, _write(item, item.measured), interval, word)
+    if report.objectives:
+        console.print(table)
+    before, after = report.baseline.size_bytes, report.compressed.size_bytes
+    console.print(f"size {format_bytes(before)} -> {format_bytes(after)} ({after / before:.3f} of the baseline)")
+    if not published:
+        console.print(f"report: {workdir / 'report.html'}", soft_wrap=True)
+    if report.published:
+        console.print(f"model: {report.artifact['uri']}", soft_wrap=True)
+
+
+def _write(item: ObjectiveResult, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if item.unit == "bytes":
+        return format_bytes(value)
+    if item.unit == "seconds":
+        return format_duration(value)
+    return f"{value:.4g}"

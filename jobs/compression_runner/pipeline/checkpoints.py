@@ -1,0 +1,99 @@
+"""Outputs of steps, kept under their fingerprints: on the work directory, and where the job keeps its checkpoints."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from compression_runner import artifact as artifacts
+from compression_runner.artifact import Artifact, ArtifactDamaged
+from compression_runner.errors import WORK_REMEDY, InvalidInput, room_on
+from compression_runner.storage import Advance, Store, silent
+
+LOG: Final = logging.getLogger(__name__)
+PARTIAL: Final = ".partial-"
+
+
+class Checkpoints:
+    """Complete outputs by fingerprint. `remote` opens the place of one in the job's store, if it has one."""
+
+    def __init__(self, local: Path, remote: Callable[[str], Store] | None) -> None:
+        self._local = local
+        self._remote = remote
+        local.mkdir(parents=True, exist_ok=True)
+        for left in local.glob(f"{PARTIAL}*"):
+            shutil.rmtree(left)
+
+    def begin(self, fingerprint: str) -> Path:
+        """An empty directory in which the step of a fingerprint can work."""
+        place = self._local / f"{PARTIAL}{fingerprint}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        return place
+
+    def commit(self, fingerprint: str, made: Artifact, advance: Advance = silent) -> Artifact:
+        """Keeps the output that was made in the directory of `begin`; artifact.json comes last in the store too."""
+        place = self._local / fingerprint
+        shutil.rmtree(place, ignore_errors=True)
+        made.path.rename(place)
+        kept = artifacts.load(place)
+        if self._remote:
+            self._remote(fingerprint).publish(kept.uploads(), artifacts.MARKER, advance=advance)
+        return kept
+
+    def has(self, fingerprint: str) -> bool:
+        """Whether there is a complete output, as far as can be told without fetching it."""
+        if (self._local / fingerprint / artifacts.MARKER).is_file():
+            return True
+        return self._remote is not None and self._remote(fingerprint).find(artifacts.MARKER) is not None
+
+    def get(self, fingerprint: str, advance: Advance = silent) -> Artifact | None:
+        """The output, each file verified; None where there is none, or where it is damaged: then it is made again."""
+        place = self._local / fingerprint
+        if place.is_dir():
+            found = self._verified(place, place, advance)
+            if found:
+                return found
+            shutil.rmtree(place)
+        if not self._remote or not self._remote(fingerprint).find(artifacts.MARKER):
+            return None
+        store = self._remote(fingerprint)
+        partial = self.begin(fingerprint)
+        with room_on(partial, "workdir", WORK_REMEDY):
+            fetched = self._fetched(store, partial, advance)
+        if fetched is None:
+            shutil.rmtree(partial)
+            return None
+        fetched.path.rename(place)
+        return artifacts.load(place)
+
+    def _fetched(self, store: Store, partial: Path, advance: Advance) -> Artifact | None:
+        content = store.read(artifacts.MARKER)
+        try:
+            listed = artifacts.parse(json.loads(content), partial)
+        except (ValueError, ArtifactDamaged) as error:
+            LOG.warning("checkpoint %s is damaged and will be made again: %s", store.url, error)
+            return None
+        for file in listed.files:
+            entry = store.find(file.path)
+            try:
+                sha256 = store.download(entry, partial / file.path, advance) if entry else ""
+            except InvalidInput as error:
+                LOG.warning("checkpoint %s cannot be read and will be made again: %s", store.url, error)
+                return None
+            if sha256 != file.sha256:
+                LOG.warning("checkpoint %s is damaged and will be made again: %s differs", store.url, file.path)
+                return None
+        (partial / artifacts.MARKER).write_bytes(content)
+        return artifacts.load(partial)
+
+    def _verified(self, place: Path, shown: Path, advance: Advance) -> Artifact | None:
+        try:
+            found = artifacts.load(place)
+            artifacts.verify(found, advance)
+        except ArtifactDamaged as error:
+            LOG.warning("checkpoint %s is damaged and will be made again: %s", shown, error)
+            return None
+        return found

@@ -1,0 +1,111 @@
+"""Makes the output of a step, or takes it from its checkpoint; nothing is fetched or run that is not needed."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from compression_runner.artifact import Artifact
+from compression_runner.errors import WORK_REMEDY, room_on
+from compression_runner.methods.method import StageContext
+from compression_runner.pipeline.checkpoints import Checkpoints
+from compression_runner.pipeline.planner import Step
+from compression_runner.telemetry.progress import RunProgress
+from compressionjob.report import StageReport
+
+SOURCE: Final = "fetch"
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artifact with the reports of the steps that led to it, in order."""
+
+    artifact: Artifact
+    stages: tuple[StageReport, ...]
+    source: Mapping[str, Any]
+    """Where the model came from, with its digest."""
+
+
+class Execution:
+    """The steps of one run. `fetch` brings the source; it is called only when no checkpoint makes it unnecessary."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        fetch: Callable[[Callable[[float, str], None]], Artifact],
+        origin: Mapping[str, Any],
+        progress: RunProgress,
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._fetch = fetch
+        self._origin = origin
+        self._progress = progress
+        self._made: dict[str, Made] = {}
+        self._source: Made | None = None
+
+    def make(self, step: Step) -> Made:
+        """The output of a step.
+
+        Raises BadRecipe where its method cannot do it, DiskFull where there is no room for it.
+        """
+        made = self._made.get(step.fingerprint) or self._resumed(step)
+        if made is None:
+            before = self.make(step.parent) if step.parent else self.source()
+            made = self._run(step, before)
+        self._made[step.fingerprint] = made
+        return made
+
+    def source(self) -> Made:
+        """The model as it came, fetched the first time that it is asked for."""
+        if self._source is None:
+            with self._progress.phase(SOURCE) as advance:
+                fetched = self._fetch(advance)
+            origin = {**self._origin, "digest": fetched.digest, "sizeBytes": fetched.size_bytes}
+            self._source = Made(fetched, (), origin)
+        return self._source
+
+    def _resumed(self, step: Step) -> Made | None:
+        if not self._checkpoints.has(step.fingerprint):
+            return None
+        with self._progress.phase(step.title, step.method.name) as advance:
+            advance(0.0, "from checkpoint")
+            kept = self._checkpoints.get(step.fingerprint)
+        if kept is None:
+            return None
+        told = kept.provenance
+        stages = [StageReport.model_validate(stage) for stage in told["stages"]]
+        reused = tuple(stage.model_copy(update={"reused": True}) for stage in stages)
+        # The title is the manifest's, which may have another name for the same work by now.
+        last = reused[-1].model_copy(update={"name": step.title})
+        return Made(kept, (*reused[:-1], last), told["source"])
+
+    def _run(self, step: Step, before: Made) -> Made:
+        with self._progress.phase(step.title, step.method.name) as advance:
+            start = time.monotonic()
+            output = self._checkpoints.begin(step.fingerprint)
+            context = StageContext(output, step.field, lambda fraction: advance(fraction * 0.9, ""))
+            with room_on(output, "workdir", WORK_REMEDY):
+                outcome = step.method.run(before.artifact, step.parameters, context)
+            seconds = round(time.monotonic() - start, 3)
+            stages = (*before.stages, _report(step, outcome.artifact, seconds, outcome.details))
+            provenance = {
+                "fingerprint": step.fingerprint,
+                "source": dict(before.source),
+                "stages": [stage.model_dump(mode="json", by_alias=True) for stage in stages],
+            }
+            sealed = outcome.artifact.with_provenance(provenance)
+            advance(0.9, "keeping the checkpoint")
+            return Made(self._checkpoints.commit(step.fingerprint, sealed), stages, before.source)
+
+
+def _report(step: Step, artifact: Artifact, seconds: float, details: Mapping[str, Any]) -> StageReport:
+    return StageReport(
+        name=step.title,
+        method=step.method.name,
+        parameters=step.settings,
+        fingerprint=step.fingerprint,
+        size_bytes=artifact.size_bytes,
+        seconds=seconds,
+        reused=False,
+        details=dict(details),
+    )

@@ -1,0 +1,49 @@
+"""Brings the model and the evaluation data to the work directory, and verifies what came."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from compression_runner import artifact as artifacts
+from compression_runner.artifact import Artifact, ArtifactDamaged
+from compression_runner.errors import InvalidInput
+from compression_runner.preflight.source import FIELD, Source
+from compression_runner.storage import Advance, Entry, Store, silent
+
+DATA_FIELD: Final = "spec.data.evaluation.source"
+
+
+def fetch_source(store: Store, source: Source, into: Path, advance: Advance = silent) -> Artifact:
+    """The source as a sealed directory below `into`; one that a run before fetched completely is used again.
+
+    Raises InvalidInput where a file does not have the checksum that the source gives for it.
+    """
+    place = into / source.identity[:40]
+    if (place / artifacts.MARKER).is_file():
+        try:
+            kept = artifacts.load(place)
+            artifacts.verify(kept)
+            return kept
+        except ArtifactDamaged:
+            shutil.rmtree(place)
+    partial = into / f".partial-{source.identity[:40]}"
+    shutil.rmtree(partial, ignore_errors=True)
+    for entry in source.files:
+        sha256 = store.download(entry, partial / entry.path, advance)
+        _require(store, entry, source.checksums.get(entry.path), sha256)
+    artifacts.seal(partial, source.format, source.task, weights=source.weights)
+    partial.rename(place)
+    return artifacts.load(place)
+
+
+def fetch_data(store: Store, entry: Entry, into: Path, advance: Advance = silent) -> Path:
+    """The evaluation data as a local file of the same name."""
+    place = into / Path(entry.path).name
+    store.download(entry, place, advance)
+    return place
+
+
+def _require(store: Store, entry: Entry, expected: str | None, sha256: str) -> None:
+    if expected is not None and expected != sha256:
+        problem = f"its sha256 is {sha256}, and the source says {expected}"
+        raise InvalidInput("ChecksumMismatch", FIELD, f"{store.url}/{entry.path}", problem, "upload the file again")

@@ -1,0 +1,38 @@
+"""Fingerprints: what a step's output depends on, as one hash; the same fingerprint means that it need not run again."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from typing import Any
+
+from compression_runner.methods.method import Method
+
+SCHEME = 1
+
+
+def of_source(identity: str) -> str:
+    """The fingerprint of a model as it lies at its source."""
+    return _hash({"scheme": SCHEME, "source": identity})
+
+
+def of_step(parent: str, method: Method, parameters: dict[str, Any], data_digest: str | None = None) -> str:
+    """The fingerprint of a step: its input's, its method's version and libraries, its parameters, and its data.
+
+    It is known before anything runs, as every step gives the same output for the same input.
+    """
+    return _hash(
+        {
+            "scheme": SCHEME,
+            "parent": parent,
+            "method": method.name,
+            "version": method.version,
+            "libraries": {name: version(name) for name in method.libraries},
+            "parameters": parameters,
+            "data": data_digest,
+        }
+    )
+
+
+def _hash(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:40]

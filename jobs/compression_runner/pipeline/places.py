@@ -1,0 +1,75 @@
+"""Where a run works and leaves what it makes: in a pod by the spec, in a local trial below one directory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from compression_runner.storage import Store, Stores
+from compression_runner.storage.credentials import Role
+from compression_runner.storage.directory import DirectoryStore
+from compressionjob.locations import parse_location
+from compressionjob.spec import CompressionJobSpec
+
+
+@dataclass(frozen=True)
+class Places:
+    """The work directory and the stores of a run.
+
+    `overwrite` allows to replace another artifact at the destination. `remote` is the store of one fingerprint's
+    checkpoint, None where the work directory's own are enough.
+    """
+
+    workdir: Path
+    model: Store
+    data: Store
+    destination: Store
+    reports: Store
+    remote: Callable[[str], Store] | None
+    overwrite: bool
+
+
+def of_spec(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
+    """The places that the spec names."""
+    output = spec.storage_of(spec.output)
+
+    def checkpoint(fingerprint: str) -> Store:
+        location = spec.output.checkpoints_location.child(fingerprint)
+        return stores.open(location, output, Role.OUTPUT, "spec.output.checkpoints")
+
+    return Places(
+        workdir=workdir,
+        model=_model(spec, stores),
+        data=_data(spec, stores),
+        destination=stores.open(
+            parse_location(spec.output.destination), output, Role.OUTPUT, "spec.output.destination"
+        ),
+        reports=stores.open(spec.output.reports_location, output, Role.OUTPUT, "spec.output.reports"),
+        remote=checkpoint,
+        overwrite=spec.output.overwrite,
+    )
+
+
+def of_trial(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
+    """Sources as the spec names them; everything that is made lies below `workdir`: output/, report.*, checkpoints/.
+
+    The output is the trial's own: another trial in the same directory replaces it.
+    """
+    output = workdir / "output"
+    return Places(
+        workdir=workdir,
+        model=_model(spec, stores),
+        data=_data(spec, stores),
+        destination=DirectoryStore(str(output), output, "--workdir"),
+        reports=DirectoryStore(str(workdir), workdir, "--workdir"),
+        remote=None,
+        overwrite=True,
+    )
+
+
+def _model(spec: CompressionJobSpec, stores: Stores) -> Store:
+    return stores.open(parse_location(spec.model.source), spec.storage_of(spec.model), Role.MODEL, "spec.model.source")
+
+
+def _data(spec: CompressionJobSpec, stores: Stores) -> Store:
+    data = spec.data.evaluation
+    return stores.open(parse_location(data.source), spec.storage_of(data), Role.DATA, "spec.data.evaluation.source")

@@ -1,0 +1,156 @@
+"""The report of a run and the pod's summary of it, put together from what the parts of the run tell."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Final
+
+from compression_runner.artifact import Artifact
+from compression_runner.errors import RunnerError
+from compression_runner.measurement.measure import Measurements
+from compression_runner.pipeline.execution import Made
+from compression_runner.pipeline.planner import Plan
+from compression_runner.storage import Store
+from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
+from compressionjob.exit_codes import ExitCode
+from compressionjob.report import ModelFigures, Report, SideSummary, StageReport, Summary, Violation
+from compressionjob.sla import Judgement
+from compressionjob.spec import CompressionJob
+
+REPORT_JSON: Final = "report.json"
+REPORT_HTML: Final = "report.html"
+LIBRARIES: Final = (
+    "compression-operator", "torch", "transformers", "onnx", "onnxscript", "onnxruntime", "numpy", "safetensors",
+    "zstandard", "lz4", "mlcommons-loadgen",
+)  # fmt: skip
+REASONS: Final[Mapping[ExitCode, str]] = {
+    ExitCode.INVALID: INVALID_INPUT,
+    ExitCode.RECIPE: BAD_RECIPE,
+    ExitCode.STORAGE: STORAGE_UNAVAILABLE,
+    ExitCode.DISK_FULL: DISK_FULL,
+}
+COUNTED: Final = (
+    "weight and graph files as they are stored (packed, where they are packed); tokenizer and configuration not"
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at the end of a run, before it is known whether the result was published."""
+
+    job: CompressionJob
+    plan: Plan
+    result: Made
+    measurements: Measurements
+    judgement: Judgement
+    data_digest: str
+    timings: Mapping[str, float]
+
+
+def provenance(facts: Facts) -> dict[str, Any]:
+    """How the result came to be: enough to make it again."""
+    job, spec = facts.job, facts.job.spec
+    return {
+        "fingerprint": facts.plan.fingerprint,
+        "job": {"name": job.metadata.name, "namespace": job.metadata.namespace, "uid": job.metadata.uid},
+        "source": dict(facts.result.source),
+        "evaluation": {"uri": spec.data.evaluation.source, "digest": facts.data_digest},
+        "pipeline": [stage.to_json() for stage in spec.pipeline],
+        "stages": [stage.model_dump(mode="json", by_alias=True) for stage in facts.result.stages],
+        "verdict": facts.judgement.verdict,
+        "versions": versions(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, *, published: bool) -> Report:
+    """The full report."""
+    found, job = facts.measurements, facts.job
+    artifact = facts.result.artifact
+    return Report(
+        job={
+            "name": job.metadata.name,
+            "namespace": job.metadata.namespace,
+            "uid": job.metadata.uid,
+            "spec": job.spec.to_json(),
+        },
+        verdict=facts.judgement.verdict,
+        confidence=facts.judgement.confidence,
+        sentence=facts.judgement.sentence(),
+        anomalies=found.anomalies,
+        published=published,
+        objectives=list(facts.judgement.objectives),
+        baseline=found.baseline,
+        compressed=found.compressed,
+        speedups=found.speedups,
+        quality_drops=found.quality_drops,
+        stages=list(facts.result.stages),
+        latency_samples=found.latency_samples,
+        timings={**facts.timings, **found.timings},
+        environment={**found.environment, "sizeCounts": COUNTED, "baselineIs": _baseline_is(facts.plan)},
+        provenance=dict(told),
+        artifact=_artifact(artifact, destination, published=published),
+    )
+
+
+def summarize(report: Report, reports: Store) -> Summary:
+    """What fits into a termination message."""
+    return Summary(
+        verdict=report.verdict,
+        confidence=report.confidence,
+        sentence=report.sentence[:1024],
+        published=report.published,
+        objectives=report.objectives,
+        anomalies=[anomaly[:256] for anomaly in report.anomalies],
+        baseline=_side(report.baseline),
+        compressed=_side(report.compressed),
+        report=f"{reports.url}/{REPORT_JSON}",
+        artifact=str(report.artifact.get("uri", "")) if report.published else "",
+        digest=str(report.artifact.get("digest", "")) if report.published else "",
+        stages_run=_count(report.stages, reused=False),
+        stages_reused=_count(report.stages, reused=True),
+    )
+
+
+def violation(error: RunnerError) -> Violation:
+    """A run's error in the words of a condition."""
+    return Violation(
+        reason=REASONS.get(error.exit_code, "Unexpected"),
+        field=error.field,
+        value=error.value,
+        remedy=error.remedy,
+        message=error.problem,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that takes part in the result."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def _artifact(artifact: Artifact, destination: Store, *, published: bool) -> dict[str, Any]:
+    about = artifact.to_json()
+    kept = {key: about[key] for key in ("format", "task", "digest", "sizeBytes", "files", "packing")}
+    return {"uri": destination.url if published else "", **kept}
+
+
+def _baseline_is(plan: Plan) -> str:
+    if plan.baseline is None:
+        return "the source, in onnxruntime"
+    return "the float32 ONNX export of the source in onnxruntime, its outputs compared; its size is the source's"
+
+
+def _side(figures: ModelFigures) -> SideSummary:
+    return SideSummary(
+        size_bytes=figures.size_bytes,
+        peak_memory_bytes=figures.peak_memory_bytes,
+        latency_seconds=figures.latency_seconds,
+        throughput_per_second=figures.throughput_per_second,
+        quality=figures.quality,
+    )
+
+
+def _count(stages: Sequence[StageReport], *, reused: bool) -> int:
+    return sum(stage.reused == reused for stage in stages)

@@ -1,0 +1,145 @@
+"""The story of a run: preflight, stages, measuring, verdict, publication, report."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from compression_runner.measurement.measure import Measurements, Subject, measure
+from compression_runner.pipeline import publishing, reporting
+from compression_runner.pipeline.places import Places
+from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.reporting import REPORT_HTML, REPORT_JSON, Facts
+from compression_runner.pipeline.staging import Staged, stage
+from compression_runner.preflight.check import Prepared, is_ours, preflight
+from compression_runner.report import render_html
+from compression_runner.telemetry.metrics import RunMetrics
+from compression_runner.telemetry.progress import Phase, RunProgress
+from compressionjob.report import Report
+from compressionjob.spec import CompressionJob
+
+LOG: Final = logging.getLogger(__name__)
+STEP_WEIGHTS: Final = {"export": 10.0, "prune": 3.0, "quantize": 3.0, "pack": 2.0}
+FETCHING, MEASURING = 5.0, 60.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One job on its way, and who is told about it."""
+
+    job: CompressionJob
+    places: Places
+    progress: RunProgress
+    metrics: RunMetrics
+
+
+def execute(run: Run) -> Report:
+    """Runs a job to its report.
+
+    Raises a RunnerError where it cannot come to a verdict; nothing is left half-published then.
+    """
+    _use_room(run.places)
+    timings: dict[str, float] = {}
+    with _timed(timings, "preflight"), run.progress.phase("preflight"):
+        prepared = preflight(run.job.spec, run.places)
+    finished = _finished(run, prepared.plan)
+    if finished:
+        run.progress.finish()
+        return finished
+    run.progress.expect(_phases(prepared.plan))
+    with _timed(timings, "stages"):
+        staged = stage(run.job.spec, prepared, run.places, run.progress)
+    _tell_sizes(run.metrics, prepared, staged)
+    with _timed(timings, "measuring"), run.progress.phase("measure") as advance:
+        measured = _measure(run, prepared, staged, advance)
+    judgement = measured.judgement(run.job.spec.sla)
+    facts = Facts(run.job, prepared.plan, staged.result, measured, judgement, staged.data.digest, timings)
+    with run.progress.phase("publish") as advance:
+        report = _conclude(run, prepared, facts, advance)
+    run.progress.finish()
+    return report
+
+
+def _use_room(places: Places) -> None:
+    """Libraries write large temporary files: the work directory is where there is room for them."""
+    temporary = places.workdir / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(temporary)
+
+
+def _finished(run: Run, plan: Plan) -> Report | None:
+    """The report of this very job from a run that was cut off after all was done."""
+    uid = run.job.metadata.uid
+    if not uid or run.places.reports.find(REPORT_JSON) is None:
+        return None
+    try:
+        report = Report.model_validate(json.loads(run.places.reports.read(REPORT_JSON)))
+    except (ValueError, ValidationError):
+        return None
+    if report.job.get("uid") != uid or report.provenance.get("fingerprint") != plan.fingerprint:
+        return None
+    LOG.info("this job came to its end before; its report is used again")
+    return report
+
+
+def _phases(plan: Plan) -> list[Phase]:
+    steps = [Phase(step.title, step.method.name, STEP_WEIGHTS.get(step.method.name, 10.0)) for step in plan.every_step]
+    before = [Phase("fetch", "", FETCHING), Phase("data", "", 2.0)]
+    return [*before, *steps, Phase("measure", "", MEASURING), Phase("publish", "", 3.0)]
+
+
+def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None:
+    metrics.size("source", prepared.source.weights_bytes)
+    for done in staged.result.stages:
+        metrics.size(done.name, done.size_bytes)
+
+
+def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[float, str], None]) -> Measurements:
+    measured = measure(
+        run.job.spec,
+        Subject(staged.baseline, prepared.source.weights_bytes),
+        Subject(staged.compressed, staged.result.artifact.size_bytes),
+        staged.data,
+        advance=lambda what, share: advance(share, what),
+        answers_cache=run.places.workdir / "answers",
+    )
+    run.metrics.figures({"baseline": measured.baseline, "compressed": measured.compressed}, measured.latency_samples)
+    return measured
+
+
+def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[float, str], None]) -> Report:
+    """Publishes what may be published, and the report in any case, which comes last: it says whether all is done."""
+    places, told = run.places, reporting.provenance(facts)
+    allowed = facts.judgement.verdict == "Pass" or run.job.spec.sla.on_violation == "Alert"
+    if allowed:
+        moved = 0
+
+        def count(length: int) -> None:
+            nonlocal moved
+            moved += length
+            advance(0.9 * moved / max(1, facts.result.artifact.size_bytes), "")
+
+        artifact = facts.result.artifact
+        publishing.publish(artifact, told, places.destination, prepared.existing, places.workdir, count)
+    elif is_ours(prepared.existing, prepared.plan):
+        publishing.withdraw(places.destination, prepared.existing)
+    report = reporting.make_report(facts, told, places.destination, published=allowed)
+    advance(0.95, "report")
+    places.reports.write(REPORT_HTML, render_html(report).encode())
+    places.reports.write(
+        REPORT_JSON, (json.dumps(report.model_dump(mode="json", by_alias=True), indent=2) + "\n").encode()
+    )
+    return report
+
+
+@contextmanager
+def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    timings[name] = round(time.monotonic() - start, 3)

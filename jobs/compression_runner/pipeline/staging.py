@@ -1,0 +1,98 @@
+"""From the prepared job to the two models that are compared, and the data to compare them on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compression_runner.artifact import Artifact
+from compression_runner.errors import WORK_REMEDY, room_on
+from compression_runner.measurement.dataset import EvaluationSet, load_evaluation
+from compression_runner.pipeline.checkpoints import Checkpoints
+from compression_runner.pipeline.execution import Execution, Made
+from compression_runner.pipeline.fetching import fetch_data, fetch_source
+from compression_runner.pipeline.places import Places
+from compression_runner.preflight.check import Prepared
+from compression_runner.telemetry.progress import RunProgress
+from compressionjob.spec import CompressionJobSpec
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Baseline and result as graphs, the result as it is published, and the evaluation data."""
+
+    baseline: Path
+    compressed: Path
+    result: Made
+    data: EvaluationSet
+
+
+def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress: RunProgress) -> Staged:
+    """Fetches what is needed and runs the steps that no checkpoint has.
+
+    The data is looked at before any step runs: hours of work must not end in a missing column.
+    """
+    plan = prepared.plan
+    checkpoints = Checkpoints(places.workdir / "checkpoints", places.remote)
+    execution = Execution(checkpoints, _fetcher(prepared, places), _origin(spec, prepared), progress)
+    baseline = plan.baseline
+    resumes = baseline is not None and checkpoints.has(baseline.fingerprint)
+    first = execution.make(baseline) if baseline and resumes else execution.source()
+    data = _evaluation(spec, prepared, places, first.artifact.path, progress)
+    before = execution.make(baseline) if baseline else first
+    result = execution.make(plan.steps[-1])
+    compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.workdir)
+    return Staged(before.artifact.model_file, compressed.model_file, result, data)
+
+
+def _fetcher(prepared: Prepared, places: Places) -> Callable[[Callable[[float, str], None]], Artifact]:
+    def fetch(advance: Callable[[float, str], None]) -> Artifact:
+        moved = 0
+
+        def count(length: int) -> None:
+            nonlocal moved
+            moved += length
+            advance(moved / max(1, prepared.source.total_bytes), "")
+
+        return fetch_source(places.model, prepared.source, places.workdir / "source", count)
+
+    return fetch
+
+
+def _origin(spec: CompressionJobSpec, prepared: Prepared) -> Mapping[str, Any]:
+    source = prepared.source
+    return {
+        "uri": spec.model.source,
+        "format": source.format,
+        "architecture": source.architecture,
+        "parameters": source.parameters,
+        "identity": source.identity,
+        "checksumsVerified": bool(source.checksums),
+    }
+
+
+def _evaluation(
+    spec: CompressionJobSpec, prepared: Prepared, places: Places, model: Path, progress: RunProgress
+) -> EvaluationSet:
+    with progress.phase("data") as advance:
+        local = fetch_data(places.data, prepared.data, places.workdir / "data")
+        advance(0.5, "")
+        return load_evaluation(
+            spec.data.evaluation,
+            local,
+            task=spec.model.task,
+            model_dir=model,
+            sequence_length=spec.benchmark.sequence_length,
+            metric=spec.quality_metric,
+        )
+
+
+def _unpacked(result: Made, workdir: Path) -> Artifact:
+    """The result as it is used: unpacked where it is packed."""
+    if result.artifact.packing is None:
+        return result.artifact
+    from compression_runner.methods.pack.unpacking import unpack
+
+    into = workdir / "unpacked" / result.stages[-1].fingerprint
+    with room_on(into, "workdir", WORK_REMEDY):
+        return unpack(result.artifact, into)

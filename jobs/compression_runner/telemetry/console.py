@@ -1,0 +1,44 @@
+"""A progress bar for each phase, on a terminal."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from compression_runner.telemetry.progress import Phase
+from compressionjob import report
+
+
+class ConsoleListener:
+    """One bar for each phase that began; `close` gives the terminal back."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=32),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[detail]}"),
+            console=console,
+        )
+        self._phase: TaskID | None = None
+        self._bars.start()
+
+    def close(self) -> None:
+        """Stops drawing."""
+        self._bars.stop()
+
+    def started(self, phase: Phase, progress: report.Progress) -> None:
+        """A new bar."""
+        self._phase = self._bars.add_task(phase.title, total=1.0, detail="")
+
+    def advanced(self, progress: report.Progress, within: float) -> None:
+        """The bar of the current phase."""
+        if self._phase is not None:
+            self._bars.update(self._phase, completed=within, detail=progress.detail)
+
+    def ended(self, phase: Phase, seconds: float, progress: report.Progress) -> None:
+        """A full bar."""
+        if self._phase is not None:
+            self._bars.update(self._phase, completed=1.0, detail="")
+            self._bars.stop_task(self._phase)
+            self._phase = None

@@ -1,0 +1,59 @@
+"""Log lines: JSON in a pod, plain text where somebody reads along."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+from compression_runner.telemetry.progress import Phase
+from compressionjob.report import Progress
+
+LOG: Final = logging.getLogger("compression_runner")
+FIELDS: Final = ("stage", "method", "seconds", "progress", "job", "namespace", "reason", "field", "value")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and what the record has of FIELDS."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def configure(*, as_json: bool) -> None:
+    """Sends log lines to standard error; libraries only from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter("%(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    LOG.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+class LogListener:
+    """Tells the beginning and the end of each phase to the log."""
+
+    def started(self, phase: Phase, progress: Progress) -> None:
+        """One line."""
+        about = {"stage": phase.title, "method": phase.method, "progress": round(progress.fraction, 3)}
+        LOG.info("[%d/%d] %s", progress.index, progress.total, phase.title, extra=about)
+
+    def advanced(self, progress: Progress, within: float) -> None:
+        """Nothing: /progress has it."""
+
+    def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
+        """One line."""
+        about = {"stage": phase.title, "method": phase.method, "seconds": round(seconds, 3)}
+        about["progress"] = round(progress.fraction, 3)
+        LOG.info("[%d/%d] %s done in %.1f s", progress.index, progress.total, phase.title, seconds, extra=about)

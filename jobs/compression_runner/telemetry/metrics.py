@@ -1,0 +1,71 @@
+"""Prometheus metrics of one run; every label has a few values that are known beforehand."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+
+from compression_runner.telemetry.progress import Phase
+from compressionjob.report import ModelFigures, Progress
+
+# From a tiny classifier to a large encoder, in steps of about 1.6.
+LATENCY_BUCKETS: Final = (
+    0.0001, 0.00016, 0.00025, 0.0004, 0.00063, 0.001, 0.0016, 0.0025, 0.004, 0.0063,
+    0.01, 0.016, 0.025, 0.04, 0.063, 0.1, 0.16, 0.25, 0.4, 0.63, 1.0, 2.5, 6.3, 16.0,
+)  # fmt: skip
+
+
+class RunMetrics:
+    """Listens to a run's progress, and is given its figures."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        name = "compression_runner"
+        self._progress = Gauge(f"{name}_progress_ratio", "Share of the run that is done.", registry=self.registry)
+        self._stage = Gauge(f"{name}_stage", "1 for what is being done.", ["stage", "method"], registry=self.registry)
+        self._seconds = Gauge(
+            f"{name}_stage_seconds", "How long a stage took.", ["stage", "method"], registry=self.registry
+        )
+        self._latency = Histogram(
+            f"{name}_latency_seconds",
+            "Latency of one query.",
+            ["model"],
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self._memory = Gauge(
+            f"{name}_peak_memory_bytes", "Peak memory of a fresh process.", ["model"], registry=self.registry
+        )
+        self._size = Gauge(f"{name}_size_bytes", "Size of the model after a stage.", ["stage"], registry=self.registry)
+
+    def started(self, phase: Phase, progress: Progress) -> None:
+        """One stage at a time has the value 1; those that ended have none."""
+        self._stage.clear()
+        self._stage.labels(phase.title, phase.method).set(1)
+        self._progress.set(progress.fraction)
+
+    def advanced(self, progress: Progress, within: float) -> None:
+        """The share of the run."""
+        self._progress.set(progress.fraction)
+
+    def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
+        """How long the stage took."""
+        self._seconds.labels(phase.title, phase.method).set(seconds)
+        self._progress.set(progress.fraction)
+
+    def size(self, stage: str, size_bytes: int) -> None:
+        """The size of the model after a stage; `source` before any."""
+        self._size.labels(stage).set(size_bytes)
+
+    def figures(self, models: Mapping[str, ModelFigures], samples: Mapping[str, Iterable[float]]) -> None:
+        """What was measured of `baseline` and `compressed`."""
+        for model, figures in models.items():
+            if figures.peak_memory_bytes is not None:
+                self._memory.labels(model).set(figures.peak_memory_bytes)
+        for model, latencies in samples.items():
+            for latency in latencies:
+                self._latency.labels(model).observe(latency)
+
+    def expose(self) -> bytes:
+        """The text that a scrape gets."""
+        return generate_latest(self.registry)

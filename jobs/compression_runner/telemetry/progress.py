@@ -1,0 +1,112 @@
+"""Where a run is: phases with weights, told to whoever listens."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from compressionjob.report import Progress
+
+MAX_DETAIL = 256
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a run: its title, its method where it is a stage, and its rough share of the whole time."""
+
+    title: str
+    method: str
+    weight: float
+
+
+class Listener(Protocol):
+    """Who is told."""
+
+    def started(self, phase: Phase, progress: Progress) -> None:
+        """A phase began."""
+
+    def advanced(self, progress: Progress, within: float) -> None:
+        """A phase went on; `within` is its own fraction."""
+
+    def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
+        """A phase ended well."""
+
+
+class RunProgress:
+    """The state of a run, which other threads may read at any time."""
+
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._listeners = tuple(listeners)
+        self._lock = threading.Lock()
+        self._phases: list[Phase] = []
+        self._index = 0
+        self._done = 0.0
+        self._within = 0.0
+        self._current = Phase("", "", 0.0)
+        self._detail = ""
+
+    def expect(self, phases: Sequence[Phase]) -> None:
+        """Says what is still to come after what was done so far; phases are then entered in this order."""
+        with self._lock:
+            self._phases = self._phases[: self._index] + list(phases)
+
+    @contextmanager
+    def phase(self, title: str, method: str = "") -> Iterator[Callable[[float, str], None]]:
+        """A phase while the block runs; yields what is told its own fraction and a detail."""
+        current = self._enter(title, method)
+        start = time.monotonic()
+        for listener in self._listeners:
+            listener.started(current, self.snapshot())
+        yield self._advance
+        with self._lock:
+            self._done += current.weight
+            self._within, self._detail = 0.0, ""
+        for listener in self._listeners:
+            listener.ended(current, time.monotonic() - start, self.snapshot())
+
+    def finish(self) -> None:
+        """All is done."""
+        with self._lock:
+            self._done = sum(phase.weight for phase in self._phases) or 1.0
+            self._current = Phase("done", "", 0.0)
+        for listener in self._listeners:
+            listener.advanced(self.snapshot(), 1.0)
+
+    def snapshot(self) -> Progress:
+        """The state in the contract's words."""
+        with self._lock:
+            total = sum(phase.weight for phase in self._phases)
+            done = self._done + self._within * self._current.weight
+            return Progress(
+                stage=self._current.title,
+                index=self._index,
+                total=len(self._phases),
+                fraction=min(1.0, done / total) if total else 0.0,
+                detail=self._detail[:MAX_DETAIL],
+            )
+
+    def _enter(self, title: str, method: str) -> Phase:
+        with self._lock:
+            upcoming = self._phases[self._index :]
+            # A phase may turn out not to be needed (a checkpoint is there): those before the one that begins are done.
+            skipped = next(
+                (i for i, phase in enumerate(upcoming) if (phase.title, phase.method) == (title, method)), None
+            )
+            if skipped is None:
+                self._phases.insert(self._index, Phase(title, method, 0.0))
+                skipped = 0
+            self._done += sum(phase.weight for phase in upcoming[:skipped])
+            self._current = self._phases[self._index + skipped]
+            self._index += skipped + 1
+            self._within = 0.0
+            return self._current
+
+    def _advance(self, fraction: float, detail: str = "") -> None:
+        with self._lock:
+            self._within = max(self._within, min(1.0, fraction))
+            self._detail = detail
+            within = self._within
+        for listener in self._listeners:
+            listener.advanced(self.snapshot(), within)

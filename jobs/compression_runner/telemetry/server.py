@@ -1,0 +1,52 @@
+"""What a pod answers over HTTP while it works: /metrics, /progress, /healthz."""
+
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from compression_runner.telemetry.metrics import RunMetrics
+from compression_runner.telemetry.progress import RunProgress
+
+PORT: Final = 8080
+JSON: Final = "application/json"
+Route = tuple[str, Callable[[], bytes]]
+
+
+def serve(progress: RunProgress, metrics: RunMetrics, port: int = PORT) -> ThreadingHTTPServer:
+    """Starts a thread that answers; `server_address` of what is returned has the port. Ends with the process."""
+    routes: dict[str, Route] = {
+        "/metrics": (CONTENT_TYPE_LATEST, metrics.expose),
+        "/progress": (JSON, lambda: progress.snapshot().model_dump_json(by_alias=True).encode()),
+        "/healthz": ("text/plain", lambda: b"ok\n"),
+    }
+    server = ThreadingHTTPServer(("", port), _handler(routes))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+    return server
+
+
+def _handler(routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10  # a client that says nothing must not hold a thread
+
+        def do_GET(self) -> None:
+            """Answers one of the routes."""
+            route = routes.get(self.path.split("?", 1)[0])
+            if route is None:
+                self.send_error(HTTPStatus.NOT_FOUND)
+                return
+            kind, content = route[0], route[1]()
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Scrapes every few seconds are no news."""
+
+    return Handler

@@ -1,0 +1,37 @@
+"""The last word of a pod, which the kubelet keeps for the operator."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Final
+
+from compressionjob.exit_codes import ExitCode
+from compressionjob.report import Summary
+
+TERMINATION_LOG: Final = Path("/dev/termination-log")
+
+
+def leave_message(summary: Summary, place: Path = TERMINATION_LOG) -> None:
+    """Writes the summary where the kubelet reads it; nothing outside of a pod, where there is no such file."""
+    if place.exists():
+        place.write_text(summary.to_message())
+
+
+def exit_on_sigterm() -> None:
+    """Ends the process with 143 within moments of SIGTERM, however long the library call that is under way.
+
+    A Python handler alone would run only after that call. Nothing has to be tidied up: whatever is incomplete has no
+    artifact.json, and the next run finishes it.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(ExitCode.TERMINATED))
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while signals := os.read(reader, 16):
+            if signal.SIGTERM in signals:
+                os._exit(ExitCode.TERMINATED)
+
+    threading.Thread(target=wait, name="sigterm", daemon=True).start()
