@@ -1,0 +1,185 @@
+"""What the chart renders, without a cluster."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from charts.generate import CHART
+from compression_operator.options import parse
+from compressionjob import group
+from compressionjob.crd import definitions
+from compressionjob.runtime import parse_runtime
+from localcluster import tools
+from localcluster.command import run
+from localcluster.errors import LocalClusterError
+
+
+def render(*arguments: str) -> list[dict[str, Any]]:
+    text = run([tools.helm(), "template", "demo", CHART, "--namespace=system", *arguments])
+    return [item for item in yaml.safe_load_all(text) if item]
+
+
+def kind(name: str, *arguments: str) -> list[dict[str, Any]]:
+    return [item for item in render(*arguments) if item["kind"] == name]
+
+
+@functools.cache
+def operator(*arguments: str) -> dict[str, Any]:
+    (deployment,) = kind("Deployment", *arguments)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def test_lint_finds_nothing() -> None:
+    options = ["serviceMonitor", "podMonitor", "prometheusRule", "dashboard", "networkPolicy", "podDisruptionBudget"]
+    everything = ",".join(f"{option}.enabled=true" for option in options)
+    run([tools.helm(), "lint", "--strict", CHART])
+    run([tools.helm(), "lint", "--strict", CHART, "--set", everything])
+
+
+def test_the_crds_are_those_of_the_contract_and_are_kept() -> None:
+    rendered = kind("CustomResourceDefinition")
+    for crd in rendered:
+        metadata = crd["metadata"]
+        assert metadata.pop("annotations") == {"helm.sh/resource-policy": "keep"}
+        assert metadata.pop("labels")["app.kubernetes.io/instance"] == "demo"
+    expected = sorted(definitions().values(), key=lambda crd: str(crd["metadata"]["name"]))
+    assert sorted(rendered, key=lambda crd: str(crd["metadata"]["name"])) == expected
+    assert kind("CustomResourceDefinition", "--set=crds.install=false") == []
+
+
+def test_the_runtimes_are_valid_and_are_kept() -> None:
+    runtimes = {item["metadata"]["name"]: item for item in kind("CompressionRuntime")}
+    assert set(runtimes) == {"cpu", "nvidia-gpu"}
+    for runtime in runtimes.values():
+        assert runtime["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        parse_runtime(runtime)
+    assert parse_runtime(runtimes["nvidia-gpu"]).spec.resources.limits["nvidia.com/gpu"] == "1"
+
+
+def test_a_runtime_is_a_hook_only_until_the_api_is_served() -> None:
+    first = kind("CompressionRuntime")[0]["metadata"]["annotations"]
+    assert first["helm.sh/hook"] == "post-install,post-upgrade"
+    assert (first["meta.helm.sh/release-name"], first["meta.helm.sh/release-namespace"]) == ("demo", "system")
+    later = kind("CompressionRuntime", f"--api-versions={group.API_VERSION}/{group.RUNTIME_KIND}")
+    assert [list(item["metadata"]["annotations"]) for item in later] == [["helm.sh/resource-policy"]] * 2
+
+
+def test_the_operator_understands_its_arguments() -> None:
+    words = operator("--set=watchNamespaces={team-a,team-b}")["args"]
+    command = operator()["command"]
+    options = parse([*command[1:], *(word.replace("$(POD_NAMESPACE)", "system") for word in words)], {})
+    assert options.namespaces == ("team-a", "team-b")
+    assert (options.lease_namespace, options.lease_name) == ("system", "demo-compression-operator")
+    assert options.port == operator()["ports"][0]["containerPort"]
+
+
+def test_the_lease_of_the_role_is_the_lease_of_the_operator() -> None:
+    (role,) = kind("Role")
+    (rule,) = [rule for rule in role["rules"] if "resourceNames" in rule]
+    assert f"--lease-name={rule['resourceNames'][0]}" in operator()["args"]
+
+
+@pytest.mark.parametrize("option", ["--set=watchNamespaces={team-a}", "--set=watchNamespaces=null"])
+def test_no_role_of_the_operator_knows_secrets_or_wildcards(option: str) -> None:
+    for role in (*kind("ClusterRole", option), *kind("Role", option)):
+        for rule in role["rules"]:
+            assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])
+            assert "secrets" not in rule["resources"]
+
+
+def test_a_digest_wins_over_the_tag() -> None:
+    digest = f"sha256:{'a' * 64}"
+    assert operator("--set=image.tag=v1", f"--set=image.digest={digest}")["image"] == f"compression-operator@{digest}"
+    assert operator("--set=image.tag=v1")["image"] == "compression-operator:v1"
+
+
+def test_a_runtimes_image_is_the_runners_unless_it_names_one() -> None:
+    runtimes = kind("CompressionRuntime", "--set=runner.image.repository=r,runner.image.tag=v2,runtimes.own.image=x:3")
+    images = {item["metadata"]["name"]: item["spec"]["image"] for item in runtimes}
+    assert images == {"cpu": "r:v2", "nvidia-gpu": "r:v2-cuda", "own": "x:3"}
+
+
+def test_the_rule_and_the_dashboard_are_those_of_the_repository() -> None:
+    dashboards = CHART.parent.parent / "dashboards"
+    (rule,) = kind("PrometheusRule", "--set=prometheusRule.enabled=true")
+    assert rule["spec"] == yaml.safe_load((dashboards / "rules.yaml").read_text())
+    (board,) = kind("ConfigMap", "--set=dashboard.enabled=true")
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert board["data"]["compression-operator.json"] == (dashboards / "compression-operator.json").read_text()
+
+
+def test_the_runbooks_of_the_rule_may_lie_elsewhere() -> None:
+    base = "https://wiki.example.com/runbooks/"
+    (rule,) = kind("PrometheusRule", "--set=prometheusRule.enabled=true", f"--set=prometheusRule.runbookBase={base}")
+    alerts = [alert for entry in rule["spec"]["groups"] for alert in entry["rules"]]
+    assert [alert["annotations"]["runbook_url"] for alert in alerts] == [f"{base}{a['alert']}.md" for a in alerts]
+
+
+def test_the_monitors_keep_the_labels_of_the_job() -> None:
+    (service,) = kind("ServiceMonitor", "--set=serviceMonitor.enabled=true")
+    assert service["spec"]["endpoints"][0]["honorLabels"] is True
+    (pods,) = kind("PodMonitor", "--set=podMonitor.enabled=true")
+    assert pods["spec"]["jobLabel"] == group.JOB_LABEL
+    assert pods["spec"]["selector"]["matchLabels"] == {group.MANAGED_BY_LABEL: group.MANAGED_BY}
+
+
+def test_the_notes_tell_the_next_commands(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("watchNamespaces: [team-a]\nreplicas: 2\n")
+    options = ("--namespace=system", "--dry-run=client", f"--values={values}")
+    notes = run([tools.helm(), "install", "demo", CHART, *options]).partition("NOTES:")[2]
+    assert "helm test demo --namespace system --logs" in notes
+    assert "kubectl --namespace team-a get cpj --watch" in notes
+    assert "podDisruptionBudget.enabled=true" in notes
+
+
+NONSENSE = [
+    ("replicas=-1", "/replicas", "minimum"),
+    ("replicas=two", "/replicas", "got string, want integer"),
+    ("replica=2", "", "additional properties 'replica' not allowed"),
+    ("unknown.value=1", "", "additional properties 'unknown' not allowed"),
+    ("image.pullPolicy=Sometimes", "/image/pullPolicy", "value must be one of"),
+    ("image.repository=", "/image/repository", "minLength"),
+    ("image.tag=1", "/image/tag", "got number, want string"),
+    ("image.digest=sha256:abc", "/image/digest", "does not match pattern"),
+    ("image.name=x", "/image", "additional properties 'name' not allowed"),
+    ("watchNamespaces={Team_A}", "/watchNamespaces/0", "does not match pattern"),
+    ("watchNamespaces={a,a}", "/watchNamespaces", "items at 0 and 1 are equal"),
+    ("watchNamespaces=team-a", "/watchNamespaces", "got string, want array"),
+    ("command=run", "/command", "got string, want array"),
+    ("crds.install=maybe", "/crds/install", "got string, want boolean"),
+    ("crds.keep=false", "/crds", "additional properties 'keep' not allowed"),
+    ("runtimes.CPU.image=x", "", "invalid propertyName 'CPU'"),
+    ("runtimes.cpu.image=", "/runtimes/cpu/image", "minLength"),
+    ("runtimes.cpu.cpus=4", "/runtimes/cpu", "additional properties 'cpus' not allowed"),
+    ("runtimes.cpu.imagePullPolicy=Sometimes", "/runtimes/cpu/imagePullPolicy", "value must be one of"),
+    ("runtimes.cpu.env[0].name=1A", "/runtimes/cpu/env/0/name", "does not match pattern"),
+    ("runtimes.cpu.env[0].valueFrom.x=s", "/runtimes/cpu/env/0", "additional properties 'valueFrom' not allowed"),
+    (
+        "runtimes.cpu.volumes[0].hostPath.path=/",
+        "/runtimes/cpu/volumes/0",
+        "additional properties 'hostPath' not allowed",
+    ),
+    ("runtimes.cpu.resources.limits.memory=lots", "/runtimes/cpu/resources/limits/memory", "does not match pattern"),
+    ("service.port=0", "/service/port", "minimum"),
+    ("serviceMonitor.enabled=1", "/serviceMonitor/enabled", "got number, want boolean"),
+    ("serviceMonitor.interval=often", "/serviceMonitor/interval", "does not match pattern"),
+    ("networkPolicy.apiServerPorts[0]=0", "/networkPolicy/apiServerPorts/0", "minimum"),
+    ("podDisruptionBudget.maxUnavailable=half", "/podDisruptionBudget/maxUnavailable", "does not match pattern"),
+    ("prometheusRule.runbookBase=wiki", "/prometheusRule/runbookBase", "does not match pattern"),
+    ("dnsPolicy=Mine", "/dnsPolicy", "value must be one of"),
+]
+
+
+@pytest.mark.parametrize(("setting", "path", "text"), NONSENSE, ids=[case[0] for case in NONSENSE])
+def test_the_schema_refuses_nonsense_and_says_why(setting: str, path: str, text: str) -> None:
+    with pytest.raises(LocalClusterError) as caught:
+        render(f"--set={setting}")
+    message = str(caught.value)
+    assert "values don't meet the specifications of the schema" in message
+    assert f"- at '{path}'" in message
+    assert text in message
