@@ -22,7 +22,8 @@ from compressionjob.group import (
     VERSION,
 )  # fmt: skip
 from compressionjob.runtime import CompressionRuntimeSpec
-from compressionjob.spec import CompressionJobSpec
+from compressionjob.schema import cel
+from compressionjob.spec import MUTABLE_FIELDS, CompressionJobSpec
 from compressionjob.status import CompressionJobStatus
 
 MAX_STRING: Final = 1024
@@ -40,6 +41,24 @@ def structural(model: type[BaseModel], *, defaults: bool = True) -> dict[str, An
     return result
 
 
+def _immutable(spec: dict[str, Any]) -> dict[str, Any]:
+    """Let no field of the spec change but MUTABLE_FIELDS: field by field, as CEL prices whole objects too high."""
+    required = spec.get("required", [])
+    presence = []
+    for name, field in spec["properties"].items():
+        if name in MUTABLE_FIELDS:
+            continue
+        message = f"{name} cannot change once the job exists; delete the job and create another"
+        field["x-kubernetes-validations"] = [
+            *field.get("x-kubernetes-validations", []),
+            cel("self == oldSelf", message),
+        ]
+        if name not in required and "default" not in field:
+            presence.append(cel(f"has(self.{name}) == has(oldSelf.{name})", message, fieldPath=f".{name}"))
+    spec["x-kubernetes-validations"] = [*spec.get("x-kubernetes-validations", []), *presence]
+    return spec
+
+
 def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any:
     if isinstance(node, list):
         return [_translate(item, definitions, defaults=defaults) for item in node]
@@ -47,10 +66,17 @@ def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any
         return node
     node = _without_null(_resolve(node, definitions), definitions)
     result = {key: value for key, value in node.items() if key not in _DROPPED}
+    if "patternProperties" in result:  # a structural schema cannot constrain the names in a map
+        (result["additionalProperties"],) = result.pop("patternProperties").values()
+    result.pop("propertyNames", None)
     if "const" in node:
         result |= {"type": "string", "enum": [node["const"]]}
     if not defaults or result.get("default") in (None, ""):
         result.pop("default", None)
+    if "properties" in result and "default" in result:
+        result["default"] = {}  # the server goes on with the defaults inside
+    if result.get("type") == "string" and "default" in result:
+        result["default"] = str(result["default"])  # decimals are strings
     if "properties" in result:
         result["properties"] = {
             name: _translate(value, definitions, defaults=defaults) for name, value in result["properties"].items()
@@ -58,7 +84,6 @@ def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any
         result.pop("additionalProperties", None)
     elif "additionalProperties" in result:
         result["additionalProperties"] = _translate(result["additionalProperties"], definitions, defaults=defaults)
-        result.pop("propertyNames", None)
         result.setdefault("maxProperties", MAX_PROPERTIES)
     if "items" in result:
         result["items"] = _translate(result["items"], definitions, defaults=defaults)
@@ -162,7 +187,7 @@ def definitions() -> dict[str, dict[str, Any]]:
     """File name -> CustomResourceDefinition."""
     job = _object(
         "A model to compress, and the promises that the result must keep.",
-        spec=structural(CompressionJobSpec),
+        spec=_immutable(structural(CompressionJobSpec)),
         status=structural(CompressionJobStatus, defaults=False),
     )
     runtime = _object("An image and the hardware for jobs to run on.", spec=structural(CompressionRuntimeSpec))

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, JsonValue, StrictBool, ValidationError, model_validator
+from pydantic import Field, StrictBool, ValidationError, model_validator
 
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Location, LocationText, Storage, parse_location
 from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
-from compressionjob.schema import ColumnName, Duration, ObjectName, Observed, Schema, cel, with_rules
+from compressionjob.schema import ColumnName, Duration, ObjectName, Observed, Schema
 
 Task = Literal["text-embedding", "text-classification", "image-classification", "onnx"]
 
@@ -107,27 +107,8 @@ class Output(Schema):
         return parse_location(self.destination).sibling("-checkpoints")
 
 
-def _immutable_rules(names: list[str]) -> list[dict[str, JsonValue]]:
-    return [
-        cel(
-            f"self.?{name} == oldSelf.?{name}",
-            f"{name} cannot change once the job exists; delete the job and create another",
-            fieldPath=f".{name}",
-            reason="FieldValueInvalid",
-        )
-        for name in names
-    ]
-
-
-_IMMUTABLE_FIELDS: Final = [
-    "model", "storage", "data", "pipeline", "sla", "benchmark", "output", "runtime", "deadline", "retries",
-]  # fmt: skip
-
-
 class CompressionJobSpec(Schema):
     """A model, a pipeline of stages, and the limits that the result must keep."""
-
-    model_config = with_rules(*_immutable_rules(_IMMUTABLE_FIELDS))
 
     model: Model = Field(description="The model to compress.")
     storage: Storage | None = Field(default=None, description="Default for sources and destination without their own.")
