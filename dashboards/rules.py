@@ -56,7 +56,9 @@ def _among(label: str, reasons: tuple[str, ...], *, negated: bool = False) -> st
 
 _LEADERS: Final = "sum by (namespace, service) (compression_operator_leader)"
 _RECONCILES: Final = "sum by (namespace) (rate(compression_operator_reconcile_seconds_count[10m]))"
-_ERRORS: Final = "sum by (namespace, reason) (rate(compression_operator_reconcile_errors_total[10m]))"
+# A Conflict is no trouble: somebody else wrote first, and the operator looks again.
+_FAILURES: Final = 'compression_operator_reconcile_errors_total{reason!="Conflict"}'
+_ERRORS: Final = f"sum by (namespace, reason) (rate({_FAILURES}[10m]))"
 _REQUESTS: Final = "sum by (namespace) (rate(compression_operator_api_requests_total[10m]))"
 _TROUBLE: Final = 'sum by (namespace) (rate(compression_operator_api_requests_total{code=~"5..|429|none"}[10m]))'
 _FORBIDDEN: Final = 'compression_operator_api_requests_total{code="403"}'
