@@ -40,7 +40,7 @@ MOST_EXTENSION: Final = 2.0
 LATENCY_SHARE: Final = 0.7
 """Share of the time limit for latency; the rest is for throughput."""
 
-THROUGHPUT_PAIRS: Final = 8
+THROUGHPUT_PAIRS: Final = 6
 THROUGHPUT_BLOCK_SECONDS: Final = 0.5
 
 Blocks = list[NDArray[np.float64]]

@@ -1,0 +1,76 @@
+"""What the two results are worth: size, quality against the same FP32 model, and latency against each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compression_runner.measurement.answers import answers
+from compression_runner.measurement.contender import contender
+from compression_runner.measurement.dataset import EvaluationSet, load_evaluation
+from compression_runner.measurement.latency import QUANTILES, LatencyPlan, measure_latency
+from compression_runner.measurement.noise import noise_between, noise_notes, read_noise, usable_cpus
+from compression_runner.measurement.predictor import Predictor
+from compression_runner.measurement.quality import embedding_quality
+from compressionjob.estimate import Estimate
+from compressionjob.spec import Benchmark, EvaluationData
+
+CONFIDENCE = 0.95
+SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Models:
+    """The ONNX files to compare: the FP32 export, our result and Olive's."""
+
+    full: Path
+    ours: Path
+    olive: Path
+
+
+def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
+    """Return size, quality and latency of both results; the two are measured interleaved."""
+    benchmark = Benchmark()
+    evaluation = load_evaluation(
+        EvaluationData(source=f"file://{data}"),
+        data,
+        task="text-embedding",
+        model_dir=model_dir,
+        sequence_length=benchmark.sequence_length,
+    )
+    threads = usable_cpus()
+    before = read_noise()
+    with Predictor(models.ours, threads) as ours, Predictor(models.olive, threads) as olive:
+        sides = [contender(predictor, evaluation, benchmark) for predictor in (olive, ours)]
+        run = measure_latency(sides[0], sides[1], LatencyPlan(CONFIDENCE, None, SECONDS))
+        noise = noise_between(before, read_noise())
+        quality = _quality(models.full, {"ours": ours, "olive": olive}, evaluation, threads)
+    latencies = {
+        name: {side: _of(run.percentile(blocks, name, CONFIDENCE)) for side, blocks in both}
+        for name in QUANTILES
+        for both in [(("olive", run.baseline), ("ours", run.compressed))]
+    }
+    return {
+        "sizeBytes": {"ours": models.ours.stat().st_size, "olive": models.olive.stat().st_size},
+        "quality": quality,
+        "latencySeconds": latencies,
+        "oliveLatencyOverOurs": {name: _of(run.speedup(name, CONFIDENCE)) for name in QUANTILES},
+        "queriesPerModel": sum(len(block) for block in run.compressed),
+        "notes": [*run.notes, *noise_notes(noise)],
+        "noise": noise,
+    }
+
+
+def _quality(
+    full: Path, predictors: dict[str, Predictor], data: EvaluationSet, threads: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    with Predictor(full, threads) as predictor:
+        expected = answers(predictor, data, "text-embedding", 1)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for side, predictor in predictors.items():
+        scores = embedding_quality(expected, answers(predictor, data, "text-embedding", 1), CONFIDENCE).scores
+        found[side] = {metric: _of(score.compressed) for metric, score in scores.items()}
+    return found
+
+
+def _of(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

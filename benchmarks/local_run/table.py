@@ -1,0 +1,75 @@
+"""results.json as the table of README.md."""
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+START: Final = "<!-- results: written by python -m benchmarks.local_run -->"
+END: Final = "<!-- end of results -->"
+
+
+def write_table(readme: Path, results: dict[str, Any]) -> None:
+    """Replace what stands between the marks in `readme`."""
+    before, rest = readme.read_text().split(START)
+    _, after = rest.split(END)
+    readme.write_text(f"{before}{START}\n{_table(results)}\n{END}{after}")
+
+
+def _table(results: dict[str, Any]) -> str:
+    compared, machine = results["compared"], results["machine"]
+    latency, quality = compared["latencySeconds"], compared["quality"]
+    ratio = compared["oliveLatencyOverOurs"]["p50"]
+    rows = [
+        ("whole run, wall seconds", *_of_runs(results, lambda run: run["wallSeconds"])),
+        ("... CPU seconds", *_of_runs(results, lambda run: run["cpuSeconds"])),
+        ("... peak memory, MB", *_of_runs(results, lambda run: run["peakBytes"] / 1e6)),
+        ("of it: stages (fetch, data, export, quantize), s", _ours(results, "stages"), "all"),
+        ("of it: measuring, s", _ours(results, "measuring"), "none"),
+        ("of it: measuring, share", f"{_share(results):.0%}", "0 %"),
+        ("model, MB", *(f"{compared['sizeBytes'][side] / 1e6:.1f}" for side in ("ours", "olive"))),
+        *((metric, *(_interval(quality[side][metric], 4) for side in ("ours", "olive")))
+          for metric in ("cosine", "neighbours")),
+        *((f"latency {name}, ms", *(_interval(latency[name][side], 2, 1e3) for side in ("ours", "olive")))
+          for name in ("p50", "p99")),
+        ("ends in", f"{results['verdict']}, report, provenance", "a model file"),
+    ]  # fmt: skip
+    lines = ["| | compression-runner | Olive " + results["oliveVersion"] + " |", "|---|---|---|"]
+    lines += [f"| {name} | {ours} | {olive} |" for name, ours, olive in rows]
+    lines += ["", f"{machine['cpu']}, {machine['usableCpus']} CPUs, Linux {machine['kernel']}; {results['date']}; "
+              f"{len(results['runs'])} runs of each in turn, median (least to most). Olive's p50 is "
+              f"{_interval(ratio, 2)} of ours; {compared['queriesPerModel']} queries of each, interleaved, batch 1, "
+              "128 tokens."]  # fmt: skip
+    notes = [*compared["notes"], *results["notes"]]
+    if notes:
+        lines += ["", "Seen while measuring: " + "; ".join(notes) + "."]
+    return "\n".join(lines)
+
+
+def _of_runs(results: dict[str, Any], figure: Callable[[dict[str, Any]], float]) -> tuple[str, str]:
+    return tuple(_spread([figure(run[side]) for run in results["runs"]]) for side in ("ours", "olive"))  # type: ignore[return-value]
+
+
+def _ours(results: dict[str, Any], phase: str) -> str:
+    return _spread([run["ours"]["timings"][phase] for run in results["runs"]])
+
+
+def _share(results: dict[str, Any]) -> float:
+    share: float = statistics.median(
+        run["ours"]["timings"]["measuring"] / run["ours"]["wallSeconds"] for run in results["runs"]
+    )
+    return share
+
+
+def _spread(values: list[float]) -> str:
+    text = f"{statistics.median(values):.1f}"
+    return f"{text} ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else text
+
+
+def _interval(found: dict[str, float], digits: int, scale: float = 1.0) -> str:
+    value, low, high = (found[key] * scale for key in ("value", "low", "high"))
+    if low == high:
+        return f"{value:.{digits}f}"
+    if high >= 86_400:
+        return f"{value:.{digits}f} (at least {low:.{digits}f})"
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

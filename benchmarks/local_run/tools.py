@@ -1,0 +1,113 @@
+"""The two tools as processes: what each is told, and what it cost in seconds and memory."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compression-operator"
+REQUIREMENTS: Final = Path(__file__).with_name("olive-requirements.txt")
+
+
+class ToolFailedError(RuntimeError):
+    """One of the tools ended without a result."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run of a tool cost; memory is the peak of its largest process."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def run_ours(model: Path, data: Path, work: Path) -> tuple[Cost, dict[str, Any]]:
+    """Run `compression-runner run` with empty caches; return its cost and report.json."""
+    work.mkdir(parents=True)
+    manifest = work / "job.yaml"
+    manifest.write_text(yaml.safe_dump(_manifest(model, data, work)))
+    command = [str(Path(sys.executable).with_name("compression-runner")), "run", str(manifest), "--workdir", str(work)]
+    # 3 is a verdict other than Pass, which is a result too.
+    cost = _timed(command, {}, work / "log.txt", accepted=(0, 3))
+    return cost, json.loads((work / "report.json").read_text())
+
+
+def run_olive(model: Path, work: Path, python: Path) -> tuple[Cost, Path]:
+    """Run Olive's dynamic INT8, per channel, with empty caches; return its cost and the ONNX file."""
+    work.mkdir(parents=True)
+    configuration = work / "olive.json"
+    configuration.write_text(json.dumps(_olive_configuration(model, work), indent=1))
+    quiet = {"HF_HUB_OFFLINE": "1", "OLIVE_DISABLE_TELEMETRY": "1"}
+    command = [str(python.with_name("olive")), "run", "--config", str(configuration)]
+    cost = _timed(command, quiet, work / "log.txt", accepted=(0,))
+    found = work / "out" / "model.onnx"
+    if not found.is_file():
+        raise ToolFailedError(f"Olive wrote no {found.name}; see {work / 'log.txt'}")
+    return cost, found
+
+
+def olive_python() -> Path:
+    """Return the interpreter of Olive's own environment, made from the pinned requirements where it is missing."""
+    folder = CACHE / "olive-venv"
+    uv = next((str(path) for path in (CACHE / "uv-tool" / "bin" / "uv",) if path.is_file()), "uv")
+    subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], check=True)
+    install = [uv, "pip", "install", "--quiet", "--python", str(folder), "--requirements", str(REQUIREMENTS)]
+    subprocess.run(install, check=True)
+    return folder / "bin" / "python"
+
+
+def _manifest(model: Path, data: Path, work: Path) -> dict[str, Any]:
+    return {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionJob",
+        "metadata": {"name": "minilm-int8"},
+        "spec": {
+            "model": {"source": f"file://{model}", "task": "text-embedding"},
+            "data": {"evaluation": {"source": f"file://{data}", "limit": 1000}},
+            "pipeline": [{"quantize": {"method": "dynamic", "dtype": "int8", "granularity": "channel"}}],
+            "sla": {
+                "quality": {"metric": "cosine", "maxDrop": "0.01"},
+                "latency": {"percentile": "p50", "minSpeedup": "1.3"},
+                "size": {"maxRatio": "0.26"},
+            },
+            "output": {"destination": f"file://{work / 'published'}"},
+        },
+    }
+
+
+def _olive_configuration(model: Path, work: Path) -> dict[str, Any]:
+    """Return the shortest configuration that gives what our manifest asks for.
+
+    The older exporter, Olive's default, does not run this version of transformers.
+    """
+    return {
+        "input_model": {"type": "HfModel", "model_path": str(model), "task": "feature-extraction"},
+        "passes": {
+            "conversion": {"type": "OnnxConversion", "target_opset": 18, "use_dynamo_exporter": True},
+            "quantization": {"type": "OnnxDynamicQuantization", "per_channel": True},
+        },
+        "no_artifacts": True,
+        "output_dir": str(work / "out"),
+        "cache_dir": str(work / "cache"),
+    }
+
+
+def _timed(command: Sequence[str], more: Mapping[str, str], log: Path, accepted: tuple[int, ...]) -> Cost:
+    start = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=os.environ | more, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - start
+    if process.returncode not in accepted:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+        raise ToolFailedError(f"{Path(command[0]).name} ended with {process.returncode}:\n{tail}")
+    return Cost(round(seconds, 2), round(usage.ru_utime + usage.ru_stime, 2), usage.ru_maxrss * 1024)
