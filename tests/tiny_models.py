@@ -1,0 +1,117 @@
+"""Tiny real models and data for the runner's tests: random weights, made in moments, loaded by the real libraries."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    BertTokenizerFast,
+    ResNetConfig,
+    ResNetForImageClassification,
+)
+
+WORDS = tuple(
+    "a the cat dog sat ran on under mat tree red blue old new small large house river bird fish sang swam and but "
+    "slowly quickly while before after".split()  # noqa: SIM905 - a list of words reads better as a line
+)
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def bert(folder: Path, *, labels: int = 0, hidden: int = 32, dtype: torch.dtype = torch.float32) -> Path:
+    """A BERT of two layers with its tokenizer; with `labels`, a classifier."""
+    folder.mkdir(parents=True)
+    (folder / "vocab.txt").write_text("\n".join((*SPECIAL, *WORDS)) + "\n")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    settings = {
+        "vocab_size": len(SPECIAL) + len(WORDS),
+        "hidden_size": hidden,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 2 * hidden,
+        "max_position_embeddings": 64,
+    }
+    torch.manual_seed(7)
+    if labels:
+        config = BertConfig(**settings, num_labels=labels, id2label={i: f"class-{i}" for i in range(labels)})
+        model = BertForSequenceClassification(config)
+    else:
+        model = BertModel(BertConfig(**settings))
+    model.to(dtype).save_pretrained(folder)
+    return folder
+
+
+def resnet(folder: Path, *, labels: int = 3) -> Path:
+    """A ResNet of two stages on one channel of 16 by 16 pixels."""
+    torch.manual_seed(7)
+    config = ResNetConfig(
+        num_channels=1,
+        embedding_size=8,
+        hidden_sizes=[8, 16],
+        depths=[1, 1],
+        layer_type="basic",
+        num_labels=labels,
+        id2label={i: f"class-{i}" for i in range(labels)},
+    )
+    ResNetForImageClassification(config).eval().save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text('{"size": {"height": 16, "width": 16}, "do_resize": true}')
+    return folder
+
+
+def perceptron(folder: Path, *, width: int = 64, external: bool = False) -> Path:
+    """An ONNX graph of two layers, (batch, width) to (batch, 4), with its weights in the file or beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(7)
+    first = random.normal(size=(width, width)).astype(np.float32)
+    second = random.normal(size=(width, 4)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "first"], ["hidden"]),
+            helper.make_node("Relu", ["hidden"], ["active"]),
+            helper.make_node("MatMul", ["active", "second"], ["y"]),
+        ],
+        "perceptron",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", width])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
+        [numpy_helper.from_array(first, "first"), numpy_helper.from_array(second, "second")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    if external:
+        onnx.save_model(model, folder / "model.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    else:
+        onnx.save(model, folder / "model.onnx")
+    return folder
+
+
+def sentences(count: int = 60) -> list[str]:
+    """Distinct sentences of the tiny vocabulary, of 3 to 14 words."""
+    random = np.random.default_rng(11)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found[" ".join(random.choice(WORDS, size=int(random.integers(3, 15))))] = None
+    return list(found)
+
+
+def text_data(place: Path, labels: Sequence[int] = ()) -> Path:
+    """A parquet file with the columns text and, where there are any, label."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    columns: dict[str, object] = {"text": sentences(len(labels) or 60)}
+    if labels:
+        columns["label"] = list(labels)
+    pq.write_table(pa.table(columns), place)
+    return place
+
+
+def array_data(place: Path, *, width: int = 64, count: int = 40) -> Path:
+    """Inputs of `perceptron` as an npz file."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(13)
+    np.savez(place, x=random.normal(size=(count, width)).astype(np.float32))
+    return place
