@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 class ProgressPolls:
     """Asks the running pod of every followed job, one question per interval, until no pod of it runs."""
 
-    def __init__(self, cache: Cache, metrics: Metrics, interval: float) -> None:
+    def __init__(self, cache: Cache, metrics: Metrics, interval: float, port: int = METRICS_PORT) -> None:
         self._cache = cache
+        self._port = port
         self._metrics = metrics
         self._interval = interval
         self._turns = WorkQueue()
@@ -62,7 +63,7 @@ class ProgressPolls:
     async def _ask(self, session: aiohttp.ClientSession, ip: str) -> Progress | None:
         host = f"[{ip}]" if ":" in ip else ip
         try:
-            async with session.get(f"http://{host}:{METRICS_PORT}/progress", allow_redirects=False) as response:
+            async with session.get(f"http://{host}:{self._port}/progress", allow_redirects=False) as response:
                 response.raise_for_status()
                 progress = Progress.model_validate_json(await response.content.read(MAX_ANSWER))
         except (aiohttp.ClientError, TimeoutError, ValidationError) as error:

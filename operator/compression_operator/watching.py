@@ -9,13 +9,12 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-import kopf
-
 from compression_operator.cache import Cache
 from compression_operator.cluster.client import CHUNK, open_session
 from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import CredentialsError
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES, Resource
+from compression_operator.lean_kopf import kopf
 from compression_operator.metrics import Metrics
 from compressionjob.group import GROUP, JOB_UID_LABEL
 

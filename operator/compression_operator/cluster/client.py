@@ -127,6 +127,7 @@ class Client:
         headers = {"Accept": _METADATA_LIST} if metadata_only else {}
         while True:
             page = await self._send("GET", resource.path(namespace), params=params, headers=headers)
+            page["items"] = page.get("items") or []  # null when there are none
             yield page
             token = page["metadata"].get("continue")
             if not token:

@@ -1,0 +1,175 @@
+"""The API server as the tests see it: raw JSON with a kubeconfig, and a stand-in for scheduler and kubelet."""
+
+import base64
+import json
+import ssl
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import urllib3
+import yaml
+
+GROUP = "/apis/compression-operator.io/v1alpha1"
+
+T = TypeVar("T")
+
+
+class Refusal(Exception):
+    """The API server said no."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Api:
+    """One user's access to one API server."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+        if "client-certificate-data" in user:
+            with tempfile.TemporaryDirectory() as folder:
+                for name in ("certificate", "key"):
+                    Path(folder, name).write_bytes(base64.b64decode(user[f"client-{name}-data"]))
+                context.load_cert_chain(Path(folder, "certificate"), Path(folder, "key"))
+        headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        self._pool = urllib3.PoolManager(ssl_context=context, headers=headers)
+        self._server = cluster["server"]
+
+    def send(self, method: str, path: str, body: Any = None, content: str = "application/json") -> dict[str, Any]:
+        """Send one request; raises Refusal for an answer of 400 or more."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {**self._pool.headers, "Content-Type": content}
+        answer = self._pool.request(method, self._server + path, body=data, headers=headers, retries=2)
+        found: dict[str, Any] = json.loads(answer.data)
+        if answer.status >= 400:
+            raise Refusal(answer.status, found.get("message", ""))
+        return found
+
+    def get(self, path: str) -> dict[str, Any] | None:
+        """Read an object, or None when it is not there."""
+        try:
+            return self.send("GET", path)
+        except Refusal as refusal:
+            if refusal.code == 404:
+                return None
+            raise
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """Read a list."""
+        found: list[dict[str, Any]] = self.send("GET", path)["items"] or []
+        return found
+
+    def patch(self, path: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Change fields of an object."""
+        return self.send("PATCH", path, patch, "application/merge-patch+json")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace of its own for one test, with short words for what tests do in it."""
+
+    api: Api
+    name: str
+
+    def path(self, kind: str, name: str = "", subresource: str = "") -> str:
+        """The URL path of cpj, jobs, pods or events here."""
+        roots = {"cpj": GROUP, "jobs": "/apis/batch/v1", "pods": "/api/v1", "events": "/apis/events.k8s.io/v1"}
+        plural = "compressionjobs" if kind == "cpj" else kind
+        return "/".join(part for part in (f"{roots[kind]}/namespaces/{self.name}/{plural}", name, subresource) if part)
+
+    def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Create a CompressionJob here."""
+        manifest["metadata"]["namespace"] = self.name
+        return self.api.send("POST", self.path("cpj"), manifest)
+
+    def job(self, name: str) -> dict[str, Any] | None:
+        """A CompressionJob."""
+        return self.api.get(self.path("cpj", name))
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Its status, empty when there is none."""
+        found: dict[str, Any] = (self.job(name) or {}).get("status", {})
+        return found
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """One of its conditions, empty when there is none."""
+        return next((item for item in self.status(name).get("conditions", []) if item["type"] == kind), {})
+
+    def children(self) -> list[dict[str, Any]]:
+        """All Jobs here."""
+        return self.api.items(self.path("jobs"))
+
+    def child(self) -> dict[str, Any]:
+        """The one Job here, waited for."""
+        (child,) = wait_for("a child Job", self.children)
+        return child
+
+    def pods(self) -> list[dict[str, Any]]:
+        """All pods here that are not being deleted."""
+        return [pod for pod in self.api.items(self.path("pods")) if "deletionTimestamp" not in pod["metadata"]]
+
+    def pod(self, other_than: str = "") -> str:
+        """The name of the one pod here that has not ended, waited for."""
+
+        def look() -> list[str]:
+            alive = [pod for pod in self.pods() if pod["status"]["phase"] in ("Pending", "Running")]
+            return [pod["metadata"]["name"] for pod in alive if pod["metadata"]["name"] != other_than]
+
+        (name,) = wait_for("a pod", look)
+        return name
+
+    def set_pod(self, name: str, **status: Any) -> None:
+        """Be the kubelet or the scheduler: write a pod's status."""
+        self.api.patch(self.path("pods", name, "status"), {"status": status})
+
+    def run_pod(self, name: str, ip: str = "127.0.0.1") -> None:
+        """Be the kubelet that starts a pod."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.set_pod(
+            name,
+            phase="Running",
+            podIP=ip,
+            podIPs=[{"ip": ip}],
+            conditions=[{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}],
+            containerStatuses=[container({"running": {"startedAt": now}})],
+        )
+
+    def end_pod(self, name: str, code: int = 0, message: str = "", reason: str = "") -> None:
+        """Be the kubelet that sees a pod end."""
+        reason = reason or ("Completed" if code == 0 else "Error")
+        self.set_pod(
+            name,
+            phase="Failed" if code else "Succeeded",
+            containerStatuses=[container({"terminated": {"exitCode": code, "reason": reason, "message": message}})],
+        )
+
+    def event_reasons(self) -> set[str]:
+        """Reasons of the Events about CompressionJobs here."""
+        return {
+            item["reason"]
+            for item in self.api.items(self.path("events"))
+            if item["regarding"]["kind"] == "CompressionJob"
+        }
+
+
+def container(state: dict[str, Any]) -> dict[str, Any]:
+    """The runner's container status in a state."""
+    return {"name": "runner", "image": "x", "imageID": "x", "ready": False, "restartCount": 0, "state": state}
+
+
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60) -> T:
+    """Look until there is something; fails with ``what`` after ``seconds``."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds:.0f} s: {what}")
