@@ -1,0 +1,101 @@
+"""`python -m demo`: a cluster, the chart, a job whose result is published, and one that is refused."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from demo.installation import RELEASE, SYSTEM_NAMESPACE, install_chart, kubeconfig, object_store, seed
+from demo.watching import follow
+from localcluster.kubectl import Kubectl
+from localcluster.paths import REPOSITORY
+
+NAMESPACE: Final = "compression-demo"
+OUT: Final = REPOSITORY / "out" / "demo"
+console = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> int:
+    """Run the demo; 0 when the first job passes and the second is refused, as they must."""
+    start = time.monotonic()
+    step("the cluster (a real Kubernetes and an S3 server; cold, its build takes minutes)")
+    subprocess.run([sys.executable, "-m", "localcluster", "up"], check=True, cwd=REPOSITORY)
+    step("MiniLM and real sentences into the object store")
+    store = object_store()
+    seed(store)
+    step(f"helm install {RELEASE}")
+    install_chart()
+    subprocess.run([sys.executable, "-m", "localcluster", "namespace", NAMESPACE], check=True, cwd=REPOSITORY)
+    kubectl = Kubectl(kubeconfig())
+    passed = play(kubectl, store, "minilm-int8", "a job that must pass")
+    refused = play(kubectl, store, "minilm-impossible", "a job whose limits cannot be kept")
+    console.print(f"\n[bold]In the cluster[/] (export KUBECONFIG={kubeconfig()}):")
+    console.print(kubectl.run("--namespace", NAMESPACE, "get", "cpj"))
+    console.print(f"The operator: kubectl -n {SYSTEM_NAMESPACE} get pods. `make clean` ends it all.")
+    console.print(f"{time.monotonic() - start:.0f} s in all.")
+    return 0 if (passed, refused) == ("Pass", "Fail") else 1
+
+
+def step(text: str) -> None:
+    """Say what comes next."""
+    console.print(f"\n[bold cyan]==>[/] [bold]{text}[/]")
+
+
+def play(kubectl: Kubectl, store: Any, name: str, title: str) -> str:
+    """Apply one example, follow it to its end, show its verdict, and fetch its report; returns the verdict."""
+    manifest = REPOSITORY / "examples" / f"{name}.yaml"
+    step(f"kubectl apply -f examples/{name}.yaml: {title}")
+    kubectl.run("--namespace", NAMESPACE, "delete", "cpj", name, "--ignore-not-found", "--wait")
+    kubectl.run("--namespace", NAMESPACE, "apply", "--filename", str(manifest))
+    job = follow(kubeconfig(), NAMESPACE, name, console.print)
+    status = job["status"]
+    show(status)
+    for condition in status["conditions"]:
+        if condition["type"] in ("SLASatisfied", "AsPromised", "Failed") and condition["status"] != "Unknown":
+            console.print(f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}")
+    report = fetch_reports(store, status.get("report", ""), name)
+    files = store.list_objects_v2(Bucket="models", Prefix=f"{name}/").get("Contents", [])
+    published = f"{len(files)} files, {sum(item['Size'] for item in files) / 1e6:.1f} MB" if files else "nothing"
+    console.print(f"published at s3://models/{name}: {published}")
+    console.print(f"report: {report}")
+    return str(status.get("verdict"))
+
+
+def show(status: dict[str, Any]) -> None:
+    """The verdict table: limit by limit, with intervals."""
+    table = Table(
+        title=f"verdict: {status.get('verdict')} (confidence {status.get('confidence')})", title_justify="left"
+    )
+    for column in ("objective", "limit", "measured", "interval", "verdict"):
+        table.add_column(column)
+    for item in status.get("objectives", []):
+        measured, low, high = (item.get(key) for key in ("measured", "low", "high"))
+        table.add_row(
+            item["name"], f"{item['direction']} {item['limit']:.4g}", _number(measured),
+            "exact" if low == high else f"{_number(low)} to {_number(high)}", item["verdict"],
+        )  # fmt: skip
+    console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def fetch_reports(store: Any, location: str, name: str) -> Path:
+    """Bring report.json and report.html from the object store; returns the page's path."""
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    folder = OUT / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in ("report.json", "report.html"):
+        store.download_file(bucket, f"{prefix}/{file}", str(folder / file))
+    json.loads((folder / "report.json").read_text())
+    return folder / "report.html"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What a job needs around it: a model and sentences in the object store, and the operator from its chart."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.exceptions import ClientError
+
+from localcluster import paths, s3, tools
+from localcluster.kubectl import Kubectl
+
+RELEASE: Final = "compression-operator"
+SYSTEM_NAMESPACE: Final = "compression-system"
+ENDPOINT: Final = "http://10.244.0.1:7070"
+"""The object store as pods and this machine reach it."""
+
+
+def kubeconfig() -> Path:
+    """The administrator's kubeconfig of the cluster that `localcluster up` has made ready."""
+    return paths.state() / "kubeconfig"
+
+
+def object_store() -> Any:
+    """A client of the cluster's object store."""
+    return boto3.client(
+        "s3",
+        endpoint_url=ENDPOINT,
+        region_name=s3.REGION,
+        aws_access_key_id=s3.ACCESS_KEY,
+        aws_secret_access_key=s3.SECRET_KEY,
+    )
+
+
+def ensure_bucket(store: Any, name: str) -> None:
+    """Create a bucket unless it is there."""
+    try:
+        store.head_bucket(Bucket=name)
+    except ClientError:
+        store.create_bucket(Bucket=name)
+
+
+def upload(store: Any, source: Path, bucket: str, prefix: str) -> int:
+    """Upload a file or the files of a folder that are not there with the same size; returns how many went up."""
+    present = {
+        item["Key"]: item["Size"] for item in store.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    }
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    count = 0
+    for path in files:
+        key = prefix if source.is_file() else f"{prefix}/{path.relative_to(source)}"
+        if present.get(key) != path.stat().st_size:
+            store.upload_file(str(path), bucket, key)
+            count += 1
+    return count
+
+
+def seed(store: Any) -> None:
+    """Put MiniLM at s3://models/minilm and real sentences at s3://data/sentences.parquet."""
+    from samples.text import minilm, sentences
+
+    for bucket in ("models", "data"):
+        ensure_bucket(store, bucket)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        minilm(folder / "minilm")
+        sentences(folder / "sentences")
+        upload(store, folder / "minilm", "models", "minilm")
+        upload(store, folder / "sentences" / "sentences.parquet", "data", "sentences.parquet")
+
+
+def install_chart(*arguments: str) -> str:
+    """`helm upgrade --install` with the local cluster's values, and wait for the operator; returns helm's words."""
+    command: list[str | Path] = [
+        tools.helm(), "upgrade", "--install", RELEASE, paths.REPOSITORY / "charts" / "compression-operator",
+        "--kubeconfig", kubeconfig(), "--namespace", SYSTEM_NAMESPACE, "--create-namespace",
+        "--values", paths.SOURCES / "values.yaml", "--wait", "--timeout", "3m", *arguments,
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        kubectl = Kubectl(kubeconfig())
+        pods = kubectl.run("--namespace", SYSTEM_NAMESPACE, "get", "pods", "--output=wide")
+        raise RuntimeError(f"helm could not install the chart: {result.stderr.strip()}\n{pods}")
+    return result.stdout

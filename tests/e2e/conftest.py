@@ -1,0 +1,65 @@
+"""The cluster, the operator from its chart, and models in the object store: once for all end-to-end tests."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from demo.installation import ensure_bucket, install_chart, kubeconfig, object_store, seed, upload
+from localcluster.kubectl import Kubectl
+from localcluster.paths import REPOSITORY
+from tests import tiny_models
+from tests.e2e.harness import Job, Namespace
+from tests.e2e.jobs import BUCKET, empty
+
+NAMESPACE = "compression-e2e"
+
+
+def localcluster(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "localcluster", *arguments], check=True, cwd=REPOSITORY)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    """A running cluster with the operator of this tree in it."""
+    localcluster("up")
+    install_chart()
+    return Kubectl(kubeconfig())
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The object store with MiniLM, a tiny model, and data."""
+    client = object_store()
+    seed(client)
+    ensure_bucket(client, BUCKET)
+    folder = tmp_path_factory.mktemp("models")
+    upload(client, tiny_models.bert(folder / "tiny"), BUCKET, "tiny")
+    upload(client, tiny_models.text_data(folder / "sentences.parquet"), BUCKET, "sentences.parquet")
+    return client
+
+
+@pytest.fixture(scope="session")
+def namespace(kubectl: Kubectl, store: Any) -> Iterator[Namespace]:
+    """A fresh namespace that enforces the restricted Pod Security Standard."""
+    kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    empty(store, "results")
+    localcluster("namespace", NAMESPACE)
+    yield Namespace(kubectl, NAMESPACE)
+    kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture
+def submit(namespace: Namespace) -> Iterator[Callable[[dict[str, Any]], Job]]:
+    """Applies jobs, and deletes them after the test so that they leave the two cores to the next one."""
+    jobs: list[Job] = []
+
+    def apply(manifest: dict[str, Any]) -> Job:
+        jobs.append(namespace.job(manifest))
+        return jobs[-1]
+
+    yield apply
+    for job in jobs:
+        namespace("delete", "cpj", job.name, "--ignore-not-found", "--wait=false")

@@ -1,0 +1,53 @@
+"""Jobs that the end-to-end tests apply, and what they leave in the object store."""
+
+from typing import Any, Final
+
+from tests.manifests import set_field
+
+BUCKET: Final = "e2e"
+
+
+def tiny_job(name: str, **changes: Any) -> dict[str, Any]:
+    """A job on the tiny model: seconds of work, limits that hold. ``changes``: field paths with ``__`` for dots."""
+    manifest: dict[str, Any] = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionJob",
+        "metadata": {"name": name},
+        "spec": {
+            "model": {"source": f"s3://{BUCKET}/tiny", "task": "text-embedding"},
+            "storage": {"secretName": "s3", "endpoint": "http://10.244.0.1:7070"},
+            "data": {"evaluation": {"source": f"s3://{BUCKET}/sentences.parquet", "limit": 64}},
+            "pipeline": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
+            "benchmark": {"sequenceLength": 16, "timeLimit": "20s"},
+            "sla": {"quality": {"metric": "cosine", "maxDrop": "0.2"}, "latency": {"percentile": "p50", "max": "2s"}},
+            "output": {"destination": f"s3://{BUCKET}/results/{name}"},
+            "runtime": "cpu",
+            "deadline": "20m",
+        },
+    }
+    for path, value in changes.items():
+        set_field(manifest, path.replace("__", "."), value)
+    return manifest
+
+
+def minilm_job(name: str, **changes: Any) -> dict[str, Any]:
+    """A job on MiniLM with three stages: long enough to be disturbed in the middle."""
+    settings: dict[str, Any] = {
+        "spec__model__source": "s3://models/minilm",
+        "spec__data__evaluation": {"source": "s3://data/sentences.parquet", "limit": 300},
+        "spec__pipeline": [{"prune": {"sparsity": "0.1"}}, {"quantize": {}}, {"pack": {}}],
+        "spec__benchmark": {"sequenceLength": 64, "timeLimit": "1m"},
+    }
+    return tiny_job(name, **(settings | changes))
+
+
+def objects(store: Any, prefix: str) -> set[str]:
+    """Keys below a prefix of the test bucket."""
+    return {item["Key"] for item in store.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])}
+
+
+def empty(store: Any, prefix: str) -> None:
+    """Delete all objects of earlier runs."""
+    while found := store.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
+        for item in found:
+            store.delete_object(Bucket=BUCKET, Key=item["Key"])

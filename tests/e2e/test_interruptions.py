@@ -1,0 +1,132 @@
+"""Jobs disturbed in the middle: they go on from their checkpoints, and no stage that was finished runs again."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.harness import Job, Namespace, wait_for
+from tests.e2e.jobs import BUCKET, minilm_job, objects
+
+Submit = Callable[[dict[str, Any]], Job]
+
+
+def checkpoints(store: Any, name: str) -> set[str]:
+    return {key for key in objects(store, f"results/{name}-checkpoints/") if key.endswith("artifact.json")}
+
+
+def at_checkpoint(store: Any, job: Job, count: int) -> None:
+    """Wait until so many stages have left a checkpoint."""
+
+    def look() -> bool:
+        assert job.status.get("phase") not in ("Succeeded", "Failed"), f"too late to disturb it:\n{job.diagnosis()}"
+        return len(checkpoints(store, job.name)) >= count
+
+    wait_for(f"{count} checkpoints of {job.name}", look, 180, pause=0.3)
+
+
+def stages(store: Any, name: str) -> dict[str, bool]:
+    """Stage -> whether its checkpoint was reused, as the report tells."""
+    body = store.get_object(Bucket=BUCKET, Key=f"results/{name}-report/report.json")["Body"].read()
+    return {stage["name"]: stage["reused"] for stage in json.loads(body)["stages"]}
+
+
+def assert_published(store: Any, name: str) -> None:
+    assert f"results/{name}/artifact.json" in objects(store, f"results/{name}/")
+
+
+def test_a_deleted_pod_is_replaced_and_no_stage_runs_twice(submit: Submit, store: Any) -> None:
+    job = submit(minilm_job("deleted-pod"))
+    pod = job.running_pod()
+    at_checkpoint(store, job, 4)  # export, prune, quantize, pack: what follows is measurement
+    job.namespace("delete", "pod", pod, "--wait=false")
+    job.wait_phase("Succeeded", seconds=300)
+    assert all(stages(store, "deleted-pod").values()), stages(store, "deleted-pod")
+    (child,) = job.children()
+    assert child["status"]["succeeded"] == 1
+    assert_published(store, "deleted-pod")
+
+
+def test_a_drained_node_does_not_count_as_a_failure(submit: Submit, store: Any, namespace: Namespace) -> None:
+    job = submit(minilm_job("drained", spec__retries=0))
+    job.running_pod()
+    at_checkpoint(store, job, 2)
+    (node,) = namespace.items("nodes")
+    name = node["metadata"]["name"]
+    try:
+        namespace.kubectl.run(
+            "drain", name, "--pod-selector=compression-operator.io/job", "--ignore-daemonsets",
+            "--delete-emptydir-data", "--timeout=60s",
+        )  # fmt: skip
+        job.wait_condition("Scheduled", "False", "Unschedulable")
+    finally:
+        namespace.kubectl.run("uncordon", name)
+    status = job.wait_phase("Succeeded", seconds=300)
+    assert status.get("retries", 0) == 0
+    reused = stages(store, "drained")
+    assert reused["export"]
+    assert reused["prune"]
+
+
+def test_suspend_frees_the_pod_and_resume_goes_on(submit: Submit, store: Any) -> None:
+    job = submit(minilm_job("suspended"))
+    job.running_pod()
+    at_checkpoint(store, job, 2)
+    job.namespace("patch", "cpj", "suspended", "--type=merge", '--patch={"spec":{"suspend":true}}')
+    job.wait_phase("Suspended", seconds=60)
+    wait_for("its pods are gone", lambda: not [p for p in job.pods() if p["status"]["phase"] == "Running"], 60)
+    assert job.condition("Suspended")["status"] == "True"
+    job.namespace("patch", "cpj", "suspended", "--type=merge", '--patch={"spec":{"suspend":false}}')
+    status = job.wait_phase("Succeeded", seconds=300)
+    assert status.get("retries", 0) == 0
+    assert stages(store, "suspended")["export"]
+    assert len(job.children()) == 1
+
+
+def test_a_killed_operator_changes_nothing(submit: Submit, store: Any, namespace: Namespace) -> None:
+    job = submit(minilm_job("operator-killed"))
+    job.running_pod()
+    before = job.status
+    kill_operator(namespace)
+    status = job.wait_phase("Succeeded", seconds=300)
+    assert len(job.children()) == 1
+    assert status["startTime"] == before["startTime"]
+    assert not any(stages(store, "operator-killed").values()), "the pod was never disturbed"
+    wait_for("the operator is back", lambda: ready_operators(namespace), 120)
+
+
+def test_a_deadline_ends_the_job(submit: Submit, store: Any) -> None:
+    job = submit(minilm_job("late", spec__deadline="8s"))
+    job.wait_phase("Failed", seconds=90)
+    failed = job.condition("Failed")
+    assert failed["reason"] == "DeadlineExceeded"
+    assert "8s" in failed["message"]
+    wait_for("its pod is gone", lambda: not [p for p in job.pods() if p["status"]["phase"] == "Running"], 60)
+    assert objects(store, "results/late/") == set()
+
+
+def test_deleting_a_running_job_leaves_nothing(submit: Submit, store: Any) -> None:
+    job = submit(minilm_job("unwanted"))
+    job.running_pod()
+    job.namespace("delete", "cpj", "unwanted", "--wait", "--timeout=60s")
+    wait_for("child and pods are gone", lambda: not job.children() and not job.pods(), 60)
+    assert objects(store, "results/unwanted/") == set()
+
+
+def test_a_finished_job_goes_when_its_time_is_over(submit: Submit, namespace: Namespace) -> None:
+    job = submit(minilm_job("short-lived", spec__deadline="5s", spec__ttl="5s"))
+    gone = "CompressionJob, child and pods are gone"
+    names = ("cpj", "jobs.batch", "pods")
+    wait_for(gone, lambda: not any("short-lived" in namespace("get", kind, "-o", "name") for kind in names), 120)
+    assert job.name == "short-lived"
+
+
+def kill_operator(namespace: Namespace) -> None:
+    namespace.kubectl.run(
+        "--namespace", "compression-system", "delete", "pod", "-l", "app.kubernetes.io/name=compression-operator",
+        "--grace-period=0", "--force", "--wait=false",
+    )  # fmt: skip
+
+
+def ready_operators(namespace: Namespace) -> int:
+    deployment = namespace.kubectl.read("--namespace", "compression-system", "get", "deployments")["items"][0]
+    return int(deployment["status"].get("readyReplicas", 0))
