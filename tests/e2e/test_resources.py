@@ -14,11 +14,10 @@ Submit = Callable[[dict[str, Any]], Job]
 
 @pytest.fixture
 def small_runtime(namespace: Namespace) -> Iterator[str]:
-    """The cpu runtime with less memory than the export of MiniLM takes, and its forecast switched off."""
+    """The cpu runtime with memory for the least that the forecast knows of, and less than the export of MiniLM takes."""
     runtime = namespace.kubectl.read("get", "cprt", "cpu")
     spec = runtime["spec"]
-    spec["resources"] = {"requests": {"memory": "300Mi"}, "limits": {"memory": "300Mi"}}
-    spec["env"] = [*spec.get("env", []), {"name": "COMPRESSION_MEMORY_FORECAST", "value": "off"}]
+    spec["resources"] = {"requests": {"memory": "700Mi"}, "limits": {"memory": "700Mi"}}
     manifest = {key: runtime[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": "small"}, "spec": spec}
     namespace.apply(manifest)
     yield "small"
@@ -30,7 +29,7 @@ def test_out_of_memory_is_said_with_its_limit_and_not_tried_again(submit: Submit
     job.wait_phase("Failed")
     failed = job.condition("Failed")
     assert failed["reason"] == "OutOfMemory"
-    assert "300Mi" in failed["message"]
+    assert "700Mi" in failed["message"]
     (pod,) = job.pods()
     terminated = pod["status"]["containerStatuses"][0]["state"]["terminated"]
     assert terminated["reason"] == "OOMKilled"
