@@ -16,6 +16,7 @@ from benchmarks.local_run.tools import CACHE, Cost, olive_python, run_olive, run
 from compression_runner.measurement.noise import machine, noise_between, noise_notes, read_noise
 
 HERE: Final = Path(__file__).parent
+GRAPH: Final = "model.onnx"
 
 
 def main() -> int:
@@ -38,9 +39,9 @@ def main() -> int:
         runs.append({"ours": _cost(ours) | {"timings": report["timings"]}, "olive": _cost(olive)})
     notes = noise_notes(noise_between(before, read_noise()))
     ours_work = work / f"ours-{repeats - 1}"
-    full = ours_work / "checkpoints" / report["stages"][0]["fingerprint"] / "model.onnx"
+    made = {stage["method"]: ours_work / "checkpoints" / stage["fingerprint"] / GRAPH for stage in report["stages"]}
     _say("comparing the results")
-    compared = compare(Models(full, ours_work / "output" / "model.onnx", olive_model), model, data)
+    compared = compare(Models(made["export"], made["quantize"], olive_model), model, data)
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": machine(),

@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from compression_runner.measurement.order_statistics import percentile, rank_bounds
 from compressionjob.estimate import Estimate
 
 RESAMPLES = 4000
+BEYOND_PERCENTILE = 2.0
+"""A block has a percentile of its own when at least so many of its queries lie beyond it."""
 
 
 def expanded_tail(confidence: float, count: int) -> float:
@@ -33,25 +36,25 @@ def speedup_interval(
     confidence: float,
     seed: int = 0,
 ) -> Estimate:
-    """Return baseline percentile / compressed percentile with its interval, by bootstrap over pairs of blocks.
+    """Return how many times the compressed model is as fast at a percentile, with its interval.
 
-    `baseline[i]` and `compressed[i]` are the latencies (seconds) of the blocks that ran next to each other.
+    `baseline[i]` and `compressed[i]` are the latencies (seconds) of blocks that ran next to each other. Where a block
+    is long enough to have the percentile itself, the figure is the median over pairs of the ratio of the two blocks'
+    percentiles, with the exact interval of its order statistics: what slowed both blocks of a pair cancels. For a
+    percentile further out it is the ratio of the pooled percentiles, by bootstrap over pairs.
     Raises ValueError for fewer than two pairs.
     """
     pairs = len(baseline)
     if pairs != len(compressed) or pairs < 2:
         raise ValueError(f"a speed-up needs at least two pairs of blocks, not {pairs} and {len(compressed)}")
-    picks = np.random.default_rng(seed).integers(0, pairs, size=(RESAMPLES, pairs))
-    above = _resampled_percentile(baseline, picks, quantile)
-    below = _resampled_percentile(compressed, picks, quantile)
-    everything = np.arange(pairs)[np.newaxis]
-    value = float(
-        _resampled_percentile(baseline, everything, quantile)[0]
-        / _resampled_percentile(compressed, everything, quantile)[0]
-    )
-    tail = expanded_tail(confidence, pairs)
-    low, high = np.quantile(above / below, [tail, 1.0 - tail])
-    return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))
+    shortest = min(len(block) for block in (*baseline, *compressed))
+    lower, upper = rank_bounds(pairs, 0.5, confidence)
+    if lower is not None and upper is not None and shortest * (1.0 - quantile) >= BEYOND_PERCENTILE:
+        ratios = np.sort(
+            [percentile(b, quantile) / percentile(c, quantile) for b, c in zip(baseline, compressed, strict=True)]
+        )
+        return Estimate(value=float(np.median(ratios)), low=float(ratios[lower - 1]), high=float(ratios[upper - 1]))
+    return _pooled_speedup(baseline, compressed, quantile, confidence, seed)
 
 
 def mean_interval(values: Sequence[float], confidence: float) -> Estimate:
@@ -66,6 +69,25 @@ def mean_interval(values: Sequence[float], confidence: float) -> Estimate:
     quantile = float(special.stdtrit(len(data) - 1, (1.0 + confidence) / 2.0))
     half = quantile * float(data.std(ddof=1)) / math.sqrt(len(data))
     return Estimate(value=mean, low=mean - half, high=mean + half)
+
+
+def _pooled_speedup(
+    baseline: Sequence[NDArray[np.float64]],
+    compressed: Sequence[NDArray[np.float64]],
+    quantile: float,
+    confidence: float,
+    seed: int,
+) -> Estimate:
+    """Return the ratio of the pooled percentiles with its interval by bootstrap over pairs."""
+    pairs = len(baseline)
+    picks = np.random.default_rng(seed).integers(0, pairs, size=(RESAMPLES, pairs))
+    above = _resampled_percentile(baseline, picks, quantile)
+    below = _resampled_percentile(compressed, picks, quantile)
+    pooled = [percentile(np.concatenate(list(blocks)), quantile) for blocks in (baseline, compressed)]
+    value = pooled[0] / pooled[1]
+    tail = expanded_tail(confidence, pairs)
+    low, high = np.quantile(above / below, [tail, 1.0 - tail])
+    return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))
 
 
 def _resampled_percentile(

@@ -27,9 +27,9 @@ from compressionjob.estimate import Estimate
 
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
-PAIRS: Final = 20
-"""Blocks of each model; the unit of the bootstrap."""
-MIN_PAIRS: Final = 6
+PAIRS: Final = 30
+"""Blocks of each model: short, so that the two of a pair meet the same moments of the machine."""
+MIN_PAIRS: Final = 10
 WARM_UP_QUERIES: Final = 5
 FIRST_WARM_UP_QUERIES: Final = 15
 AMPLE_SECONDS: Final = 20.0

@@ -178,7 +178,8 @@ def _tiles(report: Report, metric: str) -> list[Tile]:
     for name in ("p50", "p99"):
         if name in after.latency_seconds and name in before.latency_seconds:
             old, new = before.latency_seconds[name], after.latency_seconds[name]
-            change = f"{wording.significant(old / new)} times as fast"
+            faster = report.speedups[name].value if name in report.speedups else old / new
+            change = f"{wording.significant(faster)} times as fast"
             tiles.append(Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change))
     if after.throughput_per_second and before.throughput_per_second:
         ratio = wording.significant(after.throughput_per_second / before.throughput_per_second)
