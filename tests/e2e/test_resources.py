@@ -14,7 +14,7 @@ Submit = Callable[[dict[str, Any]], Job]
 
 @pytest.fixture
 def small_runtime(namespace: Namespace) -> Iterator[str]:
-    """The cpu runtime with memory for the least that the forecast knows of, and less than the export of MiniLM takes."""
+    """The cpu runtime with more memory than the forecast insists on, and less than the export of MiniLM takes."""
     runtime = namespace.kubectl.read("get", "cprt", "cpu")
     spec = runtime["spec"]
     spec["resources"] = {"requests": {"memory": "700Mi"}, "limits": {"memory": "700Mi"}}
