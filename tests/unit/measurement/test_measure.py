@@ -84,7 +84,8 @@ def test_every_figure_and_estimate_is_there(
     assert found.quality_metric == "accuracy"
     assert found.baseline.quality["accuracy"] == pytest.approx(0.95)
     assert set(found.compressed.latency_seconds) == {"p50", "p90", "p99"}
-    assert len(found.latency_samples["baseline"]) == found.environment["queriesPerModel"] >= 662
+    asked = found.environment["queriesPerModel"]
+    assert len(found.latency_samples["baseline"]) == min(asked, measuring.SAMPLES_IN_REPORT) >= 662
     assert set(found.timings) == set(measuring.SHARES)
     shares = [share for _, share in told]
     assert shares == sorted(shares)
