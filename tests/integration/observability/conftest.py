@@ -1,0 +1,159 @@
+"""Operators with the chart's own permissions, jobs driven to all ends, a real run, and a Prometheus that saw it all."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compression_runner.pipeline.reporting import summarize
+from compression_runner.storage.directory import DirectoryStore
+from compression_runner.telemetry.server import PORT
+from compressionjob.report import Report
+from dashboards import fleet
+from localcluster import apiserver, ports
+from localcluster.apiserver import APIServer
+from tests.integration.chart.helm_release import Helm
+from tests.integration.observability import prometheus, runner_run
+from tests.integration.observability.prometheus import Prometheus
+from tests.integration.observability.runner_run import Telemetry
+from tests.integration.operator import operators
+from tests.integration.operator.api import Api, Namespace, wait_for
+from tests.integration.operator.operators import OperatorProcess
+from tests.manifests import job
+from tests.unit.operator.builders import summary, violation
+
+TEAM = "team"
+MEASURED = "measured"
+"""The CompressionJob that a real run of the runner works for."""
+ENDS: dict[str, tuple[int, str, str]] = {
+    "passes": (0, "", summary("Pass")),
+    "passes-too": (0, "", summary("Pass")),
+    "violates": (0, "", summary("Fail")),
+    "is-unclear": (0, "", summary("Inconclusive")),
+    "needs-memory": (137, "OOMKilled", ""),
+    "has-no-model": (2, "", violation("InvalidInput", "no such key", field="spec.model.source")),
+}
+"""Jobs whose pods end: exit code, the kubelet's reason, termination message."""
+
+
+@dataclass(frozen=True)
+class World:
+    """All that was set up, once everything has happened."""
+
+    prometheus: Prometheus
+    operators: list[OperatorProcess]
+    namespace: Namespace
+    report: Report
+    started: float
+
+
+@pytest.fixture(scope="package")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("observability")
+    with apiserver.start(controllers=("job", "garbage-collector", "namespace")) as server:
+        helm = Helm(server.kubeconfig, folder)
+        helm.install("compression-operator")
+        account = server.service_account(helm.namespace, "compression-operator")
+        namespace = _namespace(Api(server.kubeconfig))
+        lease = (f"--lease-namespace={helm.namespace}", "--lease-name=compression-operator")
+        with _operators(account, folder, *lease) as replicas, prometheus.start(_scrapes(replicas)) as metrics:
+            started = time.time()
+            wait_for("both are scraped", lambda: metrics.number('sum(up{job="compression-operator"})') == 2)
+            _end_jobs(namespace, metrics)
+            with runner_run.serving() as telemetry:
+                namespace.apply(job(MEASURED))
+                namespace.run_pod(namespace.pod())
+                wait_for("it runs", lambda: namespace.status(MEASURED).get("phase") == "Running")
+                _meet_an_outage(server, replicas, telemetry)
+                report = _run_a_job(namespace, telemetry, folder)
+                _leave_jobs_waiting(namespace)
+                count = len(ENDS) + 3
+                wait_for("all is scraped", lambda: metrics.number(f"sum({fleet.jobs('phase')})") == count)
+                wait_for("its figures are scraped", lambda: metrics.instant("compression_operator_job_latency_seconds"))
+                yield World(metrics, replicas, namespace, report, started)
+
+
+@contextmanager
+def _operators(account: Path, folder: Path, *arguments: str) -> Iterator[list[OperatorProcess]]:
+    """Two replicas, of which one leads."""
+    replicas = [operators.start(account, folder, *arguments, f"--port={ports.free()}") for _ in range(2)]
+    try:
+        for replica in replicas:
+            replica.wait_ready()
+        wait_for("a leader", lambda: any(item.metric("compression_operator_leader") == 1 for item in replicas))
+        yield replicas
+    finally:
+        for replica in replicas:
+            replica.stop()
+
+
+def _scrapes(replicas: list[OperatorProcess]) -> list[dict[str, Any]]:
+    """As the chart's ServiceMonitor and PodMonitor have Prometheus do it."""
+    service = {"targets": [f"127.0.0.1:{replica.port}" for replica in replicas], "labels": {"namespace": "system"}}
+    pod = {"targets": [f"127.0.0.1:{PORT}"], "labels": {"namespace": TEAM, "job": MEASURED}}
+    return [
+        {"job_name": "compression-operator", "honor_labels": True, "static_configs": [service]},
+        {"job_name": "runners", "static_configs": [pod]},
+    ]
+
+
+def _namespace(api: Api) -> Namespace:
+    api.send("POST", "/api/v1/namespaces", {"metadata": {"name": TEAM}})
+    wait_for("its service account", lambda: api.get(f"/api/v1/namespaces/{TEAM}/serviceaccounts/default"))
+    return Namespace(api, TEAM)
+
+
+def _end_jobs(namespace: Namespace, metrics: Prometheus) -> None:
+    """One after the other, each seen by Prometheus before the next, so that counters are seen to count."""
+    for done, (name, (code, reason, message)) in enumerate(ENDS.items(), start=1):
+        namespace.apply(job(name))
+        pod = namespace.pod()
+        namespace.run_pod(pod, ip="127.0.0.2")  # where nobody tells a progress
+        namespace.end_pod(pod, code=code, reason=reason, message=message)
+        wait_for(f"{name} has ended", partial(_has_ended, metrics, done))
+
+
+def _has_ended(metrics: Prometheus, count: int) -> bool:
+    ended = fleet.jobs("phase", '{phase=~"Succeeded|Failed"}')
+    return metrics.number(f"sum({ended})") == count
+
+
+def _run_a_job(namespace: Namespace, telemetry: Telemetry, folder: Path) -> Report:
+    """The operator asks the real run for its progress while it goes on, and reads its summary when it is over."""
+    runner_run.write_files(folder)
+    report = telemetry.run(runner_run.manifest(MEASURED, folder), folder)
+    wait_for("its progress", lambda: namespace.status(MEASURED).get("progress"))
+    reports = DirectoryStore(str(folder), folder, "a test")
+    namespace.end_pod(namespace.pod(), message=summarize(report, reports).to_message())
+    wait_for("its end", lambda: namespace.status(MEASURED).get("completionTime"))
+    return report
+
+
+def _meet_an_outage(server: APIServer, replicas: list[OperatorProcess], telemetry: Telemetry) -> None:
+    """Give the operator something to write while the API server restarts, until it has failed to."""
+    titles = itertools.cycle(("warming up", "warm"))
+
+    def has_failed() -> bool:
+        with telemetry.progress.phase(next(titles)):
+            return any(
+                "compression_operator_reconcile_errors_total{" in replica.fetch("/metrics") for replica in replicas
+            )
+
+    outage = threading.Thread(target=server.restart)
+    outage.start()
+    wait_for("a reconcile that fails", has_failed)
+    outage.join()
+
+
+def _leave_jobs_waiting(namespace: Namespace) -> None:
+    namespace.apply(job("finds-no-node"))
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    namespace.set_pod(namespace.pod(), phase="Pending", conditions=[unschedulable])
+    namespace.apply(job("finds-no-runtime", spec__runtime="quantum"))

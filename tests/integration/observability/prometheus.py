@@ -1,0 +1,91 @@
+"""A real Prometheus on loopback that scrapes what a test tells it to."""
+
+import json
+import shutil
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.generated import ROOT
+from localcluster import debian, ports
+from localcluster.servers import servers
+
+RULES = ROOT / "dashboards" / "rules.yaml"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer: labels, and values with their times, oldest first."""
+
+    labels: Mapping[str, str]
+    values: Sequence[tuple[float, float]]
+
+    @property
+    def last(self) -> float:
+        """The newest value."""
+        return self.values[-1][1]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """The HTTP API of one server."""
+
+    url: str
+
+    def ask(self, path: str, **parameters: str | float) -> Any:
+        """Send a request of the API; raises urllib.error.HTTPError where Prometheus does not understand it."""
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=30) as answer:
+            return json.load(answer)["data"]
+
+    def instant(self, expression: str) -> list[Series]:
+        """The value of an expression now."""
+        return _series(self.ask("query", query=expression)["result"])
+
+    def range(self, expression: str, start: float, end: float, step: float = 1.0) -> list[Series]:
+        """The values of an expression in a span of time."""
+        return _series(self.ask("query_range", query=expression, start=start, end=end, step=step)["result"])
+
+    def number(self, expression: str) -> float | None:
+        """The one value that an expression has now, None when it has none."""
+        found = self.instant(expression)
+        return found[0].last if found else None
+
+
+def _series(result: list[dict[str, Any]]) -> list[Series]:
+    return [
+        Series(item["metric"], [(float(at), float(value)) for at, value in item.get("values", [item.get("value")])])
+        for item in result
+    ]
+
+
+@contextmanager
+def start(scrapes: Sequence[dict[str, Any]], interval: str = "500ms") -> Iterator[Prometheus]:
+    """Start Prometheus with these scrape configurations and the project's rules; it ends with the block."""
+    debian.ensure(debian.PROMETHEUS)
+    every = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+    with servers("prometheus") as group:
+        address = f"127.0.0.1:{ports.free()}"
+        config = group.folder / "prometheus.yaml"
+        config.write_text(json.dumps({"global": every, "rule_files": [str(RULES)], "scrape_configs": list(scrapes)}))
+        command = [
+            shutil.which("prometheus") or "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={group.folder / 'data'}",
+            f"--web.listen-address={address}",
+            "--log.level=warn",
+        ]
+        group.start("prometheus", command)
+        group.wait("prometheus", lambda: _is_ready(f"http://{address}/-/ready"))
+        yield Prometheus(f"http://{address}")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

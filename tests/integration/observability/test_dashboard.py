@@ -1,0 +1,94 @@
+"""Every panel of the dashboard has something to show of what really happened, and shows it right."""
+
+import math
+import time
+
+import pytest
+
+from dashboards import fleet
+from tests.board import PanelQuery, queries, resolved
+from tests.integration.observability.conftest import ENDS, MEASURED, TEAM, World
+from tests.integration.observability.prometheus import Series
+
+
+def answer(world: World, query: PanelQuery, **variables: str) -> list[Series]:
+    """The series that Grafana would get: an instant, or the whole time shown."""
+    expression = resolved(query.expression, interval="3m", **variables)
+    if query.instant:
+        return world.prometheus.instant(expression)
+    return world.prometheus.range(expression, world.started, time.time())
+
+
+def figures(world: World, expression: str, label: str) -> dict[str, float]:
+    """The value by label, now."""
+    return {series.labels[label]: series.last for series in world.prometheus.instant(expression)}
+
+
+@pytest.mark.parametrize("query", queries(), ids=lambda query: query.id)
+def test_a_panel_shows_data(world: World, query: PanelQuery) -> None:
+    found = answer(world, query)
+    assert found
+    assert any(math.isfinite(value) for series in found for _, value in series.values)
+
+
+@pytest.mark.parametrize("query", [q for q in queries() if "$job" in q.expression], ids=lambda query: query.id)
+def test_a_panel_of_jobs_shows_the_chosen_one_alone(world: World, query: PanelQuery) -> None:
+    for series in answer(world, query, namespace=TEAM, job=MEASURED):
+        assert (series.labels["namespace"], series.labels["job"]) == (TEAM, MEASURED)
+    assert not answer(world, query, namespace=TEAM, job="another")
+
+
+def test_the_fleet_is_counted_right(world: World) -> None:
+    phases = figures(world, fleet.jobs("phase"), "phase")
+    assert phases == {"Succeeded": 3, "Failed": 4, "Pending": 2}
+    failures = figures(world, fleet.jobs("reason", '{phase="Failed"}'), "reason")
+    assert failures == {"SLAViolated": 1, "SLAInconclusive": 1, "OutOfMemory": 1, "InvalidInput": 1}
+    waiting = figures(world, fleet.jobs("reason", '{phase="Pending"}'), "reason")
+    assert waiting == {"Unschedulable": 1, "RuntimeNotFound": 1}
+    verdicts = figures(world, "sum by (verdict) (compression_operator_verdicts_total)", "verdict")
+    assert verdicts == {"Pass": 3, "Fail": 1, "Inconclusive": 1}
+    assert len(ENDS) + 3 == sum(phases.values())
+
+
+def test_the_figures_of_a_job_are_those_of_its_report(world: World) -> None:
+    selected = f'{{namespace="{TEAM}", job="{MEASURED}"}}'
+    ratio = world.report.compressed.size_bytes / world.report.baseline.size_bytes
+    assert world.prometheus.number(f"compression_operator_job_size_ratio{selected}") == pytest.approx(ratio, abs=1e-4)
+    latency = f"compression_operator_job_latency_seconds{selected}"
+    shown = {
+        (series.labels["model"], series.labels["percentile"]): series.last
+        for series in world.prometheus.instant(latency)
+    }
+    assert shown == {
+        (model, percentile): pytest.approx(seconds, rel=1e-4)
+        for model, told in (("baseline", world.report.baseline), ("compressed", world.report.compressed))
+        for percentile, seconds in told.latency_seconds.items()
+    }
+
+
+def test_the_histogram_of_the_pod_agrees_with_the_report(world: World) -> None:
+    """Within the bucket that the median lies in: neighbouring limits are 1.6 apart."""
+    selected = f'{{namespace="{TEAM}", job="{MEASURED}", model="baseline"}}'
+    buckets = f"sum by (le) (compression_runner_latency_seconds_bucket{selected})"
+    median = world.prometheus.number(f"histogram_quantile(0.5, {buckets})")
+    assert median is not None
+    assert 1 / 1.7 < median / world.report.baseline.latency_seconds["p50"] < 1.7
+
+
+def test_exactly_one_replica_leads_and_the_fleet_is_counted_once(world: World) -> None:
+    assert world.prometheus.number("count(compression_operator_leader)") == 2
+    assert world.prometheus.number("sum(compression_operator_leader)") == 1
+    assert world.prometheus.number("count(count by (instance) (compression_operator_jobs))") == 2
+
+
+def test_the_variables_offer_namespaces_and_jobs(world: World) -> None:
+    progress = world.prometheus.range("compression_operator_job_progress_ratio", world.started, time.time())
+    assert {series.labels["namespace"] for series in progress} == {TEAM}
+    assert MEASURED in {series.labels["job"] for series in progress}
+
+
+def test_the_charts_permissions_were_enough(world: World) -> None:
+    """The operators ran with the service account that the chart made."""
+    assert world.prometheus.instant('compression_operator_api_requests_total{code="200"}')
+    assert not world.prometheus.instant('compression_operator_api_requests_total{code=~"401|403"}')
+    assert not world.prometheus.instant('compression_operator_events_total{outcome=~"failed|dropped"}')
