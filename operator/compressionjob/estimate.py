@@ -1,8 +1,13 @@
 """A measured number with its interval."""
 
+from typing import Final
+
 from pydantic import Field, model_validator
 
 from compressionjob.schema import Observed
+
+UNBOUNDED_SECONDS: Final = 86_400.0
+"""A day: the number that stands for "no upper bound" of a latency, since JSON has no infinity."""
 
 
 class Estimate(Observed):

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from compressionjob.estimate import Estimate
+from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 from compressionjob.methods.promise import Promise
 from compressionjob.objectives import Sla
 from compressionjob.schema import Observed, format_bytes, format_duration, parse_duration, parse_quantity
@@ -165,7 +165,7 @@ def _write(value: float, unit: str) -> str:
     if unit == "bytes":
         return format_bytes(value)
     if unit == "seconds":
-        return format_duration(value)
+        return "unbounded" if value >= UNBOUNDED_SECONDS else format_duration(value)
     if unit == "score":
         return f"{value:.4f}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from compressionjob.estimate import Estimate
-
-UNBOUNDED_SECONDS = 86_400.0
-"""A day: the number that stands for "no upper bound" (JSON has no infinity)."""
+from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 
 LOADGEN_CONFIDENCE = 0.98
 """Two-sided confidence whose upper bound is the one-sided 99 % of LoadGen's early stopping (early_stopping.cc)."""

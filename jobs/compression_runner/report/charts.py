@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from compression_runner.measurement.order_statistics import UNBOUNDED_SECONDS
 from compression_runner.report.wording import duration
+from compressionjob.estimate import UNBOUNDED_SECONDS
 from compressionjob.sla import ObjectiveResult
 
 TRACK: Final = 300.0

@@ -4,9 +4,8 @@ import math
 import re
 from typing import Any, Final
 
-from compression_runner.measurement.order_statistics import UNBOUNDED_SECONDS
 from compressionjob import sla
-from compressionjob.estimate import Estimate
+from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 from compressionjob.schema import format_bytes
 
 METRICS: Final = {

@@ -8,7 +8,6 @@ from scipy import stats
 
 from compression_runner.measurement.order_statistics import (
     LOADGEN_CONFIDENCE,
-    UNBOUNDED_SECONDS,
     design_effect,
     effective_count,
     percentile,
@@ -16,6 +15,7 @@ from compression_runner.measurement.order_statistics import (
     queries_needed,
     rank_bounds,
 )
+from compressionjob.estimate import UNBOUNDED_SECONDS
 
 
 def test_asks_for_as_many_queries_as_loadgens_early_stopping() -> None:
