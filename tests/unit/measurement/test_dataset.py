@@ -174,6 +174,13 @@ def test_a_model_without_tokenizer_is_refused(tmp_path: Path) -> None:
         _load(path, tmp_path, "text-embedding")
 
 
+def test_a_length_that_the_model_has_no_positions_for_is_refused(tmp_path: Path, model_dir: Path) -> None:
+    (model_dir / "config.json").write_text(json.dumps({"model_type": "bert", "max_position_embeddings": 3}))
+    path = _write(tmp_path / "d.csv", {"text": TEXTS})
+    with pytest.raises(InvalidInput, match=r"benchmark\.sequenceLength.*'4'.*at most 3 tokens; set it to 3 or less"):
+        _load(path, model_dir, "text-embedding")
+
+
 def test_sample_inputs_of_any_onnx_model(tmp_path: Path) -> None:
     path = _write(tmp_path / "d.npz", {"x": [[1.0, 2.0], [3.0, 4.0]], "y": [[1], [2]]})
     data = _load(path, tmp_path, "onnx")

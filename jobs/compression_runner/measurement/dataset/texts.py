@@ -1,5 +1,6 @@
 """Texts as token ids of the model's own tokenizer."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ Tokens = dict[str, NDArray[np.int64]]
 def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list[Tokens], dict[str, int]]:
     """Return the inputs of each text, cut at `sequence_length` tokens, and the value that fills each input up.
 
-    Raises InvalidInput for a row that is not text, and for a model without a tokenizer that loads without remote code.
+    Raises InvalidInput for a row that is not text, for a length that the model has no positions for, and for a model
+    without a tokenizer that loads without remote code.
     """
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             remedy = "give text in every row, or name the column that has it"
             raise bad_data(f"{COLUMNS}.text", repr(text), f"row {row} is not text", remedy)
+    _require_positions(model_dir, sequence_length)
     tokenizer = _tokenizer(model_dir)
     encoded = tokenizer(list(texts), truncation=True, max_length=sequence_length, padding=False)
     names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoded]
@@ -32,6 +35,15 @@ def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list
         for sample in samples:
             sample["token_type_ids"] = np.zeros_like(sample["input_ids"])
     return samples, padding
+
+
+def _require_positions(model_dir: Path, sequence_length: int) -> None:
+    """Refuse a length beyond the model's last position, at which it would fail after hours of work."""
+    config = model_dir / "config.json"
+    positions = json.loads(config.read_text()).get("max_position_embeddings") if config.is_file() else None
+    if isinstance(positions, int) and 0 < positions < sequence_length:
+        problem, remedy = f"the model takes at most {positions} tokens", f"set it to {positions} or less"
+        raise bad_data("spec.benchmark.sequenceLength", sequence_length, problem, remedy)
 
 
 def _tokenizer(model_dir: Path) -> Any:
