@@ -17,24 +17,18 @@ from numpy.typing import NDArray
 from compression_runner.measurement import loadgen
 from compression_runner.measurement.block_bootstrap import mean_interval, speedup_interval
 from compression_runner.measurement.order_statistics import (
-    LOADGEN_CONFIDENCE,
     effective_count,
     percentile_interval,
     queries_needed,
     rank_bounds,
 )
+from compression_runner.measurement.sizing import Sizing, size_run
 from compressionjob.estimate import Estimate
 
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
-PAIRS: Final = 30
-"""Blocks of each model: short, so that the two of a pair meet the same moments of the machine."""
-MIN_PAIRS: Final = 10
-WARM_UP_QUERIES: Final = 5
 FIRST_WARM_UP_QUERIES: Final = 15
-AMPLE_SECONDS: Final = 20.0
-"""A quick model is asked more often than it must be, as long as both together take no longer than this."""
-MAX_QUERIES: Final = 5000
+FIRST_WARM_UP_SECONDS: Final = 20.0
 MOST_EXTENSION: Final = 2.0
 """On a noisy machine up to this many times the planned queries are asked."""
 LATENCY_SHARE: Final = 0.7
@@ -102,22 +96,21 @@ def measure_latency(
     start = clock()
     sides = (baseline, compressed)
     pair_seconds = sum(_warm_up(side, clock) for side in sides)
-    run = LatencyRun(planned_queries=_planned(plan, pair_seconds))
-    size = math.ceil(run.planned_queries / PAIRS)
-    pairs = max(MIN_PAIRS, math.ceil(run.planned_queries / size))
-    most = math.ceil(pairs * MOST_EXTENSION)
+    sizing = size_run(pair_seconds, plan.seconds, plan.confidence)
+    run = LatencyRun(planned_queries=sizing.pairs * sizing.queries)
+    most = math.ceil(sizing.pairs * MOST_EXTENSION)
     generator = np.random.default_rng(0)
     while len(run.baseline) < most:
         done = len(run.baseline)
-        if done >= pairs and (plan.decisive is None or _bounded(run.compressed, plan)):
+        if done >= sizing.pairs and (plan.decisive is None or _bounded(run.compressed, plan)):
             break
         if done >= 2 and clock() - start > plan.seconds:
-            run.notes.append(f"the time limit ended the benchmark after {done * size} queries a side")
+            run.notes.append(f"the time limit ended the benchmark after {done * sizing.queries} queries a side")
             break
         for index in generator.permutation(2):
-            (run.baseline, run.compressed)[index].append(_block(sides[index], size, seed=done + 1))
+            (run.baseline, run.compressed)[index].append(_block(sides[index], sizing, seed=done + 1))
         if advance:
-            advance(min(1.0, (done + 1) / pairs))
+            advance(min(1.0, (done + 1) / sizing.pairs))
     _note_missing_bounds(run, plan)
     return run
 
@@ -161,20 +154,9 @@ def _warm_up(side: Contender, clock: Callable[[], float]) -> float:
         before = clock()
         side.answer(query % side.queries)
         durations.append(clock() - before)
-        if sum(durations) > AMPLE_SECONDS and query >= 2:
+        if sum(durations) > FIRST_WARM_UP_SECONDS and query >= 2:
             break
     return float(np.median(durations))
-
-
-def _planned(plan: LatencyPlan, pair_seconds: float) -> int:
-    """Return how many queries each model is asked."""
-    needed = queries_needed(QUANTILES["p99"], max(plan.confidence, LOADGEN_CONFIDENCE))
-    ample = min(MAX_QUERIES, int(AMPLE_SECONDS / pair_seconds))
-    overhead = 1.0 + WARM_UP_QUERIES * PAIRS / max(needed, ample)
-    affordable = int(plan.seconds * LATENCY_SHARE / (pair_seconds * overhead))
-    if affordable >= max(needed, ample):
-        return max(needed, ample)
-    return max(MIN_PAIRS, min(needed, affordable))
 
 
 def _bounded(blocks: Blocks, plan: LatencyPlan) -> bool:
@@ -183,11 +165,11 @@ def _bounded(blocks: Blocks, plan: LatencyPlan) -> bool:
     return rank_bounds(effective_count(blocks, quantile), quantile, plan.confidence)[1] is not None
 
 
-def _block(side: Contender, queries: int, seed: int) -> NDArray[np.float64]:
-    for query in range(WARM_UP_QUERIES):
+def _block(side: Contender, sizing: Sizing, seed: int) -> NDArray[np.float64]:
+    for query in range(sizing.warm_up):
         side.answer(query % side.queries)
     return loadgen.single_stream(
-        lambda indices: side.answer(indices[0]), samples=side.queries, queries=queries, seed=seed
+        lambda indices: side.answer(indices[0]), samples=side.queries, queries=sizing.queries, seed=seed
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from compression_runner.measurement import latency
+from compression_runner.measurement import latency, sizing
 from compression_runner.measurement.latency import (
     Contender,
     LatencyPlan,
@@ -33,22 +33,22 @@ def _clock(step: float) -> Callable[[], float]:
 
 @pytest.fixture(autouse=True)
 def _few_queries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "AMPLE_SECONDS", 1.0)
-    monkeypatch.setattr(latency, "MAX_QUERIES", 800)
+    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 1.0)
+    monkeypatch.setattr(sizing, "MAX_QUERIES", 800)
 
 
 def test_each_model_is_asked_what_p99_needs() -> None:
     run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.99, None, 600.0))
     asked = sum(len(block) for block in run.compressed)
     assert asked == sum(len(block) for block in run.baseline) >= 740
-    assert len(run.compressed) == latency.PAIRS
+    assert len(run.compressed) == sizing.PAIRS
 
 
 def test_blocks_alternate_and_warm_ups_do_not_count() -> None:
     asked: list[str] = []
     run = measure_latency(_contender(asked, "b"), _contender(asked, "c"), LatencyPlan(0.98, None, 600.0))
     counted = sum(len(block) for block in run.baseline)
-    warm = latency.FIRST_WARM_UP_QUERIES + latency.WARM_UP_QUERIES * len(run.baseline)
+    warm = latency.FIRST_WARM_UP_QUERIES + sizing.WARM_UP_QUERIES * len(run.baseline)
     assert asked.count("b") == asked.count("c") == counted + warm
     blocks = [asked[0]] + [now for before, now in itertools.pairwise(asked) if now != before]
     assert 2 + len(run.baseline) <= len(blocks) <= 2 + 2 * len(run.baseline)
@@ -76,7 +76,7 @@ def test_the_time_limit_ends_the_run() -> None:
 def test_noise_makes_the_run_longer_when_a_limit_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "effective_count", lambda blocks, quantile: 10)
     run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, "p99", 600.0))
-    assert len(run.baseline) == latency.PAIRS * latency.MOST_EXTENSION
+    assert len(run.baseline) == sizing.PAIRS * latency.MOST_EXTENSION
     assert any("noisy machine" in note for note in run.notes)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import block_bootstrap, latency, memory, paired_bootstrap
+from compression_runner.measurement import block_bootstrap, latency, memory, paired_bootstrap, sizing
 from compression_runner.measurement import measure as measuring
 from compression_runner.measurement.dataset import EvaluationSet
 from compression_runner.measurement.measure import Measurements, Subject, measure
@@ -26,8 +26,8 @@ SLA = {
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "AMPLE_SECONDS", 0.1)
-    monkeypatch.setattr(latency, "PAIRS", 8)
+    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 0.1)
+    monkeypatch.setattr(sizing, "PAIRS", 10)
     monkeypatch.setattr(memory, "REPEATS", 2)
     monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
     monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 500)
