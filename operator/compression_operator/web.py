@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 @asynccontextmanager
 async def serve(port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> AsyncIterator[int]:
-    """Serve on all addresses until the block ends; yields the port, which 0 leaves to the system."""
+    """Serve on all addresses until the block ends; yields the port (IPv4's), which 0 leaves to the system."""
 
     async def healthz(_: web.Request) -> web.Response:
         # That the loop answers is the news: a loop that is stuck answers nobody.
@@ -30,6 +30,7 @@ async def serve(port: int, registry: CollectorRegistry, ready: Callable[[], bool
     try:
         site = web.TCPSite(runner, port=port)
         await site.start()
-        yield int(runner.addresses[0][1])
+        # One socket for each IP version; where the system chose, each has a port of its own.
+        yield int(min(runner.addresses, key=len)[1])
     finally:
         await runner.cleanup()

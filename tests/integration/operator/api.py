@@ -39,7 +39,7 @@ class Api:
                     Path(folder, name).write_bytes(base64.b64decode(user[f"client-{name}-data"]))
                 context.load_cert_chain(Path(folder, "certificate"), Path(folder, "key"))
         headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-        self._pool = urllib3.PoolManager(ssl_context=context, headers=headers)
+        self._pool = urllib3.PoolManager(ssl_context=context, headers=headers, maxsize=8)
         self._server = cluster["server"]
 
     def send(self, method: str, path: str, body: Any = None, content: str = "application/json") -> dict[str, Any]:

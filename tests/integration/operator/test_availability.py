@@ -1,0 +1,250 @@
+"""Operators are killed, replaced, cut off and restricted; the jobs do not notice."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcluster.apiserver import APIServer
+from tests.integration.chart.helm_release import Helm
+from tests.integration.operator.api import Api, Namespace, Refusal, wait_for
+from tests.integration.operator.operators import OperatorProcess
+from tests.manifests import job
+from tests.unit.operator.builders import summary
+
+Launch = Callable[..., OperatorProcess]
+
+RANK = {"": 0, "Pending": 1, "Running": 2, "Succeeded": 3, "Failed": 3}
+WRITES = ("create", "patch", "update", "delete")
+
+
+@contextmanager
+def kubelet(namespace: Namespace) -> Iterator[None]:
+    """Start and end every pod in the namespace while the block runs."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            for pod in namespace.pods():
+                name = pod["metadata"]["name"]
+                if pod["status"]["phase"] == "Pending":
+                    namespace.run_pod(name)
+                elif pod["status"]["phase"] == "Running":
+                    namespace.end_pod(name, message=summary("Pass"))
+
+    with background(work):
+        yield
+        stop.set()
+
+
+@contextmanager
+def witness(namespace: Namespace) -> Iterator[list[str]]:
+    """Look at all statuses again and again; the list names every one that went back."""
+    stop, wrong, last = threading.Event(), list[str](), dict[str, dict[str, Any]]()
+
+    def work() -> None:
+        while not stop.wait(0.02):
+            for item in namespace.api.items(namespace.path("cpj")):
+                name, status = item["metadata"]["name"], item.get("status", {})
+                before = last.get(name, {})
+                if RANK[status.get("phase", "")] < RANK[before.get("phase", "")]:
+                    wrong.append(f"{name}: {before['phase']} -> {status.get('phase')}")
+                if before.get("verdict") not in (None, status.get("verdict")):
+                    wrong.append(f"{name}: {before['verdict']} -> {status.get('verdict')}")
+                last[name] = status
+
+    with background(work):
+        yield wrong
+        stop.set()
+
+
+@contextmanager
+def background(work: Callable[[], None]) -> Iterator[None]:
+    """Run something beside the block; its error is the block's error."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except (Refusal, AssertionError, KeyError) as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
+    assert not errors, errors
+
+
+def ended(namespace: Namespace, count: int) -> list[dict[str, Any]] | None:
+    jobs = namespace.api.items(namespace.path("cpj"))
+    done = [item for item in jobs if item.get("status", {}).get("phase") in ("Succeeded", "Failed")]
+    return jobs if len(done) == count else None
+
+
+def writes(operator: OperatorProcess) -> float:
+    """How many writes about jobs an operator has sent."""
+    lines = operator.fetch("/metrics").splitlines()
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in lines
+        if line.startswith("compression_operator_api_requests_total")
+        and any(f'verb="{verb}"' in line for verb in WRITES)
+        and 'resource="leases"' not in line
+    )
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_done_twice(namespace: Namespace, launch: Launch) -> None:
+    chance = random.Random(20261124)
+    count = 30
+    with witness(namespace) as wrong, kubelet(namespace):
+        operator = launch("--lease-name=kill-0")
+        for number in range(count):
+            namespace.apply(job(name=f"job-{number}"))
+        for round_ in range(1, 7):
+            time.sleep(chance.uniform(0.3, 1.6))
+            operator.kill()
+            operator = launch(f"--lease-name=kill-{round_}")
+        jobs = wait_for("all jobs end", lambda: ended(namespace, count), seconds=120)
+    assert wrong == []
+    assert {item["status"]["verdict"] for item in jobs} == {"Pass"}
+    assert {item["status"]["childrenCreated"] for item in jobs} == {1}
+    assert {item["status"]["retries"] for item in jobs} == {0}
+    assert len(namespace.children()) == count
+    owners = [child["metadata"]["ownerReferences"][0]["uid"] for child in namespace.children()]
+    assert len(set(owners)) == count
+
+
+def test_a_restart_writes_nothing_when_nothing_happened(namespace: Namespace, launch: Launch) -> None:
+    first = launch("--lease-name=quiet-1")
+    for number in range(20):
+        namespace.apply(job(name=f"job-{number}"))
+    with kubelet(namespace):
+        wait_for("all jobs end", lambda: ended(namespace, 20), seconds=60)
+    namespace.apply(job(name="waiting"))
+    wait_for(
+        "it waits", lambda: namespace.condition("waiting", "Scheduled").get("message", "").endswith("the scheduler")
+    )
+    first.stop()
+    versions = {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in jobs_of(namespace)}
+    second = launch("--lease-name=quiet-2")
+    second.wait_leading()
+    wait_for("it has looked", lambda: second.metric(looked_at("unchanged")) >= 21)
+    assert second.metric(looked_at("changed")) == 0
+    assert writes(second) == 0
+    assert versions == {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in jobs_of(namespace)}
+
+
+def looked_at(outcome: str) -> str:
+    return f'compression_operator_reconcile_seconds_count{{outcome="{outcome}"}}'
+
+
+def jobs_of(namespace: Namespace) -> list[dict[str, Any]]:
+    return namespace.api.items(namespace.path("cpj"))
+
+
+def test_a_standby_takes_over_from_a_leader_that_died_or_left(namespace: Namespace, launch: Launch) -> None:
+    first = launch("--lease-name=pair")
+    first.wait_leading()
+    second = launch("--lease-name=pair")
+    second.wait_ready()
+    namespace.apply(job(name="one"))
+    wait_for("a child", namespace.children)
+    assert second.metric("compression_operator_leader") == 0
+    assert writes(second) == 0
+    first.kill()
+    namespace.apply(job(name="two"))
+    second.wait_leading(seconds=40)
+    wait_for("a second child", lambda: len(namespace.children()) == 2)
+    third = launch("--lease-name=pair")
+    third.wait_ready()
+    assert second.stop() == 0
+    third.wait_leading(seconds=10)
+    assert [item["status"]["childrenCreated"] for item in jobs_of(namespace)] == [1, 1]
+
+
+def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launch: Launch, api: Api) -> None:
+    operator = launch("--lease-name=stolen")
+    operator.wait_leading()
+    lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/stolen"
+    api.patch(lease, {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 5}})
+    wait_for("it stops", lambda: operator.metric("compression_operator_leader") == 0)
+    namespace.apply(job())
+    api.patch(lease, {"spec": {"renewTime": "2026-11-24T00:00:00.000000Z", "holderIdentity": "somebody-else"}})
+    assert not namespace.children()
+    assert operator.fetch("/healthz")
+    operator.wait_leading(seconds=30)
+    wait_for("a child", namespace.children)
+
+
+def test_an_api_server_that_comes_back_is_served_again(namespace: Namespace, launch: Launch, server: APIServer) -> None:
+    operator = launch("--lease-name=outage")
+    operator.wait_leading()
+    namespace.apply(job(name="before"))
+    wait_for("a child", namespace.children)
+    server.restart()
+    namespace.apply(job(name="after"))
+    wait_for("a second child", lambda: len(namespace.children()) == 2, seconds=90)
+    with kubelet(namespace):
+        wait_for("both end", lambda: ended(namespace, 2), seconds=60)
+    assert operator.process.poll() is None
+
+
+def with_chart_rights(server: APIServer, folder: Path, system: str, *values: str) -> Path:
+    """A kubeconfig of the chart's service account, with the chart's RBAC and nothing else."""
+    objects = Helm(server.kubeconfig, folder, system).objects(*values)
+    wanted = [item for item in objects if item["kind"] == "ServiceAccount" or "rbac" in item["apiVersion"]]
+    server.kubectl.run("create", "namespace", system)
+    server.kubectl.apply(*wanted)
+    account = next(item for item in wanted if item["kind"] == "ServiceAccount")["metadata"]["name"]
+    return server.service_account(system, account)
+
+
+def lease_of(system: str) -> list[str]:
+    return [f"--lease-namespace={system}", "--lease-name=demo-compression-operator"]
+
+
+def test_the_charts_rights_are_enough_and_show_no_secret(
+    namespace: Namespace, launch: Launch, server: APIServer, tmp_path: Path
+) -> None:
+    kubeconfig = with_chart_rights(server, tmp_path, "system-wide")
+    operator = launch(*lease_of("system-wide"), kubeconfig=kubeconfig)
+    operator.wait_leading()
+    namespace.apply(job(spec__ttl="1s", spec__suspend=True))
+    child = namespace.child()
+    namespace.api.patch(namespace.path("cpj", "minilm-int8"), {"spec": {"suspend": False}})
+    with kubelet(namespace):
+        wait_for("it runs, ends and expires", lambda: namespace.job("minilm-int8") is None)
+    assert child["spec"]["suspend"] is True
+    wait_for("events", lambda: namespace.event_reasons() >= {"Started", "Suspended", "Resumed", "Completed", "Expired"})
+    refused = [line for line in operator.fetch("/metrics").splitlines() if 'code="403"' in line]
+    assert refused == []
+    robot = Api(kubeconfig)
+    for path in (f"/api/v1/namespaces/{namespace.name}/secrets", "/api/v1/secrets", namespace.path("pods", "x", "log")):
+        with pytest.raises(Refusal, match="403"):
+            robot.send("GET", path)
+    with pytest.raises(Refusal, match="403"):
+        robot.send("POST", namespace.path("pods"), {"metadata": {"name": "x"}, "spec": {}})
+
+
+def test_limited_to_a_namespace_it_serves_only_that(
+    api: Api, namespace: Namespace, launch: Launch, server: APIServer, tmp_path: Path
+) -> None:
+    api.send("POST", "/api/v1/namespaces", {"metadata": {"name": "not-served"}})
+    other = Namespace(api, "not-served")
+    kubeconfig = with_chart_rights(server, tmp_path, "system-limited", f"--set=watchNamespaces={{{namespace.name}}}")
+    operator = launch(*lease_of("system-limited"), f"--namespace={namespace.name}", kubeconfig=kubeconfig)
+    operator.wait_leading()
+    other.apply(job())
+    namespace.apply(job())
+    with kubelet(namespace):
+        wait_for("it ends", lambda: ended(namespace, 1))
+    assert other.children() == []
+    assert other.status("minilm-int8") == {}
+    refused = [line for line in operator.fetch("/metrics").splitlines() if 'code="403"' in line]
+    assert refused == []
