@@ -52,6 +52,8 @@ class World:
     namespace: Namespace
     report: Report
     started: float
+    calm: float
+    """When all jobs but the last had ended, and nothing was out of order yet."""
 
 
 @pytest.fixture(scope="package")
@@ -66,7 +68,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         with _operators(account, folder, *lease) as replicas, prometheus.start(_scrapes(replicas)) as metrics:
             started = time.time()
             wait_for("both are scraped", lambda: metrics.number('sum(up{job="compression-operator"})') == 2)
+            _live_and_expire(namespace)
             _end_jobs(namespace, metrics)
+            calm = time.time()
             with runner_run.serving() as telemetry:
                 namespace.apply(job(MEASURED))
                 namespace.run_pod(namespace.pod())
@@ -77,7 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 count = len(ENDS) + 3
                 wait_for("all is scraped", lambda: metrics.number(f"sum({fleet.jobs('phase')})") == count)
                 wait_for("its figures are scraped", lambda: metrics.instant("compression_operator_job_latency_seconds"))
-                yield World(metrics, replicas, namespace, report, started)
+                yield World(metrics, replicas, namespace, report, started, calm)
 
 
 @contextmanager
@@ -108,6 +112,24 @@ def _namespace(api: Api) -> Namespace:
     api.send("POST", "/api/v1/namespaces", {"metadata": {"name": TEAM}})
     wait_for("its service account", lambda: api.get(f"/api/v1/namespaces/{TEAM}/serviceaccounts/default"))
     return Namespace(api, TEAM)
+
+
+def _live_and_expire(namespace: Namespace) -> None:
+    """A job that is suspended, resumed, ends and is deleted by the operator: all that it may do to objects."""
+    namespace.apply(job("expires", spec__ttl="1s"))
+    namespace.run_pod(namespace.pod(), ip="127.0.0.2")
+    wait_for("it runs", lambda: namespace.status("expires").get("phase") == "Running")
+    for suspended in (True, False):
+        namespace.api.patch(namespace.path("cpj", "expires"), {"spec": {"suspend": suspended}})
+        wait_for("the child follows", partial(_is_suspended, namespace, suspended))
+    wait_for("the first pod is gone", lambda: len(namespace.pods()) == 1)
+    namespace.end_pod(namespace.pod(), message=summary("Pass"))
+    wait_for("it expires", lambda: namespace.job("expires") is None)
+    wait_for("nothing is left", lambda: not namespace.children() and not namespace.pods())
+
+
+def _is_suspended(namespace: Namespace, suspended: bool) -> bool:
+    return bool(namespace.child()["spec"]["suspend"]) is suspended
 
 
 def _end_jobs(namespace: Namespace, metrics: Prometheus) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,9 +42,9 @@ class Prometheus:
         with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=30) as answer:
             return json.load(answer)["data"]
 
-    def instant(self, expression: str) -> list[Series]:
-        """The value of an expression now."""
-        return _series(self.ask("query", query=expression)["result"])
+    def instant(self, expression: str, at: float | None = None) -> list[Series]:
+        """The value of an expression now, or at another time."""
+        return _series(self.ask("query", query=expression, time=time.time() if at is None else at)["result"])
 
     def range(self, expression: str, start: float, end: float, step: float = 1.0) -> list[Series]:
         """The values of an expression in a span of time."""
@@ -63,7 +64,7 @@ def _series(result: list[dict[str, Any]]) -> list[Series]:
 
 
 @contextmanager
-def start(scrapes: Sequence[dict[str, Any]], interval: str = "500ms") -> Iterator[Prometheus]:
+def start(scrapes: Sequence[dict[str, Any]], interval: str = "1s") -> Iterator[Prometheus]:
     """Start Prometheus with these scrape configurations and the project's rules; it ends with the block."""
     debian.ensure(debian.PROMETHEUS)
     every = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
