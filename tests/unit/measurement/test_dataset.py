@@ -236,6 +236,8 @@ def test_images_are_prepared_as_the_model_says(tmp_path: Path) -> None:
         "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5], "image_std": [0.5],
     }  # fmt: skip
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    # AutoImageProcessor would take ConvNext's processor for a ResNet, whatever preprocessor_config.json names.
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "resnet"}))
     path = _write(tmp_path / "d.npz", {"image": list(np.full((1, 4, 4), 255, dtype=np.uint8))})
     data = _load(path, tmp_path, "image-classification")
     assert data.samples[0]["pixel_values"].shape == (1, 2, 2)

@@ -1,6 +1,7 @@
 """Images as pixel arrays, prepared as the model's preprocessor_config.json says."""
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from compression_runner.measurement.dataset.table import Column
 
 FIELD = f"{COLUMNS}.image"
 PREPARE_AT_ONCE = 256
+PREPROCESSOR = "preprocessor_config.json"
 
 
 def prepare_images(images: Column, model_dir: Path) -> list[NDArray[np.float32]]:
@@ -24,7 +26,7 @@ def prepare_images(images: Column, model_dir: Path) -> list[NDArray[np.float32]]
     are taken as they are. Raises InvalidInput for anything that is not an image.
     """
     pixels = [_pixels(image, row) for row, image in enumerate(images)]
-    if (model_dir / "preprocessor_config.json").is_file():
+    if (model_dir / PREPROCESSOR).is_file():
         return _processed(pixels, model_dir)
     return [_plain(image) for image in pixels]
 
@@ -62,23 +64,36 @@ def _plain(image: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _processed(pixels: Sequence[NDArray[Any]], model_dir: Path) -> list[NDArray[np.float32]]:
-    from transformers import AutoImageProcessor  # takes seconds to import; only images need it
-
-    try:
-        processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-            model_dir, local_files_only=True, trust_remote_code=False, backend="pil"
-        )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        remedy = "correct preprocessor_config.json, or remove it to pass pixels divided by 255"
-        raise bad_data(
-            "spec.model.source", "preprocessor_config.json", f"it cannot be loaded: {error}", remedy
-        ) from error
+    processor = _processor(model_dir)
     prepared: list[NDArray[np.float32]] = []
     for start in range(0, len(pixels), PREPARE_AT_ONCE):
         part = [_as_integers(image) for image in pixels[start : start + PREPARE_AT_ONCE]]
-        values = processor(images=part, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+        try:
+            values = processor(images=part, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            problem = f"the model's image processor refuses image {start} or one of the next: {error}"
+            raise bad_data(FIELD, part[0].shape, problem, "give images as the model was trained on") from error
         prepared.extend(np.asarray(values, dtype=np.float32))
     return prepared
+
+
+def _processor(model_dir: Path) -> Any:
+    """Load the image processor that preprocessor_config.json names, in its version without torchvision."""
+    import transformers  # takes seconds to import; only images need it
+
+    options = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        named = str(json.loads((model_dir / PREPROCESSOR).read_text()).get("image_processor_type", ""))
+        # AutoImageProcessor prefers the class that goes with the model's type to the one that the file names.
+        known = getattr(transformers, f"{named.removesuffix('Fast').removesuffix('Pil')}Pil", None)
+        if named and isinstance(known, type):
+            return known.from_pretrained(model_dir, **options)  # type: ignore[attr-defined]
+        return transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            model_dir, backend="pil", **options
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        problem, remedy = f"it cannot be loaded: {error}", f"correct {PREPROCESSOR}, or remove it for plain pixels"
+        raise bad_data("spec.model.source", PREPROCESSOR, problem, remedy) from error
 
 
 def _as_integers(image: NDArray[Any]) -> NDArray[Any]:
