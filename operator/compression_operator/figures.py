@@ -16,8 +16,12 @@ class Figures:
 
     def tell(self, job: JobRecord, status: Mapping[str, Any]) -> None:
         """Note the status that was just written for a job."""
-        progress, ratio = status.get("progress"), status.get("sizeRatio")
-        if progress is not None or ratio is not None:
+        # A job that has failed or waits makes no progress: it must not look like one that is stuck.
+        progress = status.get("progress") if status.get("phase") in ("Running", "Succeeded") else None
+        ratio = status.get("sizeRatio")
+        if progress is None and ratio is None:
+            self._series.end(job.uid)
+        else:
             self._series.show(
                 job.uid,
                 job.namespace,

@@ -2,11 +2,13 @@
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from compressionjob.sla import Verdict
 
 DEFAULT_JOB_SERIES: Final = 500
 
@@ -49,6 +51,8 @@ class Metrics:
             ("verb", "resource", "code"), registry=registry,
         )  # fmt: skip
         self.verdicts = Counter("compression_operator_verdicts", "Verdicts of jobs.", ("verdict",), registry=registry)
+        for verdict in get_args(Verdict):
+            self.verdicts.labels(verdict)  # Prometheus sees no increase in a series that begins with 1
         self.apply_to_child = Histogram(
             "compression_operator_apply_to_child_seconds",
             "Time from the first sight of a CompressionJob to its child Job.",
@@ -88,9 +92,13 @@ class JobSeries(Collector):
         size_ratio: float | None = None,
         latency: Mapping[tuple[str, str], float] | None = None,
     ) -> None:
-        """Show a job's figures; ``latency`` is in seconds by model and percentile. Beyond the limit it is not shown."""
+        """Show a job's figures, and no other ones of it; ``latency`` is in seconds by model and percentile.
+
+        Beyond the limit a job is not shown.
+        """
         if uid not in self._names and len(self._names) >= self._limit:
             return
+        self.end(uid)
         self._names[uid] = (namespace, name)
         if progress is not None:
             self._progress[uid] = progress
