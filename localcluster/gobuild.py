@@ -42,7 +42,7 @@ def ensure(program: Program) -> Path:
 
     Raises LocalClusterError where Go is missing or the build fails.
     """
-    target = paths.cache() / "go" / f"{program.name}-{_digest(program)}" / program.name
+    target = _target(program)
     if target.exists():
         return target
     with exclusive(paths.cache() / "locks" / f"go-{program.name}"):
@@ -50,6 +50,15 @@ def ensure(program: Program) -> Path:
             _build(program, target)
             _forget_older(program)
     return target
+
+
+def is_built(program: Program) -> bool:
+    """Tell whether ensure() would return at once."""
+    return _target(program).exists()
+
+
+def _target(program: Program) -> Path:
+    return paths.cache() / "go" / f"{program.name}-{_digest(program)}" / program.name
 
 
 def _digest(program: Program) -> str:

@@ -14,7 +14,6 @@ SUBNET = "10.244.0.0/24"
 LOOPBACK = "127.244.0.1"
 
 _COMMENT = "compression-operator-local"
-_TABLES = ("raw", "mangle", "nat", "filter")
 # Chains of kube-proxy and the kubelet. No second Kubernetes runs here: `up` takes that one instead.
 _CHAINS = re.compile(r"KUBE-[A-Z0-9-]+")
 _SAVED = paths.RUN / "sysctls.json"
@@ -51,15 +50,15 @@ def links() -> list[str]:
 
 def rules() -> list[str]:
     """Return the lines of iptables-save that belong to the cluster."""
-    return [line for table in _TABLES for line in _saved(table) if _is_ours(line)]
+    return [line for lines in _saved().values() for line in lines if _is_ours(line)]
 
 
 def remove() -> None:
     """Remove interfaces, iptables rules and chains, and put the kernel's settings back."""
     for link in reversed(links()):
         run(["ip", "link", "delete", link])
-    for table in _TABLES:
-        _remove_rules(table)
+    for table, lines in _saved().items():
+        _remove_rules(table, [line for line in lines if _is_ours(line)])
     if _SAVED.exists():
         for name, value in json.loads(_SAVED.read_text()).items():
             Path("/proc/sys", name).write_text(value)
@@ -89,24 +88,23 @@ def _save_sysctls() -> None:
     _SAVED.write_text(json.dumps({name: path.read_text().strip() for name, path in values.items() if path.exists()}))
 
 
-def _saved(table: str) -> list[str]:
-    # Without the table's module loaded there is nothing to save and nothing to remove.
-    if table not in _loaded_tables():
-        return []
-    return run(["iptables-save", "-t", table]).splitlines()
-
-
-def _loaded_tables() -> set[str]:
-    # The nft variant of iptables lists no table names in /proc: ask it for everything once.
-    return {line[1:] for line in run(["iptables-save"]).splitlines() if line.startswith("*")}
+def _saved() -> dict[str, list[str]]:
+    """Return the lines of iptables-save by table; a table that was never used is not there."""
+    tables: dict[str, list[str]] = {}
+    table = ""
+    for line in run(["iptables-save"]).splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif table and not line.startswith("#") and line != "COMMIT":
+            tables.setdefault(table, []).append(line)
+    return tables
 
 
 def _is_ours(line: str) -> bool:
     return _COMMENT in line or bool(_CHAINS.search(line))
 
 
-def _remove_rules(table: str) -> None:
-    ours = [line for line in _saved(table) if _is_ours(line)]
+def _remove_rules(table: str, ours: list[str]) -> None:
     if not ours:
         return
     chains = sorted({line.split()[0][1:] for line in ours if line.startswith(":")})

@@ -1,0 +1,80 @@
+"""`python -m localcluster COMMAND`: see README.md."""
+
+import argparse
+import json
+import sys
+
+from localcluster import cluster, components, debian, namespaces, node, paths, processes, site
+from localcluster.errors import LocalClusterError
+from localcluster.kubectl import Kubectl
+from localcluster.progress import say, step
+
+
+def main() -> int:
+    """Run one command; 1 with a message where it fails."""
+    parser = argparse.ArgumentParser(prog="python -m localcluster", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start everything that does not run yet")
+    commands.add_parser("down", help="end everything and leave nothing behind")
+    commands.add_parser("status", help="say what runs")
+    commands.add_parser("remains", help="list what exists of a cluster; 1 if anything does")
+    commands.add_parser("site", help="refresh the Python environment that pods mount")
+    namespace = commands.add_parser("namespace", help="make a namespace ready for compression pods")
+    namespace.add_argument("name")
+    gpu = commands.add_parser("gpu", help="let the node say that it has this many GPUs (there are none)")
+    gpu.add_argument("count", type=int)
+    logs = commands.add_parser("logs", help="print the end of a component's log")
+    logs.add_argument("component", choices=components.NAMES)
+    tool = commands.add_parser("tools", help="install Debian's Prometheus or Chromium, without starting it")
+    tool.add_argument("name", choices=("prometheus", "chromium"))
+    arguments = parser.parse_args()
+    try:
+        return _run(arguments)
+    except LocalClusterError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "up":
+            cluster.up()
+        case "down":
+            cluster.down()
+        case "status":
+            return _status()
+        case "remains":
+            left = cluster.remains()
+            for item in left:
+                say(item)
+            return 1 if left else 0
+        case "site":
+            with step("Python environment for pods"):
+                site.ensure()
+        case "namespace":
+            namespaces.prepare(arguments.name)
+        case "gpu":
+            _pretend_gpus(arguments.count)
+        case "logs":
+            lines = (paths.logs() / f"{arguments.component}.log").read_text(errors="replace").splitlines()
+            say("\n".join(lines[-50:]))
+        case "tools":
+            debian.ensure({"prometheus": debian.PROMETHEUS, "chromium": debian.CHROMIUM}[arguments.name])
+    return 0
+
+
+def _status() -> int:
+    for name in components.NAMES:
+        identity = processes.recorded(name)
+        say(f"{name:<26}{f'process {identity.pid}' if identity else 'not running'}")
+    return 0 if components.running() else 1
+
+
+def _pretend_gpus(count: int) -> None:
+    patch = {"status": {"capacity": {"nvidia.com/gpu": str(count)}, "allocatable": {"nvidia.com/gpu": str(count)}}}
+    kubectl = Kubectl(components.admin_kubeconfig())
+    kubectl.run("patch", "node", node.NAME, "--subresource=status", "--type=merge", f"--patch={json.dumps(patch)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

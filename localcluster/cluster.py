@@ -1,0 +1,150 @@
+"""The whole cluster: up, down, and what it left behind."""
+
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from localcluster import (
+    cgroups,
+    components,
+    containers,
+    debian,
+    external,
+    gobuild,
+    mounts,
+    network,
+    paths,
+    podimages,
+    processes,
+    s3,
+    site,
+    tools,
+)  # fmt: skip
+from localcluster.errors import LocalClusterError
+from localcluster.locks import exclusive
+from localcluster.progress import say, step
+from localcluster.waiting import until
+
+
+def up() -> None:
+    """Make the cluster run, from whatever state it is in; quick when it does already."""
+    given = external.kubeconfig()
+    if given:
+        say(f"  ok   using your cluster: {given}")
+        external.adopt(given)
+        return
+    if os.geteuid() != 0:
+        raise LocalClusterError("The local cluster needs root (cgroups, mounts, network). Or set KUBECONFIG.")
+    with exclusive(paths.cache() / "locks" / "cluster"):
+        _prepare()
+        if not (components.running() and _answers()):
+            if remains():
+                with step("clear what an earlier cluster left"):
+                    _remove()
+            with step("start the control plane, containerd, kubelet and the object store"):
+                components.start()
+            with step("the node is ready"):
+                until("The node is ready", components.node_is_ready, 120, remedy=f"Logs are in {paths.logs()}.")
+        _load_images()
+        _write_environment()
+    say(f"  ok   Kubernetes {gobuild.KUBERNETES_VERSION}: export KUBECONFIG={components.admin_kubeconfig()}")
+
+
+def _answers() -> bool:
+    try:
+        return components.node_is_ready()
+    except LocalClusterError:
+        return False
+
+
+def _prepare() -> None:
+    """Build and fetch what is missing; what does not depend on each other goes on side by side."""
+
+    def task(title: str, work: Callable[[], object], slow: str = "") -> Callable[[], None]:
+        def run() -> None:
+            with step(title, slow=slow):
+                work()
+
+        return run
+
+    built = gobuild.is_built(gobuild.KUBERNETES)
+    tasks = [
+        task("Debian packages", lambda: debian.ensure(debian.CLUSTER)),
+        task(
+            "Kubernetes from source",
+            lambda: gobuild.ensure(gobuild.KUBERNETES),
+            "" if built else "4 to 6 minutes, once",
+        ),
+        task("object store (versitygw)", lambda: gobuild.ensure(gobuild.VERSITYGW)),
+        task("kubectl and helm", tools.kubectl),
+        task("Python environment for pods", site.ensure),
+        task("base image", podimages.base_archive),
+    ]
+    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+        for future in [pool.submit(item) for item in tasks]:
+            future.result()
+    podimages.pause_archive()
+
+
+def _load_images() -> None:
+    present = containers.images()
+    wanted = {podimages.PAUSE: podimages.pause_archive, podimages.BASE: podimages.base_archive}
+    missing = [make() for name, make in wanted.items() if name not in present]
+    if missing:
+        with step("load images"):
+            containers.load(missing)
+
+
+def _write_environment() -> None:
+    lines = {
+        "KUBECONFIG": str(components.admin_kubeconfig()),
+        "PATH": f"{paths.binaries()}:$PATH",
+        "S3_ENDPOINT": components.s3_endpoint(),
+        "AWS_ACCESS_KEY_ID": s3.ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY,
+        "AWS_REGION": s3.REGION,
+    }
+    (paths.state() / "env").write_text("".join(f'export {name}="{value}"\n' for name, value in lines.items()))
+
+
+def down() -> None:
+    """End every process, mount, interface, rule and group of the cluster, and forget its state."""
+    with exclusive(paths.cache() / "locks" / "cluster"):
+        if not remains():
+            say("  ok   nothing of a local cluster is left")
+            return
+        with step("end the local cluster"):
+            _remove()
+
+
+def _remove() -> None:
+    processes.stop(processes.names())
+    cgroups.remove()
+    mounts.unmount(_folders())
+    if shutil.which("iptables-save"):
+        network.remove()
+    containers.forget()
+    for folder in (paths.state(), paths.RUN):
+        shutil.rmtree(folder, ignore_errors=True)
+    left = remains()
+    if left:
+        raise LocalClusterError(f"The local cluster left something behind: {'; '.join(left)}.")
+
+
+def remains() -> list[str]:
+    """Return what exists of a cluster: processes, groups, mounts, interfaces, rules, folders."""
+    found = [f"process {name}" for name in processes.names()]
+    found += [f"process {pid}" for pid in sorted(cgroups.members())]
+    found += ["cgroups"] if cgroups.exists() else []
+    found += [f"mount {point}" for point in mounts.below(_folders())]
+    found += [f"interface {link}" for link in network.links()]
+    if shutil.which("iptables-save"):
+        found += [f"iptables {rule}" for rule in network.rules()]
+    found += [f"folder {folder}" for folder in _folders() if folder.exists()]
+    return found
+
+
+def _folders() -> list[Path]:
+    return [paths.state(), paths.RUN]

@@ -1,0 +1,135 @@
+"""The processes of the whole cluster, in the order in which they start."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from localcluster import apiserver, cgroups, containers, gobuild, kubeconfig, network, node, paths, processes, s3
+from localcluster.certificates import Certificate, make_authority, make_client, make_key, make_server
+from localcluster.controlplane import SERVICE_ADDRESS, ControlPlane
+from localcluster.kubectl import Kubectl
+from localcluster.waiting import until
+
+API_PORT: Final = 6443
+S3_PORT: Final = 7070
+_ETCD_PORT, _ETCD_PEER_PORT = 23790, 23800
+_NAMES: Final = (network.ADDRESS, SERVICE_ADDRESS, "localhost", "kubernetes", "kubernetes.default.svc")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One process: its command line, and how to see that it serves (None: nothing waits for it)."""
+
+    name: str
+    argv: list[str]
+    ready: Callable[[], bool] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def admin_kubeconfig() -> Path:
+    """Return the administrator's kubeconfig."""
+    return paths.state() / "kubeconfig"
+
+
+def s3_endpoint() -> str:
+    """Return the URL of the object store, for pods and for this machine."""
+    return f"http://{network.ADDRESS}:{S3_PORT}"
+
+
+def start() -> None:
+    """Start everything and wait until the API server, containerd and the object store answer."""
+    paths.RUN.mkdir(parents=True, exist_ok=True)
+    groups = cgroups.create()
+    network.create(paths.state() / "cni")
+    for component in _components():
+        log = paths.logs() / f"{component.name}.log"
+        processes.start(component.name, component.argv, log, cgroups=groups, env=component.environment)
+        if component.ready:
+            until(f"{component.name} is ready", component.ready, 90, remedy=f"Its log is {log}.")
+
+
+def running() -> bool:
+    """Tell whether every process that was started still runs."""
+    return set(processes.names()) >= set(NAMES) and all(processes.recorded(name) for name in NAMES)
+
+
+NAMES: Final = (
+    "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy",
+    "versitygw",
+)  # fmt: skip
+
+
+def _components() -> list[Component]:
+    pki = paths.state() / "pki"
+    plane = _plane(pki)
+    authority = plane.authority
+
+    def config(user: str, *groups: str) -> Path:
+        client = make_client(authority, pki, user, groups)
+        name = user.rpartition(":")[2] if user != "admin" else "admin"
+        place = admin_kubeconfig() if user == "admin" else paths.state() / "kubeconfigs" / name
+        return kubeconfig.write(place, server=plane.url, authority=authority.certificate, client=client)
+
+    config("admin", "system:masters")
+    kubelet_client = make_client(authority, pki, "kube-apiserver-kubelet-client", ["system:masters"])
+    binary = str(plane.binary)
+    manager = plane.controller_manager(config("system:kube-controller-manager"), ["*"])
+    scheduler = [
+        binary, "kube-scheduler", f"--kubeconfig={config('system:kube-scheduler')}", "--leader-elect=false",
+        "--secure-port=0",
+    ]  # fmt: skip
+    kubelet_config = config(f"system:node:{node.NAME}", "system:nodes")
+    pod_logs = paths.logs() / "pods"
+    kubelet = node.kubelet(plane.binary, paths.state() / "kubelet", kubelet_config, authority.certificate, pod_logs)
+    proxy = node.kube_proxy(plane.binary, paths.state() / "kube-proxy", config("system:kube-proxy"))
+    containerd = containers.configure(paths.state() / "containerd", paths.state() / "cni")
+    buckets = paths.state() / "buckets"
+    buckets.mkdir(parents=True, exist_ok=True)
+    store = s3.command(gobuild.ensure(gobuild.VERSITYGW), buckets, network.ADDRESS, S3_PORT)
+    return [
+        Component("etcd", plane.etcd()),
+        Component(
+            "kube-apiserver",
+            plane.apiserver(_kubelet_arguments(kubelet_client)),
+            lambda: apiserver.is_ready(plane.url, authority.certificate),
+        ),
+        Component("kube-controller-manager", manager),
+        Component("kube-scheduler", scheduler),
+        Component("containerd", containerd, containers.answers),
+        Component("kubelet", kubelet),
+        Component("kube-proxy", proxy),
+        Component("versitygw", store, lambda: s3.answers(network.ADDRESS, S3_PORT), s3.environment()),
+    ]
+
+
+def _kubelet_arguments(client: Certificate) -> list[str]:
+    return [
+        f"--kubelet-client-certificate={client.certificate}", f"--kubelet-client-key={client.key}",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]  # fmt: skip
+
+
+def _plane(pki: Path) -> ControlPlane:
+    authority = make_authority(pki)
+    return ControlPlane(
+        binary=gobuild.ensure(gobuild.KUBERNETES),
+        folder=paths.state(),
+        host=network.ADDRESS,
+        port=API_PORT,
+        etcd_port=_ETCD_PORT,
+        etcd_peer_port=_ETCD_PEER_PORT,
+        authority=authority,
+        serving=make_server(authority, pki, "kube-apiserver", _NAMES),
+        service_account_key=make_key(pki / "service-account.key"),
+    )
+
+
+def node_is_ready() -> bool:
+    """Tell whether the kubelet has reported that it takes pods."""
+    nodes = Kubectl(admin_kubeconfig()).read("get", "nodes")["items"]
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for item in nodes
+        for condition in item["status"].get("conditions", [])
+    )

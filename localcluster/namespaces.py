@@ -1,0 +1,64 @@
+"""Namespaces in which compression pods run: restricted, with the Python environment and the object store's keys."""
+
+from typing import Any, Final
+
+from localcluster import components, s3, site
+from localcluster.kubectl import Kubectl
+
+CLAIM: Final = "compression-site"
+SECRET: Final = "s3"
+
+
+def prepare(name: str) -> None:
+    """Create a namespace that enforces the `restricted` Pod Security Standard, with its claim and Secret."""
+    kubectl = Kubectl(components.admin_kubeconfig())
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    _release(kubectl, name)
+    kubectl.apply(_volume(name), _claim(name), _secret(name))
+
+
+def _release(kubectl: Kubectl, namespace: str) -> None:
+    """A volume whose namespace was deleted keeps the old claim's uid: such a one must go before it can be bound."""
+    name = f"{CLAIM}-{namespace}"
+    if kubectl.run("get", "pv", name, "--ignore-not-found", "--output=jsonpath={.status.phase}") in (
+        "Released",
+        "Failed",
+    ):
+        kubectl.run("delete", "pv", name, "--wait")
+
+
+def _volume(namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"{CLAIM}-{namespace}"},
+        "spec": {
+            "capacity": {"storage": "10Gi"},
+            "accessModes": ["ReadOnlyMany"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+            "claimRef": {"namespace": namespace, "name": CLAIM},
+            "hostPath": {"path": str(site.current())},
+        },
+    }
+
+
+def _claim(namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM, "namespace": namespace},
+        "spec": {
+            "accessModes": ["ReadOnlyMany"],
+            "storageClassName": "",
+            "volumeName": f"{CLAIM}-{namespace}",
+            "resources": {"requests": {"storage": "10Gi"}},
+        },
+    }
+
+
+def _secret(namespace: str) -> dict[str, Any]:
+    keys = {"AWS_ACCESS_KEY_ID": s3.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY}
+    metadata = {"name": SECRET, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}

@@ -1,0 +1,111 @@
+"""The Python environment that pods mount: dependencies as locked, and a snapshot of this clone's packages.
+
+Every state of the packages has a folder of its own that never changes again, so that a pod which runs keeps the code
+that it started with. Folders share their files (hard links) with the environment of the dependencies.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from localcluster import debian, paths, tools
+from localcluster.command import run
+from localcluster.locks import exclusive
+
+PYTHON: Final = "/usr/bin/python3.11"
+"""Debian's own interpreter: the base image has it at the same path."""
+MOUNT: Final = "/opt/compression"
+_EXTRAS: Final = ("--no-dev", "--extra", "operator", "--extra", "runner")
+_KEPT: Final = 3
+
+
+def root() -> Path:
+    """Return the folder of all environments."""
+    return paths.cache() / "site"
+
+
+def current() -> Path:
+    """Return the link to the newest snapshot: what a PersistentVolume names."""
+    return root() / "current"
+
+
+def ensure() -> Path:
+    """Return the snapshot of this clone, made when it is new, and let ``current`` name it."""
+    debian.ensure(debian.SITE)
+    with exclusive(paths.cache() / "locks" / "site"):
+        dependencies = _dependencies()
+        target = root() / f"snapshot-{_digest(dependencies.name)}"
+        if not target.exists():
+            _snapshot(dependencies, target)
+        _point_to(target)
+        _forget_older()
+    return target
+
+
+def _dependencies() -> Path:
+    """Return the environment with what uv.lock names, compiled: pods cannot write byte code."""
+    key = hashlib.sha256((paths.REPOSITORY / "uv.lock").read_bytes() + PYTHON.encode()).hexdigest()[:16]
+    target = root() / f"dependencies-{key}"
+    if not target.exists():
+        unfinished = _fresh(target)
+        _uv(
+            ["sync", "--frozen", "--no-install-project", *_EXTRAS, "--compile-bytecode", "--python", PYTHON],
+            env={"UV_PROJECT_ENVIRONMENT": str(unfinished)},
+        )
+        unfinished.rename(target)
+    return target
+
+
+def _snapshot(dependencies: Path, target: Path) -> None:
+    unfinished = _fresh(target)
+    unfinished.mkdir()
+    run(["cp", "--archive", "--link", dependencies, unfinished / "venv"])
+    python = unfinished / "venv" / "bin" / "python"
+    _uv(["pip", "install", "--no-deps", "--compile-bytecode", "--python", str(python), str(paths.REPOSITORY)])
+    unfinished.chmod(0o755)
+    unfinished.rename(target)
+
+
+def _uv(arguments: list[str], env: dict[str, str] | None = None) -> None:
+    settings = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1", **(env or {})}
+    run([tools.uv(), "--quiet", *arguments], cwd=paths.REPOSITORY, env=settings)
+
+
+def _fresh(target: Path) -> Path:
+    unfinished = target.with_name(f".unfinished-{target.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    return unfinished
+
+
+def _digest(dependencies: str) -> str:
+    digest = hashlib.sha256(dependencies.encode())
+    for path in _sources():
+        digest.update(str(path.relative_to(paths.REPOSITORY)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources() -> Iterator[Path]:
+    yield paths.REPOSITORY / "pyproject.toml"
+    for folder in ("operator", "jobs"):
+        for path in sorted((paths.REPOSITORY / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+def _point_to(target: Path) -> None:
+    link = root() / ".next"
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.name)
+    link.replace(current())
+    os.utime(target)
+
+
+def _forget_older() -> None:
+    for pattern in ("snapshot-*", "dependencies-*"):
+        made = sorted(root().glob(pattern), key=lambda folder: folder.stat().st_mtime)
+        for folder in made[:-_KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
