@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ TRACK: Final = 300.0
 """Width of an objective's picture."""
 PLOT_WIDTH: Final = 460.0
 PLOT_HEIGHT: Final = 210.0
+LABEL_WIDTH: Final = 30.0
 CURVE_POINTS: Final = 240
 TICKS: Final = 5
 
@@ -99,7 +100,7 @@ def distribution(
     step = _nice(right / TICKS)
     ticks = [(round(step * index / right * PLOT_WIDTH, 1), _tick(step * index)) for index in range(1, TICKS + 3)]
     return Distribution(
-        curves=tuple(_curve(name, values, percentiles.get(name, {}), right) for name, values in arrays),
+        curves=_without_collisions([_curve(name, values, percentiles.get(name, {}), right) for name, values in arrays]),
         ticks=((0.0, "0"), *((x, text) for x, text in ticks if x <= PLOT_WIDTH)),
         limit=round(limit / right * PLOT_WIDTH, 1) if limit is not None and limit <= right else None,
     )
@@ -117,6 +118,20 @@ def _curve(
     path = " ".join(f"{'L' if i else 'M'}{_x(time, right)} {_y(share)}" for i, (time, share) in enumerate(inside))
     placed = tuple((_x(time, right), _y(int(mark[1:]) / 100), mark) for mark, time in marks.items() if time <= right)
     return Curve(name=name, path=path, marks=placed, beyond=int(np.count_nonzero(values > right)))
+
+
+def _without_collisions(curves: Sequence[Curve]) -> tuple[Curve, ...]:
+    """Return the curves without the names of marks that would lie on the same name of an earlier curve."""
+    written: list[tuple[float, str]] = []
+    found: list[Curve] = []
+    for curve in curves:
+        marks: list[tuple[float, float, str]] = []
+        for x, y, name in curve.marks:
+            taken = any(abs(x - other) < LABEL_WIDTH and name == label for other, label in written)
+            marks.append((x, y, "" if taken else name))
+            written.append((x, name))
+        found.append(replace(curve, marks=tuple(marks)))
+    return tuple(found)
 
 
 def _tick(seconds: float) -> str:

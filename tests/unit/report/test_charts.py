@@ -65,6 +65,13 @@ def test_curves_rise_to_all_queries_and_marks_lie_on_them() -> None:
     assert curve.beyond == 0
 
 
+def test_marks_on_top_of_each_other_are_named_once() -> None:
+    marks = {"baseline": {"p50": 0.0100}, "compressed": {"p50": 0.0101}}
+    drawn = distribution([("baseline", [0.01] * 9), ("compressed", [0.0101] * 9)], marks, None)
+    assert drawn is not None
+    assert [curve.marks[0][2] for curve in drawn.curves] == ["p50", ""]
+
+
 def test_one_slow_query_does_not_hide_the_rest() -> None:
     drawn = distribution([("compressed", [0.01] * 999 + [10.0])], {}, None)
     assert drawn is not None
