@@ -1,0 +1,43 @@
+"""What the documents tell people to type is what the chart understands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from charts.generate import CHART
+from localcluster import tools
+from localcluster.command import run
+
+ROOT = CHART.parent.parent
+PAGES = [ROOT / "docs" / "install.md", CHART / "README.md", *sorted((ROOT / "docs" / "runbooks").glob("*.md"))]
+SETTINGS = sorted(
+    {
+        (page.name, setting.strip("'`"))
+        for page in PAGES
+        for setting in re.findall(r"--set[ =]('[^']+'|[\w.,=-]+)", page.read_text())
+    }
+)
+
+
+def test_there_is_something_to_test() -> None:
+    assert len(SETTINGS) >= 6
+
+
+@pytest.mark.parametrize(("page", "setting"), SETTINGS, ids=lambda value: value)
+def test_a_setting_in_a_document_is_understood(page: str, setting: str) -> None:
+    run([tools.helm(), "template", "demo", CHART, f"--set={setting}"], remedy=f"See {page}.")
+
+
+def test_the_example_of_values_is_understood(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "install.md").read_text(), flags=re.DOTALL)
+    file = tmp_path / "values.yaml"
+    file.write_text(block)
+    rendered = run([tools.helm(), "template", "demo", CHART, f"--values={file}"])
+    assert "image: registry.example.com/ml/compression-operator:0.1.0" in rendered
+    assert "name: nvidia-gpu" not in rendered
+
+
+def test_the_local_clusters_values_are_understood() -> None:
+    rendered = run([tools.helm(), "template", "demo", CHART, f"--values={ROOT / 'localcluster' / 'values.yaml'}"])
+    assert "image: localhost/compression-operator-base:local" in rendered
