@@ -4,11 +4,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from samples.images import fashion
+from samples.graph import perceptron
+from samples.images import fashion, train_fashion
 from samples.packages import FetchError
 from samples.text import definitions, minilm, sentences
 
-SAMPLES = {"minilm": minilm, "sentences": sentences, "definitions": definitions, "fashion": fashion}
+SAMPLES = {
+    "minilm": minilm,
+    "sentences": sentences,
+    "definitions": definitions,
+    "fashion": fashion,
+    "perceptron": perceptron,
+    "train-fashion": train_fashion,
+}
 
 
 def main() -> int:

@@ -81,6 +81,7 @@ def fashion_resnet(
     (into / "preprocessor_config.json").write_text(
         json.dumps(
             {
+                "image_processor_type": "ViTImageProcessor",
                 "do_resize": True,
                 "size": {"height": 28, "width": 28},
                 "do_rescale": True,

@@ -1,5 +1,6 @@
 """Tiny real models and data for the runner's tests: random weights, made in moments, loaded by the real libraries."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from transformers import (
     ResNetForImageClassification,
 )
 
-WORDS = tuple(
-    "a the cat dog sat ran on under mat tree red blue old new small large house river bird fish sang swam and but "
-    "slowly quickly while before after".split()  # noqa: SIM905 - a list of words reads better as a line
-)
+TEXT = """
+a the cat dog sat ran on under mat tree red blue old new small large house river bird fish sang swam and but slowly
+quickly while before after
+"""
+WORDS = tuple(TEXT.split())
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -61,7 +63,8 @@ def resnet(folder: Path, *, labels: int = 3) -> Path:
         id2label={i: f"class-{i}" for i in range(labels)},
     )
     ResNetForImageClassification(config).eval().save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text('{"size": {"height": 16, "width": 16}, "do_resize": true}')
+    settings = {"image_processor_type": "ViTImageProcessor", "do_resize": True, "size": {"height": 16, "width": 16}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return folder
 
 

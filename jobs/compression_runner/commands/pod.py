@@ -13,7 +13,7 @@ from compression_runner.telemetry import logs
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
 from compression_runner.telemetry.server import serve
-from compression_runner.telemetry.termination import exit_on_sigterm, leave_message
+from compression_runner.telemetry.termination import TERMINATION_LOG, exit_on_sigterm, leave_message
 from compressionjob.conditions import INVALID_SPEC
 from compressionjob.errors import InvalidSpec
 from compressionjob.exit_codes import ExitCode
@@ -36,7 +36,7 @@ def pod(environment: Mapping[str, str] = os.environ) -> int:
         summary, status = _run(environment, progress, metrics)
     finally:
         server.shutdown()
-    leave_message(summary)
+    leave_message(summary, Path(environment.get("COMPRESSION_TERMINATION_LOG", TERMINATION_LOG)))
     return status
 
 

@@ -27,6 +27,11 @@ class Places:
     remote: Callable[[str], Store] | None
     overwrite: bool
 
+    @property
+    def scratch(self) -> Path:
+        """What only this run needs: fetched files, temporary files, what was unpacked."""
+        return self.workdir / "scratch"
+
 
 def of_spec(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
     """The places that the spec names."""

@@ -17,7 +17,7 @@ def publish(
     provenance: Mapping[str, Any],
     destination: Store,
     existing: Mapping[str, Any] | None,
-    workdir: Path,
+    scratch: Path,
     advance: Advance = silent,
 ) -> Artifact:
     """Brings the artifact, with its story in artifact.json, to the destination; artifact.json comes last.
@@ -25,7 +25,7 @@ def publish(
     Raises StorageUnavailable or DiskFull, after it has taken back what had been uploaded.
     """
     told = replace(artifact, provenance=provenance)
-    marker = workdir / "published.json"
+    marker = scratch / "published.json"
     with room_on(marker, "workdir", WORK_REMEDY):
         marker.write_text(json.dumps(told.to_json(), indent=2, sort_keys=True) + "\n")
     destination.publish(told.uploads(marker), artifacts.MARKER, stale=files_of(existing), advance=advance)

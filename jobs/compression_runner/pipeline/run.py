@@ -68,7 +68,7 @@ def execute(run: Run) -> Report:
 
 def _use_room(places: Places) -> None:
     """Libraries write large temporary files: the work directory is where there is room for them."""
-    temporary = places.workdir / "tmp"
+    temporary = places.scratch / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(temporary)
 
@@ -107,7 +107,7 @@ def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[fl
         Subject(staged.compressed, staged.result.artifact.size_bytes),
         staged.data,
         advance=lambda what, share: advance(share, what),
-        answers_cache=run.places.workdir / "answers",
+        answers_cache=run.places.scratch / "answers",
     )
     run.metrics.figures({"baseline": measured.baseline, "compressed": measured.compressed}, measured.latency_samples)
     return measured
@@ -126,7 +126,7 @@ def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[flo
             advance(0.9 * moved / max(1, facts.result.artifact.size_bytes), "")
 
         artifact = facts.result.artifact
-        publishing.publish(artifact, told, places.destination, prepared.existing, places.workdir, count)
+        publishing.publish(artifact, told, places.destination, prepared.existing, places.scratch, count)
     elif is_ours(prepared.existing, prepared.plan):
         publishing.withdraw(places.destination, prepared.existing)
     report = reporting.make_report(facts, told, places.destination, published=allowed)

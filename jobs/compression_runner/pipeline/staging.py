@@ -41,7 +41,7 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     data = _evaluation(spec, prepared, places, first.artifact.path, progress)
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])
-    compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.workdir)
+    compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)
     return Staged(before.artifact.model_file, compressed.model_file, result, data)
 
 
@@ -54,7 +54,7 @@ def _fetcher(prepared: Prepared, places: Places) -> Callable[[Callable[[float, s
             moved += length
             advance(moved / max(1, prepared.source.total_bytes), "")
 
-        return fetch_source(places.model, prepared.source, places.workdir / "source", count)
+        return fetch_source(places.model, prepared.source, places.scratch / "source", count)
 
     return fetch
 
@@ -75,7 +75,7 @@ def _evaluation(
     spec: CompressionJobSpec, prepared: Prepared, places: Places, model: Path, progress: RunProgress
 ) -> EvaluationSet:
     with progress.phase("data") as advance:
-        local = fetch_data(places.data, prepared.data, places.workdir / "data")
+        local = fetch_data(places.data, prepared.data, places.scratch / "data")
         advance(0.5, "")
         return load_evaluation(
             spec.data.evaluation,
@@ -87,12 +87,12 @@ def _evaluation(
         )
 
 
-def _unpacked(result: Made, workdir: Path) -> Artifact:
+def _unpacked(result: Made, scratch: Path) -> Artifact:
     """The result as it is used: unpacked where it is packed."""
     if result.artifact.packing is None:
         return result.artifact
     from compression_runner.methods.pack.unpacking import unpack
 
-    into = workdir / "unpacked" / result.stages[-1].fingerprint
+    into = scratch / "unpacked" / result.stages[-1].fingerprint
     with room_on(into, "workdir", WORK_REMEDY):
         return unpack(result.artifact, into)

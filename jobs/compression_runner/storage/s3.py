@@ -159,14 +159,21 @@ class S3Store:
                 "PathRefused", self._field, f"{self.url}/{path}", "this key leads out of the directory", "rename it"
             )
 
-    def _get(self, key: str, arguments: Mapping[str, str]) -> bytes:
+    def _get(self, key: str, arguments: Mapping[str, str], tag: str | None = None) -> bytes:
         def attempt() -> bytes:
             answer = self._client.get_object(Bucket=self._location.container, Key=key, **arguments)
+            # Asked for, as well as compared: not every server knows the condition.
+            if tag is not None and str(answer["ETag"]).strip('"') != tag:
+                raise self._changed(key)
             return bytes(answer["Body"].read())
 
         # botocore tries a request again, but not the reading of its body.
         with explained(self._field, f"s3://{self._location.container}/{key}"):
             return patiently(attempt)
+
+    def _changed(self, key: str) -> StorageUnavailable:
+        problem, remedy = "the object changed while it was read", "leave the source alone while a job reads it"
+        return StorageUnavailable("SourceChanged", self._field, key, problem, remedy)
 
     def _blocks(self, entry: Entry) -> Iterator[bytes]:
         key = self._key(entry.path)
@@ -180,7 +187,7 @@ class S3Store:
                         until = min(start + PART, entry.size) - 1
                         # IfMatch: an object that is replaced meanwhile must not give half of each.
                         arguments = {"Range": f"bytes={start}-{until}", "IfMatch": f'"{entry.tag}"'}
-                        under_way.append(pool.submit(self._get, key, arguments))
+                        under_way.append(pool.submit(self._get, key, arguments, entry.tag))
                     yield under_way.popleft().result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -105,6 +105,10 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
     if code in CHANGED:
         problem = "the object changed while it was read"
         return StorageUnavailable("SourceChanged", field, value, problem, "leave the source alone while a job reads it")
+    if status == 501:
+        # Some servers answer this to an access key that they do not know (versitygw with one user).
+        remedy = "correct the keys in the Secret, or name a server that implements S3"
+        return InvalidInput("RequestRefused", field, value, said, remedy)
     if status >= 500 or status in (408, 429) or code in ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed"):
         return StorageUnavailable("StorageUnavailable", field, value, said, "see to the object store")
     return InvalidInput("RequestRefused", field, value, said, "see what the object store says")

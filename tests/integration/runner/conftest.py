@@ -1,0 +1,145 @@
+"""A real S3 server with a tiny model and data in it, and a runner's pod as a process."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from compressionjob.report import Summary, parse_summary
+from localcluster import s3
+from tests import tiny_models
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of a running server, with the client of its owner."""
+
+    server: s3.ObjectStore
+    name: str
+    client: Any
+
+    def put_folder(self, folder: Path, prefix: str) -> None:
+        """Uploads every file below a folder."""
+        for place in sorted(folder.rglob("*")):
+            if place.is_file():
+                self.client.upload_file(str(place), self.name, f"{prefix}/{place.relative_to(folder).as_posix()}")
+
+    def keys(self, prefix: str) -> list[str]:
+        """Every key below a prefix, without the prefix."""
+        listed = self.client.list_objects_v2(Bucket=self.name, Prefix=f"{prefix}/").get("Contents", [])
+        return sorted(str(item["Key"]).removeprefix(f"{prefix}/") for item in listed)
+
+    def read(self, key: str) -> bytes:
+        """One object."""
+        return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
+
+    def delete(self, prefix: str) -> None:
+        """Every object below a prefix."""
+        for key in self.keys(prefix):
+            self.client.delete_object(Bucket=self.name, Key=f"{prefix}/{key}")
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """A bucket with the model `bert`, and the data `sentences.parquet`."""
+    with s3.start() as server:
+        client = boto3.client(
+            "s3",
+            endpoint_url=server.endpoint,
+            region_name=server.region,
+            aws_access_key_id=server.access_key,
+            aws_secret_access_key=server.secret_key,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+        client.create_bucket(Bucket="models")
+        bucket = Bucket(server, "models", client)
+        folder = tmp_path_factory.mktemp("seed")
+        bucket.put_folder(tiny_models.bert(folder / "bert"), "bert")
+        client.upload_file(str(tiny_models.text_data(folder / "sentences.parquet")), "models", "sentences.parquet")
+        yield bucket
+        client.close()
+
+
+def manifest(endpoint: str, **changes: Any) -> dict[str, Any]:
+    """A job in the bucket; `changes` replace fields of its spec."""
+    spec: dict[str, Any] = {
+        "model": {"source": "s3://models/bert", "task": "text-embedding"},
+        "storage": {"endpoint": endpoint},
+        "data": {"evaluation": {"source": "s3://models/sentences.parquet"}},
+        "pipeline": [{"quantize": {"method": "dynamic"}}],
+        "sla": {"size": {"maxRatio": "0.9"}},
+        "benchmark": {"sequenceLength": 16, "timeLimit": "20s", "threads": 1},
+        "output": {"destination": "s3://models/out"},
+    }
+    return {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionJob",
+        "metadata": {"name": "tiny", "namespace": "default", "uid": "u-1"},
+        "spec": spec | changes,
+    }
+
+
+def environment(server: s3.ObjectStore, job: Mapping[str, Any], workdir: Path, **more: str) -> dict[str, str]:
+    """The environment of a runner's container, with the keys of all three roles."""
+    keys = {
+        f"{role}_AWS_{name}": value
+        for role in ("MODEL", "DATA", "OUTPUT")
+        for name, value in (("ACCESS_KEY_ID", server.access_key), ("SECRET_ACCESS_KEY", server.secret_key))
+    }
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return {
+        **os.environ,
+        **keys,
+        "COMPRESSION_JOB": json.dumps(job),
+        "COMPRESSION_WORKDIR": str(workdir),
+        "COMPRESSION_PORT": str(port),
+        "COMPRESSION_TERMINATION_LOG": str(workdir.parent / f"{workdir.name}.termination"),
+        **more,
+    }
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a pod ended."""
+
+    status: int
+    summary: Summary | None
+    log: str
+
+
+def start_pod(variables: Mapping[str, str]) -> subprocess.Popen[str]:
+    """A runner as in a pod, its termination message in a file that the kubelet would have made."""
+    Path(variables["COMPRESSION_TERMINATION_LOG"]).write_text("")
+    command = [sys.executable, "-m", "compression_runner", "pod"]
+    return subprocess.Popen(command, env=dict(variables), stderr=subprocess.PIPE, text=True)
+
+
+def end_of(process: subprocess.Popen[str], variables: Mapping[str, str]) -> Ended:
+    """Waits for a pod to end."""
+    _, log = process.communicate(timeout=180)
+    message = Path(variables["COMPRESSION_TERMINATION_LOG"]).read_text()
+    assert len(message.encode()) <= 4096
+    return Ended(process.returncode, parse_summary(message) if message else None, log)
+
+
+def run_pod(variables: Mapping[str, str]) -> Ended:
+    """Runs a pod to its end."""
+    return end_of(start_pod(variables), variables)
+
+
+def ask(variables: Mapping[str, str], path: str) -> str:
+    """What a running pod answers over HTTP."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{variables['COMPRESSION_PORT']}{path}", timeout=5) as answer:
+        return str(answer.read().decode())

@@ -1,0 +1,257 @@
+"""A pod's life against a real S3 server: verdict, publication, resume, and everything that can be wrong with input."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import tiny_models
+from tests.integration.runner.conftest import (
+    Bucket,
+    ask,
+    end_of,
+    environment,
+    manifest,
+    run_pod,
+    start_pod,
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean(bucket: Bucket) -> None:
+    for prefix in ("out", "out-report", "out-checkpoints"):
+        bucket.delete(prefix)
+
+
+def checkpoint_markers(bucket: Bucket) -> list[str]:
+    return [key for key in bucket.keys("out-checkpoints") if key.endswith("/artifact.json")]
+
+
+def test_a_job_ends_in_a_verdict_and_a_complete_publication(bucket: Bucket, tmp_path: Path) -> None:
+    variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
+    ended = run_pod(variables)
+    assert ended.status == 0, ended.log
+    assert ended.summary is not None
+    assert ended.summary.verdict == "Pass"
+    assert ended.summary.published
+    assert ended.summary.artifact == "s3://models/out"
+    assert (ended.summary.stages_run, ended.summary.stages_reused) == (2, 0)
+    published = json.loads(bucket.read("out/artifact.json"))
+    assert sorted(file["path"] for file in published["files"]) == [
+        key for key in bucket.keys("out") if key != "artifact.json"
+    ]
+    assert published["digest"] == ended.summary.digest
+    assert published["provenance"]["source"]["digest"].startswith("sha256:")
+    report = json.loads(bucket.read("out-report/report.json"))
+    assert [stage["method"] for stage in report["stages"]] == ["export", "quantize"]
+    assert report["compressed"]["sizeBytes"] < report["baseline"]["sizeBytes"]
+    assert set(report["compressed"]["latencySeconds"]) == {"p50", "p90", "p99"}
+    assert bucket.read("out-report/report.html").startswith(b"<!DOCTYPE html>")
+    assert all(json.loads(line)["level"] for line in ended.log.splitlines())
+
+
+def test_an_unmet_sla_publishes_nothing_but_the_report(bucket: Bucket, tmp_path: Path) -> None:
+    job = manifest(bucket.server.endpoint, sla={"size": {"maxRatio": "0.1"}})
+    ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
+    assert ended.status == 0, ended.log
+    assert ended.summary is not None
+    assert (ended.summary.verdict, ended.summary.published) == ("Fail", False)
+    assert bucket.keys("out") == []
+    assert bucket.keys("out-report") == ["report.html", "report.json"]
+
+
+def test_alert_publishes_in_spite_of_the_verdict(bucket: Bucket, tmp_path: Path) -> None:
+    job = manifest(bucket.server.endpoint, sla={"size": {"maxRatio": "0.1"}, "onViolation": "Alert"})
+    ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
+    assert ended.summary is not None
+    assert (ended.summary.verdict, ended.summary.published) == ("Fail", True)
+    assert json.loads(bucket.read("out/artifact.json"))["provenance"]["verdict"] == "Fail"
+
+
+def test_a_second_run_takes_the_checkpoints_and_does_not_fetch_the_model(bucket: Bucket, tmp_path: Path) -> None:
+    first = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "first"))
+    job = manifest(bucket.server.endpoint)
+    job["metadata"]["uid"] = "u-2"
+    second = run_pod(environment(bucket.server, job, tmp_path / "second"))
+    assert first.summary is not None
+    assert second.summary is not None, second.log
+    assert (second.summary.stages_run, second.summary.stages_reused) == (0, 2)
+    assert second.summary.digest == first.summary.digest
+    assert not (tmp_path / "second" / "scratch" / "source").exists()
+    stages = json.loads(bucket.read("out-report/report.json"))["stages"]
+    assert [stage["reused"] for stage in stages] == [True, True]
+
+
+def test_the_same_job_started_again_after_its_end_tells_the_same(bucket: Bucket, tmp_path: Path) -> None:
+    first = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "first"))
+    begin = time.monotonic()
+    second = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "second"))
+    assert second.summary == first.summary
+    assert "came to its end before" in second.log
+    assert time.monotonic() - begin < 60
+
+
+def test_another_artifact_at_the_destination_is_left_alone(bucket: Bucket, tmp_path: Path) -> None:
+    other = b'{"schema": 1, "digest": "sha256:other", "files": [{"path": "old.onnx"}]}'
+    bucket.client.put_object(Bucket="models", Key="out/artifact.json", Body=other)
+    bucket.client.put_object(Bucket="models", Key="out/old.onnx", Body=b"old")
+    ended = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work"))
+    assert ended.status == 2
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    assert ended.summary.error.field == "spec.output.destination"
+    assert "overwrite" in ended.summary.error.remedy
+    assert bucket.read("out/artifact.json") == other
+    job = manifest(bucket.server.endpoint, output={"destination": "s3://models/out", "overwrite": True})
+    replaced = run_pod(environment(bucket.server, job, tmp_path / "again"))
+    assert replaced.status == 0, replaced.log
+    assert "old.onnx" not in bucket.keys("out")
+
+
+def test_killed_in_a_stage_it_goes_on_and_ends_with_the_same_digest(bucket: Bucket, tmp_path: Path) -> None:
+    stages = [{"prune": {"sparsity": "0.3"}}, {"quantize": {}}, {"pack": {"codec": "zstd"}}]
+    job = manifest(bucket.server.endpoint, pipeline=stages)
+    expected = run_pod(environment(bucket.server, job, tmp_path / "reference"))
+    assert expected.summary is not None, expected.log
+    for prefix in ("out", "out-report", "out-checkpoints"):
+        bucket.delete(prefix)
+    killed_after = []
+    for attempt in range(3):
+        variables = environment(bucket.server, job, tmp_path / f"work-{attempt}")
+        process = start_pod(variables)
+        deadline = time.monotonic() + 120
+        while len(checkpoint_markers(bucket)) <= attempt and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert end_of(process, variables).status == -signal.SIGKILL
+        killed_after.append(len(checkpoint_markers(bucket)))
+        assert "artifact.json" not in bucket.keys("out")
+    ended = run_pod(environment(bucket.server, job, tmp_path / "last"))
+    assert ended.summary is not None, ended.log
+    assert ended.summary.digest == expected.summary.digest
+    assert ended.summary.stages_reused >= 2
+    assert killed_after == sorted(killed_after)
+
+
+def test_sigterm_ends_it_within_two_seconds(bucket: Bucket, tmp_path: Path) -> None:
+    variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
+    process = start_pod(variables)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "work" / "scratch" / "source").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    begin = time.monotonic()
+    process.terminate()
+    ended = end_of(process, variables)
+    assert ended.status == 143
+    assert time.monotonic() - begin < 2
+    assert bucket.keys("out") == []
+
+
+def test_progress_and_metrics_are_answered_while_it_works(bucket: Bucket, tmp_path: Path) -> None:
+    variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
+    process = start_pod(variables)
+    seen: set[str] = set()
+    fractions: list[float] = []
+    metrics = ""
+    while process.poll() is None:
+        try:
+            progress = json.loads(ask(variables, "/progress"))
+            metrics = ask(variables, "/metrics")
+        except OSError:
+            time.sleep(0.05)
+            continue
+        seen.add(progress["stage"])
+        fractions.append(progress["fraction"])
+        time.sleep(0.2)
+    assert end_of(process, variables).status == 0
+    assert {"export", "quantize", "measure"} <= seen
+    assert fractions == sorted(fractions)
+    assert 'compression_runner_stage_seconds{method="quantize",stage="quantize"}' in metrics
+    assert "compression_runner_progress_ratio" in metrics
+
+
+def spoilt(bucket: Bucket, tmp_path: Path, name: str) -> None:
+    """Puts a model that has one fault below `spoilt/` in the bucket."""
+    bucket.delete("spoilt")
+    place = tiny_models.bert(tmp_path / "spoilt")
+    weights = place / "model.safetensors"
+    if name == "truncated":
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif name == "pickle":
+        weights.rename(place / "pytorch_model.bin")
+    elif name == "checksum":
+        (place / "SHA256SUMS").write_text(f"{'0' * 64}  model.safetensors\n")
+    bucket.put_folder(place, "spoilt")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("truncated", "truncated"), ("pickle", "a pickle"), ("checksum", "the source says")],
+)
+def test_a_spoilt_model_is_refused_with_its_reason(bucket: Bucket, tmp_path: Path, fault: str, message: str) -> None:
+    spoilt(bucket, tmp_path, fault)
+    job = manifest(bucket.server.endpoint, model={"source": "s3://models/spoilt", "task": "text-embedding"})
+    ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
+    assert ended.status == 2, ended.log
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    assert ended.summary.error.reason == "InvalidInput"
+    assert ended.summary.error.field == "spec.model.source"
+    assert message in ended.summary.error.message
+    assert bucket.keys("out") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"model": {"source": "s3://models/nothing", "task": "text-embedding"}}, "spec.model.source", "nothing below"),
+        ({"model": {"source": "s3://nobucket/bert", "task": "text-embedding"}}, "spec.model.source", "NoSuchBucket"),
+        ({"data": {"evaluation": {"source": "s3://models/no.parquet"}}}, "spec.data.evaluation.source", "nothing"),
+        ({"model": {"source": "s3://models/bert", "task": "text-classification"}}, "spec.model.task", "BertModel"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    bucket: Bucket, tmp_path: Path, changes: dict[str, Any], field: str, message: str
+) -> None:
+    ended = run_pod(environment(bucket.server, manifest(bucket.server.endpoint, **changes), tmp_path / "work"))
+    assert ended.status == 2, ended.log
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    assert ended.summary.error.field == field
+    assert message in ended.summary.error.message
+
+
+@pytest.mark.parametrize(
+    ("role", "field"),
+    [
+        ("MODEL", "spec.model.source"),
+        ("DATA", "spec.data.evaluation.source"),
+        ("OUTPUT", "spec.output.destination"),
+    ],
+)
+@pytest.mark.parametrize(("name", "value"), [("ACCESS_KEY_ID", "nobody"), ("SECRET_ACCESS_KEY", "wrong")])
+def test_wrong_credentials_name_the_field_they_belong_to(
+    bucket: Bucket, tmp_path: Path, role: str, field: str, name: str, value: str
+) -> None:
+    variables = environment(
+        bucket.server, manifest(bucket.server.endpoint), tmp_path / "work", **{f"{role}_AWS_{name}": value}
+    )
+    ended = run_pod(variables)
+    assert ended.status == 2, ended.log
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    assert ended.summary.error.field == field
+    assert "Secret" in ended.summary.error.remedy
+
+
+def test_an_invalid_job_is_said_before_anything_is_contacted(bucket: Bucket, tmp_path: Path) -> None:
+    job = manifest("http://127.0.0.1:1", pipeline=[{"pack": {}}, {"quantize": {}}])
+    ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
+    assert ended.status == 2
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    assert ended.summary.error.reason == "InvalidSpec"
+    assert ended.summary.error.field == "spec.pipeline[1].quantize"

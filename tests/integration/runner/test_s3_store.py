@@ -1,0 +1,183 @@
+"""The S3 store against a real server: multipart, ranges, checksums, and servers that die, refuse or are full."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from compression_runner.errors import DiskFull, InvalidInput, RunnerError, StorageUnavailable
+from compression_runner.storage import Store, Stores, Upload
+from compression_runner.storage.credentials import Role
+from compressionjob.locations import Storage, parse_location
+from tests.integration.runner.conftest import Bucket
+from tests.integration.runner.cutting_proxy import CuttingProxy
+
+SIZE = 40 << 20
+
+
+def open_store(bucket: Bucket, key: str, endpoint: str | None = None) -> Store:
+    keys = {
+        "OUTPUT_AWS_ACCESS_KEY_ID": bucket.server.access_key,
+        "OUTPUT_AWS_SECRET_ACCESS_KEY": bucket.server.secret_key,
+    }
+    storage = Storage(endpoint=endpoint or bucket.server.endpoint)
+    location = parse_location(f"s3://{bucket.name}/{key}")
+    return Stores(environment=keys).open(location, storage, Role.OUTPUT, "spec.output.destination")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Upload]:
+    """A large file and a marker."""
+    folder = tmp_path_factory.mktemp("files")
+    found = []
+    for name, content in (("model.onnx", os.urandom(SIZE)), ("artifact.json", b"{}")):
+        (folder / name).write_bytes(content)
+        found.append(Upload(folder / name, name, hashlib.sha256(content).hexdigest()))
+    return found
+
+
+def left_uploads(bucket: Bucket) -> int:
+    return len(bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads") or ())
+
+
+def test_a_large_file_goes_up_in_parts_and_comes_down_in_ranges(
+    bucket: Bucket, files: list[Upload], tmp_path: Path
+) -> None:
+    store = open_store(bucket, "large")
+    moved: list[int] = []
+    store.publish(files, "artifact.json", advance=moved.append)
+    assert sum(moved) == SIZE + 2
+    head = bucket.client.head_object(Bucket=bucket.name, Key="large/model.onnx")
+    assert head["ETag"].strip('"').endswith("-5")
+    assert head["Metadata"]["sha256"] == files[0].sha256
+    entry = store.find("model.onnx")
+    assert entry is not None
+    assert store.download(entry, tmp_path / "copy") == files[0].sha256
+    assert store.read("model.onnx", SIZE - 3, 3) == files[0].source.read_bytes()[-3:]
+    assert [entry.path for entry in store.list()] == ["artifact.json", "model.onnx"]
+
+
+def test_one_object_is_a_source_too(bucket: Bucket) -> None:
+    bucket.client.put_object(Bucket=bucket.name, Key="single/data.csv", Body=b"text\nhello\n")
+    store = open_store(bucket, "single/data.csv")
+    entries = store.list()
+    assert [(entry.path, entry.size) for entry in entries] == [("data.csv", 11)]
+    assert store.read("data.csv", 5, 5) == b"hello"
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_noticed(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.client.put_object(Bucket=bucket.name, Key="moving/model.onnx", Body=b"first")
+    store = open_store(bucket, "moving")
+    entry = store.list()[0]
+    bucket.client.put_object(Bucket=bucket.name, Key="moving/model.onnx", Body=b"other")
+    with pytest.raises(StorageUnavailable, match="changed while it was read"):
+        store.download(entry, tmp_path / "copy")
+
+
+def test_a_file_that_changed_meanwhile_is_not_published(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(os.urandom(20 << 20))
+    (tmp_path / "artifact.json").write_bytes(b"{}")
+    wrong = [
+        Upload(tmp_path / "model.onnx", "model.onnx", "0" * 64),
+        Upload(tmp_path / "artifact.json", "artifact.json", hashlib.sha256(b"{}").hexdigest()),
+    ]
+    with pytest.raises(InvalidInput, match="changed while it was published"):
+        open_store(bucket, "changed").publish(wrong, "artifact.json")
+    assert bucket.keys("changed") == []
+    assert left_uploads(bucket) == 0
+
+
+@pytest.fixture
+def proxy(bucket: Bucket) -> Iterator[CuttingProxy]:
+    """A proxy before the server."""
+    found = CuttingProxy(bucket.server.host, bucket.server.port)
+    yield found
+    found.close()
+
+
+def test_a_server_that_dies_in_a_multipart_upload_leaves_nothing_published(
+    bucket: Bucket, files: list[Upload], proxy: CuttingProxy
+) -> None:
+    store = open_store(bucket, "dying", proxy.endpoint)
+    proxy.arm(20 << 20)
+    with pytest.raises(StorageUnavailable, match="does not answer") as caught:
+        store.publish(files, "artifact.json")
+    assert caught.value.exit_code == 4
+    assert caught.value.field == "spec.output.destination"
+    assert proxy.cuts >= 1
+    assert bucket.keys("dying") == []
+    proxy.arm(None)
+    store.publish(files, "artifact.json")
+    assert bucket.keys("dying") == ["artifact.json", "model.onnx"]
+    assert left_uploads(bucket) == 0
+
+
+def test_a_connection_that_breaks_once_is_no_failure(
+    bucket: Bucket, files: list[Upload], proxy: CuttingProxy, tmp_path: Path
+) -> None:
+    store = open_store(bucket, "broken-once", proxy.endpoint)
+    proxy.arm(12 << 20)
+    mender = threading.Timer(1.0, proxy.arm, [None])
+    mender.start()
+    store.publish(files, "artifact.json")
+    mender.join()
+    assert proxy.cuts >= 1
+    assert bucket.keys("broken-once") == ["artifact.json", "model.onnx"]
+    entry = store.find("model.onnx")
+    assert entry is not None
+    assert store.download(entry, tmp_path / "copy") == files[0].sha256
+
+
+def test_nobody_at_the_endpoint_is_storage_trouble(bucket: Bucket) -> None:
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        open_store(bucket, "any", "http://127.0.0.1:1").list()
+
+
+def answering(status: int, code: str) -> Iterator[str]:
+    """The endpoint of a server that always answers with one S3 error."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>said so</Message></Error>".encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - http.server's names
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (503, "SlowDown", StorageUnavailable),
+        (500, "InternalError", StorageUnavailable),
+        (507, "InsufficientStorage", DiskFull),
+        (400, "QuotaExceeded", DiskFull),
+        (403, "AccessDenied", InvalidInput),
+        (403, "InvalidAccessKeyId", InvalidInput),
+        (400, "InvalidRequest", InvalidInput),
+        (501, "NotImplemented", InvalidInput),
+    ],
+)
+def test_what_a_server_says_decides_whether_another_try_makes_sense(
+    bucket: Bucket, status: int, code: str, kind: type[RunnerError]
+) -> None:
+    for endpoint in answering(status, code):
+        with pytest.raises(kind, match=code) as caught:
+            open_store(bucket, "any", endpoint).write("file", b"content")
+        assert caught.value.remedy
