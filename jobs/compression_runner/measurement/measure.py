@@ -12,6 +12,7 @@ from typing import Any, Final
 import onnxruntime
 
 from compression_runner.errors import InvalidInput
+from compression_runner.formats.onnx_files import external_files
 from compression_runner.measurement.answers import Floats, answers, kept_answers
 from compression_runner.measurement.contender import contender, offline_batch, prepared_queries
 from compression_runner.measurement.dataset import EvaluationSet
@@ -169,7 +170,7 @@ def _quality(
 ) -> Quality:
     """Answer the evaluation data with both models and compare."""
     task, batch = spec.model.task, spec.benchmark.batch_size
-    digests = [file_digest(subject.model) for subject in subjects]
+    digests = [_model_digest(subject.model) for subject in subjects]
     kept = answers_cache / f"{_fingerprint(digests[0], data, spec)}.npy" if answers_cache else None
     with watch.phase("evaluate baseline") as advance:
         old = kept_answers(kept, lambda: answers(predictors[0], data, task, batch, advance))
@@ -186,6 +187,11 @@ def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: Evaluatio
     if spec.model.task in ("text-classification", "image-classification"):
         return classification_quality(old, new, data.labels, confidence)
     return embedding_quality(old, new, confidence)
+
+
+def _model_digest(model: Path) -> str:
+    """Return the hash of a graph and of the files that hold its weights."""
+    return " ".join(file_digest(path) for path in [model, *external_files(model)])
 
 
 def _fingerprint(model_digest: str, data: EvaluationSet, spec: CompressionJobSpec) -> str:

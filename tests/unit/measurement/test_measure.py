@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from compression_runner.errors import InvalidInput
@@ -102,6 +103,23 @@ def test_a_model_that_is_its_own_baseline_loses_nothing(models: tuple[Subject, S
     found = _measure((models[0], models[0]), data, _spec(pipeline=[{"pack": {}}]))
     assert found.quality_drops["accuracy"].high == 0.0
     assert found.quality_drops["agreement"].high == 0.0
+
+
+def test_weights_beside_the_graph_count_when_models_are_told_apart(
+    models: tuple[Subject, Subject], data: EvaluationSet, tmp_path: Path
+) -> None:
+    """Two graphs are the same bytes, their weights lie in files of other content."""
+    apart = []
+    for name, subject in zip(("first", "second"), models, strict=True):
+        folder = tmp_path / name
+        folder.mkdir()
+        model = onnx.load(subject.model)
+        onnx.save_model(model, folder / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+        apart.append(Subject(folder / "m.onnx", 1000))
+    assert apart[0].model.read_bytes() == apart[1].model.read_bytes()
+    found = _measure((apart[0], apart[1]), data, _spec())
+    assert found.quality_drops["agreement"].high > 0.0
+    assert found.compressed.quality["agreement"] < 1.0
 
 
 def test_a_larger_result_is_an_anomaly(models: tuple[Subject, Subject], data: EvaluationSet) -> None:
