@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-PACKAGES := operator jobs localcluster dashboards samples tests benchmarks
+PACKAGES := operator jobs localcluster charts dashboards samples tests benchmarks
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -42,13 +42,14 @@ test-e2e: setup cluster ## a real kubelet
 test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
 	$(PYTEST) tests/images
 
-generate: setup ## CRDs, dashboards and rules from the code
+generate: setup ## CRDs, dashboards, rules and the chart's schema from the code
 	@mkdir -p charts/compression-operator/files/crds
 	$(PY) -m compressionjob.crd crds charts/compression-operator/files/crds
 	$(PY) -m dashboards
+	$(PY) -m charts.generate
 
 check-generated: generate ## fail when a committed file differs from what the code generates
-	@git diff --exit-code --stat -- crds charts/compression-operator/files dashboards \
+	@git diff --exit-code --stat -- crds charts dashboards \
 	  || { echo "generated files differ: run 'make generate' and commit the result"; exit 1; }
 
 cluster: setup ## a real Kubernetes: yours if KUBECONFIG is set, otherwise a local one
