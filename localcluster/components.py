@@ -74,7 +74,9 @@ def _components() -> list[Component]:
     config("admin", "system:masters")
     kubelet_client = make_client(authority, pki, "kube-apiserver-kubelet-client", ["system:masters"])
     binary = str(plane.binary)
-    manager = plane.controller_manager(config("system:kube-controller-manager"), ["*"])
+    manager = plane.controller_manager(
+        config("system:kube-controller-manager"), ["*"], ["--use-service-account-credentials=true"]
+    )
     scheduler = [
         binary, "kube-scheduler", f"--kubeconfig={config('system:kube-scheduler')}", "--leader-elect=false",
         "--secure-port=0",
