@@ -4,15 +4,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from dashboards.panels import Query, lines
-
-
-def quantile(share: float, metric: str) -> str:
-    """The quantile of a histogram of the operator's, over Grafana's rate interval."""
-    return f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket[$__rate_interval])))"
-
-
-def _rate(by: str, metric: str) -> str:
-    return f"sum by ({by}) (rate({metric}[$__rate_interval]))"
+from dashboards.promql import of_leader, quantile, rate
 
 
 def panels() -> list[Builder[Panel]]:
@@ -22,15 +14,22 @@ def panels() -> list[Builder[Panel]]:
     requests = "compression_operator_api_requests_total"
     return [
         lines("From apply to child Job", "Time from the first sight of a CompressionJob to its child Job.",
-              Query(quantile(0.5, child), "p50"), Query(quantile(0.99, child), "p99"), unit="s"),
+              Query(quantile(0.5, child), "p50"), Query(quantile(0.99, child), "p99"), unit="s", span=6),
         lines("Reconcile latency", "Time to look at one job and do what must be done.",
-              Query(quantile(0.5, reconcile), "p50"), Query(quantile(0.99, reconcile), "p99"), unit="s"),
-        lines("Queue", "Jobs that wait for a worker.",
-              Query("sum(compression_operator_queue_depth)", "waiting")),
+              Query(quantile(0.5, reconcile), "p50"), Query(quantile(0.99, reconcile), "p99"), unit="s", span=6),
+        lines("Queue", "Jobs that wait for a worker of the leader.",
+              Query(f"sum({of_leader('compression_operator_queue_depth')})", "waiting"), span=6),
         lines("Reconciles", "Reconciles per second, by outcome.",
-              Query(_rate("outcome", f"{reconcile}_count"), "{{outcome}}"), unit="reqps"),
+              Query(rate("outcome", f"{reconcile}_count"), "{{outcome}}"), unit="reqps", span=6),
         lines("Reconcile errors", "Reconciles per second that failed and are tried again, by reason.",
-              Query(_rate("reason", "compression_operator_reconcile_errors_total"), "{{reason}}"), unit="reqps"),
+              Query(rate("reason", "compression_operator_reconcile_errors_total"), "{{reason}}"),
+              unit="reqps", span=6),
         lines("API requests", "Requests to the API server per second.",
-              Query(_rate("verb, resource, code", requests), "{{verb}} {{resource}} {{code}}"), unit="reqps"),
+              Query(rate("verb, resource", requests), "{{verb}} {{resource}}"), unit="reqps", span=6),
+        lines("API requests refused", "Requests per second that did not end well; none is no answer at all.",
+              Query(rate("resource, code", requests + '{code!~"2.."}'), "{{resource}} {{code}}"),
+              unit="reqps", span=6),
+        lines("Questions to pods", "Questions about progress to the runners' pods per second, by outcome.",
+              Query(rate("outcome", "compression_operator_progress_polls_total"), "{{outcome}}"),
+              unit="reqps", span=6),
     ]  # fmt: skip

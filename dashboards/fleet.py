@@ -4,13 +4,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from dashboards.panels import Query, bars, figures, lines
-
-
-def jobs(by: str, selector: str = "", *, ago: str = "") -> str:
-    """CompressionJobs that exist, or did some time ago: the leader counts, the others may be behind."""
-    offset = f" offset {ago}" if ago else ""
-    leader = f"on (instance) group_left () (compression_operator_leader{offset} == 1)"
-    return f"sum by ({by}) (compression_operator_jobs{selector}{offset} * {leader})"
+from dashboards.promql import jobs
 
 
 def panels() -> list[Builder[Panel]]:

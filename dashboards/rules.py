@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from compressionjob import conditions
-from dashboards.fleet import jobs
+from dashboards.promql import jobs, of_leader
 
 RUNBOOKS: Final = "docs/runbooks"
 """Folder of one page for each alert; the chart's prometheusRule.runbookBase puts a URL in its place."""
@@ -135,7 +135,7 @@ OPERATOR: Final = (
     ),
     Alert(
         "CompressionOperatorBacklog",
-        "sum by (namespace) (compression_operator_queue_depth) > 100",
+        f"sum by (namespace) ({of_leader('compression_operator_queue_depth')}) > 100",
         "15m",
         "warning",
         "{{ $value }} CompressionJobs wait for the operator.",

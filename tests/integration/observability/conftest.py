@@ -16,7 +16,7 @@ from compression_runner.pipeline.reporting import summarize
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.telemetry.server import PORT
 from compressionjob.report import Report
-from dashboards import fleet
+from dashboards.promql import jobs
 from localcluster import apiserver, ports
 from localcluster.apiserver import APIServer
 from tests.integration.chart.helm_release import Helm
@@ -79,7 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 report = _run_a_job(namespace, telemetry, folder)
                 _leave_jobs_waiting(namespace)
                 count = len(ENDS) + 3
-                wait_for("all is scraped", lambda: metrics.number(f"sum({fleet.jobs('phase')})") == count)
+                wait_for("all is scraped", lambda: metrics.number(f"sum({jobs('phase')})") == count)
                 wait_for("its figures are scraped", lambda: metrics.instant("compression_operator_job_latency_seconds"))
                 yield World(metrics, replicas, namespace, report, started, calm)
 
@@ -143,7 +143,7 @@ def _end_jobs(namespace: Namespace, metrics: Prometheus) -> None:
 
 
 def _has_ended(metrics: Prometheus, count: int) -> bool:
-    ended = fleet.jobs("phase", '{phase=~"Succeeded|Failed"}')
+    ended = jobs("phase", '{phase=~"Succeeded|Failed"}')
     return metrics.number(f"sum({ended})") == count
 
 

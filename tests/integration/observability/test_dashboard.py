@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from dashboards import fleet
+from dashboards.promql import jobs
 from tests.board import PanelQuery, queries, resolved
 from tests.integration.observability.conftest import MEASURED, TEAM, World
 from tests.integration.observability.prometheus import Series
@@ -42,13 +42,13 @@ def test_a_panel_of_jobs_shows_the_chosen_one_alone(world: World, query: PanelQu
 def test_the_fleet_is_counted_right(world: World) -> None:
     verdicts = "sum by (verdict) (compression_operator_verdicts_total)"
     for expression, label, expected in (
-        (fleet.jobs("phase"), "phase", {"Succeeded": 3, "Failed": 4, "Pending": 2}),
+        (jobs("phase"), "phase", {"Succeeded": 3, "Failed": 4, "Pending": 2}),
         (
-            fleet.jobs("reason", '{phase="Failed"}'),
+            jobs("reason", '{phase="Failed"}'),
             "reason",
             {"SLAViolated": 1, "SLAInconclusive": 1, "OutOfMemory": 1, "InvalidInput": 1},
         ),
-        (fleet.jobs("reason", '{phase="Pending"}'), "reason", {"Unschedulable": 1, "RuntimeNotFound": 1}),
+        (jobs("reason", '{phase="Pending"}'), "reason", {"Unschedulable": 1, "RuntimeNotFound": 1}),
         (verdicts, "verdict", {"Pass": 4, "Fail": 1, "Inconclusive": 1}),
     ):
         found = wait_for(label, partial(figures, world, expression, label), seconds=20)
