@@ -16,7 +16,7 @@ from compression_operator.cluster.errors import CredentialsError
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES, Resource
 from compression_operator.lean_kopf import kopf
 from compression_operator.metrics import Metrics
-from compressionjob.group import GROUP, JOB_UID_LABEL
+from compressionjob.group import GROUP, JOB_UID_LABEL, MANAGED_BY
 
 WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, JOBS, PODS)
 
@@ -86,6 +86,8 @@ async def watch(
     Raises what kopf raises when it cannot go on.
     """
     where: dict[str, Any] = {"namespaces": list(namespaces)} if namespaces else {"clusterwide": True}
+    # Without a name of ours kopf makes one of the user's, whom a container's /etc/passwd need not know.
+    where["identity"] = MANAGED_BY
     await kopf.operator(registry=handlers, settings=chosen, standalone=True, ready_flag=started, **where)
 
 
