@@ -3,8 +3,10 @@
 import json
 import logging
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from compression_runner.errors import RunnerError
@@ -23,12 +25,15 @@ from compressionjob.spec import CompressionJob, parse_job
 LOG: Final = logging.getLogger("compression_runner")
 JOB: Final = "COMPRESSION_JOB"
 WORKDIR: Final = "COMPRESSION_WORKDIR"
+UNEXPECTED: Final = "Unexpected"
 
 
 def pod(environment: Mapping[str, str] = os.environ) -> int:
     """Runs the job, answers on port 8080 meanwhile, and leaves a summary as the termination message."""
     logs.configure(as_json=True)
     exit_on_sigterm()
+    message = Path(environment.get("COMPRESSION_TERMINATION_LOG", TERMINATION_LOG))
+    sys.excepthook = _last_words(message)
     metrics = RunMetrics()
     progress = RunProgress([metrics, logs.LogListener()])
     server = serve(progress, metrics, int(environment.get("COMPRESSION_PORT", "8080")))
@@ -36,8 +41,20 @@ def pod(environment: Mapping[str, str] = os.environ) -> int:
         summary, status = _run(environment, progress, metrics)
     finally:
         server.shutdown()
-    leave_message(summary, Path(environment.get("COMPRESSION_TERMINATION_LOG", TERMINATION_LOG)))
+    leave_message(summary, message)
     return status
+
+
+def _last_words(place: Path) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    """What an unforeseen exception leaves behind: a line in the log, and a message that the operator can show."""
+
+    def leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        LOG.critical("unforeseen %s", kind.__name__, exc_info=(kind, error, trace), extra={"reason": UNEXPECTED})
+        said = f"{kind.__name__}: {error}"[:500]
+        violation = Violation(reason=UNEXPECTED, message=said, remedy="see the pod's log, and report it")
+        leave_message(Summary(error=violation), place)
+
+    return leave
 
 
 def _run(environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics) -> tuple[Summary, ExitCode]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Final
 
 from rich.console import Console
 
+from compression_runner.artifact import MARKER
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest
 from compression_runner.commands.verdict import show
+from compression_runner.pipeline.names import OUTPUT, REPORT_HTML, REPORT_JSON
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compression_runner.telemetry.console import ConsoleListener
@@ -34,11 +37,22 @@ def run(manifest: Path, workdir: Path, *, publish: bool) -> int:
     console = Console(stderr=True)
     try:
         with explained():
+            if not publish:
+                _clear(workdir)
             report = _execute(manifest, workdir.absolute(), console, publish=publish)
     except Ended as end:
         return end.status
     show(report, workdir, Console(), published=publish)
     return ExitCode.DONE if report.verdict == "Pass" else ExitCode.NOT_MET
+
+
+def _clear(workdir: Path) -> None:
+    """Takes away what a trial before left to be read: it must not be taken for this one's. Checkpoints stay."""
+    for name in (REPORT_JSON, REPORT_HTML):
+        (workdir / name).unlink(missing_ok=True)
+    if (workdir / OUTPUT / MARKER).is_file():
+        (workdir / OUTPUT / MARKER).unlink()
+        shutil.rmtree(workdir / OUTPUT)
 
 
 def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool) -> Report:

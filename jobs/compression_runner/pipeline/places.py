@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from compression_runner.pipeline.names import OUTPUT
 from compression_runner.storage import Store, Stores
 from compression_runner.storage.credentials import Role
 from compression_runner.storage.directory import DirectoryStore
@@ -57,9 +58,9 @@ def of_spec(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
 def of_trial(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
     """Sources as the spec names them; everything that is made lies below `workdir`: output/, report.*, checkpoints/.
 
-    The output is the trial's own: another trial in the same directory replaces it.
+    The output is the trial's own: the next trial in the same directory takes it away when it begins.
     """
-    output = workdir / "output"
+    output = workdir / OUTPUT
     return Places(
         workdir=workdir,
         model=_model(spec, stores),

@@ -11,6 +11,7 @@ from compression_runner.artifact import Artifact
 from compression_runner.errors import RunnerError
 from compression_runner.measurement.measure import Measurements
 from compression_runner.pipeline.execution import Made
+from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.planner import Plan
 from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
@@ -19,8 +20,6 @@ from compressionjob.report import ModelFigures, Report, SideSummary, StageReport
 from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
 
-REPORT_JSON: Final = "report.json"
-REPORT_HTML: Final = "report.html"
 LIBRARIES: Final = (
     "compression-operator", "torch", "transformers", "onnx", "onnxscript", "onnxruntime", "numpy", "safetensors",
     "zstandard", "lz4", "mlcommons-loadgen",

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compression_runner.pipeline import publishing, reporting
+from compression_runner.pipeline.names import REPORT_HTML, REPORT_JSON
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan
-from compression_runner.pipeline.reporting import REPORT_HTML, REPORT_JSON, Facts
+from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.staging import Staged, stage
 from compression_runner.preflight.check import Prepared, is_ours, preflight
 from compression_runner.report import render_html

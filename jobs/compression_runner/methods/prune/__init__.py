@@ -1,5 +1,7 @@
 """Prune by magnitude, on a Transformers directory or an ONNX graph."""
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +12,8 @@ from compression_runner.methods.method import Method, Outcome, StageContext
 from compressionjob.methods.prune import Prune
 
 if TYPE_CHECKING:
+    import torch
+
     from compression_runner.methods.prune.magnitude import Floats, Threshold
 
 
@@ -66,7 +70,7 @@ class _Pruner:
 
 def _prune_transformers(artifact: Artifact, parameters: Prune, context: StageContext) -> Mapping[str, Any]:
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     from compression_runner.methods.prune.weights import is_weight, to_array
 
@@ -87,10 +91,24 @@ def _prune_transformers(artifact: Artifact, parameters: Prune, context: StageCon
                 tensors[name] = torch.from_numpy(pruner.prune(to_array(tensor))).to(tensor.dtype).contiguous()
         target = context.output / shard
         target.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, target, metadata={"format": "pt"})
+        _save(tensors, target)
         context.advance((index + 1) / len(shards))
     _copy_index(artifact, context.output)
     return pruner.details
+
+
+def _save(tensors: "dict[str, torch.Tensor]", target: Path) -> None:
+    """Writes a shard; a full disk is an OSError here too."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, target, metadata={"format": "pt"})
+    except SafetensorError as error:
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if f"os error {number}" in str(error):
+                raise OSError(number, os.strerror(number), str(target)) from error
+        raise
 
 
 def _copy_index(artifact: Artifact, into: Path) -> None:

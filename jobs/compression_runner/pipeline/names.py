@@ -1,0 +1,8 @@
+"""Names of what a run leaves behind."""
+
+from typing import Final
+
+REPORT_JSON: Final = "report.json"
+REPORT_HTML: Final = "report.html"
+OUTPUT: Final = "output"
+"""The result of a local trial, below its work directory."""

@@ -1,0 +1,198 @@
+"""Local trials as a user starts them: exit status, files, resume, plan and unpack."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compression_runner import artifact as artifacts
+from tests import tiny_models
+
+
+def write_job(folder: Path, **changes: Any) -> Path:
+    """A manifest beside its model and data; `changes` replace fields of its spec."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spec: dict[str, Any] = {
+        "model": {"source": "file://./bert", "task": "text-embedding"},
+        "data": {"evaluation": {"source": "file://./sentences.parquet"}},
+        "pipeline": [{"quantize": {"method": "dynamic"}}],
+        "sla": {"size": {"maxRatio": "0.9"}},
+        "benchmark": {"sequenceLength": 16, "timeLimit": "20s", "threads": 1},
+        "output": {"destination": "file://./published"},
+    }
+    job = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionJob",
+        "metadata": {"name": "tiny"},
+        "spec": spec | changes,
+    }
+    if not (folder / "bert").exists():
+        tiny_models.bert(folder / "bert")
+        tiny_models.text_data(folder / "sentences.parquet")
+    (folder / "job.yaml").write_text(yaml.safe_dump(job))
+    return folder / "job.yaml"
+
+
+def runner(*arguments: object, limit: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "compression_runner", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, preexec_fn=limit, check=False)
+
+
+def test_a_trial_that_keeps_its_sla_ends_with_0_and_everything_in_place(tmp_path: Path) -> None:
+    job, work = write_job(tmp_path / "a"), tmp_path / "work"
+    ended = runner("run", job, "--workdir", work)
+    assert ended.returncode == 0, ended.stderr
+    assert "Pass" in ended.stdout
+    report = json.loads((work / "report.json").read_text())
+    assert report["verdict"] == "Pass"
+    assert {"name", "limit", "measured", "low", "high", "verdict"} <= set(report["objectives"][0])
+    for side in ("baseline", "compressed"):
+        figures = report[side]
+        assert set(figures["latencySeconds"]) == {"p50", "p90", "p99"}
+        assert figures["peakMemoryBytes"] > 0
+        assert figures["throughputPerSecond"] > 0
+        assert figures["quality"]["cosine"] > 0.9
+    stages = report["stages"]
+    assert [(stage["name"], stage["reused"]) for stage in stages] == [("export", False), ("quantize", False)]
+    assert {"name", "method", "fingerprint", "sizeBytes", "seconds", "reused"} <= set(stages[0])
+    assert (work / "report.html").is_file()
+    artifacts.verify(artifacts.load(work / "output"))
+    assert not (tmp_path / "a" / "published").exists()
+
+    again = runner("run", job, "--workdir", work)
+    assert again.returncode == 0, again.stderr
+    stages = json.loads((work / "report.json").read_text())["stages"]
+    assert [stage["reused"] for stage in stages] == [True, True]
+
+
+def test_a_trial_that_does_not_keep_it_ends_with_3_and_no_output(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert runner("run", write_job(tmp_path / "a"), "--workdir", work).returncode == 0
+    assert (work / "output").is_dir()
+    ended = runner("run", write_job(tmp_path / "a", sla={"size": {"maxRatio": "0.05"}}), "--workdir", work)
+    assert ended.returncode == 3, ended.stderr
+    assert "Fail" in ended.stdout
+    assert json.loads((work / "report.json").read_text())["verdict"] == "Fail"
+    # What the run before left there must not be taken for this one's.
+    assert not (work / "output").exists()
+
+
+def test_packed_results_are_measured_unpacked_and_restored_bit_for_bit(tmp_path: Path) -> None:
+    job = write_job(tmp_path / "a", pipeline=[{"prune": {"sparsity": "0.4"}}, {"pack": {"codec": "zstd"}}])
+    work = tmp_path / "work"
+    ended = runner("run", job, "--workdir", work)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((work / "report.json").read_text())
+    assert report["compressed"]["sizeBytes"] < report["baseline"]["sizeBytes"]
+    assert report["stages"][0]["sizeBytes"] == report["stages"][1]["details"]["unpackedBytes"]
+    unpacked = runner("unpack", work / "output", tmp_path / "plain")
+    assert unpacked.returncode == 0, unpacked.stderr
+    pruned = artifacts.load(work / "checkpoints" / report["stages"][0]["fingerprint"])
+    assert artifacts.load(tmp_path / "plain").digest == pruned.digest
+    packed_file = next(place for place in (work / "output").iterdir() if place.suffix == ".zst")
+    packed_file.write_bytes(packed_file.read_bytes()[:-10] + bytes(10))
+    spoilt = runner("unpack", work / "output", tmp_path / "other")
+    assert spoilt.returncode == 2
+    assert "sha256" in spoilt.stderr
+
+
+def test_publish_uses_the_places_of_the_spec(tmp_path: Path) -> None:
+    job = write_job(tmp_path / "a")
+    ended = runner("run", job, "--workdir", tmp_path / "work", "--publish")
+    assert ended.returncode == 0, ended.stderr
+    artifacts.verify(artifacts.load(tmp_path / "a" / "published"))
+    assert (tmp_path / "a" / "published-report" / "report.html").is_file()
+    assert len(list((tmp_path / "a" / "published-checkpoints").iterdir())) == 2
+    assert not (tmp_path / "work" / "output").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pipeline": [{"prune": {"sparsity": "1.5"}}]}, "spec.pipeline[0].prune.sparsity"),
+        ({"model": {"source": "file://./nothing", "task": "text-embedding"}}, "there is no such file"),
+        ({"model": {"source": "ftp://a/b", "task": "text-embedding"}}, "spec.model.source"),
+        ({"data": {"evaluation": {"source": "file://./bert/config.json"}}}, "spec.data.evaluation.source"),
+        ({"data": {"evaluation": {"source": "file://./sentences.parquet", "columns": {"text": "words"}}}}, "words"),
+    ],
+)
+def test_invalid_jobs_end_with_2_and_name_field_and_remedy(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    ended = runner("run", write_job(tmp_path / "a", **changes), "--workdir", tmp_path / "work")
+    assert ended.returncode == 2, ended.stderr
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "work" / "output").exists()
+
+
+def test_the_plan_is_told_without_moving_weights(tmp_path: Path) -> None:
+    job = write_job(tmp_path / "a", pipeline=[{"prune": {"sparsity": "0.4"}}, {"quantize": {}}, {"pack": {}}])
+    before = sorted(place for place in tmp_path.rglob("*"))
+    ended = runner("plan", job)
+    assert ended.returncode == 0, ended.stderr
+    for word in ("prune", "export", "quantize", "pack", "memory: about", "disk: up to", "BertModel"):
+        assert word in ended.stdout
+    assert sorted(place for place in tmp_path.rglob("*")) == before
+
+
+def test_a_plan_that_cannot_work_ends_with_2(tmp_path: Path) -> None:
+    job = write_job(tmp_path / "a")
+    weights = tmp_path / "a" / "bert" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    ended = runner("plan", job)
+    assert ended.returncode == 2
+    assert "truncated" in ended.stderr
+
+
+def test_a_disk_that_fills_up_ends_with_7_and_leaves_nothing(tmp_path: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    job = write_job(tmp_path / "a")
+    assert (tmp_path / "a" / "bert" / "model.safetensors").stat().st_size > 60_000
+    ended = runner("run", job, "--workdir", tmp_path / "work", limit=small_files)
+    assert ended.returncode == 7, ended.stderr
+    assert "no space left" in ended.stderr
+    assert not (tmp_path / "work" / "output").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+def test_a_disk_that_is_too_small_is_said_before_anything_moves(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=True)
+    try:
+        ended = runner("run", write_job(tmp_path / "a"), "--workdir", small / "work")
+        assert ended.returncode == 7, ended.stderr
+        assert "are free" in ended.stderr
+        assert not (small / "work" / "scratch" / "source").exists()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_killed_at_any_moment_a_trial_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    stages = [{"prune": {"sparsity": "0.4"}}, {"quantize": {}}, {"pack": {"codec": "gzip"}}]
+    job = write_job(tmp_path / "a", pipeline=stages)
+    assert runner("run", job, "--workdir", tmp_path / "reference").returncode == 0
+    expected = artifacts.load(tmp_path / "reference" / "output").digest
+    work = tmp_path / "work"
+    command = [sys.executable, "-m", "compression_runner", "run", str(job), "--workdir", str(work)]
+    for pause in (2.0, 4.0, 6.0):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(pause)
+            process.send_signal(signal.SIGKILL)
+        if (work / "output").exists():
+            artifacts.verify(artifacts.load(work / "output"))
+    assert runner("run", job, "--workdir", work).returncode == 0
+    assert artifacts.load(work / "output").digest == expected
