@@ -123,6 +123,7 @@ def _plane(binary: Path, folder: Path) -> ControlPlane:
         folder=folder,
         host=_HOST,
         port=ports.free(),
+        etcd_host=_HOST,
         etcd_port=ports.free(),
         etcd_peer_port=ports.free(),
         authority=authority,

@@ -13,6 +13,7 @@ from localcluster import (
     debian,
     external,
     gobuild,
+    leftovers,
     mounts,
     network,
     paths,
@@ -43,6 +44,8 @@ def up() -> None:
             if remains():
                 with step("clear what an earlier cluster left"):
                     _remove()
+            if network.another_kubernetes():
+                raise LocalClusterError("Another Kubernetes runs on this machine. Set KUBECONFIG to use it, or end it.")
             with step("start the control plane, containerd, kubelet and the object store"):
                 components.start()
             with step("the node is ready"):
@@ -126,6 +129,7 @@ def _remove() -> None:
     if shutil.which("iptables-save"):
         network.remove()
     containers.forget()
+    leftovers.remove()
     for folder in (paths.state(), paths.RUN):
         shutil.rmtree(folder, ignore_errors=True)
     left = remains()
@@ -142,9 +146,11 @@ def remains() -> list[str]:
     found += [f"interface {link}" for link in network.links()]
     if shutil.which("iptables-save"):
         found += [f"iptables {rule}" for rule in network.rules()]
+    found += [f"file {path}" for path in leftovers.find()]
     found += [f"folder {folder}" for folder in _folders() if folder.exists()]
     return found
 
 
 def _folders() -> list[Path]:
-    return [paths.state(), paths.RUN]
+    # The kernel lists mounts without symbolic links.
+    return [paths.state().resolve(), paths.RUN]

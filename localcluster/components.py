@@ -13,7 +13,7 @@ from localcluster.waiting import until
 
 API_PORT: Final = 6443
 S3_PORT: Final = 7070
-_ETCD_PORT, _ETCD_PEER_PORT = 23790, 23800
+_ETCD_PORT, _ETCD_PEER_PORT = 2379, 2380
 _NAMES: Final = (network.ADDRESS, SERVICE_ADDRESS, "localhost", "kubernetes", "kubernetes.default.svc")
 
 
@@ -50,8 +50,14 @@ def start() -> None:
 
 
 def running() -> bool:
-    """Tell whether every process that was started still runs."""
-    return set(processes.names()) >= set(NAMES) and all(processes.recorded(name) for name in NAMES)
+    """Tell whether every process still runs, and Kubernetes is the one that this clone's sources make."""
+    found = {name: processes.recorded(name) for name in NAMES}
+    server = found["kube-apiserver"]
+    return (
+        all(found.values())
+        and server is not None
+        and server.executable() == gobuild.ensure(gobuild.KUBERNETES).resolve()
+    )
 
 
 NAMES: Final = (
@@ -119,6 +125,8 @@ def _plane(pki: Path) -> ControlPlane:
         folder=paths.state(),
         host=network.ADDRESS,
         port=API_PORT,
+        # Pods must not reach it, and on an address of its own its ports are free on every machine.
+        etcd_host=network.LOOPBACK,
         etcd_port=_ETCD_PORT,
         etcd_peer_port=_ETCD_PEER_PORT,
         authority=authority,

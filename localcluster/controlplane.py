@@ -18,6 +18,7 @@ class ControlPlane:
     folder: Path
     host: str
     port: int
+    etcd_host: str
     etcd_port: int
     etcd_peer_port: int
     authority: Certificate
@@ -31,7 +32,7 @@ class ControlPlane:
 
     def etcd(self) -> list[str]:
         """Arguments of etcd. It never syncs to disk: nobody needs this data after a power cut."""
-        client, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self.etcd_peer_port}"
+        client, peer = self._etcd_url(self.etcd_port), self._etcd_url(self.etcd_peer_port)
         return [
             str(self.binary), "etcd", "--name=local", f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync",
             f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
@@ -42,7 +43,7 @@ class ControlPlane:
     def apiserver(self, extra: Sequence[str] = ()) -> list[str]:
         """Arguments of kube-apiserver."""
         return [
-            str(self.binary), "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
+            str(self.binary), "kube-apiserver", f"--etcd-servers={self._etcd_url(self.etcd_port)}",
             f"--bind-address={self.host}", f"--advertise-address={self.host}", f"--secure-port={self.port}",
             f"--tls-cert-file={self.serving.certificate}", f"--tls-private-key-file={self.serving.key}",
             f"--client-ca-file={self.authority.certificate}",
@@ -61,3 +62,6 @@ class ControlPlane:
             f"--service-account-private-key-file={self.service_account_key}", "--secure-port=0",
             "--kube-api-qps=500", "--kube-api-burst=1000", "--profiling=false", *extra,
         ]  # fmt: skip
+
+    def _etcd_url(self, port: int) -> str:
+        return f"http://{self.etcd_host}:{port}"

@@ -13,8 +13,9 @@ SUBNET = "10.244.0.0/24"
 # Only addresses of this machine, for what pods must not reach.
 LOOPBACK = "127.244.0.1"
 
-_COMMENT = "compression-operator-local"
-# Chains of kube-proxy and the kubelet. No second Kubernetes runs here: `up` takes that one instead.
+CNI_NAME = "compression-operator-local"
+_COMMENT = CNI_NAME
+# Chains of kube-proxy and the kubelet. They have no mark of ours: see _ours().
 _CHAINS = re.compile(r"KUBE-[A-Z0-9-]+")
 _SAVED = paths.RUN / "sysctls.json"
 # What the cluster needs, and what the kubelet changes by itself.
@@ -50,7 +51,12 @@ def links() -> list[str]:
 
 def rules() -> list[str]:
     """Return the lines of iptables-save that belong to the cluster."""
-    return [line for lines in _saved().values() for line in lines if _is_ours(line)]
+    return [line for lines in _saved().values() for line in _ours(lines)]
+
+
+def another_kubernetes() -> bool:
+    """Tell whether another Kubernetes keeps its rules on this machine, which the cluster would fight with."""
+    return not _exists() and any(_CHAINS.search(line) for lines in _saved().values() for line in lines)
 
 
 def remove() -> None:
@@ -58,7 +64,7 @@ def remove() -> None:
     for link in reversed(links()):
         run(["ip", "link", "delete", link])
     for table, lines in _saved().items():
-        _remove_rules(table, [line for line in lines if _is_ours(line)])
+        _remove_rules(table, _ours(lines))
     if _SAVED.exists():
         for name, value in json.loads(_SAVED.read_text()).items():
             Path("/proc/sys", name).write_text(value)
@@ -79,7 +85,7 @@ def _write_cni(folder: Path) -> None:
             "dataDir": str(folder / "addresses"),
         },
     }
-    network = {"cniVersion": "0.4.0", "name": _COMMENT, "plugins": [bridge]}
+    network = {"cniVersion": "0.4.0", "name": CNI_NAME, "plugins": [bridge]}
     (folder / "10-bridge.conflist").write_text(json.dumps(network, indent=2))
 
 
@@ -100,8 +106,14 @@ def _saved() -> dict[str, list[str]]:
     return tables
 
 
-def _is_ours(line: str) -> bool:
-    return _COMMENT in line or bool(_CHAINS.search(line))
+def _ours(lines: list[str]) -> list[str]:
+    # Without the bridge's traces, chains of Kubernetes are those of a cluster that is none of our business.
+    exists = _exists()
+    return [line for line in lines if _COMMENT in line or (exists and _CHAINS.search(line))]
+
+
+def _exists() -> bool:
+    return _SAVED.exists() or bool(links())
 
 
 def _remove_rules(table: str, ours: list[str]) -> None:

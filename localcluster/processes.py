@@ -37,8 +37,14 @@ class Identity:
 
     def is_alive(self) -> bool:
         """Tell whether this very process runs (a zombie does not)."""
-        found = identify(self.pid)
-        return found == self
+        return identify(self.pid) == self
+
+    def executable(self) -> Path | None:
+        """Return the program that it runs, or None when it or its file is gone."""
+        try:
+            return Path(f"/proc/{self.pid}/exe").readlink() if self.is_alive() else None
+        except FileNotFoundError:
+            return None
 
     def signal(self, number: int) -> None:
         """Send a signal, unless the process is gone."""
