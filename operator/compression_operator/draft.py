@@ -65,7 +65,7 @@ class Draft:
         self.set(phase="Running" if phase == "Pending" and self.started else phase, message=message[:MAX_MESSAGE])
 
     def finish(self, phase: Literal["Succeeded", "Failed"], reason: str, message: str) -> None:
-        """End the job for good."""
+        """End the job for good, and look again when its ttl is over: the write of this end tells nobody."""
         succeeded = phase == "Succeeded"
         self.set_condition(conditions.COMPLETE, "True" if succeeded else "False", reason, message)
         self.set_condition(conditions.FAILED, "False" if succeeded else "True", reason, message)
@@ -75,6 +75,8 @@ class Draft:
         self.set(phase=phase, message=message[:MAX_MESSAGE], completion_time=timestamp(self.now))
         event_reason = event_reasons.COMPLETED if succeeded else event_reasons.FAILED
         self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
+        if self.observed.job.ttl is not None:
+            self.look_again(self.observed.job.ttl)
 
     def note(self, kind: EventType, reason: str, text: str) -> None:
         """Tell it in an Event."""

@@ -1,9 +1,11 @@
 """Operators are killed, replaced, cut off and restricted; the jobs do not notice."""
 
+import contextlib
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,15 +33,17 @@ def kubelet(namespace: Namespace) -> Iterator[None]:
     def work() -> None:
         while not stop.wait(0.05):
             for pod in namespace.pods():
-                name = pod["metadata"]["name"]
-                if pod["status"]["phase"] == "Pending":
-                    namespace.run_pod(name)
-                elif pod["status"]["phase"] == "Running":
-                    namespace.end_pod(name, message=summary("Pass"))
+                with contextlib.suppress(Refusal):  # the pod has gone or changed meanwhile
+                    move(pod)
 
-    with background(work):
+    def move(pod: dict[str, Any]) -> None:
+        if pod["status"]["phase"] == "Pending":
+            namespace.run_pod(pod["metadata"]["name"])
+        elif pod["status"]["phase"] == "Running":
+            namespace.end_pod(pod["metadata"]["name"], message=summary("Pass"))
+
+    with background(work, stop):
         yield
-        stop.set()
 
 
 @contextmanager
@@ -58,27 +62,20 @@ def witness(namespace: Namespace) -> Iterator[list[str]]:
                     wrong.append(f"{name}: {before['verdict']} -> {status.get('verdict')}")
                 last[name] = status
 
-    with background(work):
+    with background(work, stop):
         yield wrong
-        stop.set()
 
 
 @contextmanager
-def background(work: Callable[[], None]) -> Iterator[None]:
+def background(work: Callable[[], None], stop: threading.Event) -> Iterator[None]:
     """Run something beside the block; its error is the block's error."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(work)
         try:
-            work()
-        except (Refusal, AssertionError, KeyError) as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield
-    thread.join()
-    assert not errors, errors
+            yield
+        finally:
+            stop.set()
+        running.result()
 
 
 def ended(namespace: Namespace, count: int) -> list[dict[str, Any]] | None:

@@ -4,7 +4,17 @@ import pytest
 
 from compression_operator.plan import Plan
 from compression_operator.reconcile import reconcile
-from tests.unit.operator.builders import NOW, after, job, observe, stamp, with_raw_status
+from tests.unit.operator.builders import (
+    NOW,
+    after,
+    complete,
+    ended_pod,
+    job,
+    observe,
+    stamp,
+    summary,
+    with_raw_status,
+)
 
 ENDED = {"phase": "Succeeded", "completionTime": stamp(), "observedGeneration": 1}
 
@@ -23,6 +33,14 @@ def test_afterwards_it_is_deleted() -> None:
     plan = reconcile(observe(with_raw_status(job(spec__ttl="1h"), ENDED)), after(3600))
     assert plan.delete
     assert [note.reason for note in plan.events] == ["Expired"]
+
+
+def test_the_end_itself_asks_for_the_look_that_will_delete() -> None:
+    pods = (ended_pod(message=summary()),)
+    plan = reconcile(observe(job(spec__ttl="1h"), child=complete(), pods=pods), NOW)
+    assert plan.status is not None
+    assert plan.status["phase"] == "Succeeded"
+    assert plan.requeue_after == 3600
 
 
 def test_a_job_that_runs_does_not_expire() -> None:
