@@ -75,7 +75,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 namespace.apply(job(MEASURED))
                 namespace.run_pod(namespace.pod())
                 wait_for("it runs", lambda: namespace.status(MEASURED).get("phase") == "Running")
-                _meet_an_outage(server, replicas, telemetry)
+                _meet_outages(server, replicas, telemetry)
                 report = _run_a_job(namespace, telemetry, folder)
                 _leave_jobs_waiting(namespace)
                 count = len(ENDS) + 3
@@ -158,20 +158,27 @@ def _run_a_job(namespace: Namespace, telemetry: Telemetry, folder: Path) -> Repo
     return report
 
 
-def _meet_an_outage(server: APIServer, replicas: list[OperatorProcess], telemetry: Telemetry) -> None:
-    """Give the operator something to write while the API server restarts, until it has failed to."""
-    titles = itertools.cycle(("warming up", "warm"))
+def _meet_outages(server: APIServer, replicas: list[OperatorProcess], telemetry: Telemetry) -> None:
+    """Restart the API server while the operator has news to write, again and again until it has failed to once."""
+    ended = threading.Event()
+
+    def report_news() -> None:
+        for title in itertools.cycle(("warming up", "warm")):
+            with telemetry.progress.phase(title):
+                if ended.wait(0.1):
+                    return
 
     def has_failed() -> bool:
-        with telemetry.progress.phase(next(titles)):
-            return any(
-                "compression_operator_reconcile_errors_total{" in replica.fetch("/metrics") for replica in replicas
-            )
+        server.restart()
+        return any("reconcile_errors_total{" in replica.fetch("/metrics") for replica in replicas)
 
-    outage = threading.Thread(target=server.restart)
-    outage.start()
-    wait_for("a reconcile that fails", has_failed)
-    outage.join()
+    news = threading.Thread(target=report_news)
+    news.start()
+    try:
+        wait_for("a reconcile that fails", has_failed)
+    finally:
+        ended.set()
+        news.join()
 
 
 def _leave_jobs_waiting(namespace: Namespace) -> None:
