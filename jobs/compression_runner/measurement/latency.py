@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from compression_runner.measurement import loadgen
 from compression_runner.measurement.block_bootstrap import mean_interval, speedup_interval
+from compression_runner.measurement.observer import Observer
 from compression_runner.measurement.order_statistics import (
     effective_count,
     percentile_interval,
@@ -25,6 +26,7 @@ from compression_runner.measurement.order_statistics import (
 from compression_runner.measurement.sizing import Sizing, size_run
 from compressionjob.estimate import Estimate
 
+MODELS: Final = ("baseline", "compressed")
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
 FIRST_WARM_UP_QUERIES: Final = 15
@@ -87,6 +89,7 @@ def measure_latency(
     plan: LatencyPlan,
     advance: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    observer: Observer | None = None,
 ) -> LatencyRun:
     """Return the latencies of single queries, one after the other, in interleaved blocks (MLPerf SingleStream).
 
@@ -108,7 +111,10 @@ def measure_latency(
             run.notes.append(f"the time limit ended the benchmark after {done * sizing.queries} queries a side")
             break
         for index in generator.permutation(2):
-            (run.baseline, run.compressed)[index].append(_block(sides[index], sizing, seed=done + 1))
+            block = _block(sides[index], sizing, seed=done + 1)
+            (run.baseline, run.compressed)[index].append(block)
+            if observer:
+                observer.latencies(MODELS[index], block)
         if advance:
             advance(min(1.0, (done + 1) / sizing.pairs))
     _note_missing_bounds(run, plan)

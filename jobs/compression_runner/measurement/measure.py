@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,15 +20,17 @@ from compression_runner.measurement.dataset.loading import file_digest
 from compression_runner.measurement.figures import anomalies_of, environment_of, estimates_of, model_figures
 from compression_runner.measurement.latency import (
     LATENCY_SHARE,
+    MODELS,
     QUANTILES,
     LatencyPlan,
     LatencyRun,
     measure_latency,
     measure_throughput,
 )
-from compression_runner.measurement.memory import measure_memory
+from compression_runner.measurement.memory import MemoryFigures, measure_memory
 from compression_runner.measurement.noise import noise_between, read_noise, usable_cpus
-from compression_runner.measurement.predictor import Predictor
+from compression_runner.measurement.observer import Observer
+from compression_runner.measurement.predictor import Feed, Predictor
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
@@ -89,12 +91,13 @@ def measure(
     *,
     advance: Advance | None = None,
     answers_cache: Path | None = None,
+    observer: Observer | None = None,
 ) -> Measurements:
     """Measure both models on this machine.
 
     Every interval has the confidence at which all objectives of the SLA hold together. `answers_cache` is a folder in
-    which the baseline's answers are kept for later runs. Raises InvalidInput for models and data that cannot be
-    measured as the job asks.
+    which the baseline's answers are kept for later runs; `observer` is told figures on the way. Raises InvalidInput for
+    models and data that cannot be measured as the job asks.
     """
     watch = _Stopwatch(advance)
     confidence = sla.interval_confidence(spec.sla)
@@ -102,15 +105,12 @@ def measure(
     with Predictor(baseline.model, threads) as before, Predictor(compressed.model, threads) as after:
         quality = _quality(spec, (baseline, compressed), (before, after), data, confidence, watch, answers_cache)
         metric = _metric(spec, quality, data)
-        noise_before = read_noise()
-        run, rates = _speed(spec, (before, after), data, confidence, watch)
-        noise = noise_between(noise_before, read_noise())
         feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in (before, after)]
-    with watch.phase("memory"):
-        memory = [
-            measure_memory(side.model, feed, threads, confidence)
-            for side, feed in zip((baseline, compressed), feeds, strict=True)
-        ]
+        with watch.phase("memory"):
+            memory = _memory((baseline, compressed), feeds, threads, confidence, observer)
+        noise_before = read_noise()
+        run, rates = _speed(spec, (before, after), data, confidence, watch, observer)
+        noise = noise_between(noise_before, read_noise())
     sides = [
         model_figures(size, memory[i], run, i, rates[i], quality, confidence)
         for i, size in enumerate((baseline.size_bytes, compressed.size_bytes))
@@ -221,18 +221,35 @@ def _metric(spec: CompressionJobSpec, quality: Quality, data: EvaluationSet) -> 
     )
 
 
+def _memory(
+    subjects: tuple[Subject, Subject],
+    feeds: Sequence[Feed],
+    threads: int,
+    confidence: float,
+    observer: Observer | None,
+) -> list[MemoryFigures]:
+    found = []
+    for name, subject, feed in zip(MODELS, subjects, feeds, strict=True):
+        found.append(measure_memory(subject.model, feed, threads, confidence))
+        if observer:
+            observer.peak_memory(name, found[-1].peak.value)
+    return found
+
+
 def _speed(
     spec: CompressionJobSpec,
     predictors: tuple[Predictor, Predictor],
     data: EvaluationSet,
     confidence: float,
     watch: _Stopwatch,
+    observer: Observer | None,
 ) -> tuple[LatencyRun, tuple[Estimate, Estimate]]:
     seconds = parse_duration(spec.benchmark.time_limit)
     sides = [contender(predictor, data, spec.benchmark) for predictor in predictors]
     decisive = spec.sla.latency.percentile if spec.sla.latency else None
     with watch.phase("latency") as advance:
-        run = measure_latency(sides[0], sides[1], LatencyPlan(confidence, decisive, seconds * LATENCY_SHARE), advance)
+        plan = LatencyPlan(confidence, decisive, seconds * LATENCY_SHARE)
+        run = measure_latency(sides[0], sides[1], plan, advance, observer=observer)
     with watch.phase("throughput") as advance:
         batch = offline_batch(predictors[0], spec.benchmark)
         rest = seconds - watch.seconds["latency"]

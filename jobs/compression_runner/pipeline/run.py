@@ -102,16 +102,15 @@ def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None
 
 
 def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[float, str], None]) -> Measurements:
-    measured = measure(
+    return measure(
         run.job.spec,
         Subject(staged.baseline, prepared.source.weights_bytes),
         Subject(staged.compressed, staged.result.artifact.size_bytes),
         staged.data,
         advance=lambda what, share: advance(share, what),
         answers_cache=run.places.scratch / "answers",
+        observer=run.metrics,
     )
-    run.metrics.figures({"baseline": measured.baseline, "compressed": measured.compressed}, measured.latency_samples)
-    return measured
 
 
 def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[float, str], None]) -> Report:

@@ -26,9 +26,9 @@ class Need:
 
 
 NEEDS: Final[Mapping[str, Need]] = {
-    "export": Need(450 * MIB, 2.0, 750 * MIB, 4.5),
+    "export": Need(450 * MIB, 2.0, 760 * MIB, 5.5),
     "prune": Need(150 * MIB, 1.0, 450 * MIB, 2.5),
-    "quantize": Need(150 * MIB, 2.0, 350 * MIB, 4.5),
+    "quantize": Need(150 * MIB, 2.0, 350 * MIB, 3.0),
     "pack": Need(100 * MIB, 0.0, 200 * MIB, 0.5),
     "measure": Need(150 * MIB, 1.0, 500 * MIB, 2.5),
 }
@@ -37,11 +37,16 @@ NEEDS: Final[Mapping[str, Need]] = {
 def memory_forecast(plan: Plan, source: Source) -> MemoryForecast:
     """The need of the hungriest step, measuring included."""
     weights = 4 * source.parameters
-    # Memory that torch has taken is not given back to the system: later steps come on top of an export's fixed part.
     names = [*(step.method.name for step in plan.every_step), "measure"]
     hungriest = max(names, key=lambda name: _usual(name, weights))
+    expected = _usual(hungriest, weights)
+    if "export" in names:
+        # What torch has taken is not given back to the system: the other steps come on top of it.
+        hungriest = "export"
+        others = (NEEDS[name].usual_factor for name in names if name != "export")
+        expected = _usual("export", weights) + int(max(others) * weights)
     least = max(int(NEEDS[name].least_fixed + NEEDS[name].least_factor * weights) for name in names)
-    return MemoryForecast(least, _usual(hungriest, weights), hungriest)
+    return MemoryForecast(least, expected, hungriest)
 
 
 def disk_forecast(plan: Plan, source: Source, data_bytes: int) -> int:

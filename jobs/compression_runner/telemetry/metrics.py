@@ -1,12 +1,13 @@
 """Prometheus metrics of one run; every label has a few values that are known beforehand."""
 
-from collections.abc import Iterable, Mapping
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from compression_runner.telemetry.progress import Phase
-from compressionjob.report import ModelFigures, Progress
+from compressionjob.report import Progress
 
 # From a tiny classifier to a large encoder, in steps of about 1.6.
 LATENCY_BUCKETS: Final = (
@@ -57,14 +58,15 @@ class RunMetrics:
         """The size of the model after a stage; `source` before any."""
         self._size.labels(stage).set(size_bytes)
 
-    def figures(self, models: Mapping[str, ModelFigures], samples: Mapping[str, Iterable[float]]) -> None:
-        """What was measured of `baseline` and `compressed`."""
-        for model, figures in models.items():
-            if figures.peak_memory_bytes is not None:
-                self._memory.labels(model).set(figures.peak_memory_bytes)
-        for model, latencies in samples.items():
-            for latency in latencies:
-                self._latency.labels(model).observe(latency)
+    def latencies(self, model: str, seconds: NDArray[np.float64]) -> None:
+        """Latencies of `baseline` or `compressed`, as they are measured."""
+        histogram = self._latency.labels(model)
+        for latency in seconds:
+            histogram.observe(float(latency))
+
+    def peak_memory(self, model: str, size_bytes: float) -> None:
+        """Peak memory of `baseline` or `compressed`."""
+        self._memory.labels(model).set(size_bytes)
 
     def expose(self) -> bytes:
         """The text that a scrape gets."""

@@ -171,6 +171,10 @@ def test_progress_and_metrics_are_answered_while_it_works(bucket: Bucket, tmp_pa
     assert fractions == sorted(fractions)
     assert 'compression_runner_stage_seconds{method="quantize",stage="quantize"}' in metrics
     assert "compression_runner_progress_ratio" in metrics
+    # Before the pod ends, or nobody could scrape them.
+    for model in ("baseline", "compressed"):
+        assert f'compression_runner_latency_seconds_count{{model="{model}"}}' in metrics
+        assert f'compression_runner_peak_memory_bytes{{model="{model}"}}' in metrics
 
 
 def spoilt(bucket: Bucket, tmp_path: Path, name: str) -> None:
