@@ -95,6 +95,10 @@ class Cache:
         else:
             self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), told)
 
+    def wrote_status(self, job: JobRecord, metadata: Raw, status: Raw) -> None:
+        """Remember a job with the status that the operator wrote, in the version that this made."""
+        self._put_job(job.rewritten(metadata, status), _nobody)
+
     def drop(self, resource: Resource, metadata: Raw) -> None:
         """Forget an object that is gone."""
         uid = metadata["uid"]

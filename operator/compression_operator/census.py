@@ -37,10 +37,13 @@ class Census:
         while True:
             missing = await self.compare()
             waited = 0.0
-            while missing and waited < PATIENCE:
+            while waited < PATIENCE:
+                while missing and self._cache.knows(*missing[-1]):
+                    missing.pop()
+                if not missing:
+                    break
                 await asyncio.sleep(LOOK)
                 waited += LOOK
-                missing = [item for item in missing if not self._cache.knows(*item)]
             if not missing:
                 return
             logger.info("waiting for %d objects that were listed but not seen yet", len(missing))

@@ -136,7 +136,7 @@ class Controller:
     async def _create(self, job: JobRecord, manifest: Any) -> tuple[ChildRecord | None, Refused | None]:
         """Create the child, or find it; returns one that belongs to somebody else, or why it was refused."""
         try:
-            created = await self._client.create(JOBS, job.namespace, manifest)
+            metadata = await self._client.create(JOBS, job.namespace, manifest)
         except AlreadyExists:
             found = await self._client.get(JOBS, job.namespace, manifest["metadata"]["name"])
             child = ChildRecord.of(found)
@@ -149,7 +149,7 @@ class Controller:
         except (Forbidden, Invalid) as error:
             logger.warning("the child was refused: %s", error, extra={"job": f"{job.namespace}/{job.name}"})
             return None, error
-        self._cache.put(JOBS, created, own_write=True)
+        self._cache.put(JOBS, {**manifest, "metadata": metadata}, own_write=True)
         seen = self._first_seen.pop(job.uid, None)
         if seen is not None:
             self._metrics.apply_to_child.observe(time.monotonic() - seen)
@@ -182,14 +182,14 @@ class Controller:
         if patch is None:
             return False
         try:
-            answer = await self._client.merge_patch(COMPRESSION_JOBS, job.namespace, job.name, patch, "status")
+            metadata = await self._client.patch_status(COMPRESSION_JOBS, job.namespace, job.name, patch)
         except Conflict:
             self._cache.put(COMPRESSION_JOBS, await self._client.get(COMPRESSION_JOBS, job.namespace, job.name))
             raise
         except NotFound:
             self._cache.drop(COMPRESSION_JOBS, {"uid": job.uid})
             return False
-        self._cache.put(COMPRESSION_JOBS, answer, own_write=True)
+        self._cache.wrote_status(job, metadata, status)
         self._figures.tell(job, status)
         if status.get("phase") != job.phase:
             names = {"job": f"{job.namespace}/{job.name}", "phase": status["phase"]}

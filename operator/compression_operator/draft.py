@@ -47,7 +47,8 @@ class Draft:
         """State a condition; the transition time moves only when ``status`` changes."""
         old = self._conditions.get(kind)
         since = old.last_transition_time if old is not None and old.status == status else timestamp(self.now)
-        self._conditions[kind] = Condition(
+        # Nothing here comes from outside: constants, and texts that are cut to their length.
+        self._conditions[kind] = Condition.model_construct(
             type=kind,
             status=status,
             reason=reason,

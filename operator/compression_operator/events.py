@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,10 +16,12 @@ from compression_operator.plan import Note
 from compression_operator.records import JobRecord
 from compressionjob.group import API_VERSION, JOB_KIND, MANAGED_BY
 
-MAX_WAITING: Final = 4096
+MAX_WAITING: Final = 16384
 MAX_REMEMBERED: Final = 4096
 ATTEMPTS: Final = 3
 SENDERS: Final = 2
+COURTESY: Final = 5.0
+COURTESY_LOOK: Final = 0.05
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +29,13 @@ logger = logging.getLogger(__name__)
 class EventRecorder:
     """A bounded outbox of Events. An Event's name is derived from what it says, so that repeating it is noticed."""
 
-    def __init__(self, client: Client, metrics: Metrics, instance: str) -> None:
+    def __init__(
+        self, client: Client, metrics: Metrics, instance: str, busy: Callable[[], bool] = lambda: False
+    ) -> None:
         self._client = client
         self._metrics = metrics
         self._instance = instance
+        self._busy = busy
         self._waiting: asyncio.Queue[tuple[JobRecord, Note]] = asyncio.Queue(maxsize=MAX_WAITING)
         self._counts: OrderedDict[str, int] = OrderedDict()
 
@@ -50,8 +56,16 @@ class EventRecorder:
     async def _send_all(self) -> None:
         while True:
             job, note = await self._waiting.get()
+            await self._let_jobs_pass()
             outcome = await self._send(job, note)
             self._metrics.events.labels(outcome).inc()
+
+    async def _let_jobs_pass(self) -> None:
+        """Children and statuses come before Events while many jobs wait, but not for ever."""
+        waited = 0.0
+        while self._busy() and waited < COURTESY:
+            await asyncio.sleep(COURTESY_LOOK)
+            waited += COURTESY_LOOK
 
     async def _send(self, job: JobRecord, note: Note) -> str:
         event = event_of(job, note, instance=self._instance, now=datetime.now(UTC))

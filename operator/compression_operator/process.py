@@ -41,7 +41,7 @@ class Replica:
         self._queue = WorkQueue()
         self._cache = Cache(self._queue.add)
         self._census = Census(client, self._cache, options.namespaces)
-        self._recorder = EventRecorder(client, metrics, options.identity)
+        self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
         self._controller = Controller(
             cache=self._cache,
@@ -54,6 +54,7 @@ class Replica:
         )
         self._handlers = watching.registry(self._cache, self._notice, credentials, metrics)
         self._leading = False
+        self._caught_up = asyncio.Event()
         self._ready = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -90,7 +91,8 @@ class Replica:
 
     async def _lead(self) -> None:
         try:
-            await self._catch_up()
+            # Whatever changed since then is met with Conflict or AlreadyExists, and read anew.
+            await self._caught_up.wait()
             self._leading = True
             self._metrics.leader.set(1)
             async with asyncio.TaskGroup() as group:
@@ -103,6 +105,7 @@ class Replica:
 
     async def _keep_in_step(self) -> None:
         await self._catch_up()
+        self._caught_up.set()
         self._ready = True
         while True:
             await asyncio.sleep(CENSUS_INTERVAL)

@@ -6,7 +6,7 @@ managedFields, pod specs and the like are dropped at the door.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from sys import intern
 from typing import Any, Final
@@ -59,6 +59,18 @@ class JobRecord:
         """The spec as its author wrote it."""
         spec: dict[str, Any] = json.loads(self.spec_json)
         return spec
+
+    def rewritten(self, metadata: Raw, status: Raw) -> "JobRecord":
+        """The job with another status, in the version of ``metadata``."""
+        phase = str(status.get("phase") or "Pending")
+        return replace(
+            self,
+            version=_version(metadata),
+            phase=intern(phase),
+            reason=intern(_reason(status, phase)),
+            spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
+            status_json=_json(status),
+        )
 
     @classmethod
     def of(cls, raw: Raw) -> "JobRecord":

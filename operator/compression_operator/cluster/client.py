@@ -24,12 +24,14 @@ from compression_operator.metrics import Metrics
 
 FIELD_MANAGER: Final = "compression-operator"
 USER_AGENT: Final = "compression-operator"
-CHUNK: Final = 500
+CHUNK: Final = 200
 """Objects in one page of a list."""
 ATTEMPTS: Final = 4
 """How often a request is sent while the server asks to come back later."""
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
+_MERGE_PATCH: Final = "application/merge-patch+json"
+_METADATA: Final = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -95,8 +97,11 @@ class Client:
         return await self._send("GET", resource.path(namespace, name))
 
     async def create(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object."""
-        return await self._send("POST", resource.path(namespace), manifest, params={"fieldManager": FIELD_MANAGER})
+        """Create an object; returns its metadata, as the rest is known."""
+        path, params = resource.path(namespace), {"fieldManager": FIELD_MANAGER}
+        answer = await self._send("POST", path, manifest, params=params, headers={"Accept": _METADATA})
+        metadata: dict[str, Any] = answer["metadata"]
+        return metadata
 
     async def replace(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Replace an object; refused with Conflict unless its resourceVersion is the one in ``manifest``."""
@@ -104,12 +109,24 @@ class Client:
         return await self._send("PUT", path, manifest, params={"fieldManager": FIELD_MANAGER})
 
     async def merge_patch(
-        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any], subresource: str | None = None
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Change fields of an object; a resourceVersion in ``patch`` guards against what changed meanwhile."""
-        path = resource.path(namespace, name, subresource)
-        headers = {"Content-Type": "application/merge-patch+json"}
-        return await self._send("PATCH", path, patch, params={"fieldManager": FIELD_MANAGER}, headers=headers)
+        """Change fields of an object, and return it.
+
+        A resourceVersion in ``patch`` guards against what changed meanwhile, with Conflict.
+        """
+        path, params = resource.path(namespace, name), {"fieldManager": FIELD_MANAGER}
+        return await self._send("PATCH", path, patch, params=params, headers={"Content-Type": _MERGE_PATCH})
+
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Change an object's status, and return its metadata, as the rest is known; guarded like ``merge_patch``."""
+        path, params = resource.path(namespace, name, "status"), {"fieldManager": FIELD_MANAGER}
+        headers = {"Content-Type": _MERGE_PATCH, "Accept": _METADATA}
+        answer = await self._send("PATCH", path, patch, params=params, headers=headers)
+        metadata: dict[str, Any] = answer["metadata"]
+        return metadata
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Delete an object and what it owns in the background; refused with Conflict if the uid is another."""

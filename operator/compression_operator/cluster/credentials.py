@@ -84,7 +84,7 @@ class Credentials:
 
         Raises CredentialsError when there are none.
         """
-        connection = self._from_service_account() if self.in_cluster else await _from_kubeconfig()
+        connection = self._from_service_account() if self.in_cluster else await _from_kubeconfig(self._environment)
         self._connection, self._read_at = connection, time.monotonic()
         return connection
 
@@ -111,10 +111,10 @@ class Credentials:
         )
 
 
-async def _from_kubeconfig() -> Connection:
+async def _from_kubeconfig(environment: Mapping[str, str]) -> Connection:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "compression_operator.cluster.kubeconfig",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
     output, errors = await process.communicate()
     if process.returncode != 0:

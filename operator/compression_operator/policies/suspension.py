@@ -35,7 +35,8 @@ def _suspend(draft: Draft, child: ChildRecord) -> dict[str, Any]:
 
 def _begin_suspension(draft: Draft) -> None:
     old = draft.condition(SUSPENDED)
-    if old is None or old.status != "True":
+    applied_so = draft.before.child_job is None
+    if (old is None or old.status != "True") and not applied_so:
         draft.note("Normal", event_reasons.SUSPENDED, "spec.suspend is true; the pod is gone")
     draft.set_condition(SUSPENDED, "True", SUSPENDED_BY_USER, "spec.suspend is true")
     draft.set_phase("Suspended", "held: spec.suspend is true")
