@@ -24,15 +24,17 @@ def _table(results: dict[str, Any]) -> str:
         ("whole run, wall seconds", *_of_runs(results, lambda run: run["wallSeconds"])),
         ("... CPU seconds", *_of_runs(results, lambda run: run["cpuSeconds"])),
         ("... peak memory, MB", *_of_runs(results, lambda run: run["peakBytes"] / 1e6)),
-        ("of it: stages (fetch, data, export, quantize), s", _ours(results, "stages"), "all"),
-        ("of it: measuring, s", _ours(results, "measuring"), "none"),
+        ("of it: stages (fetch, data, export, quantize), s", _ours(results, "stages"), "all of it"),
+        ("of it: measuring, s", _ours(results, "measuring"), "0"),
         ("of it: measuring, share", f"{_share(results):.0%}", "0 %"),
         ("model, MB", *(f"{compared['sizeBytes'][side] / 1e6:.1f}" for side in ("ours", "olive"))),
         *((metric, *(_interval(quality[side][metric], 4) for side in ("ours", "olive")))
           for metric in ("cosine", "neighbours")),
         *((f"latency {name}, ms", *(_interval(latency[name][side], 2, 1e3) for side in ("ours", "olive")))
           for name in ("p50", "p99")),
-        ("ends in", f"{results['verdict']}, report, provenance", "a model file"),
+        ("speed-up over FP32 at p50, as each run found it", _spread([run["ours"]["speedupP50"]["value"] for run in
+                                                                    results["runs"]], 2), "not measured"),
+        ("ends in", ", ".join(run["ours"]["verdict"] for run in results["runs"]), "a model file"),
     ]  # fmt: skip
     lines = ["| | compression-runner | Olive " + results["oliveVersion"] + " |", "|---|---|---|"]
     lines += [f"| {name} | {ours} | {olive} |" for name, ours, olive in rows]
@@ -61,9 +63,9 @@ def _share(results: dict[str, Any]) -> float:
     return share
 
 
-def _spread(values: list[float]) -> str:
-    text = f"{statistics.median(values):.1f}"
-    return f"{text} ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else text
+def _spread(values: list[float], digits: int = 1) -> str:
+    text = f"{statistics.median(values):.{digits}f}"
+    return f"{text} ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else text
 
 
 def _interval(found: dict[str, float], digits: int, scale: float = 1.0) -> str:

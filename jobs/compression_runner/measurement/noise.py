@@ -41,7 +41,7 @@ def read_noise(proc: Path = Path("/proc")) -> Reading:
         busy=user + nice + system + hard + soft,
         total=sum(fields),
         steal=steal,
-        own=own.user + own.system,
+        own=own.user + own.system + own.children_user + own.children_system,
         throttled_periods=int(throttled["nr_throttled"]) if "nr_throttled" in throttled else None,
         throttled_seconds=next(iter(throttled_seconds), None),
     )
@@ -50,7 +50,7 @@ def read_noise(proc: Path = Path("/proc")) -> Reading:
 def noise_between(before: Reading, after: Reading) -> dict[str, Any]:
     """Return what happened between two readings; shares are of all CPU time of the machine.
 
-    `otherShare` is the work of other processes than this one (and of the kernel for them).
+    `otherShare` is the work of other processes than this one and its ended children (and of the kernel for them).
     """
     total = max(after.total - before.total, 1e-9)
     own = after.own - before.own

@@ -13,7 +13,7 @@ MIN_PAIRS: Final = 10
 WARM_UP_QUERIES: Final = 5
 WARM_UP_SECONDS: Final = 0.2
 """Queries before each block that do not count: so many or so long for both models, whichever is less; at least one."""
-AMPLE_SECONDS: Final = 20.0
+AMPLE_SECONDS: Final = 15.0
 """A quick model is asked more often than it must be, as long as both together take no longer than this."""
 MAX_QUERIES: Final = 5000
 MARGIN: Final = 0.9

@@ -17,7 +17,7 @@ def test_enough_queries_for_p99_where_the_time_does(confidence: float, pair_seco
 
 def test_quick_models_are_asked_more_within_bounds() -> None:
     quick, quickest = size_run(0.005, 600.0, 0.95), size_run(1e-6, 600.0, 0.95)
-    assert quick.pairs * quick.queries >= 4000
+    assert quick.pairs * quick.queries >= 3000
     assert quickest.pairs * quickest.queries < sizing.MAX_QUERIES + sizing.PAIRS
 
 
@@ -36,4 +36,4 @@ def test_a_slow_model_warms_up_with_one_query() -> None:
 
 
 def test_minilm_on_two_cores() -> None:
-    assert size_run(0.022, 420.0, 0.9875) == Sizing(pairs=30, queries=31, warm_up=5)
+    assert size_run(0.022, 420.0, 0.9875) == Sizing(pairs=30, queries=24, warm_up=5)
