@@ -22,7 +22,7 @@ async def sent(recorder: EventRecorder, metrics: Metrics, outcome: str, count: i
     """Run the recorder until so many Events have had this outcome."""
 
     async def enough() -> None:
-        while (metrics.registry.get_sample_value(OUTCOMES, {"outcome": outcome}) or 0) < count:
+        while (metrics.registry.get_sample_value(OUTCOMES, {"outcome": outcome}) or 0) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     running = asyncio.create_task(recorder.run())
