@@ -20,8 +20,9 @@ from compressionjob.locations import Location, Storage
 
 CONFIG: Final = Config(
     connect_timeout=5,
-    read_timeout=30,
-    retries={"mode": "standard", "total_max_attempts": 5},
+    # A server that takes a request and says nothing is given up after about a minute and a half.
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=AT_ONCE + 2,
     request_checksum_calculation="when_supported",
     response_checksum_validation="when_supported",
@@ -210,8 +211,8 @@ class S3Store:
 
     def _take_back(self, paths: Sequence[str]) -> None:
         """Removes what was uploaded, as far as the store still answers; the error that led here goes on."""
-        for path in reversed(paths):
-            with suppress(StorageUnavailable):
+        with suppress(StorageUnavailable):
+            for path in reversed(paths):
                 self.remove(path)
 
 

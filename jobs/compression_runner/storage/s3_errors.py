@@ -51,6 +51,7 @@ BROKEN: Final = (
     OSError,
 )
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
+PATIENCE: Final = 30.0
 
 
 @dataclass
@@ -82,11 +83,14 @@ def explained(field: str, value: str, *, absent: bool = False) -> Iterator[Answe
 
 
 def patiently(attempt: Callable[[], Result]) -> Result:
-    """Tries again, with growing pauses, what broke off in the middle."""
+    """Tries again, with growing pauses, what broke off in the middle; not where trying took long already."""
+    start = time.monotonic()
     for pause in PAUSES:
         try:
             return attempt()
         except BROKEN:
+            if time.monotonic() - start > PATIENCE:
+                raise
             time.sleep(pause)
     return attempt()
 

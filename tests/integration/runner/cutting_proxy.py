@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 BLOCK = 64 << 10
@@ -54,6 +55,7 @@ class CuttingProxy:
                 if counted and self._count(len(block)):
                     self._drop()
                     return
+                time.sleep(self.delay)
                 sink.sendall(block)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

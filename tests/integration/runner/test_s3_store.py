@@ -132,6 +132,12 @@ def test_a_connection_that_breaks_once_is_no_failure(
     assert store.download(entry, tmp_path / "copy") == files[0].sha256
 
 
+def test_a_slow_server_is_waited_for(bucket: Bucket, files: list[Upload], proxy: CuttingProxy) -> None:
+    proxy.delay = 0.01
+    open_store(bucket, "slow", proxy.endpoint).publish(files, "artifact.json")
+    assert bucket.keys("slow") == ["artifact.json", "model.onnx"]
+
+
 def test_nobody_at_the_endpoint_is_storage_trouble(bucket: Bucket) -> None:
     with pytest.raises(StorageUnavailable, match="does not answer"):
         open_store(bucket, "any", "http://127.0.0.1:1").list()
