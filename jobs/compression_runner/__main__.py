@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     plan = commands.add_parser("plan", help="say what a job would do, with sizes and memory; moves no weights")
     plan.add_argument("job", type=Path, metavar="JOB.yaml", help="a CompressionJob manifest")
+    plan.add_argument("--publish", action="store_true", help="look at the destination that spec.output names, too")
     plan.set_defaults(command=_plan)
     pod = commands.add_parser("pod", help="run the job in the environment variable COMPRESSION_JOB, in a pod")
     pod.set_defaults(command=_pod)
@@ -51,7 +52,7 @@ def _run(given: argparse.Namespace) -> int:
 def _plan(given: argparse.Namespace) -> int:
     from compression_runner.commands.plan import plan
 
-    return plan(given.job)
+    return plan(given.job, publish=given.publish)
 
 
 def _pod(_given: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest
-from compression_runner.pipeline.places import of_spec
+from compression_runner.pipeline.places import of_spec, of_trial
 from compression_runner.preflight.check import Prepared, preflight
 from compression_runner.preflight.resources import cpu_limit, memory_limit
 from compression_runner.storage import Stores
@@ -20,14 +20,15 @@ from compressionjob.sla import objectives_of
 from compressionjob.spec import CompressionJob
 
 
-def plan(manifest: Path) -> int:
+def plan(manifest: Path, *, publish: bool) -> int:
     """Prints the plan; the exit status is that of a run that would end in preflight."""
     logs.configure(as_json=False)
     try:
         with explained(), tempfile.TemporaryDirectory() as workdir:
             job = read_manifest(manifest)
             stores = Stores(environment=os.environ, base=manifest.absolute().parent)
-            prepared = preflight(job.spec, of_spec(job.spec, stores, Path(workdir)))
+            places = of_spec if publish else of_trial
+            prepared = preflight(job.spec, places(job.spec, stores, Path(workdir)))
     except Ended as end:
         return end.status
     _print(job, prepared, Console())

@@ -18,7 +18,7 @@ from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.staging import Staged, stage
-from compression_runner.preflight.check import Prepared, is_ours, preflight
+from compression_runner.preflight.check import Prepared, is_from, preflight
 from compression_runner.report import render_html
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import Phase, RunProgress
@@ -127,7 +127,7 @@ def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[flo
 
         artifact = facts.result.artifact
         publishing.publish(artifact, told, places.destination, prepared.existing, places.scratch, count)
-    elif is_ours(prepared.existing, prepared.plan):
+    elif is_from(prepared.existing, run.job):
         publishing.withdraw(places.destination, prepared.existing)
     report = reporting.make_report(facts, told, places.destination, published=allowed)
     advance(0.95, "report")

@@ -13,7 +13,7 @@ from compression_runner.preflight.forecast import disk_forecast, memory_forecast
 from compression_runner.preflight.resources import MemoryForecast, check_disk, check_memory, memory_limit
 from compression_runner.preflight.source import Source, inspect
 from compression_runner.storage import Entry, Store
-from compressionjob.spec import CompressionJobSpec
+from compressionjob.spec import CompressionJob, CompressionJobSpec
 
 DATA_FIELD = "spec.data.evaluation.source"
 DATA_SUFFIXES = (".parquet", ".jsonl", ".csv", ".npz")
@@ -53,6 +53,15 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
 def is_ours(existing: dict[str, Any] | None, plan: Plan) -> bool:
     """Whether what lies at the destination is this very plan's result, from a run before."""
     return existing is not None and existing.get("provenance", {}).get("fingerprint") == plan.fingerprint
+
+
+def is_from(existing: dict[str, Any] | None, job: CompressionJob) -> bool:
+    """Whether this very job published what lies at the destination, in a try before; another job's is not ours to take.
+
+    Without a cluster jobs have no uid, and nothing is known to be theirs.
+    """
+    told = (existing or {}).get("provenance", {}).get("job", {})
+    return bool(job.metadata.uid) and told.get("uid") == job.metadata.uid
 
 
 def _data_file(store: Store) -> Entry:

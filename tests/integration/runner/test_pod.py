@@ -111,6 +111,21 @@ def test_another_artifact_at_the_destination_is_left_alone(bucket: Bucket, tmp_p
     assert "old.onnx" not in bucket.keys("out")
 
 
+def test_a_fail_takes_back_its_own_publication_and_no_others(bucket: Bucket, tmp_path: Path) -> None:
+    job = manifest(bucket.server.endpoint)
+    assert run_pod(environment(bucket.server, job, tmp_path / "first")).status == 0
+    before = bucket.keys("out")
+    strict = manifest(bucket.server.endpoint, sla={"size": {"maxRatio": "0.1"}})
+    strict["metadata"]["uid"] = "u-2"
+    assert run_pod(environment(bucket.server, strict, tmp_path / "second")).status == 0
+    assert bucket.keys("out") == before
+    # Its own: as if it had been killed between the publication and the report.
+    bucket.delete("out-report")
+    strict["metadata"]["uid"] = "u-1"
+    assert run_pod(environment(bucket.server, strict, tmp_path / "third")).status == 0
+    assert bucket.keys("out") == []
+
+
 def test_killed_in_a_stage_it_goes_on_and_ends_with_the_same_digest(bucket: Bucket, tmp_path: Path) -> None:
     stages = [{"prune": {"sparsity": "0.3"}}, {"quantize": {}}, {"pack": {"codec": "zstd"}}]
     job = manifest(bucket.server.endpoint, pipeline=stages)

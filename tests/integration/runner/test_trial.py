@@ -146,6 +146,16 @@ def test_the_plan_is_told_without_moving_weights(tmp_path: Path) -> None:
     assert sorted(place for place in tmp_path.rglob("*")) == before
 
 
+def test_a_plan_looks_at_the_destination_when_it_is_asked_to(tmp_path: Path) -> None:
+    job = write_job(tmp_path / "a")
+    (tmp_path / "a" / "published").mkdir()
+    (tmp_path / "a" / "published" / "thesis.tex").write_text("years of work")
+    assert runner("plan", job).returncode == 0
+    ended = runner("plan", job, "--publish")
+    assert ended.returncode == 2
+    assert "spec.output.destination" in ended.stderr
+
+
 def test_a_plan_that_cannot_work_ends_with_2(tmp_path: Path) -> None:
     job = write_job(tmp_path / "a")
     weights = tmp_path / "a" / "bert" / "model.safetensors"
