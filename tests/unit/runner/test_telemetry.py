@@ -1,0 +1,121 @@
+"""What a run tells on its way: progress that never goes back, log lines, metrics, and last words."""
+
+import json
+import logging
+import sys
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compression_runner.errors import BadRecipe, DiskFull, InvalidInput, RunnerError, StorageUnavailable
+from compression_runner.pipeline.reporting import violation
+from compression_runner.telemetry.logs import JsonFormatter
+from compression_runner.telemetry.metrics import RunMetrics
+from compression_runner.telemetry.progress import Phase, RunProgress
+from compression_runner.telemetry.server import serve
+from compression_runner.telemetry.termination import leave_message
+from compressionjob.report import Summary, parse_summary
+
+PHASES = [Phase("fetch", "", 5), Phase("export", "export", 10), Phase("int8", "quantize", 3), Phase("measure", "", 60)]
+
+
+def test_progress_grows_to_one_even_when_phases_are_skipped() -> None:
+    progress = RunProgress()
+    seen = []
+    with progress.phase("preflight"):
+        seen.append(progress.snapshot().fraction)
+    progress.expect(PHASES)
+    with progress.phase("int8", "quantize") as advance:
+        for within in (0.0, 0.5, 0.2, 1.0):
+            advance(within, "working")
+            seen.append(progress.snapshot().fraction)
+    assert progress.snapshot().stage == "int8"
+    with progress.phase("measure"):
+        seen.append(progress.snapshot().fraction)
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(18 / 78)
+    progress.finish()
+    assert progress.snapshot().percent == 100
+
+
+def test_a_phase_that_nobody_expected_is_no_trouble() -> None:
+    progress = RunProgress()
+    progress.expect(PHASES)
+    with progress.phase("surprise"):
+        assert progress.snapshot().stage == "surprise"
+    with progress.phase("fetch"):
+        assert progress.snapshot().index == 2
+
+
+def test_log_lines_are_json_with_what_the_record_knows() -> None:
+    record = logging.LogRecord("compression_runner", logging.ERROR, __file__, 1, "it %s", ("broke",), None)
+    record.field, record.reason = "spec.model.source", "TruncatedFile"
+    line = json.loads(JsonFormatter().format(record))
+    assert line["message"] == "it broke"
+    assert line["level"] == "error"
+    assert (line["field"], line["reason"]) == ("spec.model.source", "TruncatedFile")
+
+
+def test_a_traceback_stays_on_one_line() -> None:
+    try:
+        raise OSError("gone")
+    except OSError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
+    text = JsonFormatter().format(record)
+    assert "\n" not in text
+    assert "gone" in json.loads(text)["traceback"]
+
+
+def test_metrics_and_progress_are_served() -> None:
+    metrics = RunMetrics()
+    progress = RunProgress([metrics])
+    progress.expect(PHASES)
+    server = serve(progress, metrics, port=0)
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        with progress.phase("export", "export"):
+            metrics.size("export", 90)
+            metrics.latencies("baseline", np.array([0.002, 0.2]))
+            text = urllib.request.urlopen(f"{address}/metrics").read().decode()
+            told = json.loads(urllib.request.urlopen(f"{address}/progress").read())
+        assert 'compression_runner_stage{method="export",stage="export"} 1.0' in text
+        assert 'compression_runner_size_bytes{stage="export"} 90.0' in text
+        assert 'compression_runner_latency_seconds_bucket{le="0.0025",model="baseline"} 1.0' in text
+        assert (told["stage"], told["index"], told["total"]) == ("export", 2, 4)
+        assert urllib.request.urlopen(f"{address}/healthz").read() == b"ok\n"
+        with progress.phase("int8", "quantize"):
+            after = metrics.expose().decode()
+        assert 'stage{method="export",stage="export"}' not in after
+        assert 'stage_seconds{method="export",stage="export"}' in after
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "reason"),
+    [
+        (InvalidInput, 2, "InvalidInput"),
+        (StorageUnavailable, 4, "StorageUnavailable"),
+        (BadRecipe, 5, "BadRecipe"),
+        (DiskFull, 7, "DiskFull"),
+    ],
+)
+def test_an_error_becomes_a_message_of_the_kubelets_size(
+    tmp_path: Path, kind: type[RunnerError], code: int, reason: str
+) -> None:
+    error = kind("Detail", "spec.model.source", "x" * 5000, "p" * 5000, "do something")
+    assert error.exit_code == code
+    place = tmp_path / "termination-log"
+    leave_message(Summary(error=violation(error)), place)
+    assert not place.exists()
+    place.touch()
+    leave_message(Summary(error=violation(error)), place)
+    assert place.stat().st_size <= 4096
+    summary = parse_summary(place.read_text())
+    assert summary is not None
+    assert summary.error is not None
+    assert summary.error.reason == reason
+    assert summary.error.remedy == "do something"
