@@ -88,7 +88,8 @@ def _number(value: float | None) -> str:
 
 def fetch_reports(store: Any, location: str, name: str) -> Path:
     """Bring report.json and report.html from the object store; returns the page's path."""
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    prefix = key.rpartition("/")[0]
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     for file in ("report.json", "report.html"):

@@ -8,7 +8,7 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import ClientError
 
-from localcluster import paths, s3, tools
+from localcluster import paths, s3, site, tools
 from localcluster.kubectl import Kubectl
 
 RELEASE: Final = "compression-operator"
@@ -75,7 +75,8 @@ def install_chart(*arguments: str) -> str:
     command: list[str | Path] = [
         tools.helm(), "upgrade", "--install", RELEASE, paths.REPOSITORY / "charts" / "compression-operator",
         "--kubeconfig", kubeconfig(), "--namespace", SYSTEM_NAMESPACE, "--create-namespace",
-        "--values", paths.SOURCES / "values.yaml", "--wait", "--timeout", "3m", *arguments,
+        "--values", paths.SOURCES / "values.yaml", "--set-string", f"podAnnotations.code={code}",
+        "--wait", "--timeout", "3m", *arguments,
     ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
