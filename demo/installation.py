@@ -8,7 +8,7 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import ClientError
 
-from localcluster import paths, s3, site, tools
+from localcluster import namespaces, paths, s3, site, tools
 from localcluster.kubectl import Kubectl
 
 RELEASE: Final = "compression-operator"
@@ -72,6 +72,8 @@ def seed(store: Any) -> None:
 
 def install_chart(*arguments: str) -> str:
     """`helm upgrade --install` with the local cluster's values, and wait for the operator; returns helm's words."""
+    namespaces.prepare(SYSTEM_NAMESPACE)
+    code = site.ensure().name  # new code, new pod of the operator
     command: list[str | Path] = [
         tools.helm(), "upgrade", "--install", RELEASE, paths.REPOSITORY / "charts" / "compression-operator",
         "--kubeconfig", kubeconfig(), "--namespace", SYSTEM_NAMESPACE, "--create-namespace",
