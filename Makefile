@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-PACKAGES := operator jobs localcluster charts dashboards samples tests benchmarks
+PACKAGES := operator jobs localcluster dashboards charts demo samples tests benchmarks
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20

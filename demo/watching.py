@@ -3,7 +3,7 @@
 import json
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def follow(kubeconfig: Path, namespace: str, name: str, say: Print, seconds: flo
     watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     timer = threading.Timer(seconds, watch.kill)
     timer.start()
-    shown, job = "", {}
+    shown = ""
     try:
         for job in _objects(watch):
             line = _line(job)
@@ -44,7 +44,7 @@ def follow(kubeconfig: Path, namespace: str, name: str, say: Print, seconds: flo
     raise JobTimeoutError(f"{name} did not end within {seconds:.0f} s; its last state: {shown}")
 
 
-def _objects(watch: "subprocess.Popen[str]") -> Any:
+def _objects(watch: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
     assert watch.stdout is not None
     decoder, text = json.JSONDecoder(), ""
     for line in watch.stdout:
