@@ -87,6 +87,8 @@ class Cache:
 
     def put(self, resource: Resource, raw: Raw, *, own_write: bool = False) -> None:
         """Remember an object as it is now; what the operator wrote itself needs no second look."""
+        if self.knows(resource, raw["metadata"]):  # the echo of an own write, most often: not even worth trimming
+            return
         told = _nobody if own_write else self._changed
         if resource is COMPRESSION_JOBS:
             self._put_job(JobRecord.of(raw), told)
