@@ -28,6 +28,8 @@ from localcluster.locks import exclusive
 from localcluster.progress import say, step
 from localcluster.waiting import until
 
+_SOCKET_PATH_LIMIT = 107  # unix(7)
+
 
 def up() -> None:
     """Make the cluster run, from whatever state it is in; quick when it does already."""
@@ -38,8 +40,9 @@ def up() -> None:
         return
     if os.geteuid() != 0:
         raise LocalClusterError("The local cluster needs root (cgroups, mounts, network). Or set KUBECONFIG.")
+    _check_length()
     with exclusive(paths.cache() / "locks" / "cluster"):
-        _prepare()
+        prepare()
         if not (components.running() and _answers()):
             if remains():
                 with step("clear what an earlier cluster left"):
@@ -55,6 +58,12 @@ def up() -> None:
     say(f"  ok   Kubernetes {gobuild.KUBERNETES_VERSION}: export KUBECONFIG={components.admin_kubeconfig()}")
 
 
+def _check_length() -> None:
+    longest = paths.state().resolve() / "kubelet" / "pod-resources" / "kubelet.sock"
+    if len(str(longest)) > _SOCKET_PATH_LIMIT:
+        raise LocalClusterError(f"{longest} is too long for a socket. Let XDG_CACHE_HOME name a shorter folder.")
+
+
 def _answers() -> bool:
     try:
         return components.node_is_ready()
@@ -62,7 +71,7 @@ def _answers() -> bool:
         return False
 
 
-def _prepare() -> None:
+def prepare() -> None:
     """Build and fetch what is missing; what does not depend on each other goes on side by side."""
 
     def task(title: str, work: Callable[[], object], slow: str = "") -> Callable[[], None]:

@@ -7,6 +7,9 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+FORMAT = 2
+"""To be raised when write() writes something else, so that archives are made again."""
+
 _BLOCK = 1 << 20
 
 
@@ -20,6 +23,8 @@ def write(
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
             "config": {"Env": list(environment), "Cmd": list(command) or None},
+            # buildah refuses a layer without a history entry once images are built on it.
+            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "localcluster"}],
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_sha256(layer)}"]},
         }
     ).encode()

@@ -41,7 +41,7 @@ def base_files() -> Path:
 def base_archive() -> Path:
     """Return the archive of the base image, made when missing."""
     files = base_files()
-    target = files.with_name(files.stem + "-image.tar")
+    target = files.with_name(f"{files.stem}-image{imagearchive.FORMAT}.tar")
     with exclusive(paths.cache() / "locks" / "base-image"):
         if not target.exists():
             path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -52,7 +52,7 @@ def base_archive() -> Path:
 def pause_archive() -> Path:
     """Return the archive of the pause image, made when missing."""
     binary = gobuild.ensure(gobuild.PAUSE)
-    target = binary.with_name("pause-image.tar")
+    target = binary.with_name(f"pause-image{imagearchive.FORMAT}.tar")
     with exclusive(paths.cache() / "locks" / "pause-image"), tempfile.TemporaryDirectory() as folder:
         if not target.exists():
             layer = imagearchive.layer_of(Path(folder) / "layer.tar", {"/pause": binary})

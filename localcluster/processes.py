@@ -112,8 +112,9 @@ def names() -> list[str]:
 
 
 def stop(wanted: Sequence[str]) -> None:
-    """End recorded processes together: SIGTERM, and after a grace period SIGKILL; forget their records."""
-    end([identity for name in wanted if (identity := recorded(name))])
+    """End recorded processes together and forget their records."""
+    # Their data goes with them, so nobody gains from a slow farewell.
+    end([identity for name in wanted if (identity := recorded(name))], grace=0.0)
     for name in wanted:
         (RECORDS / name).unlink(missing_ok=True)
 
