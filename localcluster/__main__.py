@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from localcluster import cluster, components, debian, namespaces, node, paths, processes, site
+from localcluster import cluster, components, debian, images, namespaces, node, paths, processes, site
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from localcluster.progress import say, step
@@ -27,6 +27,9 @@ def main() -> int:
     logs.add_argument("component", choices=components.NAMES)
     tool = commands.add_parser("tools", help="install Debian's Prometheus or Chromium, without starting it")
     tool.add_argument("name", choices=("prometheus", "chromium"))
+    image = commands.add_parser("images", help="the project's own images, for the slow tests")
+    image.add_argument("action", choices=("build", "load", "clean"))
+    image.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(images.NAMES)}; all if none is given")
     arguments = parser.parse_args()
     try:
         return _run(arguments)
@@ -60,7 +63,22 @@ def _run(arguments: argparse.Namespace) -> int:
             say("\n".join(lines[-50:]))
         case "tools":
             debian.ensure({"prometheus": debian.PROMETHEUS, "chromium": debian.CHROMIUM}[arguments.name])
+        case "images":
+            _images(arguments.action, tuple(arguments.names) or images.NAMES)
     return 0
+
+
+def _images(action: str, names: tuple[str, ...]) -> None:
+    unknown = sorted(set(names) - set(images.NAMES))
+    if unknown:
+        raise LocalClusterError(f"There is no image {', '.join(unknown)}. There are: {', '.join(images.NAMES)}.")
+    match action:
+        case "build":
+            images.build(names)
+        case "load":
+            images.load(names)
+        case _:
+            images.clean()
 
 
 def _status() -> int:
