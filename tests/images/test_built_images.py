@@ -1,0 +1,55 @@
+"""The real Dockerfiles build, and a job of the demo runs in what they built: slow, and 18 GB of disk on the way."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from demo.installation import SYSTEM_NAMESPACE, install_chart, kubeconfig, object_store, seed
+from localcluster import images
+from localcluster.kubectl import Kubectl
+from localcluster.paths import REPOSITORY
+from tests.e2e.harness import Namespace
+from tests.e2e.jobs import minilm_job
+
+NAMESPACE = "compression-images"
+REMOVED = ["command=null", "extraVolumes=null", "extraVolumeMounts=null", "runtimes.cpu.volumes=null"]
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[Namespace]:
+    """A cluster whose operator and cpu runtime are the built images, with nothing mounted into them."""
+    subprocess.run([sys.executable, "-m", "localcluster", "up"], check=True, cwd=REPOSITORY)
+    try:
+        images.build(("operator", "runner"))
+        images.load(("operator", "runner"))
+        seed(object_store())
+        settings = {
+            "image.repository": "localhost/compression-operator",
+            "image.tag": images.tag(),
+            "runtimes.cpu.image": f"localhost/compression-runner:{images.tag()}",
+        }
+        values = [f"--set={name}={value}" for name, value in settings.items()] + [f"--set={item}" for item in REMOVED]
+        install_chart(*values, "--set-json=command=[\"compression-operator\",\"run\"]",
+                      "--set-json=runtimes.cpu.command=[\"compression-runner\",\"pod\"]")  # fmt: skip
+        subprocess.run([sys.executable, "-m", "localcluster", "namespace", NAMESPACE], check=True, cwd=REPOSITORY)
+        yield Namespace(Kubectl(kubeconfig()), NAMESPACE)
+    finally:
+        Kubectl(kubeconfig()).run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
+        install_chart()
+        images.clean()
+
+
+@pytest.mark.timeout(3000)
+def test_a_job_runs_in_the_built_images(namespace: Namespace) -> None:
+    operator = namespace.kubectl.read("--namespace", SYSTEM_NAMESPACE, "get", "deployment", "compression-operator")
+    (container,) = operator["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"localhost/compression-operator:{images.tag()}"
+    assert "volumeMounts" not in container
+    job = namespace.job(minilm_job("in-images"))
+    status = job.wait_phase("Succeeded", seconds=600)
+    assert status["verdict"] == "Pass"
+    (pod,) = job.pods()
+    assert pod["spec"]["containers"][0]["image"] == f"localhost/compression-runner:{images.tag()}", json.dumps(pod)
