@@ -25,9 +25,6 @@ def main() -> int:
     gpu.add_argument("count", type=int)
     logs = commands.add_parser("logs", help="print the end of a component's log")
     logs.add_argument("component", choices=components.NAMES)
-    built = commands.add_parser("images", help="build the real images, load them into the cluster, or remove them")
-    built.add_argument("action", choices=("build", "load", "clean"))
-    built.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(images.NAMES)}; all by default")
     tool = commands.add_parser("tools", help="install Debian's Prometheus or Chromium, without starting it")
     tool.add_argument("name", choices=("prometheus", "chromium"))
     image = commands.add_parser("images", help="the project's own images, for the slow tests")
@@ -50,10 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "status":
             return _status()
         case "remains":
-            left = cluster.remains()
-            for item in left:
-                say(item)
-            return 1 if left else 0
+            return _remains()
         case "site":
             with step("Python environment for pods"):
                 site.ensure()
@@ -62,10 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "gpu":
             _pretend_gpus(arguments.count)
         case "logs":
-            lines = (paths.logs() / f"{arguments.component}.log").read_text(errors="replace").splitlines()
-            say("\n".join(lines[-50:]))
-        case "images":
-            _images(arguments.action, tuple(arguments.names) or images.NAMES)
+            _logs(arguments.component)
         case "tools":
             debian.ensure({"prometheus": debian.PROMETHEUS, "chromium": debian.CHROMIUM}[arguments.name])
         case "images":
@@ -86,14 +77,16 @@ def _images(action: str, names: tuple[str, ...]) -> None:
             images.clean()
 
 
-def _images(action: str, names: tuple[str, ...]) -> None:
-    unknown = sorted(set(names) - set(images.NAMES))
-    if unknown:
-        raise LocalClusterError(f"There is no image {', '.join(unknown)}; name some of {', '.join(images.NAMES)}.")
-    if action == "clean":
-        images.clean()
-    else:
-        {"build": images.build, "load": images.load}[action](names)
+def _remains() -> int:
+    left = cluster.remains()
+    for item in left:
+        say(item)
+    return 1 if left else 0
+
+
+def _logs(component: str) -> None:
+    lines = (paths.logs() / f"{component}.log").read_text(errors="replace").splitlines()
+    say("\n".join(lines[-50:]))
 
 
 def _status() -> int:
