@@ -83,15 +83,17 @@ def start(
     log.parent.mkdir(parents=True, exist_ok=True)
     groups = " ".join(str(group) for group in cgroups)
     with log.open("ab") as output:
-        subprocess.Popen(
-            ["/bin/sh", "-ec", _LAUNCHER, "launcher", str(RECORDS / name), groups, *(str(word) for word in argv)],
+        # setsid forks: nobody here is the parent who would have to wait for it.
+        subprocess.run(
+            ["setsid", "--fork", "/bin/sh", "-ec", _LAUNCHER, "launcher", str(RECORDS / name), groups,
+             *(str(word) for word in argv)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
             env={**os.environ, **(env or {})},
-            start_new_session=True,
-        )
+            check=True,
+        )  # fmt: skip
 
 
 def recorded(name: str) -> Identity | None:
