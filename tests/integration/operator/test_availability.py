@@ -98,16 +98,18 @@ def writes(operator: OperatorProcess) -> float:
 
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(namespace: Namespace, launch: Launch) -> None:
     chance = random.Random(20261124)
-    count = 30
+    count = 50
     with witness(namespace) as wrong, kubelet(namespace):
         operator = launch("--lease-name=kill-0")
-        for number in range(count):
-            namespace.apply(job(name=f"job-{number}"))
-        for round_ in range(1, 7):
+        waiting = [job(name=f"job-{number}") for number in range(count)]
+        for round_ in range(1, 21):
+            # Jobs come while it is up, while it is down and while it starts, so that no kill finds it idle.
+            for manifest in waiting[round_ - 1 :: 20]:
+                namespace.apply(manifest)
             time.sleep(chance.uniform(0.3, 1.6))
             operator.kill()
             operator = launch(f"--lease-name=kill-{round_}")
-        jobs = wait_for("all jobs end", lambda: ended(namespace, count), seconds=120)
+        jobs = wait_for("all jobs end", lambda: ended(namespace, count), seconds=180)
     assert wrong == []
     assert {item["status"]["verdict"] for item in jobs} == {"Pass"}
     assert {item["status"]["childrenCreated"] for item in jobs} == {1}
