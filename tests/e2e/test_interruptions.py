@@ -37,7 +37,7 @@ def assert_published(store: Any, name: str) -> None:
 def test_a_deleted_pod_is_replaced_and_no_stage_runs_twice(submit: Submit, store: Any) -> None:
     job = submit(minilm_job("deleted-pod"))
     pod = job.running_pod()
-    at_checkpoint(store, job, 4)  # export, prune, quantize, pack: what follows is measurement
+    at_checkpoint(store, job, 5)  # the baseline, prune, export, quantize, pack: what follows is measurement
     job.namespace("delete", "pod", pod, "--wait=false")
     job.wait_phase("Succeeded", seconds=300)
     assert all(stages(store, "deleted-pod").values()), stages(store, "deleted-pod")

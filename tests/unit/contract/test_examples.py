@@ -10,7 +10,7 @@ from compressionjob.crd import definitions
 from compressionjob.runtime import parse_runtime
 from compressionjob.spec import parse_job
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").rglob("*.yaml"))
 
 
 def load(path: Path) -> list[dict[str, Any]]:
