@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcluster import paths, podimages
+from localcluster import paths, podimages, processes
 from localcluster.command import run
 
 SOCKET = paths.RUN / "containerd" / "containerd.sock"
@@ -94,7 +94,7 @@ def forget() -> None:
 def _another_containerd() -> bool:
     for path in Path("/proc").glob("[0-9]*/comm"):
         try:
-            if path.read_text().startswith("containerd"):
+            if path.read_text().startswith("containerd") and processes.identify(int(path.parent.name)):
                 return True
         except (FileNotFoundError, ProcessLookupError):
             continue
