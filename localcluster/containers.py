@@ -67,7 +67,22 @@ def answers() -> bool:
 def load(archives: Sequence[Path]) -> None:
     """Import image archives, so that the kubelet finds them without a registry."""
     for archive in archives:
-        run(["ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "import", archive])
+        # A killed `up` must not leave its importer behind.
+        run(
+            [
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "ctr",
+                "--address",
+                SOCKET,
+                "--namespace",
+                "k8s.io",
+                "images",
+                "import",
+                archive,
+            ]
+        )
 
 
 def images() -> list[str]:

@@ -1,0 +1,139 @@
+"""The life of a cluster, told on a machine of its own (isolated.sh): it must leave that machine as it was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from localcluster import components, namespaces, network, processes, site
+from localcluster.kubectl import Kubectl
+from localcluster.podimages import BASE
+
+_WATCHED_FOLDERS = ("/run", "/var/lib", "/var/log", "/etc/cni", "/opt")
+_CHECK = "import torch, onnxruntime, socket; socket.create_connection(ADDRESS, timeout=10); print('reached')"
+
+
+def snapshot() -> dict[str, list[str]]:
+    """What a cluster could leave behind, by kind, without what changes by itself."""
+    own = {os.getpid(), 1}
+    running = [path for path in Path("/proc").glob("[0-9]*/cmdline") if int(path.parent.name) not in own]
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {
+        "processes": [text for path in running if (text := path.read_text().replace("\0", " ")).strip()],
+        "mounts": sorted(mounts),
+        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        # The kernel keeps the built-in chains of a table that was used once.
+        "iptables": [line for line in rules if line.startswith("-A") or (line.startswith(":") and " - " in line)],
+        "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/*/")),
+        "files": sorted(str(path) for folder in _WATCHED_FOLDERS for path in Path(folder).glob("*")),
+        "settings": [
+            Path("/proc/sys", name).read_text() for name in network._SYSCTLS if Path("/proc/sys", name).exists()
+        ],
+    }
+
+
+def localcluster(*arguments: str) -> None:
+    """Run one command of the local cluster to its good end."""
+    subprocess.run([sys.executable, "-m", "localcluster", *arguments], check=True, timeout=300)
+
+
+def assert_clean(before: dict[str, list[str]], after_what: str) -> None:
+    """The machine is as before, and the cluster's own look for remains agrees."""
+    localcluster("remains")
+    now = snapshot()
+    for kind, found in before.items():
+        assert now[kind] == found, f"{kind} after {after_what}: {sorted(set(now[kind]) ^ set(found))}"
+
+
+def run_pod(name: str) -> None:
+    """A pod that is allowed under the restricted standard imports what jobs need and reaches the object store."""
+    namespace = f"life-{name}"
+    localcluster("namespace", namespace)
+    localcluster("namespace", namespace)
+    kubectl = Kubectl(components.admin_kubeconfig())
+    kubectl.apply(_pod(name, namespace))
+    phase = ""
+    deadline = time.monotonic() + 120
+    while phase not in ("Succeeded", "Failed") and time.monotonic() < deadline:
+        time.sleep(0.5)
+        phase = kubectl.read("get", "pod", name, f"--namespace={namespace}")["status"].get("phase", "")
+    printed = kubectl.run("logs", name, f"--namespace={namespace}") if phase in ("Succeeded", "Failed") else ""
+    description = kubectl.run("describe", "pod", name, f"--namespace={namespace}")
+    assert phase == "Succeeded", f"{phase}\n{printed}\n{description}"
+    assert "reached" in printed.split(), printed
+
+
+def _pod(name: str, namespace: str) -> dict[str, Any]:
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
+    script = _CHECK.replace("ADDRESS", repr((network.ADDRESS, components.S3_PORT)))
+    container = {
+        "name": "check",
+        "image": BASE,
+        "imagePullPolicy": "Never",
+        "command": [f"{site.MOUNT}/venv/bin/python", "-c", script],
+        "securityContext": security,
+        "volumeMounts": [{"name": "site", "mountPath": site.MOUNT, "readOnly": True}],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "dnsPolicy": "Default",
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+            "volumes": [{"name": "site", "persistentVolumeClaim": {"claimName": namespaces.CLAIM, "readOnly": True}}],
+        },
+    }
+
+
+def kill(*names: str) -> None:
+    """kill -9, as the end of a session does it."""
+    for name in names:
+        identity = processes.recorded(name)
+        assert identity, f"{name} does not run"
+        identity.signal(signal.SIGKILL)
+
+
+def main() -> None:
+    """Each way in which a cluster may begin and end."""
+    before = snapshot()
+
+    localcluster("up")
+    run_pod("first")
+    localcluster("up")  # changes nothing
+    run_pod("second")
+    localcluster("down")
+    assert_clean(before, "down")
+    localcluster("down")  # nothing to do
+
+    localcluster("up")
+    kill("kubelet", "containerd", "kube-apiserver")
+    localcluster("up")
+    run_pod("third")
+    kill(*components.NAMES)  # its containers, mounts and interfaces are still there
+    localcluster("up")
+    run_pod("fourth")
+    kill(*components.NAMES)
+    localcluster("down")
+    assert_clean(before, "kill -9 of all components and down")
+
+    for seconds in (1.5, 4.0, 8.0):
+        half = subprocess.Popen([sys.executable, "-m", "localcluster", "up"])
+        time.sleep(seconds)
+        half.kill()
+        half.wait()
+        localcluster("down")
+        assert_clean(before, f"an up that was killed after {seconds} s")
+    sys.stdout.write(json.dumps({kind: len(found) for kind, found in before.items()}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
