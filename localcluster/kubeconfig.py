@@ -1,10 +1,12 @@
-"""Kubeconfig files: self-contained, so that they can be copied and outlive the files that they were made from."""
+"""Kubeconfig files: self-contained, so that they can be copied and outlive the files that they were made from.
+
+They are written as JSON, which is YAML too, so that `down` needs no package but the standard library.
+"""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from localcluster.certificates import Certificate
 
@@ -30,7 +32,7 @@ def write(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    path.write_text(json.dumps(config, indent=2))
     return path
 
 

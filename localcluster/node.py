@@ -1,9 +1,8 @@
 """The kubelet and kube-proxy of the one node."""
 
+import json
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from localcluster import cgroups, containers, network
 
@@ -45,7 +44,7 @@ def kubelet(binary: Path, folder: Path, kubeconfig: Path, client_authority: Path
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(json.dumps(config, indent=2))
     return [
         str(binary), "kubelet", f"--config={path}", f"--root-dir={folder}", f"--cert-dir={folder / 'pki'}",
         f"--kubeconfig={kubeconfig}", f"--node-ip={network.ADDRESS}", f"--hostname-override={NAME}",
@@ -71,5 +70,5 @@ def kube_proxy(binary: Path, folder: Path, kubeconfig: Path) -> list[str]:
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(json.dumps(config, indent=2))
     return [str(binary), "kube-proxy", f"--config={path}"]
