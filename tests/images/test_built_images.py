@@ -23,7 +23,7 @@ def namespace() -> Iterator[Namespace]:
     """A cluster whose operator and cpu runtime are the built images, with nothing mounted into them."""
     subprocess.run([sys.executable, "-m", "localcluster", "up"], check=True, cwd=REPOSITORY)
     try:
-        images.build(("operator", "runner"))
+        images.build()  # the CUDA one, which says in its build whether torch has CUDA, has no GPU to run on here
         images.load(("operator", "runner"))
         seed(object_store())
         settings = {
