@@ -47,6 +47,7 @@ async def measure(size: int, kubeconfig: Path, folder: Path) -> dict[str, Any]:
             work = await drain(client, controller, size)
             steady = await steady_applies(client)
             peak = controller.peak_mebibytes()
+            events = await events_by_outcome(controller)
         async with running(kubeconfig, folder, "second") as controller:
             restart = await look_again(controller, size + int(RATE * SECONDS))
     return {
@@ -55,6 +56,7 @@ async def measure(size: int, kubeconfig: Path, folder: Path) -> dict[str, Any]:
         **work,
         **steady,
         "peak_mebibytes": round(peak),
+        "events": events,
         "restart": restart,
     }
 
@@ -62,7 +64,7 @@ async def measure(size: int, kubeconfig: Path, folder: Path) -> dict[str, Any]:
 async def drain(client: LoadClient, controller: Controller, size: int) -> dict[str, Any]:
     """A backlog of ``size`` jobs gets its children and statuses: rate, and CPU time by job."""
     await wait_leading(controller)
-    started, children = time.perf_counter(), 0
+    started, cpu_before = time.perf_counter(), controller.cpu_seconds()
 
     async def all_done() -> bool:
         samples = await controller.samples()
@@ -77,6 +79,7 @@ async def drain(client: LoadClient, controller: Controller, size: int) -> dict[s
     return {
         "child_jobs_per_second": round(size / seconds, 1),
         "cpu_seconds_per_1000_jobs": round(1000 * cpu / size, 2),
+        "of_these_cpu_seconds_to_start_and_list": round(cpu_before, 1),
     }
 
 
@@ -108,6 +111,13 @@ async def steady_applies(client: LoadClient) -> dict[str, Any]:
         "applies_per_second": RATE,
         "apply_to_child_ms": {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1), "max": round(times[-1], 1)},
     }
+
+
+async def events_by_outcome(controller: Controller) -> dict[str, int]:
+    """How many Events were sent, repeated, dropped or failed so far."""
+    samples = await controller.samples()
+    name = 'compression_operator_events_total{outcome="'
+    return {key[len(name) : -2]: int(value) for key, value in samples.items() if key.startswith(name)}
 
 
 async def look_again(controller: Controller, size: int) -> dict[str, Any]:
