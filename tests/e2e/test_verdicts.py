@@ -33,7 +33,7 @@ def test_a_job_that_keeps_its_limits_is_published(submit: Submit, store: Any) ->
         store.get_object(Bucket=BUCKET, Key=f"{prefix}-report/report.json")["Body"].read()
     )
     assert report.verdict == "Pass"
-    assert f"{report.compressed.size_bytes / report.baseline.size_bytes:.3g}" == status["sizeRatio"]
+    assert f"{report.compressed.size_bytes / report.baseline.size_bytes:.4g}" == status["sizeRatio"]
     page = store.get_object(Bucket=BUCKET, Key=f"{prefix}-report/report.html")["Body"].read().decode()
     assert "<svg" in page
     wait_for("events tell the story", lambda: {"Completed"} <= job.events() or None, 20)
