@@ -46,6 +46,7 @@ async def measure(size: int, kubeconfig: Path, folder: Path) -> dict[str, Any]:
         async with running(kubeconfig, folder, "first") as controller:
             work = await drain(client, controller, size)
             steady = await steady_applies(client)
+            await all_written(controller, size + int(RATE * SECONDS))
             peak = controller.peak_mebibytes()
             events = await events_by_outcome(controller)
         async with running(kubeconfig, folder, "second") as controller:
@@ -66,11 +67,7 @@ async def drain(client: LoadClient, controller: Controller, size: int) -> dict[s
     await wait_leading(controller)
     started, cpu_before = time.perf_counter(), controller.cpu_seconds()
 
-    async def all_done() -> bool:
-        samples = await controller.samples()
-        return samples.get('compression_operator_jobs{phase="Suspended",reason="SuspendedByUser"}') == size
-
-    await eventually("every job has its child and status", all_done, seconds=900)
+    await all_written(controller, size)
     seconds = time.perf_counter() - started
     cpu = controller.cpu_seconds()
     page = await client.send("GET", JOBS, labelSelector=LABEL, limit="1")
@@ -81,6 +78,16 @@ async def drain(client: LoadClient, controller: Controller, size: int) -> dict[s
         "cpu_seconds_per_1000_jobs": round(1000 * cpu / size, 2),
         "of_these_cpu_seconds_to_start_and_list": round(cpu_before, 1),
     }
+
+
+async def all_written(controller: Controller, size: int) -> None:
+    """Wait until every job has its child and its status."""
+
+    async def done() -> bool:
+        samples = await controller.samples()
+        return samples.get('compression_operator_jobs{phase="Suspended",reason="SuspendedByUser"}') == size
+
+    await eventually("every job has its child and status", done, seconds=900)
 
 
 async def _count(client: LoadClient) -> int:
