@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
@@ -14,7 +15,7 @@ from compression_operator.metrics import JobSeries, JobTally, Metrics
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import Phase
 from compressionjob import conditions
-from compressionjob.report import ModelFigures, Progress
+from compressionjob.report import Progress
 from dashboards.generated import ROOT
 from dashboards.rules import RUNBOOKS, STUCK_WAITING, VERDICT_REASONS, Alert, alerts
 from localcluster import debian
@@ -45,7 +46,8 @@ def exported() -> dict[str, set[str]]:
     runner.started(Phase("quantize", "dynamic", 1.0), Progress())
     runner.ended(Phase("quantize", "dynamic", 1.0), 1.0, Progress())
     runner.size("quantize", 1)
-    runner.figures({"baseline": ModelFigures(size_bytes=1, peak_memory_bytes=1)}, {"baseline": [0.01]})
+    runner.latencies("baseline", np.array([0.01]))
+    runner.peak_memory("baseline", 1)
     runner.started(Phase("pack", "zstd", 1.0), Progress())
     return dict(_samples(metrics.registry)) | dict(_samples(runner.registry))
 
