@@ -65,6 +65,6 @@ def test_each_has_its_reason(broken: None, submit: Submit, store: Any) -> None:
 
 def test_a_missing_secret_is_said_in_the_kubelets_words(submit: Submit) -> None:
     job = submit(tiny_job("no-secret", spec__storage={"secretName": "absent", "endpoint": "http://10.244.0.1:7070"}))
-    scheduled = job.wait_condition("Scheduled", "False", "ContainerConfigError")
+    scheduled = job.wait_condition("Scheduled", "True", "ContainerConfigError")
     assert 'secret "absent" not found' in scheduled["message"]
     assert job.status["phase"] == "Pending"
