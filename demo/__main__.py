@@ -10,6 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from compressionjob.sla import write_figure
 from demo.installation import RELEASE, SYSTEM_NAMESPACE, install_chart, kubeconfig, object_store, seed
 from demo.watching import follow
 from localcluster.kubectl import Kubectl
@@ -74,16 +75,14 @@ def show(status: dict[str, Any]) -> None:
     for column in ("objective", "limit", "measured", "interval", "verdict"):
         table.add_column(column)
     for item in status.get("objectives", []):
-        measured, low, high = (item.get(key) for key in ("measured", "low", "high"))
-        table.add_row(
-            item["name"], f"{item['direction']} {item['limit']:.4g}", _number(measured),
-            "exact" if low == high else f"{_number(low)} to {_number(high)}", item["verdict"],
-        )  # fmt: skip
+        limit, measured, low, high = (_figure(item, key) for key in ("limit", "measured", "low", "high"))
+        interval = "exact" if low == high else f"{low} to {high}"
+        table.add_row(item["name"], f"{item['direction']} {limit}", measured, interval, item["verdict"])
     console.print(table)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+def _figure(item: dict[str, Any], key: str) -> str:
+    return write_figure(item[key], item["unit"]) if key in item else "-"
 
 
 def fetch_reports(store: Any, location: str, name: str) -> Path:

@@ -51,11 +51,11 @@ class ObjectiveResult(Observed):
     def describe(self) -> str:
         """The objective in a sentence for people."""
         if self.measured is None:
-            return f"{self.name} was not measured; it must be {self.direction} {_write(self.limit, self.unit)}"
-        text = f"{self.name} is {_write(self.measured, self.unit)}"
+            return f"{self.name} was not measured; it must be {self.direction} {write_figure(self.limit, self.unit)}"
+        text = f"{self.name} is {write_figure(self.measured, self.unit)}"
         if self.low is not None and self.high is not None and self.low != self.high:
-            text += f" ({_write(self.low, self.unit)} to {_write(self.high, self.unit)})"
-        return f"{text}, limit {self.direction} {_write(self.limit, self.unit)}"
+            text += f" ({write_figure(self.low, self.unit)} to {write_figure(self.high, self.unit)})"
+        return f"{text}, limit {self.direction} {write_figure(self.limit, self.unit)}"
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,8 @@ def broken_promises(
     return broken
 
 
-def _write(value: float, unit: str) -> str:
+def write_figure(value: float, unit: str) -> str:
+    """A number of an objective for people, in its unit."""
     if unit == "bytes":
         return format_bytes(value)
     if unit == "seconds":

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from compressionjob.report import Report
-from compressionjob.schema import format_bytes, format_duration
-from compressionjob.sla import ObjectiveResult
+from compressionjob.schema import format_bytes
+from compressionjob.sla import ObjectiveResult, write_figure
 
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
 
@@ -35,10 +35,4 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
 
 
 def _write(item: ObjectiveResult, value: float | None) -> str:
-    if value is None:
-        return "-"
-    if item.unit == "bytes":
-        return format_bytes(value)
-    if item.unit == "seconds":
-        return format_duration(value)
-    return f"{value:.4g}"
+    return "-" if value is None else write_figure(value, item.unit)
