@@ -39,7 +39,7 @@ class Servers:
         self._running[name] = process
         return process.pid
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 180.0) -> None:
         """Wait until ready() is true; raises LocalClusterError with the log when a server ended or time ran out."""
         deadline = time.monotonic() + seconds
         while not ready():
