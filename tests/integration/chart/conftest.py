@@ -29,7 +29,8 @@ def server(running: APIServer) -> Iterator[APIServer]:
         kubectl.run("delete", "secrets", "--selector=owner=helm", f"--namespace={namespace}")
     kubectl.run("delete", "clusterroles,clusterrolebindings", ours)
     kubectl.run("delete", "jobs", "--all", "--namespace=default")
-    kubectl.run("delete", "crd", "--all")  # and with them their objects
+    # With them go their objects, which a busy machine does not do in two minutes.
+    kubectl.run("delete", "crd", "--all", timeout=400)
 
 
 @pytest.fixture
