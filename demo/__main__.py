@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from compressionjob.sla import write_figure
-from demo.installation import RELEASE, SYSTEM_NAMESPACE, install_chart, kubeconfig, object_store, seed
+from demo.installation import RELEASE, SYSTEM_NAMESPACE, install_chart, object_store, seed
 from demo.watching import follow
+from localcluster.components import admin_kubeconfig
 from localcluster.kubectl import Kubectl
 from localcluster.paths import REPOSITORY
 
@@ -32,10 +33,10 @@ def main() -> int:
     step(f"helm install {RELEASE}")
     install_chart()
     subprocess.run([sys.executable, "-m", "localcluster", "namespace", NAMESPACE], check=True, cwd=REPOSITORY)
-    kubectl = Kubectl(kubeconfig())
+    kubectl = Kubectl(admin_kubeconfig())
     passed = play(kubectl, store, "minilm-int8", "a job that must pass")
     refused = play(kubectl, store, "minilm-impossible", "a job whose limits cannot be kept")
-    console.print(f"\n[bold]In the cluster[/] (export KUBECONFIG={kubeconfig()}):")
+    console.print(f"\n[bold]In the cluster[/] (export KUBECONFIG={admin_kubeconfig()}):")
     console.print(kubectl.run("--namespace", NAMESPACE, "get", "cpj"))
     console.print(f"The operator: kubectl -n {SYSTEM_NAMESPACE} get pods. `make clean` ends it all.")
     console.print(f"{time.monotonic() - start:.0f} s in all.")
@@ -53,7 +54,7 @@ def play(kubectl: Kubectl, store: Any, name: str, title: str) -> str:
     step(f"kubectl apply -f examples/{name}.yaml: {title}")
     kubectl.run("--namespace", NAMESPACE, "delete", "cpj", name, "--ignore-not-found", "--wait")
     kubectl.run("--namespace", NAMESPACE, "apply", "--filename", str(manifest))
-    job = follow(kubeconfig(), NAMESPACE, name, console.print)
+    job = follow(admin_kubeconfig(), NAMESPACE, name, console.print)
     status = job["status"]
     show(status)
     for condition in status["conditions"]:

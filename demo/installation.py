@@ -9,24 +9,18 @@ import boto3
 from botocore.exceptions import ClientError
 
 from localcluster import namespaces, paths, s3, site, tools
+from localcluster.components import admin_kubeconfig, s3_endpoint
 from localcluster.kubectl import Kubectl
 
 RELEASE: Final = "compression-operator"
 SYSTEM_NAMESPACE: Final = "compression-system"
-ENDPOINT: Final = "http://10.244.0.1:7070"
-"""The object store as pods and this machine reach it."""
-
-
-def kubeconfig() -> Path:
-    """The administrator's kubeconfig of the cluster that `localcluster up` has made ready."""
-    return paths.state() / "kubeconfig"
 
 
 def object_store() -> Any:
     """A client of the cluster's object store."""
     return boto3.client(
         "s3",
-        endpoint_url=ENDPOINT,
+        endpoint_url=s3_endpoint(),
         region_name=s3.REGION,
         aws_access_key_id=s3.ACCESS_KEY,
         aws_secret_access_key=s3.SECRET_KEY,
@@ -76,13 +70,13 @@ def install_chart(*arguments: str) -> str:
     code = site.ensure().name  # new code, new pod of the operator
     command: list[str | Path] = [
         tools.helm(), "upgrade", "--install", RELEASE, paths.REPOSITORY / "charts" / "compression-operator",
-        "--kubeconfig", kubeconfig(), "--namespace", SYSTEM_NAMESPACE, "--create-namespace",
+        "--kubeconfig", admin_kubeconfig(), "--namespace", SYSTEM_NAMESPACE, "--create-namespace",
         "--values", paths.SOURCES / "values.yaml", "--set-string", f"podAnnotations.code={code}",
         "--wait", "--timeout", "3m", *arguments,
     ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        kubectl = Kubectl(kubeconfig())
+        kubectl = Kubectl(admin_kubeconfig())
         pods = kubectl.run("--namespace", SYSTEM_NAMESPACE, "get", "pods", "--output=wide")
         raise RuntimeError(f"helm could not install the chart: {result.stderr.strip()}\n{pods}")
     return result.stdout

@@ -8,6 +8,7 @@ from typing import Final
 
 from localcluster import paths
 from localcluster.command import run
+from localcluster.components import admin_kubeconfig
 
 KIND_CLUSTER: Final = "compression-operator"
 
@@ -15,14 +16,14 @@ KIND_CLUSTER: Final = "compression-operator"
 def kubeconfig() -> Path | None:
     """Return the kubeconfig of a cluster that is there, or None: then the local one is needed."""
     named = os.environ.get("KUBECONFIG", "")
-    if named and Path(named) != paths.state() / "kubeconfig":
+    if named and Path(named) != admin_kubeconfig():
         return Path(named)
     return _kind() if shutil.which("kind") and _docker_runs() else None
 
 
 def adopt(given: Path) -> None:
     """Put the kubeconfig where everything else looks for it."""
-    place = paths.state() / "kubeconfig"
+    place = admin_kubeconfig()
     place.parent.mkdir(parents=True, exist_ok=True)
     if place != given:
         place.write_bytes(given.read_bytes())

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from demo.installation import ensure_bucket, install_chart, kubeconfig, object_store, seed, upload
+from demo.installation import ensure_bucket, install_chart, object_store, seed, upload
+from localcluster.components import admin_kubeconfig
 from localcluster.kubectl import Kubectl
 from localcluster.paths import REPOSITORY
 from tests import tiny_models
@@ -26,7 +27,7 @@ def kubectl() -> Kubectl:
     """A running cluster with the operator of this tree in it."""
     localcluster("up")
     install_chart()
-    return Kubectl(kubeconfig())
+    return Kubectl(admin_kubeconfig())
 
 
 @pytest.fixture(scope="session")

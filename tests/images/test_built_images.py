@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.installation import SYSTEM_NAMESPACE, install_chart, kubeconfig, object_store, seed
+from demo.installation import SYSTEM_NAMESPACE, install_chart, object_store, seed
 from localcluster import images
+from localcluster.components import admin_kubeconfig
 from localcluster.kubectl import Kubectl
 from localcluster.paths import REPOSITORY
 from tests.e2e.harness import Namespace
@@ -35,9 +36,9 @@ def namespace() -> Iterator[Namespace]:
         install_chart(*values, "--set-json=command=[\"compression-operator\",\"run\"]",
                       "--set-json=runtimes.cpu.command=[\"compression-runner\",\"pod\"]")  # fmt: skip
         subprocess.run([sys.executable, "-m", "localcluster", "namespace", NAMESPACE], check=True, cwd=REPOSITORY)
-        yield Namespace(Kubectl(kubeconfig()), NAMESPACE)
+        yield Namespace(Kubectl(admin_kubeconfig()), NAMESPACE)
     finally:
-        Kubectl(kubeconfig()).run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
+        Kubectl(admin_kubeconfig()).run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
         install_chart()
         images.clean()
 
