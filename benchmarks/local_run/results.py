@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.measurement.answers import answers
 from compression_runner.measurement.contender import contender
-from compression_runner.measurement.dataset import EvaluationSet, load_evaluation
 from compression_runner.measurement.latency import QUANTILES, LatencyPlan, measure_latency
 from compression_runner.measurement.noise import noise_between, noise_notes, read_noise, usable_cpus
 from compression_runner.measurement.predictor import Predictor
@@ -30,7 +30,7 @@ class Models:
 def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
     """Return size, quality and latency of both results; the two are measured interleaved."""
     benchmark = Benchmark()
-    evaluation = load_evaluation(
+    evaluation = load_samples(
         EvaluationData(source=f"file://{data}"),
         data,
         task="text-embedding",
@@ -61,7 +61,7 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
 
 
 def _quality(
-    full: Path, predictors: dict[str, Predictor], data: EvaluationSet, threads: int
+    full: Path, predictors: dict[str, Predictor], data: SampleSet, threads: int
 ) -> dict[str, dict[str, dict[str, float]]]:
     with Predictor(full, threads) as predictor:
         expected = answers(predictor, data, "text-embedding", 1)

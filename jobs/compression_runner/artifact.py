@@ -14,7 +14,9 @@ MARKER: Final = "artifact.json"
 SCHEMA: Final = 1
 BLOCK: Final = 1 << 20
 
-Format = Literal["transformers", "onnx"]
+Format = Literal["transformers", "torch", "onnx"]
+"""torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only."""
+PUBLISHABLE: Final[frozenset[Format]] = frozenset({"transformers", "onnx"})
 
 
 class ArtifactDamaged(Exception):

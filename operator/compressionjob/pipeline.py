@@ -5,12 +5,10 @@ from typing import Annotated, Final
 from pydantic import Field, model_validator
 
 from compressionjob.errors import FieldProblem
-from compressionjob.methods.pack import Pack
+from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise, combine
-from compressionjob.methods.prune import Prune
-from compressionjob.methods.quantize import Quantize
-from compressionjob.methods.registry import METHODS, Parameters
-from compressionjob.schema import Label, Schema, cel, with_rules
+from compressionjob.methods.registry import METHODS, MethodChoice
+from compressionjob.schema import Label, cel, with_rules
 
 MAX_STAGES: Final = 16
 
@@ -18,15 +16,12 @@ _ONE_METHOD_TEXT: Final = f"name exactly one method in each stage: {', '.join(ME
 _ONE_METHOD_RULE: Final = "[" + ", ".join(f"has(self.{name})" for name in METHODS) + "].filter(x, x).size() == 1"
 
 
-class Stage(Schema):
+class Stage(MethodChoice):
     """One step of the pipeline: exactly one method with its parameters."""
 
     model_config = with_rules(cel(_ONE_METHOD_RULE, _ONE_METHOD_TEXT))
 
     name: Label | None = Field(default=None, description="Name in status and report; the method's name by default.")
-    prune: Prune | None = Field(default=None, description="Set weights to zero.")
-    quantize: Quantize | None = Field(default=None, description="Store numbers with fewer bits.")
-    pack: Pack | None = Field(default=None, description="Pack the files without loss.")
 
     @model_validator(mode="after")
     def _one_method(self) -> "Stage":
@@ -36,7 +31,7 @@ class Stage(Schema):
 
     @property
     def method(self) -> str:
-        """The method's name: prune, quantize or pack."""
+        """The method's name, such as prune."""
         return next(name for name in METHODS if getattr(self, name) is not None)
 
     @property
@@ -52,6 +47,10 @@ class Stage(Schema):
 
 
 Pipeline = Annotated[list[Stage], Field(min_length=1, max_length=MAX_STAGES)]
+
+
+_AFTER_QUANTIZE: Final = {"prune": "zeros must be chosen before the weights are quantized"}
+_NEEDS_FLOATS: Final = "it works on floating-point weights, which a quantized model has no more"
 
 
 def order_problems(stages: list[Stage]) -> list[FieldProblem]:
@@ -74,11 +73,11 @@ def order_problems(stages: list[Stage]) -> list[FieldProblem]:
 def _order_remedy(stage: Stage, seen: dict[str, int]) -> str:
     if "pack" in seen:
         return "nothing can follow pack, which closes the files; make pack the last stage"
-    if stage.method == "quantize" and "quantize" in seen:
+    if "quantize" not in seen or stage.method == "pack":
+        return ""
+    if stage.method == "quantize":
         return "the weights are already quantized by an earlier stage; keep one quantize stage"
-    if stage.method == "prune" and "quantize" in seen:
-        return "zeros must be chosen before the weights are quantized; move prune before quantize"
-    return ""
+    return f"{_AFTER_QUANTIZE.get(stage.method, _NEEDS_FLOATS)}; move {stage.method} before quantize"
 
 
 def promise_of(stages: list[Stage]) -> Promise:

@@ -143,6 +143,16 @@ Positive = Annotated[
 ]
 """A number above 0 (speed-up, rate, ratio)."""
 
+_NOT_NEGATIVE_TEXT: Final = 'must be a decimal number of 0 or more, as a string, such as "0.5"'
+NotNegative = Annotated[
+    float,
+    BeforeValidator(_number),
+    _between(0, float("inf"), _NOT_NEGATIVE_TEXT, low_open=False, high_open=True),
+    _SERIALIZED,
+    _string(_MAX_DECIMAL, _decimal_rule("double(self) >= 0.0", _NOT_NEGATIVE_TEXT)),
+]
+"""A number of 0 or more (weight of a loss, weight decay)."""
+
 
 def parse_duration(text: str) -> float:
     """Seconds of a duration as Kubernetes (Go) writes it: ``20ms``, ``1h30m``.

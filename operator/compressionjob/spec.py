@@ -4,16 +4,16 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
+from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Location, LocationText, Storage, parse_location
 from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
-from compressionjob.schema import ColumnName, Duration, ObjectName, Observed, Schema
+from compressionjob.schema import Duration, ObjectName, Observed, Schema
 
 Task = Literal["text-embedding", "text-classification", "image-classification", "onnx"]
 
-MAX_EVALUATION_SAMPLES: Final = 1_000_000
 MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl"})
 """Fields of the spec that may change after creation."""
 
@@ -30,37 +30,6 @@ class Model(Schema):
         default="auto", description="Format of the source; auto looks at its files."
     )
     storage: Storage | None = Field(default=None, description="How to reach the source; spec.storage by default.")
-
-
-class Columns(Schema):
-    """Names of the columns in the evaluation data."""
-
-    text: ColumnName = Field(default="text", description="Column with the text.")
-    label: ColumnName = Field(
-        default="label", description="Column with the label: an integer, or a name the model knows."
-    )
-    image: ColumnName = Field(
-        default="image", description="Column with the image: encoded bytes, or an array of pixels."
-    )
-
-
-class EvaluationData(Schema):
-    """Real inputs on which baseline and result are compared."""
-
-    source: LocationText = Field(
-        description="A .parquet, .jsonl, .csv or .npz file. For task onnx an .npz whose arrays bear the input names."
-    )
-    columns: Columns = Field(default=Columns(), description="Names of the columns.")
-    limit: Annotated[int, Field(ge=1, le=MAX_EVALUATION_SAMPLES)] = Field(
-        default=1000, description="How many samples are used, from the start."
-    )
-    storage: Storage | None = Field(default=None, description="How to reach the data; spec.storage by default.")
-
-
-class Data(Schema):
-    """The data of a job."""
-
-    evaluation: EvaluationData = Field(description="Inputs for quality, latency and the check of exports.")
 
 
 class Benchmark(Schema):
@@ -142,10 +111,27 @@ class CompressionJobSpec(Schema):
 
     @model_validator(mode="after")
     def _order(self) -> "CompressionJobSpec":
-        problems = [*order_problems(self.pipeline), *_metric_problems(self), *_overlap_problems(self)]
+        problems = [
+            *order_problems(self.pipeline),
+            *_data_problems(self),
+            *_metric_problems(self),
+            *_overlap_problems(self),
+        ]
         if problems:
             raise InvalidSpec(problems)
         return self
+
+
+def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
+    """Stages that learn or calibrate, without data to do it with."""
+    problems = []
+    for index, stage in enumerate(spec.pipeline):
+        for role in sorted(stage.parameters.needs()):
+            if spec.data.learned(role) is None:
+                either = "spec.data.training" if role == "training" else "spec.data.calibration or spec.data.training"
+                remedy = f"it needs data of its own; name it in {either}, apart from the evaluation data"
+                problems.append(FieldProblem(f"spec.pipeline[{index}].{stage.method}", stage.method, remedy))
+    return problems
 
 
 def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:

@@ -39,7 +39,9 @@ def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
     source = prepared.source
     console.print(f"[bold]{job.metadata.name}[/]: {source.architecture}, {source.parameters / 1e6:.1f} million weights")
     console.print(f"source: {job.spec.model.source} ({source.format}, {format_bytes(source.weights_bytes)} of weights)")
-    console.print(f"data: {job.spec.data.evaluation.source} ({format_bytes(prepared.data.size)})")
+    for field, part in job.spec.data.sources():
+        size = prepared.data[field.split(".")[2]].size  # type: ignore[index]
+        console.print(f"{field.split('.')[2]} data: {part.source} ({format_bytes(size)})")
     table = Table("step", "method", "parameters", "fingerprint")
     for step in prepared.plan.steps:
         settings = ", ".join(f"{name}={value}" for name, value in step.settings.items())

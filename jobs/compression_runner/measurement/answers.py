@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.dataset import EvaluationSet
 from compression_runner.measurement.predictor import Predictor, TensorInfo
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.spec import Task
@@ -23,7 +23,7 @@ PREFERRED_OUTPUTS = {
 
 def answers(
     predictor: Predictor,
-    data: EvaluationSet,
+    data: SampleSet,
     task: Task,
     batch_size: int,
     advance: Callable[[float], None] | None = None,

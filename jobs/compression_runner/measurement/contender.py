@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from compression_runner.dataset import SampleSet
+from compression_runner.dataset.sample_set import fixed_batch
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.dataset import EvaluationSet
-from compression_runner.measurement.dataset.evaluation_set import fixed_batch
 from compression_runner.measurement.latency import Contender
 from compression_runner.measurement.predictor import Feed, Predictor
 from compressionjob.conditions import INVALID_INPUT
@@ -20,7 +20,7 @@ OFFLINE_BATCH: Final = 8
 """Samples that a server takes at once when many are waiting."""
 
 
-def contender(predictor: Predictor, data: EvaluationSet, benchmark: Benchmark) -> Contender:
+def contender(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Contender:
     """Prepare queries of `batchSize` samples at `sequenceLength`, and single samples for the offline scenario."""
     queries = prepared_queries(predictor, data, benchmark, PREPARED)
     singles = queries
@@ -44,7 +44,7 @@ def contender(predictor: Predictor, data: EvaluationSet, benchmark: Benchmark) -
     )
 
 
-def prepared_queries(predictor: Predictor, data: EvaluationSet, benchmark: Benchmark, limit: int) -> list[Feed]:
+def prepared_queries(predictor: Predictor, data: SampleSet, benchmark: Benchmark, limit: int) -> list[Feed]:
     """Return up to `limit` queries from all over the data, in at most PREPARED_BYTES.
 
     Raises InvalidInput when the model fixes another batch size.

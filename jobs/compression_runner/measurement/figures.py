@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compression_runner.measurement.dataset import EvaluationSet
+from compression_runner.dataset import SampleSet
 from compression_runner.measurement.latency import QUANTILES, LatencyRun
 from compression_runner.measurement.memory import MemoryFigures
 from compression_runner.measurement.noise import machine, noise_notes
@@ -94,7 +94,7 @@ def anomalies_of(
 def environment_of(
     spec: CompressionJobSpec,
     threads: int,
-    data: EvaluationSet,
+    data: SampleSet,
     run: LatencyRun,
     noise: dict[str, Any],
     quality: Quality,

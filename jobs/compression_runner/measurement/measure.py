@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import onnxruntime
 
+from compression_runner.dataset import SampleSet
+from compression_runner.dataset.loading import file_digest
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.onnx_files import external_files
 from compression_runner.measurement.answers import Floats, answers, kept_answers
 from compression_runner.measurement.contender import contender, offline_batch, prepared_queries
-from compression_runner.measurement.dataset import EvaluationSet
-from compression_runner.measurement.dataset.loading import file_digest
 from compression_runner.measurement.figures import anomalies_of, environment_of, estimates_of, model_figures
 from compression_runner.measurement.latency import (
     LATENCY_SHARE,
@@ -87,7 +87,7 @@ def measure(
     spec: CompressionJobSpec,
     baseline: Subject,
     compressed: Subject,
-    data: EvaluationSet,
+    data: SampleSet,
     *,
     advance: Advance | None = None,
     answers_cache: Path | None = None,
@@ -163,7 +163,7 @@ def _quality(
     spec: CompressionJobSpec,
     subjects: tuple[Subject, Subject],
     predictors: tuple[Predictor, Predictor],
-    data: EvaluationSet,
+    data: SampleSet,
     confidence: float,
     watch: _Stopwatch,
     answers_cache: Path | None,
@@ -183,7 +183,7 @@ def _quality(
     return unchanged(found) if same_file else found
 
 
-def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: EvaluationSet, confidence: float) -> Quality:
+def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet, confidence: float) -> Quality:
     if spec.model.task in ("text-classification", "image-classification"):
         return classification_quality(old, new, data.labels, confidence)
     return embedding_quality(old, new, confidence)
@@ -194,7 +194,7 @@ def _model_digest(model: Path) -> str:
     return " ".join(file_digest(path) for path in [model, *external_files(model)])
 
 
-def _fingerprint(model_digest: str, data: EvaluationSet, spec: CompressionJobSpec) -> str:
+def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec) -> str:
     """Return the hash of all that the baseline's answers depend on."""
     parts = {
         "model": model_digest,
@@ -209,7 +209,7 @@ def _fingerprint(model_digest: str, data: EvaluationSet, spec: CompressionJobSpe
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _metric(spec: CompressionJobSpec, quality: Quality, data: EvaluationSet) -> QualityMetric:
+def _metric(spec: CompressionJobSpec, quality: Quality, data: SampleSet) -> QualityMetric:
     """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
     metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.labels is not None)
     if metric in quality.scores:
@@ -239,7 +239,7 @@ def _memory(
 def _speed(
     spec: CompressionJobSpec,
     predictors: tuple[Predictor, Predictor],
-    data: EvaluationSet,
+    data: SampleSet,
     confidence: float,
     watch: _Stopwatch,
     observer: Observer | None,

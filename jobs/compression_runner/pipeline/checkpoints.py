@@ -10,10 +10,13 @@ from typing import Final
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged
 from compression_runner.errors import WORK_REMEDY, InvalidInput, room_on
-from compression_runner.storage import Advance, Store, silent
+from compression_runner.storage import Advance, Store, Upload, silent
 
 LOG: Final = logging.getLogger(__name__)
 PARTIAL: Final = ".partial-"
+KEPT: Final = ".kept-"
+PROGRESS: Final = "-progress"
+INDEX: Final = "index.json"
 
 
 class Checkpoints:
@@ -42,6 +45,55 @@ class Checkpoints:
         if self._remote:
             self._remote(fingerprint).publish(kept.uploads(), artifacts.MARKER, advance=advance)
         return kept
+
+    def keeping(self, fingerprint: str) -> tuple[Path, Callable[[], None]]:
+        """A directory for what a long stage keeps on the way, and what to call when it is consistent.
+
+        Where the job has a store, what was kept last, here or in a pod before, is put into the directory.
+        """
+        place = self._local / f"{KEPT}{fingerprint}"
+        place.mkdir(exist_ok=True)
+        store = self._remote(f"{fingerprint}{PROGRESS}") if self._remote else None
+        if store is None:
+            return place, lambda: None
+        if not any(place.iterdir()):
+            self._bring(store, place)
+        stale = _listed(store)
+
+        def keep() -> None:
+            nonlocal stale
+            files = sorted(path for path in place.iterdir() if path.is_file() and path.name != INDEX)
+            listing = place / INDEX
+            sums = {path.name: artifacts.sha256_of(path) for path in files}
+            listing.write_text(json.dumps(sums))
+            uploads = [Upload(path, path.name, sums[path.name]) for path in files]
+            uploads.append(Upload(listing, INDEX, artifacts.sha256_of(listing)))
+            store.publish(uploads, INDEX, [name for name in stale if name not in sums])
+            stale = list(sums)
+
+        return place, keep
+
+    def forget(self, fingerprint: str) -> None:
+        """Removes what a stage kept on the way, once its output is complete."""
+        shutil.rmtree(self._local / f"{KEPT}{fingerprint}", ignore_errors=True)
+        store = self._remote(f"{fingerprint}{PROGRESS}") if self._remote else None
+        if store and store.find(INDEX):
+            store.withdraw(_listed(store), INDEX)
+
+    def _bring(self, store: Store, place: Path) -> None:
+        """Fetches what another pod kept; a copy that is not whole is as good as none."""
+        if store.find(INDEX) is None:
+            return
+        try:
+            listed: dict[str, str] = json.loads(store.read(INDEX))
+            for name, sha256 in listed.items():
+                entry = store.find(name)
+                if entry is None or store.download(entry, place / Path(name).name, silent) != sha256:
+                    raise ValueError(f"{name} differs")
+        except (ValueError, AttributeError, InvalidInput) as error:
+            LOG.warning("what was kept at %s is damaged, and the stage begins again: %s", store.url, error)
+            shutil.rmtree(place)
+            place.mkdir()
 
     def has(self, fingerprint: str) -> bool:
         """Whether there is a complete output, as far as can be told without fetching it."""
@@ -97,3 +149,13 @@ class Checkpoints:
             LOG.warning("checkpoint %s is damaged and will be made again: %s", shown, error)
             return None
         return found
+
+
+def _listed(store: Store) -> list[str]:
+    """Names of what lies in a store of kept files."""
+    if store.find(INDEX) is None:
+        return []
+    try:
+        return [str(name) for name in json.loads(store.read(INDEX))]
+    except ValueError:
+        return []

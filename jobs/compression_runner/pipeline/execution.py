@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from compression_runner.artifact import Artifact
 from compression_runner.errors import WORK_REMEDY, room_on
-from compression_runner.methods.method import StageContext
+from compression_runner.methods.method import StageContext, StageData
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.planner import Step
 from compression_runner.telemetry.progress import RunProgress
@@ -35,11 +35,13 @@ class Execution:
         fetch: Callable[[Callable[[float, str], None]], Artifact],
         origin: Mapping[str, Any],
         progress: RunProgress,
+        stage_data: Callable[[], StageData],
     ) -> None:
         self._checkpoints = checkpoints
         self._fetch = fetch
         self._origin = origin
         self._progress = progress
+        self._stage_data = stage_data
         self._made: dict[str, Made] = {}
         self._source: Made | None = None
 
@@ -83,7 +85,10 @@ class Execution:
         with self._progress.phase(step.title, step.method.name) as advance:
             start = time.monotonic()
             output = self._checkpoints.begin(step.fingerprint)
-            context = StageContext(output, step.field, lambda fraction: advance(fraction * 0.9, ""))
+            context = StageContext(output, step.field, lambda part: advance(part * 0.9, ""), self._stage_data())
+            if step.trains:
+                keep, kept = self._checkpoints.keeping(step.fingerprint)
+                context = replace(context, keep=keep, kept=kept)
             with room_on(output, "workdir", WORK_REMEDY):
                 outcome = step.method.run(before.artifact, step.parameters, context)
             seconds = round(time.monotonic() - start, 3)
@@ -95,7 +100,10 @@ class Execution:
             }
             sealed = outcome.artifact.with_provenance(provenance)
             advance(0.9, "keeping the checkpoint")
-            return Made(self._checkpoints.commit(step.fingerprint, sealed), stages, before.source)
+            committed = self._checkpoints.commit(step.fingerprint, sealed)
+            if step.trains:
+                self._checkpoints.forget(step.fingerprint)
+            return Made(committed, stages, before.source)
 
 
 def _report(step: Step, artifact: Artifact, seconds: float, details: Mapping[str, Any]) -> StageReport:

@@ -1,6 +1,6 @@
 """Where a run works and leaves what it makes: in a pod by the spec, in a local trial below one directory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from compression_runner.pipeline.names import OUTPUT
 from compression_runner.storage import Store, Stores
 from compression_runner.storage.credentials import Role
 from compression_runner.storage.directory import DirectoryStore
+from compressionjob.data import ROLES, DataRole
 from compressionjob.locations import parse_location
 from compressionjob.spec import CompressionJobSpec
 
@@ -22,7 +23,7 @@ class Places:
 
     workdir: Path
     model: Store
-    data: Store
+    data: Mapping[DataRole, Store]
     destination: Store
     reports: Store
     remote: Callable[[str], Store] | None
@@ -76,6 +77,13 @@ def _model(spec: CompressionJobSpec, stores: Stores) -> Store:
     return stores.open(parse_location(spec.model.source), spec.storage_of(spec.model), Role.MODEL, "spec.model.source")
 
 
-def _data(spec: CompressionJobSpec, stores: Stores) -> Store:
-    data = spec.data.evaluation
-    return stores.open(parse_location(data.source), spec.storage_of(data), Role.DATA, "spec.data.evaluation.source")
+def _data(spec: CompressionJobSpec, stores: Stores) -> dict[DataRole, Store]:
+    """A store for each role that some data plays; training data may play two."""
+    storage = spec.storage_of(spec.data.evaluation)
+    found: dict[DataRole, Store] = {}
+    for role in ROLES:
+        part = spec.data.learned(role)
+        if part is not None:
+            field = f"spec.data.{spec.data.field_of(role)}.source"
+            found[role] = stores.open(parse_location(part.source), storage, Role.DATA, field)
+    return found

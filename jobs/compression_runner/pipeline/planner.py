@@ -1,15 +1,16 @@
 """From a spec and the format of its source to concrete steps, before anything runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from compression_runner.artifact import Format
+from compression_runner.artifact import PUBLISHABLE, Format
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import Method
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline import fingerprint
 from compression_runner.preflight.source import Source
+from compressionjob.pipeline import Stage
 from compressionjob.spec import CompressionJobSpec
 
 EXPORT: Final = METHODS["export"]
@@ -26,11 +27,18 @@ class Step:
     field: str
     fingerprint: str
     parent: "Step | None"
+    format: Format
+    """The format of its output."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The parameters as the manifest has them."""
         return _settings(self.parameters)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the step learns from data, which takes long enough to keep checkpoints on the way."""
+        return self.parameters is not None and "training" in self.parameters.needs()
 
 
 @dataclass(frozen=True)
@@ -58,35 +66,77 @@ class Plan:
         return tuple({step.fingerprint: step for step in (*self.steps, *extra)}.values())
 
 
-def make_plan(spec: CompressionJobSpec, source: Source) -> Plan:
+@dataclass
+class _Chain:
+    """Steps that follow one another, and the format that the last one gives."""
+
+    start: str
+    data: Mapping[str, str]
+    format: Format
+    steps: list[Step] = field(default_factory=list)
+
+    def add(self, title: str, method: Method, parameters: Any, where: str) -> None:
+        """Appends a step."""
+        parent = self.steps[-1] if self.steps else None
+        self.format = method.gives(self.format, parameters)
+        before = parent.fingerprint if parent else self.start
+        print_ = fingerprint.of_step(before, method, _settings(parameters), _data_of(parameters, self.data))
+        self.steps.append(Step(title, method, parameters, where, print_, parent, self.format))
+
+    def export(self, where: str) -> None:
+        """Appends an export to ONNX."""
+        self.add(EXPORT_TITLE, EXPORT, None, where)
+
+
+def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] | None = None) -> Plan:
     """The steps from the source to the result, with an export where a method needs a graph.
 
+    `data` has the identity of what plays a role ("training", "calibration"): other data, another fingerprint.
     Raises BadRecipe where a method cannot take what comes before it.
     """
     start = fingerprint.of_source(source.identity)
-    steps: list[Step] = []
-    current: Format = source.format
+    chain = _Chain(start, data or {}, source.format)
     for index, stage in enumerate(spec.pipeline):
-        method, field = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
-        if current not in method.accepts:
-            if not (current in EXPORT.accepts and "onnx" in method.accepts):
-                problem = f"it takes {' or '.join(sorted(method.accepts))} and comes after a model in {current}"
-                raise BadRecipe("FormatMismatch", field, stage.method, problem, "change the order of the stages")
-            steps.append(_step(EXPORT_TITLE, EXPORT, None, field, start, steps[-1] if steps else None))
-            current = "onnx"
-        steps.append(_step(stage.title, method, stage.parameters, field, start, steps[-1] if steps else None))
-    baseline = measured = None
-    if source.format in EXPORT.accepts:
-        baseline = _step(EXPORT_TITLE, EXPORT, None, "spec.model.source", start, None)
-    if current in EXPORT.accepts:
-        last = steps[-1] if steps[-1].method.name != "pack" else steps[-1].parent
-        measured = _step(EXPORT_TITLE, EXPORT, None, steps[-1].field, start, last) if last else baseline
-    return Plan(start, tuple(steps), baseline, measured)
+        method, where = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
+        _make_acceptable(chain, method, stage, where)
+        chain.add(stage.title, method, stage.parameters, where)
+    if chain.format not in PUBLISHABLE:
+        chain.export(chain.steps[-1].field)
+    return Plan(start, tuple(chain.steps), _baseline(chain, source), _measured(chain, source))
 
 
-def _step(title: str, method: Method, parameters: Any, field: str, start: str, parent: Step | None) -> Step:
-    before = parent.fingerprint if parent else start
-    return Step(title, method, parameters, field, fingerprint.of_step(before, method, _settings(parameters)), parent)
+def _make_acceptable(chain: _Chain, method: Method, stage: Stage, where: str) -> None:
+    accepted = method.accepts(stage.parameters)
+    if chain.format in accepted:
+        return
+    if not (chain.format in EXPORT.accepts(None) and "onnx" in accepted):
+        problem = f"it takes {' or '.join(sorted(accepted))} and comes after a model in {chain.format}"
+        raise BadRecipe("FormatMismatch", where, stage.method, problem, "change the order of the stages")
+    chain.export(where)
+
+
+def _baseline(chain: _Chain, source: Source) -> Step | None:
+    if source.format not in EXPORT.accepts(None):
+        return None
+    alone = _Chain(chain.start, chain.data, source.format)
+    alone.export("spec.model.source")
+    return alone.steps[0]
+
+
+def _measured(chain: _Chain, source: Source) -> Step | None:
+    """The export of a result that is no graph; what comes before a pack is the result unpacked."""
+    if chain.format not in EXPORT.accepts(None):
+        return None
+    steps = chain.steps[:-1] if chain.steps[-1].method.name == "pack" else chain.steps
+    last = steps[-1].format if steps else source.format
+    unpacked = _Chain(chain.start, chain.data, last, list(steps))
+    unpacked.export(chain.steps[-1].field)
+    return unpacked.steps[-1]
+
+
+def _data_of(parameters: Any, data: Mapping[str, str]) -> dict[str, str] | None:
+    needs = parameters.needs() if parameters is not None else ()
+    return {role: data.get(role, "") for role in sorted(needs)} or None
 
 
 def _settings(parameters: Any) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from compressionjob.report import Report
 from compressionjob.spec import CompressionJob
 
 LOG: Final = logging.getLogger(__name__)
-STEP_WEIGHTS: Final = {"export": 10.0, "prune": 3.0, "quantize": 3.0, "pack": 2.0}
 FETCHING, MEASURING = 5.0, 60.0
 
 
@@ -90,7 +89,7 @@ def _finished(run: Run, plan: Plan) -> Report | None:
 
 
 def _phases(plan: Plan) -> list[Phase]:
-    steps = [Phase(step.title, step.method.name, STEP_WEIGHTS.get(step.method.name, 10.0)) for step in plan.every_step]
+    steps = [Phase(step.title, step.method.name, step.method.effort) for step in plan.every_step]
     before = [Phase("fetch", "", FETCHING), Phase("data", "", 2.0)]
     return [*before, *steps, Phase("measure", "", MEASURING), Phase("publish", "", 3.0)]
 

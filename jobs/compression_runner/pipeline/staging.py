@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from compression_runner.artifact import Artifact
+from compression_runner.dataset import SampleSet
 from compression_runner.errors import WORK_REMEDY, room_on
-from compression_runner.measurement.dataset import EvaluationSet, load_evaluation
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.execution import Execution, Made
-from compression_runner.pipeline.fetching import fetch_data, fetch_source
+from compression_runner.pipeline.fetching import fetch_source
+from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import Places
 from compression_runner.preflight.check import Prepared
 from compression_runner.telemetry.progress import RunProgress
@@ -24,7 +25,7 @@ class Staged:
     baseline: Path
     compressed: Path
     result: Made
-    data: EvaluationSet
+    data: SampleSet
 
 
 def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress: RunProgress) -> Staged:
@@ -34,15 +35,20 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     """
     plan = prepared.plan
     checkpoints = Checkpoints(places.workdir / "checkpoints", places.remote)
-    execution = Execution(checkpoints, _fetcher(prepared, places), _origin(spec, prepared), progress)
+    data: JobData
+    execution = Execution(
+        checkpoints, _fetcher(prepared, places), _origin(spec, prepared), progress, stage_data=lambda: data
+    )
+    data = JobData(spec, places.data, prepared.data, places.scratch, lambda: execution.source().artifact)
     baseline = plan.baseline
     resumes = baseline is not None and checkpoints.has(baseline.fingerprint)
     first = execution.make(baseline) if baseline and resumes else execution.source()
-    data = _evaluation(spec, prepared, places, first.artifact.path, progress)
+    with progress.phase("data"):
+        evaluation = data.samples("evaluation", first.artifact.path)
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)
-    return Staged(before.artifact.model_file, compressed.model_file, result, data)
+    return Staged(before.artifact.model_file, compressed.model_file, result, evaluation)
 
 
 def _fetcher(prepared: Prepared, places: Places) -> Callable[[Callable[[float, str], None]], Artifact]:
@@ -69,22 +75,6 @@ def _origin(spec: CompressionJobSpec, prepared: Prepared) -> Mapping[str, Any]:
         "identity": source.identity,
         "checksumsVerified": bool(source.checksums),
     }
-
-
-def _evaluation(
-    spec: CompressionJobSpec, prepared: Prepared, places: Places, model: Path, progress: RunProgress
-) -> EvaluationSet:
-    with progress.phase("data") as advance:
-        local = fetch_data(places.data, prepared.data, places.scratch / "data")
-        advance(0.5, "")
-        return load_evaluation(
-            spec.data.evaluation,
-            local,
-            task=spec.model.task,
-            model_dir=model,
-            sequence_length=spec.benchmark.sequence_length,
-            metric=spec.quality_metric,
-        )
 
 
 def _unpacked(result: Made, scratch: Path) -> Artifact:

@@ -59,7 +59,10 @@ def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
     """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
     roles = {
         "MODEL": (spec.storage_of(spec.model), [parse_location(spec.model.source)]),
-        "DATA": (spec.storage_of(spec.data.evaluation), [parse_location(spec.data.evaluation.source)]),
+        "DATA": (
+            spec.storage_of(spec.data.evaluation),
+            [parse_location(part.source) for _, part in spec.data.sources()],
+        ),
         "OUTPUT": (spec.storage_of(spec.output), list(_outputs(spec))),
     }
     return [
@@ -82,7 +85,7 @@ def _from_secret(role: str, storage: Storage) -> Iterator[dict[str, Any]]:
 
 def _sources(spec: CompressionJobSpec) -> Iterator[Location]:
     yield parse_location(spec.model.source)
-    yield parse_location(spec.data.evaluation.source)
+    yield from (parse_location(part.source) for _, part in spec.data.sources())
 
 
 def _outputs(spec: CompressionJobSpec) -> Iterator[Location]:

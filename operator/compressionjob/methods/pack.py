@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import Schema, cel, with_rules
+from compressionjob.schema import cel, with_rules
 
 LEVELS: dict[str, tuple[int, int]] = {"zstd": (1, 22), "lz4": (0, 16), "gzip": (1, 9)}
 """Least and greatest level of each codec."""
@@ -19,7 +20,7 @@ _LEVEL_RULE = (
 )
 
 
-class Pack(Schema):
+class Pack(Parameters):
     """Pack the model's files bit-exactly; ``compression-runner unpack`` restores them."""
 
     model_config = with_rules(cel(_LEVEL_RULE, _LEVEL_TEXT))

@@ -4,11 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import Fraction, Schema
+from compressionjob.schema import Fraction
 
 
-class Prune(Schema):
+class Prune(Parameters):
     """Set the smallest weights to zero. Makes a model sparser: smaller once packed, not faster by itself."""
 
     method: Literal["magnitude"] = Field(default="magnitude", description="How weights are chosen: by magnitude.")

@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import Schema, cel, with_rules
+from compressionjob.schema import cel, with_rules
 
 _DTYPE_RULE = "(self.method == 'dynamic') == (self.dtype == 'int8')"
 _DTYPE_TEXT = "method dynamic takes dtype int8, method cast takes dtype float16"
@@ -13,7 +14,7 @@ _GRANULARITY_RULE = "self.method == 'dynamic' || self.granularity == 'channel'"
 _GRANULARITY_TEXT = "granularity tensor belongs to method dynamic; remove it"
 
 
-class Quantize(Schema):
+class Quantize(Parameters):
     """Store, and where the method allows compute, with fewer bits."""
 
     model_config = with_rules(cel(_DTYPE_RULE, _DTYPE_TEXT), cel(_GRANULARITY_RULE, _GRANULARITY_TEXT))

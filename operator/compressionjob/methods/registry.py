@@ -1,16 +1,25 @@
-"""Which methods there are. A new one is a file beside this one and a line in each table."""
+"""Which methods there are: a new one is a file beside this one, and a line here."""
 
-from typing import Final
+from typing import Final, get_args
+
+from pydantic import Field
 
 from compressionjob.methods.pack import Pack
+from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.quantize import Quantize
+from compressionjob.schema import Schema
 
-Parameters = Prune | Quantize | Pack
 
-METHODS: Final[dict[str, type[Prune] | type[Quantize] | type[Pack]]] = {
-    "prune": Prune,
-    "quantize": Quantize,
-    "pack": Pack,
+class MethodChoice(Schema):
+    """The methods that a stage chooses one of."""
+
+    prune: Prune | None = Field(default=None, description="Set weights to zero.")
+    quantize: Quantize | None = Field(default=None, description="Store numbers with fewer bits.")
+    pack: Pack | None = Field(default=None, description="Pack the files without loss.")
+
+
+METHODS: Final[dict[str, type[Parameters]]] = {
+    name: get_args(field.annotation)[0] for name, field in MethodChoice.model_fields.items()
 }
 """Name in a pipeline stage -> its parameters."""

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.measurement.answers import answers, kept_answers
-from compression_runner.measurement.dataset import EvaluationSet
 from compression_runner.measurement.predictor import Predictor
 
 
-def _data(count: int, width: int) -> EvaluationSet:
+def _data(count: int, width: int) -> SampleSet:
     rows = np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
-    return EvaluationSet(samples=[{"x": row} for row in rows], digest="sha256:0")
+    return SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0")
 
 
 @pytest.mark.parametrize("batch", ["batch", 4])

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
+from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.measurement import block_bootstrap, latency, memory, paired_bootstrap, sizing
 from compression_runner.measurement import measure as measuring
-from compression_runner.measurement.dataset import EvaluationSet
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
 
@@ -44,13 +44,13 @@ def models(linear_model: Callable[..., Path]) -> tuple[Subject, Subject]:
 
 
 @pytest.fixture
-def data() -> EvaluationSet:
+def data() -> SampleSet:
     """Return samples with the labels that the first classifier gives nearly all of them."""
     weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
     rows = np.random.default_rng(2).normal(size=(300, WIDTH)).astype(np.float32)
     labels = (rows @ weights).argmax(axis=1).astype(np.int64)
     labels[::20] = (labels[::20] + 1) % CLASSES
-    return EvaluationSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=labels)
+    return SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=labels)
 
 
 def _spec(task: str = "image-classification", **changes: Any) -> CompressionJobSpec:
@@ -64,15 +64,11 @@ def _spec(task: str = "image-classification", **changes: Any) -> CompressionJobS
     return CompressionJobSpec.model_validate(spec | changes)
 
 
-def _measure(
-    models: tuple[Subject, Subject], data: EvaluationSet, spec: CompressionJobSpec, **more: Any
-) -> Measurements:
+def _measure(models: tuple[Subject, Subject], data: SampleSet, spec: CompressionJobSpec, **more: Any) -> Measurements:
     return measure(spec, *models, data, **more)
 
 
-def test_every_figure_and_estimate_is_there(
-    models: tuple[Subject, Subject], data: EvaluationSet, tmp_path: Path
-) -> None:
+def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], data: SampleSet, tmp_path: Path) -> None:
     told: list[tuple[str, float]] = []
     spec = _spec()
     found = _measure(models, data, spec, advance=lambda name, share: told.append((name, share)), answers_cache=tmp_path)
@@ -94,19 +90,19 @@ def test_every_figure_and_estimate_is_there(
     assert len(list(tmp_path.glob("*.npy"))) == 1, "the baseline's answers are kept"
 
 
-def test_intervals_are_made_for_all_objectives_together(models: tuple[Subject, Subject], data: EvaluationSet) -> None:
+def test_intervals_are_made_for_all_objectives_together(models: tuple[Subject, Subject], data: SampleSet) -> None:
     found = _measure(models, data, _spec())
     assert found.environment["intervalConfidence"] == pytest.approx(1 - 0.05 / 9, abs=1e-6)
 
 
-def test_a_model_that_is_its_own_baseline_loses_nothing(models: tuple[Subject, Subject], data: EvaluationSet) -> None:
+def test_a_model_that_is_its_own_baseline_loses_nothing(models: tuple[Subject, Subject], data: SampleSet) -> None:
     found = _measure((models[0], models[0]), data, _spec(pipeline=[{"pack": {}}]))
     assert found.quality_drops["accuracy"].high == 0.0
     assert found.quality_drops["agreement"].high == 0.0
 
 
 def test_weights_beside_the_graph_count_when_models_are_told_apart(
-    models: tuple[Subject, Subject], data: EvaluationSet, tmp_path: Path
+    models: tuple[Subject, Subject], data: SampleSet, tmp_path: Path
 ) -> None:
     """Two graphs are the same bytes, their weights lie in files of other content."""
     apart = []
@@ -122,13 +118,13 @@ def test_weights_beside_the_graph_count_when_models_are_told_apart(
     assert found.compressed.quality["agreement"] < 1.0
 
 
-def test_a_larger_result_is_an_anomaly(models: tuple[Subject, Subject], data: EvaluationSet) -> None:
+def test_a_larger_result_is_an_anomaly(models: tuple[Subject, Subject], data: SampleSet) -> None:
     larger = Subject(models[1].model, 3000)
     found = _measure((models[0], larger), data, _spec())
     assert any("larger than the baseline: 1.50 times" in text for text in found.anomalies)
 
 
-def test_any_onnx_model_is_compared_by_cosine(models: tuple[Subject, Subject], data: EvaluationSet) -> None:
+def test_any_onnx_model_is_compared_by_cosine(models: tuple[Subject, Subject], data: SampleSet) -> None:
     spec = _spec("onnx", sla={"quality": {"maxDrop": "0.05"}})
     found = _measure(models, data, spec)
     assert found.quality_metric == "cosine"
@@ -136,13 +132,13 @@ def test_any_onnx_model_is_compared_by_cosine(models: tuple[Subject, Subject], d
     assert found.environment["sequenceLength"] is None
 
 
-def test_a_metric_without_labels_is_refused(models: tuple[Subject, Subject], data: EvaluationSet) -> None:
-    without = EvaluationSet(samples=data.samples, digest=data.digest)
+def test_a_metric_without_labels_is_refused(models: tuple[Subject, Subject], data: SampleSet) -> None:
+    without = SampleSet(samples=data.samples, digest=data.digest)
     with pytest.raises(InvalidInput, match=r"spec\.sla\.quality\.metric.*accuracy.*needs labels.*agreement"):
         _measure(models, without, _spec())
 
 
-def test_another_batch_than_the_model_fixes_is_refused(linear_model: Callable[..., Path], data: EvaluationSet) -> None:
+def test_another_batch_than_the_model_fixes_is_refused(linear_model: Callable[..., Path], data: SampleSet) -> None:
     weights = np.ones((WIDTH, CLASSES), dtype=np.float32)
     fixed = Subject(linear_model("fixed", weights, batch=2), 1000)
     with pytest.raises(InvalidInput, match=r"spec\.benchmark\.batchSize.*'1'.*set it to 2"):

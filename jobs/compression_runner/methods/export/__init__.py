@@ -1,7 +1,7 @@
 """The stage that the planner inserts where a Transformers model has to become a graph."""
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import Method, Outcome, StageContext
+from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
@@ -19,7 +19,10 @@ def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome
 METHOD = Method(
     name="export",
     version=1,
-    accepts=frozenset({"transformers"}),
+    accepts=always("transformers", "torch"),
     run=run,
+    gives=lambda _before, _parameters: "onnx",
     libraries=("torch", "transformers", "onnx", "onnxscript"),
+    need=Need(450 * MIB, 2.0, 760 * MIB, 5.5),
+    effort=10.0,
 )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from compression_runner.artifact import Artifact, File, Packing, seal
-from compression_runner.methods.method import Method, Outcome, StageContext
+from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.pack import Pack
 
 
@@ -40,7 +40,9 @@ def run(artifact: Artifact, parameters: Pack, context: StageContext) -> Outcome:
 METHOD: Final = Method(
     name="pack",
     version=1,
-    accepts=frozenset({"transformers", "onnx"}),
+    accepts=always("transformers", "onnx"),
     run=run,
     libraries=("zstandard", "lz4"),
+    need=Need(100 * MIB, 0.0, 200 * MIB, 0.5),
+    effort=2.0,
 )

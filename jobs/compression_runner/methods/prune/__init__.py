@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import Method, Outcome, StageContext
+from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.prune import Prune
 
 if TYPE_CHECKING:
@@ -136,7 +136,9 @@ def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) ->
 METHOD: Final = Method(
     name="prune",
     version=1,
-    accepts=frozenset({"transformers", "onnx"}),
+    accepts=always("transformers", "onnx"),
     run=run,
     libraries=("numpy", "safetensors", "onnx"),
+    need=Need(150 * MIB, 1.0, 450 * MIB, 2.5),
+    effort=3.0,
 )

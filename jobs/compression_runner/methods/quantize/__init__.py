@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import Method, Outcome, StageContext
+from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.quantize import Quantize
 
 # Operators that only a graph has that was quantized before.
@@ -68,7 +68,9 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
 METHOD: Final = Method(
     name="quantize",
     version=1,
-    accepts=frozenset({"onnx"}),
+    accepts=always("onnx"),
     run=run,
     libraries=("onnxruntime", "onnx", "numpy"),
+    need=Need(150 * MIB, 2.0, 350 * MIB, 3.0),
+    effort=3.0,
 )

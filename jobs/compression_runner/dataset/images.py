@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from compression_runner.measurement.dataset.problems import COLUMNS, bad_data
-from compression_runner.measurement.dataset.table import Column
+from compression_runner.dataset.problems import COLUMNS, bad_data
+from compression_runner.dataset.table import Column
 
 FIELD = f"{COLUMNS}.image"
 PREPARE_AT_ONCE = 256

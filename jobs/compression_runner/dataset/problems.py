@@ -5,8 +5,10 @@ from typing import Final
 from compression_runner.errors import InvalidInput
 from compressionjob.conditions import INVALID_INPUT
 
-SOURCE: Final = "spec.data.evaluation.source"
-COLUMNS: Final = "spec.data.evaluation.columns"
+EVALUATION: Final = "spec.data.evaluation"
+"""The readers speak of evaluation data; who reads other data puts its own field in place of this."""
+SOURCE: Final = f"{EVALUATION}.source"
+COLUMNS: Final = f"{EVALUATION}.columns"
 
 
 def bad_data(field: str, value: object, problem: str, remedy: str) -> InvalidInput:

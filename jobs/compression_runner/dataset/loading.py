@@ -1,51 +1,95 @@
 """From a data file to an evaluation set, by what the model does."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compression_runner.measurement.dataset.evaluation_set import EvaluationSet, Sample
-from compression_runner.measurement.dataset.images import prepare_images
-from compression_runner.measurement.dataset.labels import class_names, class_numbers
-from compression_runner.measurement.dataset.problems import COLUMNS, SOURCE, bad_data
-from compression_runner.measurement.dataset.table import Column, column_names, read_table
-from compression_runner.measurement.dataset.texts import tokenize
+from compression_runner.dataset.images import prepare_images
+from compression_runner.dataset.labels import class_names, class_numbers
+from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
+from compression_runner.dataset.sample_set import Sample, SampleSet
+from compression_runner.dataset.splitting import rows_of
+from compression_runner.dataset.table import Column, Table, column_names, read_table
+from compression_runner.dataset.texts import tokenize
+from compression_runner.errors import InvalidInput
+from compressionjob.data import CalibrationData, DataRole, DataSource, EvaluationData, Split, TrainingData
 from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric
-from compressionjob.spec import EvaluationData, Task
+from compressionjob.spec import Task
 
 _TEXT_TASKS: Final = ("text-embedding", "text-classification")
 _READ_AT_ONCE: Final = 1 << 20
 
 
-def load_evaluation(
-    data: EvaluationData,
+def load_samples(
+    data: EvaluationData | TrainingData | CalibrationData,
     path: Path,
     *,
     task: Task,
     model_dir: Path,
     sequence_length: int,
     metric: QualityMetric | None = None,
-) -> EvaluationSet:
+    role: DataRole = "evaluation",
+    split: Split | None = None,
+) -> SampleSet:
     """Read `path`, which is `data.source` on this machine, and prepare its samples with the files in `model_dir`.
 
     Text is cut at `sequence_length` tokens. Labels are read where the column is there; `metric` says whether they must
-    be. An .npz without the text or image column holds the model's inputs by name, whatever the task.
-    Raises InvalidInput, naming the field, for data that cannot be used.
+    be. An .npz without the text or image column holds the model's inputs by name, whatever the task. With `split`, only
+    the rows of `role` are kept. Raises InvalidInput, naming the field, for data that cannot be used.
     """
+    wanted = Wanted(data, path, task, model_dir, metric, rows_of(split, role, data.limit) if split else None)
+    try:
+        return _load(wanted, sequence_length)
+    except InvalidInput as error:
+        field = error.field.replace(EVALUATION, f"spec.data.{role}", 1)
+        raise InvalidInput(error.reason, field, error.value, error.problem, error.remedy) from error
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is read from a file, and for which model."""
+
+    data: EvaluationData | TrainingData | CalibrationData
+    path: Path
+    task: Task
+    model_dir: Path
+    metric: QualityMetric | None
+    rows: list[int] | None
+
+    def table(self, columns: Sequence[str], optional: Sequence[str]) -> Table:
+        """The columns, of the wanted rows alone."""
+        if self.rows is None:
+            return read_table(self.path, columns, optional, self.data.limit)
+        table = read_table(self.path, columns, optional, self.rows[-1] + 1)
+        count = len(next(iter(table.values())))
+        kept = [row for row in self.rows if row < count]
+        if not kept:
+            raise bad_data(SOURCE, self.path.name, "no row falls to this side of spec.data.split", "give more rows")
+        return {name: _taken(values, kept) for name, values in table.items()}
+
+
+def _taken(values: Column, rows: Sequence[int]) -> Column:
+    return values[np.asarray(rows)] if isinstance(values, np.ndarray) else [values[row] for row in rows]
+
+
+def _load(wanted: Wanted, sequence_length: int) -> SampleSet:
+    data, path, task, model_dir, metric = wanted.data, wanted.path, wanted.task, wanted.model_dir, wanted.metric
     digest = file_digest(path)
     content = data.columns.text if task in _TEXT_TASKS else data.columns.image
     if task == "onnx" or (path.suffix.lower() == ".npz" and content not in column_names(path)):
-        return _arrays(data, path, task, digest, model_dir, metric)
-    table = read_table(path, [content], [data.columns.label], data.limit)
+        return _arrays(wanted, digest)
+    table = wanted.table([content], [data.columns.label])
     labels = _labels(table.get(data.columns.label), data, path, task, model_dir, metric)
     if task in _TEXT_TASKS:
         samples, padding = tokenize(table[content], model_dir, sequence_length)
-        return EvaluationSet(samples=samples, digest=digest, labels=labels, padding=padding)
+        return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding)
     images = prepare_images(table[content], model_dir)
-    return EvaluationSet(samples=[{"pixel_values": image} for image in images], digest=digest, labels=labels)
+    return SampleSet(samples=[{"pixel_values": image} for image in images], digest=digest, labels=labels)
 
 
 def file_digest(path: Path) -> str:
@@ -57,14 +101,13 @@ def file_digest(path: Path) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _arrays(
-    data: EvaluationData, path: Path, task: Task, digest: str, model_dir: Path, metric: QualityMetric | None
-) -> EvaluationSet:
+def _arrays(wanted: Wanted, digest: str) -> SampleSet:
     """Read an .npz whose arrays bear the names of the model's inputs."""
+    data, path, task, model_dir, metric = wanted.data, wanted.path, wanted.task, wanted.model_dir, wanted.metric
     if path.suffix.lower() != ".npz":
         remedy = "give an .npz file whose arrays bear the names of the model's inputs"
         raise bad_data(SOURCE, path.name, "task onnx takes sample inputs as arrays", remedy)
-    table = read_table(path, [], [], data.limit)
+    table = wanted.table([], [])
     column = table.pop(data.columns.label, None) if task != "onnx" else None
     labels = _labels(column, data, path, task, model_dir, metric)
     arrays = {name: _require_array(name, values) for name, values in table.items()}
@@ -74,7 +117,7 @@ def _arrays(
         raise bad_data(SOURCE, path.name, problem, "the first dimension counts the samples and must be the same")
     count = next(iter(counts.values()))
     samples: list[Sample] = [{name: array[row] for name, array in arrays.items()} for row in range(count)]
-    return EvaluationSet(samples=samples, digest=digest, labels=labels)
+    return SampleSet(samples=samples, digest=digest, labels=labels)
 
 
 def _require_array(name: str, values: Column) -> NDArray[Any]:
@@ -88,7 +131,7 @@ def _require_array(name: str, values: Column) -> NDArray[Any]:
 
 
 def _labels(
-    column: Column | None, data: EvaluationData, path: Path, task: Task, model_dir: Path, metric: QualityMetric | None
+    column: Column | None, data: DataSource, path: Path, task: Task, model_dir: Path, metric: QualityMetric | None
 ) -> NDArray[np.int64] | None:
     """Return the labels of a classification data set; None where there are none and none are needed."""
     if task not in ("text-classification", "image-classification"):

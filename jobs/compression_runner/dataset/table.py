@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from compression_runner.measurement.dataset.problems import COLUMNS, SOURCE, bad_data
+from compression_runner.dataset.problems import COLUMNS, SOURCE, bad_data
 
 Column = Sequence[Any] | NDArray[Any]
 Table = dict[str, Column]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compression_runner.measurement.dataset.problems import COLUMNS, bad_data
-from compression_runner.measurement.dataset.table import Column
+from compression_runner.dataset.problems import COLUMNS, bad_data
+from compression_runner.dataset.table import Column
 
 Tokens = dict[str, NDArray[np.int64]]
 """Input name -> values of one text, shape (tokens,)."""

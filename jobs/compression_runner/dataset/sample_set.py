@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from compression_runner.measurement.dataset.problems import SOURCE, bad_data
+from compression_runner.dataset.problems import SOURCE, bad_data
 from compression_runner.measurement.predictor import TensorInfo
 
 Sample = Mapping[str, NDArray[np.generic]]
@@ -14,7 +14,7 @@ Sample = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
-class EvaluationSet:
+class SampleSet:
     """Samples of one data file.
 
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills

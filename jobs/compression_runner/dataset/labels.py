@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compression_runner.measurement.dataset.problems import COLUMNS, bad_data
-from compression_runner.measurement.dataset.table import Column
+from compression_runner.dataset.problems import COLUMNS, bad_data
+from compression_runner.dataset.table import Column
 
 FIELD = f"{COLUMNS}.label"
 

@@ -15,8 +15,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
+from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.dataset import EvaluationSet, load_evaluation
 from compression_runner.measurement.predictor import TensorInfo
 from compressionjob.spec import EvaluationData
 
@@ -54,10 +54,10 @@ def _write(path: Path, rows: dict[str, list[Any]]) -> Path:
     return path
 
 
-def _load(path: Path, model_dir: Path, task: str = "text-classification", **spec: Any) -> EvaluationSet:
+def _load(path: Path, model_dir: Path, task: str = "text-classification", **spec: Any) -> SampleSet:
     metric = spec.pop("metric", None)
     data = EvaluationData.model_validate({"source": f"file://{path}", **spec})
-    return load_evaluation(data, path, task=task, model_dir=model_dir, sequence_length=4, metric=metric)  # type: ignore[arg-type]
+    return load_samples(data, path, task=task, model_dir=model_dir, sequence_length=4, metric=metric)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv", ".npz"])

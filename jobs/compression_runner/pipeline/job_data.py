@@ -1,0 +1,111 @@
+"""The data of a job as its stages use it: fetched and prepared when a stage asks, and never what is measured on."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from compression_runner.artifact import Artifact
+from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.errors import InvalidInput
+from compression_runner.pipeline.fetching import fetch_data
+from compression_runner.storage import Entry, Store
+from compressionjob.data import DataRole
+from compressionjob.spec import CompressionJobSpec
+
+LOG: Final = logging.getLogger(__name__)
+ACCIDENTAL: Final = 0.05
+"""Up to this share of the evaluation data may lie in the training data by accident; those samples are left out."""
+
+
+class JobData:
+    """The samples of each role. `teacher` fetches the job's model; it is called only when a stage needs it."""
+
+    def __init__(
+        self,
+        spec: CompressionJobSpec,
+        stores: Mapping[DataRole, Store],
+        entries: Mapping[DataRole, Entry],
+        scratch: Path,
+        teacher: Callable[[], Artifact],
+    ) -> None:
+        self._spec = spec
+        self._stores = stores
+        self._entries = entries
+        self._scratch = scratch
+        self._teacher = teacher
+        self._fetched: dict[DataRole, Path] = {}
+        self._loaded: dict[tuple[DataRole, Path], SampleSet] = {}
+        self.sequence_length = spec.benchmark.sequence_length
+
+    def teacher(self) -> Artifact:
+        """The job's model as it came."""
+        return self._teacher()
+
+    def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
+        """The samples of a role, prepared with the files of `model_dir`.
+
+        Raises InvalidInput where they cannot be used, or where more than a few are among what is measured on.
+        """
+        key = (role, model_dir)
+        if key not in self._loaded:
+            found = self._load(role, model_dir)
+            self._loaded[key] = found if role == "evaluation" else self._apart(found, role, model_dir)
+        return self._loaded[key]
+
+    def file(self, role: DataRole) -> Path:
+        """The file of a role on this machine."""
+        if role not in self._fetched:
+            into = self._scratch / "data" / role
+            self._fetched[role] = fetch_data(self._stores[role], self._entries[role], into)
+        return self._fetched[role]
+
+    def _load(self, role: DataRole, model_dir: Path) -> SampleSet:
+        part = self._spec.data.learned(role)
+        if part is None:
+            raise ValueError(f"the job has no {role} data")
+        return load_samples(
+            part,
+            self.file(role),
+            task=self._spec.model.task,
+            model_dir=model_dir,
+            sequence_length=self.sequence_length,
+            metric=self._spec.quality_metric if role == "evaluation" else None,
+            role=role,
+            split=self._spec.data.split,
+        )
+
+    def _apart(self, learned: SampleSet, role: DataRole, model_dir: Path) -> SampleSet:
+        measured = {_digest(sample) for sample in self.samples("evaluation", model_dir).samples}
+        among = [_digest(sample) in measured for sample in learned.samples]
+        count = sum(among)
+        if count == 0:
+            return learned
+        if count > ACCIDENTAL * len(measured):
+            problem = f"{count} of its samples are among the {len(measured)} that the result is measured on"
+            field = f"spec.data.{self._spec.data.field_of(role)}.source"
+            remedy = "give data that the model is not measured on, or divide one source with spec.data.split"
+            part = self._spec.data.learned(role)
+            raise InvalidInput("EvaluationDataInTraining", field, part.source if part else "", problem, remedy)
+        LOG.warning("%d %s samples are left out: they are among the evaluation data", count, role)
+        kept = np.flatnonzero(~np.asarray(among))
+        return without(learned, kept)
+
+
+def without(data: SampleSet, kept: Any) -> SampleSet:
+    """The set with the rows `kept` alone."""
+    labels = None if data.labels is None else data.labels[kept]
+    return replace(data, samples=[data.samples[int(row)] for row in kept], labels=labels)
+
+
+def _digest(sample: Mapping[str, Any]) -> bytes:
+    """A sample's content, whatever the names of a padded mask are."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(sample):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(sample[name]).tobytes())
+    return digest.digest()

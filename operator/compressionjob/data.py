@@ -1,0 +1,115 @@
+"""The data of a job: what it is measured on, what it may learn from, and what it is calibrated with."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from compressionjob.locations import LocationText, Storage
+from compressionjob.schema import ColumnName, Fraction, Schema, cel, with_rules
+
+MAX_SAMPLES: Final = 1_000_000
+DataRole = Literal["evaluation", "training", "calibration"]
+ROLES: Final[tuple[DataRole, ...]] = ("evaluation", "training", "calibration")
+
+_APART_TEXT: Final = (
+    "data that is learned from must not be what is measured on; name another source, or set split to divide this one"
+)
+_APART_RULE: Final = (
+    "has(self.split) || ((!has(self.training) || self.training.source != self.evaluation.source)"
+    " && (!has(self.calibration) || self.calibration.source != self.evaluation.source))"
+)
+
+
+class Columns(Schema):
+    """Names of the columns in the data."""
+
+    text: ColumnName = Field(default="text", description="Column with the text.")
+    label: ColumnName = Field(
+        default="label", description="Column with the label: an integer, or a name the model knows."
+    )
+    image: ColumnName = Field(
+        default="image", description="Column with the image: encoded bytes, or an array of pixels."
+    )
+
+
+class DataSource(Schema):
+    """A file of samples."""
+
+    source: LocationText = Field(
+        description="A .parquet, .jsonl, .csv or .npz file. For task onnx an .npz whose arrays bear the input names."
+    )
+    columns: Columns = Field(default=Columns(), description="Names of the columns.")
+
+
+class EvaluationData(DataSource):
+    """Real inputs on which baseline and result are compared."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
+        default=1000, description="How many samples are used, from the start."
+    )
+    storage: Storage | None = Field(
+        default=None, description="How to reach all data of the job; spec.storage by default."
+    )
+
+
+class TrainingData(DataSource):
+    """What stages that train may learn from; labels are used where there are any."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
+        default=100_000, description="How many samples are used, from the start."
+    )
+
+
+class CalibrationData(DataSource):
+    """What activations are observed on; the training data by default."""
+
+    limit: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=128, description="How many samples are used, from the start."
+    )
+
+
+class Split(Schema):
+    """Divides a source that serves more than one purpose: a row belongs to one side, whatever the limits are."""
+
+    evaluation: Fraction = Field(
+        description='Share of the rows that is measured on: "0.2". The others are learned from.'
+    )
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="Seed of the draw.")
+
+
+class Data(Schema):
+    """The data of a job."""
+
+    model_config = with_rules(cel(_APART_RULE, _APART_TEXT))
+
+    evaluation: EvaluationData = Field(description="Inputs for quality, latency and the check of exports.")
+    training: TrainingData | None = Field(default=None, description="For stages that train: distill, recover, QAT.")
+    calibration: CalibrationData | None = Field(
+        default=None, description="For stages that observe activations; the first of the training data by default."
+    )
+    split: Split | None = Field(default=None, description="How a source that is named twice is divided.")
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Data":
+        learned = [part.source for part in (self.training, self.calibration) if part]
+        if self.split is None and self.evaluation.source in learned:
+            raise ValueError(_APART_TEXT)
+        return self
+
+    def learned(self, role: DataRole) -> EvaluationData | TrainingData | CalibrationData | None:
+        """What plays a role; the training data serves for calibration where nothing else is named."""
+        if role == "evaluation":
+            return self.evaluation
+        return self.training if role == "training" else self.calibration or self.training
+
+    def field_of(self, role: DataRole) -> DataRole:
+        """The field below spec.data that plays a role."""
+        return "training" if role == "calibration" and self.calibration is None else role
+
+    def sources(self) -> Iterator[tuple[str, DataSource]]:
+        """Every source with its field."""
+        for role in ROLES:
+            part: DataSource | None = getattr(self, role)
+            if part is not None:
+                yield f"spec.data.{role}.source", part

@@ -1,0 +1,19 @@
+"""What the parameters of every method can tell of themselves."""
+
+from abc import abstractmethod
+
+from compressionjob.data import DataRole
+from compressionjob.methods.promise import Promise
+from compressionjob.schema import Schema
+
+
+class Parameters(Schema):
+    """The parameters of one stage."""
+
+    @abstractmethod
+    def promise(self) -> Promise:
+        """What the method promises about its result, whatever the SLA asks."""
+
+    def needs(self) -> frozenset[DataRole]:
+        """The data that the stage cannot do without."""
+        return frozenset()

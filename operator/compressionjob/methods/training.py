@@ -1,0 +1,35 @@
+"""How a stage that trains goes about it; the same for every one of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from compressionjob.schema import Duration, NotNegative, Positive, Schema
+
+Augmentation = Literal["flip", "shift"]
+
+
+class Training(Schema):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv:1711.05101), warm-up and a cosine to zero."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="Passes over the training data.")
+    max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        default=None, description="Training ends after this many steps at the latest."
+    )
+    time_limit: Duration | None = Field(
+        default=None,
+        description="Training ends after this time at the latest; the result then depends on the machine's speed.",
+    )
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Samples in one step.")
+    learning_rate: Positive = Field(default=0.001, description="Peak of the learning rate.")
+    weight_decay: NotNegative = Field(default=0.0, description="Decoupled weight decay.")
+    warmup: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=0, description="Steps in which the learning rate grows from zero."
+    )
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="Seed of order and dropout.")
+    augment: Annotated[list[Augmentation], Field(max_length=4)] = Field(
+        default=[], description="Random changes of images: flip (left to right), shift (by up to two pixels)."
+    )
+    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=200, description="Steps between checkpoints within the stage; a run that was cut off goes on from one."
+    )
