@@ -4,13 +4,28 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from compressionjob.schema import Drop, Duration, Fraction, Positive, PositiveQuantity, Schema, cel, with_rules
+from compressionjob.schema import (
+    Drop,
+    Duration,
+    Fraction,
+    NotNegative,
+    Positive,
+    PositiveQuantity,
+    Schema,
+    cel,
+    with_rules,
+)
 
-QualityMetric = Literal["cosine", "neighbours", "agreement", "accuracy", "precision", "recall", "f1"]
+QualityMetric = Literal["cosine", "neighbours", "agreement", "accuracy", "precision", "recall", "f1", "perplexity"]
 Percentile = Literal["p50", "p90", "p99"]
 
 AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement"})
 """Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
+ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity"})
+"""Metrics of which less is better, without an upper end; the others are scores from 0 to 1 of which more is better."""
+SCORE_LIMITS: Final = ("maxDrop", "min")
+ERROR_LIMITS: Final = ("maxIncrease", "max")
+"""The limits of sla.quality that go with each kind of metric."""
 
 
 def _needs_one_of(*names: str) -> tuple[ConfigDict, str]:
@@ -19,7 +34,15 @@ def _needs_one_of(*names: str) -> tuple[ConfigDict, str]:
     return with_rules(cel(rule, text)), text
 
 
-_QUALITY, _QUALITY_TEXT = _needs_one_of("maxDrop", "min")
+_QUALITY_TEXT: Final = "set at least one of maxDrop, min (of a score), maxIncrease, max (of an error)"
+_QUALITY_RULE: Final = " || ".join(f"has(self.{name})" for name in (*SCORE_LIMITS, *ERROR_LIMITS))
+_MIXED_TEXT: Final = "maxDrop and min are for scores, maxIncrease and max for errors; set those of one kind"
+_MIXED_RULE: Final = "!((has(self.maxDrop) || has(self.min)) && (has(self.maxIncrease) || has(self.max)))"
+_ERROR_TEXT: Final = f"{', '.join(sorted(ERROR_METRICS))}: less is better; set maxIncrease or max, not maxDrop or min"
+_SCORE_TEXT: Final = "more of a score is better; set maxDrop or min, not maxIncrease or max"
+_IS_ERROR: Final = f"self.metric in [{', '.join(repr(name) for name in sorted(ERROR_METRICS))}]"
+_ERROR_RULE: Final = f"!has(self.metric) || !({_IS_ERROR}) || (!has(self.maxDrop) && !has(self.min))"
+_SCORE_RULE: Final = f"!has(self.metric) || {_IS_ERROR} || (!has(self.maxIncrease) && !has(self.max))"
 _LATENCY, _LATENCY_TEXT = _needs_one_of("max", "minSpeedup")
 _SIZE, _SIZE_TEXT = _needs_one_of("maxRatio", "max")
 _MEMORY, _MEMORY_TEXT = _needs_one_of("max", "maxRatio")
@@ -28,22 +51,48 @@ _MEMORY, _MEMORY_TEXT = _needs_one_of("max", "maxRatio")
 class QualityLimit(Schema):
     """How much quality may be lost, measured on the evaluation data."""
 
-    model_config = _QUALITY
+    model_config = with_rules(
+        cel(_QUALITY_RULE, _QUALITY_TEXT),
+        cel(_MIXED_RULE, _MIXED_TEXT),
+        cel(_ERROR_RULE, _ERROR_TEXT),
+        cel(_SCORE_RULE, _SCORE_TEXT),
+    )
 
     metric: QualityMetric | None = Field(
         default=None,
         description="cosine, neighbours (same nearest neighbour) and agreement (same answer) compare with the "
-        "baseline; accuracy, precision, recall and f1 need labels. By default cosine for embeddings and raw ONNX, "
-        "accuracy with labels, agreement without.",
+        "baseline; accuracy, precision, recall and f1 need labels; perplexity is an error, of which less is better. "
+        "By default cosine for embeddings and raw ONNX, perplexity for text-generation, accuracy with labels, "
+        "agreement without.",
     )
     max_drop: Drop | None = Field(default=None, description='Largest loss against the baseline, in [0, 1]: "0.01".')
     min: Drop | None = Field(default=None, description='Least score of the result, in [0, 1]: "0.9".')
+    max_increase: NotNegative | None = Field(
+        default=None, description='Largest increase of an error against the baseline\'s: "0.01" is one per cent more.'
+    )
+    max: Positive | None = Field(default=None, description='Largest error of the result: "12.5".')
 
     @model_validator(mode="after")
-    def _some_limit(self) -> "QualityLimit":
-        if self.max_drop is None and self.min is None:
+    def _limits_of_one_kind(self) -> "QualityLimit":
+        if not (self.limits_score or self.limits_error):
             raise ValueError(_QUALITY_TEXT)
+        if self.limits_score and self.limits_error:
+            raise ValueError(_MIXED_TEXT)
+        if self.metric in ERROR_METRICS and self.limits_score:
+            raise ValueError(_ERROR_TEXT)
+        if self.metric and self.metric not in ERROR_METRICS and self.limits_error:
+            raise ValueError(_SCORE_TEXT)
         return self
+
+    @property
+    def limits_score(self) -> bool:
+        """Whether a limit for scores is set."""
+        return self.max_drop is not None or self.min is not None
+
+    @property
+    def limits_error(self) -> bool:
+        """Whether a limit for errors is set."""
+        return self.max_increase is not None or self.max is not None
 
 
 class LatencyLimit(Schema):

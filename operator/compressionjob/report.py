@@ -71,7 +71,9 @@ class Report(Observed):
     baseline: ModelFigures
     compressed: ModelFigures
     speedups: dict[str, Estimate] = Field(default={}, description="Baseline's latency divided by the result's.")
-    quality_drops: dict[str, Estimate] = Field(default={}, description="Loss by metric, with intervals.")
+    quality_drops: dict[str, Estimate] = Field(
+        default={}, description="Loss by metric, with intervals: a score's drop, an error's increase as a share."
+    )
     stages: list[StageReport] = Field(default=[], description="The stages in order.")
     latency_samples: dict[str, list[float]] = Field(
         default={}, description="Latencies in seconds, baseline and compressed, for the picture."

@@ -13,10 +13,12 @@ from compressionjob.schema import Observed, format_bytes, format_duration, parse
 
 Verdict = Literal["Pass", "Fail", "Inconclusive"]
 Direction = Literal["at most", "at least"]
-Unit = Literal["ratio", "score", "seconds", "bytes", "samples per second"]
+Unit = Literal["ratio", "score", "error", "seconds", "bytes", "samples per second"]
 
 QUALITY_DROP: Final = "quality.drop"
 QUALITY_SCORE: Final = "quality.score"
+QUALITY_INCREASE: Final = "quality.increase"
+QUALITY_ERROR: Final = "quality.error"
 LATENCY: Final = "latency"
 SPEEDUP: Final = "latency.speedup"
 THROUGHPUT: Final = "throughput"
@@ -83,6 +85,10 @@ def objectives_of(sla: Sla) -> list[Objective]:
         found.append(Objective(QUALITY_DROP, sla.quality.max_drop, "at most", "score"))
     if sla.quality and sla.quality.min is not None:
         found.append(Objective(QUALITY_SCORE, sla.quality.min, "at least", "score"))
+    if sla.quality and sla.quality.max_increase is not None:
+        found.append(Objective(QUALITY_INCREASE, sla.quality.max_increase, "at most", "ratio"))
+    if sla.quality and sla.quality.max is not None:
+        found.append(Objective(QUALITY_ERROR, sla.quality.max, "at most", "error"))
     if sla.latency and sla.latency.max is not None:
         found.append(Objective(LATENCY, parse_duration(sla.latency.max), "at most", "seconds"))
     if sla.latency and sla.latency.min_speedup is not None:
@@ -169,4 +175,6 @@ def write_figure(value: float, unit: str) -> str:
         return "unbounded" if value >= UNBOUNDED_SECONDS else format_duration(value)
     if unit == "score":
         return f"{value:.4f}"
+    if unit == "error":
+        return f"{value:.5g}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

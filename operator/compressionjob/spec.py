@@ -1,5 +1,6 @@
 """CompressionJob: what an ML engineer writes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
@@ -8,11 +9,10 @@ from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Location, LocationText, Storage, parse_location
-from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
+from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.schema import Duration, ObjectName, Observed, Schema
-
-Task = Literal["text-embedding", "text-classification", "image-classification", "onnx"]
+from compressionjob.tasks import TASKS, Task, default_metric
 
 MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl"})
 """Fields of the spec that may change after creation."""
@@ -25,7 +25,10 @@ class Model(Schema):
         description="Folder of a Transformers model (safetensors), or an ONNX file or folder. "
         "s3://BUCKET/KEY, pvc://CLAIM/PATH, or file:///PATH below a volume of the runtime."
     )
-    task: Task = Field(description="What the model does; onnx is any ONNX model with sample inputs.")
+    task: Task = Field(
+        description="What the model does; text-generation is a causal language model, onnx any ONNX model with sample "
+        "inputs."
+    )
     format: Literal["auto", "transformers", "onnx"] = Field(
         default="auto", description="Format of the source; auto looks at its files."
     )
@@ -135,17 +138,26 @@ def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
 
 
 def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    metric = spec.quality_metric
-    classifies = spec.model.task in ("text-classification", "image-classification")
-    if metric is None:
+    """A metric that the task does not have, and limits of the other kind than the task's own metric."""
+    traits, metric, quality = TASKS[spec.model.task], spec.quality_metric, spec.sla.quality
+    if metric is not None and metric not in traits.metrics:
+        remedy = f"task {spec.model.task} is not measured by it; use {_either(traits.metrics)}"
+        return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
+    if quality is None or metric is not None:
         return []
-    if not classifies and metric not in ("cosine", "neighbours"):
-        remedy = f"task {spec.model.task} has no classes; use cosine or neighbours"
-        return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
-    if classifies and metric in ("cosine", "neighbours"):
-        remedy = "a classifier is measured by accuracy, precision, recall, f1 or agreement"
-        return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
-    return []
+    limits = {name: value for name, value in quality.to_json().items() if name != "metric"}
+    errors = [name in ERROR_METRICS for name in traits.defaults]
+    if quality.limits_score and all(errors):
+        remedy = f"task {spec.model.task} is measured by {traits.defaults[0]}, an error: set maxIncrease or max instead"
+    elif quality.limits_error and not any(errors):
+        remedy = f"task {spec.model.task} is measured by {traits.defaults[0]}, a score: set maxDrop or min instead"
+    else:
+        return []
+    return [FieldProblem(f"spec.sla.quality.{name}", value, remedy) for name, value in limits.items()]
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _overlap_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
@@ -155,13 +167,6 @@ def _overlap_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         return []
     remedy = f"the result would lie in or over the model's own folder {spec.model.source}; choose another folder"
     return [FieldProblem("spec.output.destination", spec.output.destination, remedy)]
-
-
-def default_metric(task: Task, *, has_labels: bool) -> QualityMetric:
-    """The quality metric of a task when the SLA names none."""
-    if task in ("text-embedding", "onnx"):
-        return "cosine"
-    return "accuracy" if has_labels else "agreement"
 
 
 class Metadata(Observed):

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
+from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.sample_set import Sample, SampleSet
 from compression_runner.dataset.splitting import rows_of
 from compression_runner.dataset.table import Column, Table, column_names, read_table
 from compression_runner.dataset.texts import tokenize
 from compression_runner.errors import InvalidInput
 from compressionjob.data import CalibrationData, DataRole, DataSource, EvaluationData, Split, TrainingData
-from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric
-from compressionjob.spec import Task
+from compressionjob.objectives import QualityMetric
+from compressionjob.tasks import TASKS, Task
 
-_TEXT_TASKS: Final = ("text-embedding", "text-classification")
 _READ_AT_ONCE: Final = 1 << 20
 
 
@@ -42,7 +42,8 @@ def load_samples(
     be. An .npz without the text or image column holds the model's inputs by name, whatever the task. With `split`, only
     the rows of `role` are kept. Raises InvalidInput, naming the field, for data that cannot be used.
     """
-    wanted = Wanted(data, path, task, model_dir, metric, rows_of(split, role, data.limit) if split else None)
+    rows: Rows = rows_of(split, role, data.limit) if split else range(data.limit)
+    wanted = Wanted(data, path, task, model_dir, metric, rows)
     try:
         return _load(wanted, sequence_length)
     except InvalidInput as error:
@@ -59,33 +60,23 @@ class Wanted:
     task: Task
     model_dir: Path
     metric: QualityMetric | None
-    rows: list[int] | None
+    rows: Rows
 
     def table(self, columns: Sequence[str], optional: Sequence[str]) -> Table:
         """The columns, of the wanted rows alone."""
-        if self.rows is None:
-            return read_table(self.path, columns, optional, self.data.limit)
-        table = read_table(self.path, columns, optional, self.rows[-1] + 1)
-        count = len(next(iter(table.values())))
-        kept = [row for row in self.rows if row < count]
-        if not kept:
-            raise bad_data(SOURCE, self.path.name, "no row falls to this side of spec.data.split", "give more rows")
-        return {name: _taken(values, kept) for name, values in table.items()}
-
-
-def _taken(values: Column, rows: Sequence[int]) -> Column:
-    return values[np.asarray(rows)] if isinstance(values, np.ndarray) else [values[row] for row in rows]
+        return read_table(self.path, columns, optional, self.rows)
 
 
 def _load(wanted: Wanted, sequence_length: int) -> SampleSet:
     data, path, task, model_dir, metric = wanted.data, wanted.path, wanted.task, wanted.model_dir, wanted.metric
     digest = file_digest(path)
-    content = data.columns.text if task in _TEXT_TASKS else data.columns.image
+    is_text = TASKS[task].content == "text"
+    content = data.columns.text if is_text else data.columns.image
     if task == "onnx" or (path.suffix.lower() == ".npz" and content not in column_names(path)):
         return _arrays(wanted, digest)
     table = wanted.table([content], [data.columns.label])
     labels = _labels(table.get(data.columns.label), data, path, task, model_dir, metric)
-    if task in _TEXT_TASKS:
+    if is_text:
         samples, padding = tokenize(table[content], model_dir, sequence_length)
         return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding)
     images = prepare_images(table[content], model_dir)
@@ -134,15 +125,14 @@ def _labels(
     column: Column | None, data: DataSource, path: Path, task: Task, model_dir: Path, metric: QualityMetric | None
 ) -> NDArray[np.int64] | None:
     """Return the labels of a classification data set; None where there are none and none are needed."""
-    if task not in ("text-classification", "image-classification"):
+    if not TASKS[task].labelled:
         return None
     if column is not None:
         return class_numbers(column, class_names(model_dir))
     asked = "label" in data.columns.model_fields_set
-    if asked or (metric is not None and metric not in AGREEMENT_METRICS):
-        why = (
-            f"metric {metric} needs labels" if metric and metric not in AGREEMENT_METRICS else "there is no such column"
-        )
+    needed = metric in TASKS[task].labelled
+    if asked or needed:
+        why = f"metric {metric} needs labels" if needed else "there is no such column"
         there = ", ".join(column_names(path))
         remedy = f"name the column that has the labels; there are: {there}"
         raise bad_data(f"{COLUMNS}.label", data.columns.label, why, remedy)

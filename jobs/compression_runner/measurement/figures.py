@@ -7,10 +7,10 @@ from compression_runner.dataset import SampleSet
 from compression_runner.measurement.latency import QUANTILES, LatencyRun
 from compression_runner.measurement.memory import MemoryFigures
 from compression_runner.measurement.noise import machine, noise_notes
-from compression_runner.measurement.quality import Quality
+from compression_runner.measurement.quality import Quality, Score
 from compressionjob import sla
 from compressionjob.estimate import Estimate
-from compressionjob.objectives import QualityMetric
+from compressionjob.objectives import ERROR_METRICS, QualityMetric
 from compressionjob.pipeline import promise_of
 from compressionjob.report import ModelFigures
 from compressionjob.spec import CompressionJobSpec
@@ -53,8 +53,7 @@ def estimates_of(
     score = quality.scores[metric]
     peaks = [figures.peak for figures in memory]
     estimates = {
-        sla.QUALITY_DROP: score.drop,
-        sla.QUALITY_SCORE: score.compressed,
+        **_quality_estimates(score),
         sla.LATENCY: after.latency_intervals[percentile],
         sla.SPEEDUP: speedups[percentile],
         sla.SIZE: Estimate.exact(after.size_bytes),
@@ -70,6 +69,12 @@ def estimates_of(
     if after.throughput_interval:
         estimates[sla.THROUGHPUT] = after.throughput_interval
     return estimates
+
+
+def _quality_estimates(score: Score) -> dict[str, Estimate]:
+    if score.metric in ERROR_METRICS:
+        return {sla.QUALITY_INCREASE: score.drop, sla.QUALITY_ERROR: score.compressed}
+    return {sla.QUALITY_DROP: score.drop, sla.QUALITY_SCORE: score.compressed}
 
 
 def anomalies_of(

@@ -35,10 +35,11 @@ from compression_runner.measurement.quality import Quality, classification_quali
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.estimate import Estimate
-from compressionjob.objectives import QualityMetric, Sla
+from compressionjob.objectives import ERROR_METRICS, QualityMetric, Sla
 from compressionjob.report import ModelFigures
 from compressionjob.schema import parse_duration
-from compressionjob.spec import CompressionJobSpec, default_metric
+from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import TASKS, default_metric
 
 Advance = Callable[[str, float], None]
 """Is told what is being measured and the share of all measuring that is done."""
@@ -184,7 +185,7 @@ def _quality(
 
 
 def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet, confidence: float) -> Quality:
-    if spec.model.task in ("text-classification", "image-classification"):
+    if TASKS[spec.model.task].classifies:
         return classification_quality(old, new, data.labels, confidence)
     return embedding_quality(old, new, confidence)
 
@@ -213,12 +214,22 @@ def _metric(spec: CompressionJobSpec, quality: Quality, data: SampleSet) -> Qual
     """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
     metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.labels is not None)
     if metric in quality.scores:
+        _require_limits_of_its_kind(spec, metric)
         return metric
     needs = "needs at least 3 samples" if metric == "neighbours" else "needs labels"
     there = ", ".join(quality.scores)
     raise InvalidInput(
         INVALID_INPUT, "spec.sla.quality.metric", metric, f"it {needs}", f"give them, or choose one of {there}"
     )
+
+
+def _require_limits_of_its_kind(spec: CompressionJobSpec, metric: QualityMetric) -> None:
+    """Refuse limits of a score where the data gave an error, and the other way round: they would judge nothing."""
+    limits, is_error = spec.sla.quality, metric in ERROR_METRICS
+    if limits and (limits.limits_score if is_error else limits.limits_error):
+        problem = f"the data is measured by {metric}, {'an error' if is_error else 'a score'}"
+        remedy = "set maxIncrease or max" if is_error else "set maxDrop or min"
+        raise InvalidInput(INVALID_INPUT, "spec.sla.quality", json.dumps(limits.to_json()), problem, remedy)
 
 
 def _memory(

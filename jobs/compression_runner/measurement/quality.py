@@ -22,7 +22,10 @@ NEIGHBOUR_ROWS: Final = 512
 
 @dataclass(frozen=True)
 class Score:
-    """One metric: the baseline's score, the compressed model's, and the drop from one to the other."""
+    """One metric: the baseline's score, the compressed model's, and the drop from one to the other.
+
+    Of an error metric (ERROR_METRICS) `drop` is the increase as a share of the baseline's error.
+    """
 
     metric: QualityMetric
     baseline: Estimate

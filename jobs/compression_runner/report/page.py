@@ -11,9 +11,11 @@ from compression_runner.report import wording
 from compression_runner.report.charts import PLOT_HEIGHT, PLOT_WIDTH, TRACK, Track, distribution, track
 from compressionjob.estimate import Estimate
 from compressionjob.group import API_VERSION, JOB_KIND
+from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import ModelFigures, Report
 from compressionjob.schema import format_bytes
 from compressionjob.sla import LATENCY, ObjectiveResult
+from compressionjob.tasks import TASKS
 
 VERDICTS: Final = {
     "Pass": ("✓", "Pass", "Every limit is kept."),
@@ -142,7 +144,8 @@ def _sentence(report: Report, objectives: list[ObjectiveView]) -> str:
 def _metric(report: Report, spec: dict[str, Any]) -> str:
     """Return the quality metric that counts: the SLA's, or the task's default."""
     named = _path(spec, "sla", "quality", "metric")
-    return str(named or next((m for m in ("cosine", "accuracy", "agreement") if m in report.quality_drops), "quality"))
+    traits = TASKS.get(_path(spec, "model", "task"))
+    return str(named or next((m for m in (traits.defaults if traits else ()) if m in report.quality_drops), "quality"))
 
 
 def _path(tree: Any, *names: str) -> Any:
@@ -191,11 +194,17 @@ def _tiles(report: Report, metric: str) -> list[Tile]:
         tiles.append(Tile("Peak memory", peaks[0], peaks[1], f"{ratio} of the baseline"))
     if metric in after.quality and metric in report.quality_drops:
         drop = report.quality_drops[metric].value
-        change = "nothing lost" if drop == 0 else f"{'lost' if drop > 0 else 'gained'} {abs(drop):.4f}"
-        tiles.append(
-            Tile(metric.capitalize(), f"{after.quality[metric]:.4f}", f"{before.quality.get(metric, 1.0):.4f}", change)
-        )
+        change = "nothing lost" if drop == 0 else _change(metric, drop)
+        unit = wording.metric_unit(metric)
+        scores = [wording.number(side.quality.get(metric, 1.0), unit) for side in (after, before)]
+        tiles.append(Tile(metric.capitalize(), scores[0], scores[1], change))
     return tiles
+
+
+def _change(metric: str, drop: float) -> str:
+    words = ("more", "less") if metric in ERROR_METRICS else ("lost", "gained")
+    word, amount = words[0 if drop > 0 else 1], wording.lost(metric, abs(drop))
+    return f"{amount} {word}" if metric in ERROR_METRICS else f"{word} {amount}"
 
 
 def _sizes(report: Report) -> list[Bar]:
@@ -250,13 +259,23 @@ def _quality(report: Report) -> list[dict[str, str]]:
         {
             "name": name,
             "meaning": wording.METRICS.get(name, ""),
-            "baseline": f"{report.baseline.quality[name]:.4f}" if name in report.baseline.quality else "",
-            "compressed": f"{score:.4f}",
-            "drop": f"{report.quality_drops[name].value:.4f}" if name in report.quality_drops else "",
-            "drop_span": wording.span(report.quality_drops.get(name), "score"),
+            "baseline": _score(name, report.baseline.quality.get(name)),
+            "compressed": _score(name, score),
+            "drop": wording.lost(name, report.quality_drops[name].value) if name in report.quality_drops else "",
+            "drop_span": _lost_span(name, report.quality_drops.get(name)),
         }
         for name, score in report.compressed.quality.items()
     ]
+
+
+def _score(metric: str, value: float | None) -> str:
+    return "" if value is None else wording.number(value, wording.metric_unit(metric))
+
+
+def _lost_span(metric: str, drop: Estimate | None) -> str:
+    if drop is None or drop.low == drop.high:
+        return ""
+    return f"{wording.lost(metric, drop.low)} to {wording.lost(metric, drop.high)}"
 
 
 def _quality_note(report: Report) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from compressionjob import sla
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
+from compressionjob.objectives import ERROR_METRICS
 from compressionjob.schema import format_bytes
 
 METRICS: Final = {
@@ -16,11 +17,15 @@ METRICS: Final = {
     "precision": "how often a claimed class is right (mean over classes where there are more than two)",
     "recall": "how often a class that is there is found (mean over classes where there are more than two)",
     "f1": "harmonic mean of precision and recall",
+    "perplexity": "how many tokens the model wavers between on average: e to the mean negative log likelihood of the "
+    "next token (an error: less is better; lost is the increase as a share of the baseline's)",
 }
 
 _OBJECTIVES: Final = {
     sla.QUALITY_DROP: "Loss of {metric}",
     sla.QUALITY_SCORE: "{metric}",
+    sla.QUALITY_INCREASE: "Increase of {metric}",
+    sla.QUALITY_ERROR: "{metric}",
     sla.LATENCY: "Latency, {percentile}",
     sla.SPEEDUP: "Speed-up, {percentile}",
     sla.THROUGHPUT: "Throughput",
@@ -45,7 +50,19 @@ def number(value: float, unit: str) -> str:
         return format_bytes(value)
     if unit == "samples per second":
         return f"{significant(value)}/s"
+    if unit == "error":
+        return significant(value, 5)
     return f"{value:.4f}" if unit == "score" else significant(value)
+
+
+def metric_unit(metric: str) -> str:
+    """Return the unit of a metric's own values: score, or error where less is better."""
+    return "error" if metric in ERROR_METRICS else "score"
+
+
+def lost(metric: str, value: float) -> str:
+    """Return a loss: the drop of a score, or the increase of an error in per cent."""
+    return per_cent(value) if metric in ERROR_METRICS else f"{value:.4f}"
 
 
 def duration(seconds: float) -> str:

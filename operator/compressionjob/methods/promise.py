@@ -15,7 +15,7 @@ class Promise:
     min_speedup: float | None = None
     """Median latency of the baseline divided by the result's."""
     max_quality_drop: float | None = None
-    """Drop of the job's quality metric, in [0, 1]."""
+    """Drop of the job's quality metric, in [0, 1]; of an error (perplexity) its relative increase."""
 
 
 def combine(promises: list[Promise]) -> Promise:

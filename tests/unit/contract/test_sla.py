@@ -1,13 +1,16 @@
 """The verdict as a function of intervals and limits."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compressionjob.estimate import Estimate
 from compressionjob.methods.promise import Promise, combine
-from compressionjob.objectives import Sla
+from compressionjob.objectives import ERROR_METRICS, QualityMetric, Sla
 from compressionjob.sla import SIZE_RATIO, SPEEDUP, broken_promises, interval_confidence, judge, objectives_of
+from compressionjob.tasks import TASKS, Task, default_metric
 
 SLA = Sla.model_validate(
     {
@@ -109,3 +112,31 @@ def test_a_pipeline_promises_only_what_all_its_stages_promise() -> None:
     int8 = Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
     prune = Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05)
     assert combine([prune, int8]) == Promise(max_size_ratio=0.5, min_speedup=None, max_quality_drop=0.07)
+
+
+ERRORS = Sla.model_validate({"quality": {"metric": "perplexity", "maxIncrease": "0.01", "max": "11"}})
+
+
+@pytest.mark.parametrize(
+    ("increase", "verdict"),
+    [
+        (Estimate(value=0.005, low=0.003, high=0.007), "Pass"),
+        (Estimate(value=-0.02, low=-0.03, high=-0.01), "Pass"),
+        (Estimate(value=0.009, low=0.007, high=0.011), "Inconclusive"),
+        (Estimate(value=0.4, low=0.39, high=0.41), "Fail"),
+    ],
+)
+def test_of_an_error_less_is_better(increase: Estimate, verdict: str) -> None:
+    judgement = judge(ERRORS, {"quality.increase": increase, "quality.error": Estimate.exact(10.8213)})
+    assert [result.name for result in judgement.objectives] == ["quality.increase", "quality.error"]
+    assert judgement.verdict == verdict
+    assert "quality.error is 10.821, limit at most 11" in judgement.objectives[1].describe()
+
+
+def test_every_task_has_a_default_metric_that_it_is_measured_by() -> None:
+    assert set(TASKS) == set(get_args(Task))
+    for task, traits in TASKS.items():
+        assert {default_metric(task, has_labels=labels) for labels in (True, False)} == set(traits.defaults)
+        assert len(set(traits.metrics)) == len(traits.metrics)
+        assert set(traits.metrics) <= set(get_args(QualityMetric))
+    assert set(get_args(QualityMetric)) > ERROR_METRICS

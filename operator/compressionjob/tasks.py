@@ -1,0 +1,60 @@
+"""What models do, and by which metrics each task is measured: one table for the contract and the runner.
+
+A new task is one name in `Task` and one line in `TASKS`; a new metric one name in `QualityMetric`, and in
+`ERROR_METRICS` where lower is better.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from compressionjob.objectives import QualityMetric
+
+Task = Literal["text-embedding", "text-classification", "text-generation", "image-classification", "onnx"]
+Content = Literal["text", "image", "arrays"]
+"""The column of the data that has the inputs; arrays: an .npz that has the model's inputs by name."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a task: its inputs, and its metrics with labels and without; the first of each is the default.
+
+    `labelled` metrics compare with labels, and need them; `unlabelled` ones compare with the baseline, or with the
+    inputs themselves (perplexity).
+    """
+
+    content: Content
+    unlabelled: tuple[QualityMetric, ...]
+    labelled: tuple[QualityMetric, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[QualityMetric, ...]:
+        """Every metric that the task can be measured by."""
+        return (*self.labelled, *self.unlabelled)
+
+    @property
+    def defaults(self) -> tuple[QualityMetric, ...]:
+        """What may be measured by where the job names no metric: with labels, and without."""
+        return (*self.labelled[:1], *self.unlabelled[:1])
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the model answers with scores of classes."""
+        return "accuracy" in self.labelled
+
+
+_CLASSES: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall", "f1")
+
+TASKS: Final[Mapping[Task, Traits]] = {
+    "text-embedding": Traits("text", ("cosine", "neighbours")),
+    "text-classification": Traits("text", ("agreement",), _CLASSES),
+    "text-generation": Traits("text", ("perplexity", "agreement")),
+    "image-classification": Traits("image", ("agreement",), _CLASSES),
+    "onnx": Traits("arrays", ("cosine", "neighbours")),
+}
+
+
+def default_metric(task: Task, *, has_labels: bool) -> QualityMetric:
+    """The quality metric of a task when the SLA names none."""
+    traits = TASKS[task]
+    return traits.labelled[0] if has_labels and traits.labelled else traits.unlabelled[0]
