@@ -1,7 +1,8 @@
 """Evaluation samples as a model takes them, and batches of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +16,36 @@ Sample = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class SampleSet:
-    """Samples of one data file.
+    """Samples of one data file, or of a folder.
 
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
-    them up. `labels` has shape (samples,). `digest` is the SHA-256 of the file.
+    them up; `free` those that differ in length without being tokens (recordings), which are filled up with zeros.
+    `labels` has shape (samples,): numbers of classes, or the numbers of a regression. Where `unnamed`, samples have one
+    input, and a model with one input takes it whatever its name is. `digest` is the SHA-256 of the data.
     """
 
     samples: Sequence[Sample]
     digest: str
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[np.int64] | NDArray[np.float32] | None = None
     padding: Mapping[str, int] = field(default_factory=dict)
+    free: frozenset[str] = frozenset()
+    unnamed: bool = False
 
     def __len__(self) -> int:
         return len(self.samples)
 
+    def only(self, rows: Sequence[int]) -> "SampleSet":
+        """Return the set with these samples alone, in this order."""
+        labels = None if self.labels is None else self.labels[np.asarray(rows, dtype=np.int64)]
+        return replace(self, samples=[self.samples[row] for row in rows], labels=labels)
+
     def length(self, index: int) -> int:
         """Return the sequence length of a sample; 0 where no input is a sequence."""
-        return max((len(self.samples[index][name]) for name in self.padding), default=0)
+        return max((len(self.samples[index][name]) for name in (*self.padding, *self.free)), default=0)
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(self.length, range(len(self))), default=0)
 
     def batch(
         self, indices: Sequence[int], inputs: Sequence[TensorInfo], sequence_length: int | None = None
@@ -39,8 +53,12 @@ class SampleSet:
         """Return the model's inputs for these samples, stacked.
 
         Sequences are filled up to `sequence_length`, or else to the longest among them, or to the length that the
-        model fixes. Raises InvalidInput for an input that the data does not have, or has in another shape.
+        model fixes; recordings, where a length is asked for, to the longest of all. Raises InvalidInput for an input that the data does not have, or has in another shape.
         """
+        if self.unnamed and len(inputs) > 1:
+            there, wanted = next(iter(self.samples[0])), ", ".join(info.name for info in inputs)
+            problem = f"the model has the inputs {wanted}; the data gives one: {there}"
+            raise bad_data(SOURCE, wanted, problem, "give an .npz whose arrays bear the names of the model's inputs")
         return {info.name: self._stacked(indices, info, sequence_length) for info in inputs}
 
     def batches(self, inputs: Sequence[TensorInfo], size: int) -> Iterator[list[int]]:
@@ -49,7 +67,7 @@ class SampleSet:
         A model with a fixed batch gets it; its last batch is filled up by repeating the last sample.
         """
         fixed = fixed_batch(inputs)
-        order = sorted(range(len(self)), key=self.length) if self.padding else list(range(len(self)))
+        order = sorted(range(len(self)), key=self.length) if self.padding or self.free else list(range(len(self)))
         step = fixed or size
         for start in range(0, len(order), step):
             part = order[start : start + step]
@@ -57,15 +75,17 @@ class SampleSet:
 
     def _stacked(self, indices: Sequence[int], info: TensorInfo, sequence_length: int | None) -> NDArray[np.generic]:
         first = self.samples[indices[0]]
-        if info.name not in first:
+        name = next(iter(first)) if self.unnamed else info.name
+        if name not in first:
             there = ", ".join(first)
             problem = f"the model needs this input; the data gives: {there}"
             raise bad_data(SOURCE, info.name, problem, "give data that has it (for task onnx an array of that name)")
-        arrays = [self.samples[index][info.name] for index in indices]
-        if info.name in self.padding:
+        arrays = [self.samples[index][name] for index in indices]
+        if name in self.padding or name in self.free:
             fixed = info.shape[1] if len(info.shape) > 1 else None
-            length = fixed or sequence_length or max(len(array) for array in arrays)
-            arrays = [_filled(array, length, self.padding[info.name]) for array in arrays]
+            asked = self._longest if sequence_length and name in self.free else sequence_length
+            length = fixed or asked or max(len(array) for array in arrays)
+            arrays = [_filled(array, length, self.padding.get(name, 0)) for array in arrays]
         stacked = np.stack(arrays)
         _require_shape(stacked.shape, info)
         return _cast(stacked, info)

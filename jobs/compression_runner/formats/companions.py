@@ -7,7 +7,14 @@ from typing import Final
 from compression_runner.artifact import Artifact
 
 # Pooling and normalisation become part of an exported graph: their files would have them applied twice.
-BAKED_IN: Final = ("modules.json", "config_sentence_transformers.json", "1_Pooling/", "2_Normalize/", "2_Dense/")
+BAKED_IN: Final = (
+    "modules.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/",
+    "2_Normalize/",
+    "2_Dense/",
+    "surgery.json",
+)
 
 
 def copy_companions(artifact: Artifact, into: Path, *, exported: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +39,11 @@ class Embedder(torch.nn.Module):
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
         """Embeddings (batch, hidden), of length 1 where the model normalises."""
         given = dict(zip(self.inputs, tensors, strict=True))
-        states = self.model(**given).last_hidden_state
+        return self.reduce(self.model(**given), given)
+
+    def reduce(self, outputs: Any, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Embeddings from the inner model's outputs."""
+        states = outputs.last_hidden_state
         mask = given["attention_mask"].unsqueeze(-1).to(states.dtype)
         if self.pooling == "cls":
             pooled = states[:, 0]
@@ -59,7 +64,12 @@ class Classifier(torch.nn.Module):
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
         """Logits (batch, classes)."""
-        logits: torch.Tensor = self.model(**dict(zip(self.inputs, tensors, strict=True))).logits
+        given = dict(zip(self.inputs, tensors, strict=True))
+        return self.reduce(self.model(**given), given)
+
+    def reduce(self, outputs: Any, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Logits from the inner model's outputs."""
+        logits: torch.Tensor = outputs.logits
         return logits
 
 

@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from compression_runner.methods import export, pack, prune, quantize
+from compression_runner.methods import distill, export, pack, prune, quantize, recover
 from compression_runner.methods.method import Method
 
 METHODS: Final[dict[str, Method]] = {
     "export": export.METHOD,
     "prune": prune.METHOD,
+    "distill": distill.METHOD,
+    "recover": recover.METHOD,
     "quantize": quantize.METHOD,
     "pack": pack.METHOD,
 }

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,14 +91,7 @@ class JobData:
             part = self._spec.data.learned(role)
             raise InvalidInput("EvaluationDataInTraining", field, part.source if part else "", problem, remedy)
         LOG.warning("%d %s samples are left out: they are among the evaluation data", count, role)
-        kept = np.flatnonzero(~np.asarray(among))
-        return without(learned, kept)
-
-
-def without(data: SampleSet, kept: Any) -> SampleSet:
-    """The set with the rows `kept` alone."""
-    labels = None if data.labels is None else data.labels[kept]
-    return replace(data, samples=[data.samples[int(row)] for row in kept], labels=labels)
+        return learned.only([row for row, left_out in enumerate(among) if not left_out])
 
 
 def _digest(sample: Mapping[str, Any]) -> bytes:

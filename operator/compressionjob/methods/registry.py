@@ -4,10 +4,12 @@ from typing import Final, get_args
 
 from pydantic import Field
 
+from compressionjob.methods.distill import Distill
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.recover import Recover
 from compressionjob.schema import Schema
 
 
@@ -15,6 +17,8 @@ class MethodChoice(Schema):
     """The methods that a stage chooses one of."""
 
     prune: Prune | None = Field(default=None, description="Set weights to zero.")
+    distill: Distill | None = Field(default=None, description="Train a smaller model on what a larger one answers.")
+    recover: Recover | None = Field(default=None, description="Learn again what a lossy stage lost.")
     quantize: Quantize | None = Field(default=None, description="Store numbers with fewer bits.")
     pack: Pack | None = Field(default=None, description="Pack the files without loss.")
 

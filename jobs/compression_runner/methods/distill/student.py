@@ -1,0 +1,193 @@
+"""Students taken from a larger model: fewer layers, and the heads, neurons and dimensions with the largest weights.
+
+Layers evenly spread, as DistilBERT takes them (Sanh et al. 2019, arXiv:1910.01108); widths by the weights' norms.
+"""
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.task_module import Interface
+from compression_runner.training.model import Trainable
+from compressionjob.methods.distill import Student
+
+LAYER: Final = re.compile(r"^(.*\.)?(layers?|h|blocks?)\.(\d+)\.")
+HEAD_OUT: Final = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|q_lin|k_lin|v_lin)\.(weight|bias)$")
+HEAD_IN: Final = re.compile(r"\b(attention\.output\.dense|o_proj|out_proj|out_lin)\.weight$")
+NEURON_OUT: Final = re.compile(r"\b(intermediate\.dense|gate_proj|up_proj|fc1|lin1|ffn\.lin1)\.(weight|bias)$")
+NEURON_IN: Final = re.compile(r"(?<!attention\.)\b(output\.dense|down_proj|fc2|lin2)\.weight$")
+NAMES: Final = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that make up an encoder or decoder of equal layers."""
+
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+
+    @property
+    def head_width(self) -> int:
+        """Dimensions of one attention head."""
+        return self.hidden // self.heads
+
+
+def derive(teacher: Trainable, wanted: Student, field: str) -> Trainable:
+    """A student of the wanted shape with the teacher's weights where it has room for them.
+
+    Raises BadRecipe where the architecture has no such sizes, or the student would be larger than its teacher.
+    """
+    if teacher.changes is not None:
+        problem = "the model was changed by an earlier stage, and has no regular shape any more"
+        raise BadRecipe("NoRegularShape", field, "student", problem, "derive the student in the first stage")
+    config: Any = copy.deepcopy(teacher.inner.config)
+    before = _shape(config, field)
+    after = _wanted(before, wanted, field)
+    for name, value in zip(NAMES, (after.layers, after.hidden, after.heads, after.intermediate), strict=True):
+        setattr(config, name, value)
+    if getattr(config, "layer_types", None):
+        config.layer_types = [config.layer_types[index] for index in kept_layers(before.layers, after.layers)]
+    student = type(teacher.inner)(config)
+    tensors = _take(teacher.inner.state_dict(), before, after)
+    wrong = [
+        name
+        for name, tensor in student.state_dict().items()
+        if name not in tensors or tensors[name].shape != tensor.shape
+    ]
+    if wrong:
+        problem = f"the weights of {wrong[0]} cannot be taken over into this shape"
+        raise BadRecipe("UnsupportedModel", field, type(teacher.inner).__name__, problem, "leave widths as they are")
+    student.load_state_dict(tensors)
+    module = copy.copy(teacher.module)
+    module._modules = dict(teacher.module._modules)
+    module.model = student
+    return Trainable(module, Interface(teacher.interface.inputs, teacher.interface.output), teacher.task, None)
+
+
+def kept_layers(count: int, wanted: int) -> list[int]:
+    """The layers that are kept, evenly spread, the first and the last among them where there are two or more."""
+    if wanted == 1:
+        return [count - 1]
+    return [round(index * (count - 1) / (wanted - 1)) for index in range(wanted)]
+
+
+def _shape(config: Any, field: str) -> Shape:
+    missing = [name for name in NAMES if not isinstance(getattr(config, name, None), int)]
+    kv_heads = getattr(config, "num_key_value_heads", None)
+    if missing or (kv_heads not in (None, config.num_attention_heads)):
+        problem = f"its configuration has no {missing[0]}" if missing else "its heads share keys and values"
+        remedy = "use prune with method structured to make it smaller"
+        raise BadRecipe("UnsupportedModel", field, config.model_type, problem, remedy)
+    return Shape(*(int(getattr(config, name)) for name in NAMES))
+
+
+def _wanted(before: Shape, wanted: Student, field: str) -> Shape:
+    hidden = wanted.hidden_size or before.hidden
+    heads = wanted.attention_heads or max(1, hidden // before.head_width)
+    after = Shape(
+        layers=wanted.layers or before.layers,
+        hidden=hidden,
+        heads=heads,
+        intermediate=wanted.intermediate_size or before.intermediate,
+    )
+    larger = [
+        (name, getattr(after, name), getattr(before, name))
+        for name in ("layers", "hidden", "heads", "intermediate")
+        if getattr(after, name) > getattr(before, name)
+    ]
+    if larger:
+        name, value, most = larger[0]
+        raise BadRecipe("StudentTooLarge", field, value, f"its teacher has {most} ({name})", f"choose at most {most}")
+    if after.heads * before.head_width != after.hidden:
+        problem = f"{after.heads} heads of {before.head_width} dimensions are not {after.hidden} together"
+        remedy = f"choose hiddenSize {after.heads * before.head_width}, or leave attentionHeads out"
+        raise BadRecipe("StudentShape", field, after.hidden, problem, remedy)
+    return after
+
+
+def _take(tensors: Mapping[str, torch.Tensor], before: Shape, after: Shape) -> dict[str, torch.Tensor]:
+    """The teacher's tensors, cut to the student's shape and named for its layers."""
+    layers = {old: new for new, old in enumerate(kept_layers(before.layers, after.layers))}
+    hidden = _largest(_hidden_norms(tensors, before.hidden), after.hidden)
+    kept: dict[str, torch.Tensor] = {}
+    neurons = _neurons(tensors, before, after)
+    heads = torch.arange(after.heads * before.head_width)
+    for name, tensor in tensors.items():
+        found = LAYER.search(name)
+        index = int(found[3]) if found else None
+        if index is not None and index not in layers:
+            continue
+        target = name if found is None else f"{found[1] or ''}{found[2]}.{layers[int(found[3])]}.{name[found.end() :]}"
+        kept[target] = _cut(name, tensor, before, hidden, heads, neurons.get(index)).clone()
+    return kept
+
+
+def _cut(
+    name: str,
+    tensor: torch.Tensor,
+    before: Shape,
+    hidden: torch.Tensor,
+    heads: torch.Tensor,
+    neurons: torch.Tensor | None,
+) -> torch.Tensor:
+    """One tensor without the dimensions that the student lacks; which axis is which is known from the name."""
+    axes: dict[int, torch.Tensor] = {}
+    if HEAD_OUT.search(name):
+        axes[0] = heads
+    elif NEURON_OUT.search(name) and neurons is not None:
+        axes[0] = neurons
+    if HEAD_IN.search(name):
+        axes[1] = heads
+    elif NEURON_IN.search(name) and neurons is not None:
+        axes[1] = neurons
+    for axis, size in enumerate(tensor.shape):
+        if axis not in axes and size == before.hidden:
+            axes[axis] = hidden
+    for axis, chosen in axes.items():
+        tensor = tensor.index_select(axis, chosen)
+    return tensor
+
+
+def _hidden_norms(tensors: Mapping[str, torch.Tensor], hidden: int) -> torch.Tensor:
+    """The norm of each hidden dimension over every matrix that writes to the hidden states."""
+    total = torch.zeros(hidden)
+    for name, tensor in tensors.items():
+        if tensor.dim() != 2 or not tensor.is_floating_point():
+            continue
+        if "embed" in name and tensor.shape[1] == hidden:
+            # Scaled to one row, so that the size of the vocabulary does not decide.
+            total += tensor.square().mean(0) * hidden
+        elif (HEAD_IN.search(name) or NEURON_IN.search(name)) and tensor.shape[0] == hidden:
+            total += tensor.square().sum(1)
+    return total
+
+
+def _neurons(tensors: Mapping[str, torch.Tensor], before: Shape, after: Shape) -> dict[int | None, torch.Tensor]:
+    """For each layer the feed-forward neurons with the largest product of the norms of what goes in and out."""
+    ins: dict[int, torch.Tensor] = {}
+    outs: dict[int, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        found = LAYER.search(name)
+        if not found or tensor.dim() != 2:
+            continue
+        index = int(found[3])
+        if NEURON_OUT.search(name) and tensor.shape[0] == before.intermediate:
+            ins[index] = ins.get(index, torch.ones(before.intermediate)) * tensor.norm(dim=1)
+        elif NEURON_IN.search(name) and tensor.shape[1] == before.intermediate:
+            outs[index] = tensor.norm(dim=0)
+    return {
+        index: _largest(norm * outs.get(index, torch.ones_like(norm)), after.intermediate)
+        for index, norm in ins.items()
+    }
+
+
+def _largest(norms: torch.Tensor, count: int) -> torch.Tensor:
+    """The indices of the largest, in their own order; ties go to the first."""
+    return torch.argsort(norms, descending=True, stable=True)[:count].sort().values

@@ -1,0 +1,28 @@
+"""Training data that is held back, to see on the way what learning does to samples that are not learned from."""
+
+from typing import Final
+
+import numpy as np
+
+from compression_runner.dataset import SampleSet
+from compression_runner.training.batches import Batch, Batches
+
+SHARE: Final = 0.1
+MOST: Final = 1000
+SEED: Final = 20261124
+BATCH: Final = 64
+
+
+def hold_back(data: SampleSet) -> tuple[SampleSet, SampleSet]:
+    """What is learned from, and a tenth (at most 1,000 samples, at least one) that is not; always the same one."""
+    if len(data) < 2:
+        return data, data
+    order = np.random.default_rng(SEED).permutation(len(data)).tolist()
+    count = min(MOST, max(1, int(SHARE * len(data))))
+    return data.only(sorted(order[count:])), data.only(sorted(order[:count]))
+
+
+def whole(data: SampleSet, inputs: tuple[str, ...]) -> list[Batch]:
+    """Every sample once, in batches."""
+    batches = Batches(data, inputs, BATCH, seed=0)
+    return [batches.of_rows(range(start, min(start + BATCH, len(data)))) for start in range(0, len(data), BATCH)]

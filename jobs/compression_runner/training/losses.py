@@ -1,0 +1,174 @@
+"""What a learner is measured by while it learns: labels, and what a teacher answers on the same inputs.
+
+Outputs by temperature: Hinton et al. 2015 (arXiv:1503.02531). Hidden states through a learned projection and attention
+maps: TinyBERT, Jiao et al. 2019 (arXiv:1909.10351). Feature maps of convolutional networks: FitNets, Romero et al. 2014
+(arXiv:1412.6550).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from compression_runner.training.batches import Batch
+from compression_runner.training.model import Trainable
+from compressionjob.methods.distill import Losses
+
+
+def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of logits (batch, classes); mean squared error of a regression (batch, 1)."""
+    if task.endswith("regression"):
+        return functional.mse_loss(answers.flatten(), labels.to(answers.dtype))
+    return functional.cross_entropy(answers, labels)
+
+
+def output_loss(task: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """How far a student's outputs are from its teacher's.
+
+    Logits: Kullback-Leibler divergence at a temperature, times its square so that gradients keep their size.
+    Embeddings: one minus the cosine.
+    """
+    if task.endswith("classification"):
+        soft = functional.log_softmax(student / temperature, dim=-1)
+        target = functional.log_softmax(teacher / temperature, dim=-1)
+        return functional.kl_div(soft, target, reduction="batchmean", log_target=True) * temperature**2
+    if task == "text-embedding":
+        return (1.0 - functional.cosine_similarity(student, teacher, dim=-1)).mean()
+    return functional.mse_loss(student, teacher)
+
+
+class Distillation(torch.nn.Module):
+    """A student with what it needs to learn from a teacher: projections of its hidden states to the teacher's width."""
+
+    def __init__(self, student: Trainable, teacher: Trainable | None, losses: Losses, example: Batch) -> None:
+        super().__init__()
+        self.student = student.module
+        self._student, self._teacher, self._losses = student, teacher, losses
+        self.projections = torch.nn.ModuleList()
+        if teacher is not None and losses.hidden > 0:
+            with torch.no_grad():
+                pairs = self._pairs(_hidden(self._run(student, example)[1]), _hidden(self._run(teacher, example)[1]))
+            self.projections.extend(_projection(mine, theirs) for mine, theirs in pairs)
+
+    def train(self, mode: bool = True) -> "Distillation":
+        """The teacher stays as it is, whatever the student does."""
+        super().train(mode)
+        return self
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """The weighted sum of all losses on one batch."""
+        weights, task = self._losses, self._student.task
+        answers, mine = self._run(self._student, batch)
+        total = answers.new_zeros(())
+        if weights.labels > 0 and batch.labels is not None:
+            total = total + weights.labels * label_loss(task, answers, batch.labels)
+        if self._teacher is None:
+            return total
+        with torch.no_grad():
+            wanted, theirs = self._run(self._teacher, batch)
+        if weights.output > 0:
+            total = total + weights.output * output_loss(task, answers, wanted, weights.temperature)
+        if weights.hidden > 0:
+            total = total + weights.hidden * self._hidden_loss(mine, theirs, batch)
+        if weights.attention > 0:
+            total = total + weights.attention * _attention_loss(mine, theirs)
+        return total
+
+    def _run(self, model: Trainable, batch: Batch) -> tuple[torch.Tensor, Any]:
+        asked = {}
+        if self._losses.hidden > 0:
+            asked["output_hidden_states"] = True
+        if self._losses.attention > 0:
+            asked["output_attentions"] = True
+        return model.outputs(batch.inputs, **asked)
+
+    def _hidden_loss(self, mine: Any, theirs: Any, batch: Batch) -> torch.Tensor:
+        pairs = self._pairs(_hidden(mine), _hidden(theirs))
+        mask = _mask(self._student, batch)
+        found = [
+            _distance(projection(state), target, mask)
+            for projection, (state, target) in zip(self.projections, pairs, strict=True)
+        ]
+        return torch.stack(found).mean()
+
+    @staticmethod
+    def _pairs(mine: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Each state of the student with the teacher's at the same share of the depth."""
+        last = max(1, len(mine) - 1)
+        chosen = [theirs[round(index * (len(theirs) - 1) / last)] for index in range(len(mine))]
+        return list(zip(mine, chosen, strict=True))
+
+
+def _hidden(outputs: Any) -> Sequence[torch.Tensor]:
+    states: Sequence[torch.Tensor] = outputs.hidden_states
+    return states
+
+
+class _Convolution(torch.nn.Module):
+    """Feature maps to the teacher's channels, pooled to its size where the student's maps are larger or smaller."""
+
+    def __init__(self, channels: int, target: torch.Size) -> None:
+        super().__init__()
+        self.map = torch.nn.Conv2d(channels, target[1], 1)
+        self.size = (int(target[2]), int(target[3]))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        mapped: torch.Tensor = self.map(maps)
+        return mapped if mapped.shape[2:] == self.size else functional.adaptive_avg_pool2d(mapped, self.size)
+
+
+def _projection(mine: torch.Tensor, theirs: torch.Tensor) -> torch.nn.Module:
+    """From the student's states to the teacher's shape; nothing where they have it already."""
+    if mine.dim() == 4:
+        same = mine.shape[1:] == theirs.shape[1:]
+        return torch.nn.Identity() if same else _Convolution(int(mine.shape[1]), theirs.shape)
+    width, wanted = int(mine.shape[-1]), int(theirs.shape[-1])
+    return torch.nn.Identity() if width == wanted else torch.nn.Linear(width, wanted)
+
+
+def _mask(model: Trainable, batch: Batch) -> torch.Tensor | None:
+    """1 for tokens and 0 for what fills up, (batch, sequence); None where every position counts."""
+    names = model.interface.inputs
+    return batch.inputs[names.index("attention_mask")] if "attention_mask" in names else None
+
+
+def _distance(state: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Mean squared error over what counts."""
+    if mask is None or state.dim() != 3 or state.shape[1] != mask.shape[1]:
+        return functional.mse_loss(state, target)
+    weights = mask.to(state.dtype).unsqueeze(-1)
+    return ((state - target).square() * weights).sum() / (weights.sum() * state.shape[-1]).clamp(min=1.0)
+
+
+def _attention_loss(mine: Any, theirs: Any) -> torch.Tensor:
+    """Mean squared error of attention maps, averaged over heads since the student may have fewer of them."""
+    pairs = Distillation._pairs(mine.attentions, theirs.attentions)
+    return torch.stack([functional.mse_loss(a.mean(1), b.mean(1)) for a, b in pairs]).mean()
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a model is on samples that it does not learn from, in [0, 1], and what that number is."""
+
+    value: float
+    what: str
+
+
+def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> Score:
+    """Accuracy where there are labels, otherwise agreement with the teacher (same class, or mean cosine)."""
+    good, count, what = 0.0, 0, "agreement"
+    classifies = model.task.endswith("classification")
+    with torch.no_grad():
+        for batch in batches:
+            answers = model.outputs(batch.inputs)[0]
+            if classifies and batch.labels is not None:
+                good, what = good + float((answers.argmax(-1) == batch.labels).sum()), "accuracy"
+            elif teacher is not None:
+                wanted = teacher.outputs(batch.inputs)[0]
+                same = answers.argmax(-1) == wanted.argmax(-1)
+                alike = same if classifies else functional.cosine_similarity(answers, wanted, dim=-1)
+                good += float(alike.sum())
+            count += len(answers)
+    return Score(good / max(1, count), what)

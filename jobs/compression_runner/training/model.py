@@ -1,0 +1,66 @@
+"""A model that can be trained: a Transformers model with its task's reduction, from an artifact and back to one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compression_runner.artifact import Artifact, Format, seal
+from compression_runner.formats import surgery
+from compression_runner.formats.companions import copy_companions
+from compression_runner.formats.surgery import Surgery
+from compression_runner.formats.task_module import Interface, wrap
+from compression_runner.formats.transformers_model import load_model, save_model
+from compressionjob.spec import Task
+
+
+@dataclass
+class Trainable:
+    """A model with its task's interface; `changes` sets it apart from its configuration, None where nothing does."""
+
+    module: torch.nn.Module
+    """From the inputs by position to logits (batch, classes) or embeddings (batch, width)."""
+    interface: Interface
+    task: Task
+    changes: Surgery | None
+
+    @property
+    def inner(self) -> torch.nn.Module:
+        """The Transformers model."""
+        model: torch.nn.Module = self.module.model  # type: ignore[assignment]
+        return model
+
+    def outputs(self, inputs: tuple[torch.Tensor, ...], **more: bool) -> tuple[torch.Tensor, Any]:
+        """What the task's module answers, and the inner model's outputs; `more` asks for hidden states, attentions."""
+        given: Mapping[str, torch.Tensor] = dict(zip(self.interface.inputs, inputs, strict=True))
+        found = self.inner(**given, **more)
+        answers: torch.Tensor = self.module.reduce(found, given)  # type: ignore[operator]
+        return answers, found
+
+    def freeze(self) -> "Trainable":
+        """The same model as a teacher: nothing of it learns."""
+        self.module.requires_grad_(False)
+        self.module.train(False)
+        return self
+
+
+def load(artifact: Artifact) -> Trainable:
+    """The model of an artifact in the transformers or the torch format.
+
+    Raises InvalidInput or BadRecipe as `load_model` does.
+    """
+    model = load_model(artifact.path, artifact.task)
+    module, interface = wrap(model, artifact.path, artifact.task)
+    changed = (artifact.path / surgery.SURGERY).is_file()
+    return Trainable(module, interface, artifact.task, surgery.read(artifact.path) if changed else None)
+
+
+def save(trainable: Trainable, before: Artifact, into: Path) -> Artifact:
+    """Seals the model in `into`, with the tokenizer and other companions of `before`."""
+    copy_companions(before, into)
+    (into / surgery.SURGERY).unlink(missing_ok=True)
+    save_model(trainable.inner, trainable.changes, into)
+    format_: Format = "transformers" if trainable.changes is None else "torch"
+    return seal(into, format_, trainable.task)

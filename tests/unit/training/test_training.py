@@ -1,0 +1,279 @@
+"""The training loop, losses and students on tiny real models."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.formats import surgery
+from compression_runner.formats.surgery import FactorizedLinear, Surgery
+from compression_runner.methods.distill.student import derive, kept_layers
+from compression_runner.methods.method import StageContext
+from compression_runner.methods.registry import METHODS
+from compression_runner.training import model
+from compression_runner.training.batches import Batches
+from compression_runner.training.holdout import hold_back
+from compression_runner.training.loop import Keeping, train
+from compression_runner.training.losses import Distillation
+from compressionjob.methods.distill import Distill, Losses, Student
+from compressionjob.methods.recover import Recover
+from compressionjob.methods.training import Training
+from tests import tiny_models
+
+CLASSES = 3
+
+
+def texts(count: int = 48) -> SampleSet:
+    """Token ids whose class can be seen from the first token."""
+    random = np.random.default_rng(5)
+    labels = random.integers(0, CLASSES, count)
+    samples = [
+        {
+            "input_ids": np.concatenate([[5 + label], random.integers(8, 30, int(random.integers(3, 9)))]),
+            "attention_mask": None,
+            "token_type_ids": None,
+        }
+        for label in labels
+    ]
+    for sample in samples:
+        length = len(sample["input_ids"])
+        sample["attention_mask"] = np.ones(length, np.int64)
+        sample["token_type_ids"] = np.zeros(length, np.int64)
+    padding = {"input_ids": 0, "attention_mask": 0, "token_type_ids": 0}
+    return SampleSet(samples=samples, digest="sha256:0", labels=labels.astype(np.int64), padding=padding)
+
+
+class Data:
+    """Stage data that is there already."""
+
+    sequence_length = 16
+
+    def __init__(self, teacher: Artifact, data: SampleSet) -> None:
+        self._teacher, self._data = teacher, data
+
+    def samples(self, _role: str, _model_dir: Path) -> SampleSet:
+        return self._data
+
+    def teacher(self) -> Artifact:
+        return self._teacher
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    place = tiny_models.bert(tmp_path_factory.mktemp("models") / "classifier", labels=CLASSES)
+    return seal(place, "transformers", "text-classification")
+
+
+def stage(name: str, artifact: Artifact, parameters: Any, into: Path, **more: Any) -> Any:
+    into.mkdir()
+    data = Data(more.pop("teacher", artifact), more.pop("data", None) or texts())
+    return METHODS[name].run(artifact, parameters, StageContext(into, f"spec.pipeline[0].{name}", data=data, **more))
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_weights(classifier: Artifact, tmp_path: Path) -> None:
+    settings = Training(epochs=4, batch_size=8, learning_rate=0.01, checkpoint_every=5)
+    parameters = Distill(losses=Losses(output=0.0, labels=1.0), training=settings)
+    whole = stage("distill", classifier, parameters, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    keep = tmp_path / "keep"
+    keep.mkdir()
+
+    def kill(fraction: float) -> None:
+        if fraction > 0.6:
+            raise Killed
+
+    with pytest.raises(Killed):
+        stage("distill", classifier, parameters, tmp_path / "cut", keep=keep, advance=kill)
+    assert list(keep.glob("state-*.pt"))
+    resumed = stage("distill", classifier, parameters, tmp_path / "resumed", keep=keep)
+    assert resumed.details["resumedAtStep"] > 0
+    assert resumed.artifact.digest == whole.artifact.digest
+
+
+def test_a_damaged_state_is_left_out(classifier: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "state-000000005.pt").write_bytes(b"cut off")
+    learner = model.load(classifier)
+    batches = Batches(texts(), learner.interface.inputs, 8, seed=0)
+    distillation = Distillation(learner, None, Losses(output=0.0, labels=1.0), batches.of_rows([0]))
+    trained = train(distillation, batches, distillation.loss, Training(max_steps=2), Keeping(tmp_path))
+    assert (trained.steps, trained.resumed_at) == (2, 0)
+
+
+def test_training_teaches(classifier: Artifact, tmp_path: Path) -> None:
+    settings = Training(epochs=12, batch_size=8, learning_rate=0.01)
+    outcome = stage(
+        "recover", classifier, Recover(method="labels", training=settings), tmp_path / "out", data=texts(120)
+    )
+    held = outcome.details["heldBack"]
+    assert held["kept"]
+    assert held["after"] > max(0.8, held["before"])
+
+
+def test_what_does_not_help_is_not_kept(classifier: Artifact, tmp_path: Path) -> None:
+    """The baseline agrees with itself already: whatever training does, it cannot help."""
+    data = SampleSet(samples=texts().samples, digest="sha256:0", padding=texts().padding)
+    settings = Training(epochs=1, batch_size=8, learning_rate=0.05)
+    outcome = stage("recover", classifier, Recover(training=settings), tmp_path / "out", data=data)
+    assert not outcome.details["heldBack"]["kept"]
+    before, after = load_file(classifier.path / "model.safetensors"), load_file(tmp_path / "out" / "model.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_recovery_ends_when_little_enough_is_lost(classifier: Artifact, tmp_path: Path) -> None:
+    outcome = stage("recover", classifier, Recover(max_drop=0.5), tmp_path / "out")
+    assert outcome.details["heldBack"]["steps"] == 0
+
+
+def test_zeros_stay_zero(classifier: Artifact, tmp_path: Path) -> None:
+    from compressionjob.methods.prune import Prune
+
+    pruned = stage("prune", classifier, Prune(sparsity=0.5), tmp_path / "pruned").artifact
+    settings = Training(epochs=6, batch_size=8, learning_rate=0.01)
+    parameters = Recover(method="labels", training=settings)
+    outcome = stage("recover", pruned, parameters, tmp_path / "out", teacher=classifier, data=texts(120))
+    before = load_file(pruned.path / "model.safetensors")
+    after = load_file(outcome.artifact.path / "model.safetensors")
+    assert outcome.details["heldBack"]["kept"]
+    changed = 0
+    for name, tensor in before.items():
+        if tensor.dim() >= 2:
+            assert (after[name][tensor == 0] == 0).all(), name
+            changed += int((after[name] != tensor).sum())
+    assert changed > 0
+
+
+def test_an_unlabelled_set_is_refused_where_labels_are_asked(classifier: Artifact, tmp_path: Path) -> None:
+    data = SampleSet(samples=texts().samples, digest="sha256:0", padding=texts().padding)
+    with pytest.raises(BadRecipe, match="no labels"):
+        stage("distill", classifier, Distill(losses=Losses(labels=1.0)), tmp_path / "out", data=data)
+
+
+def test_a_diverging_training_names_the_learning_rate(classifier: Artifact, tmp_path: Path) -> None:
+    settings = Training(epochs=20, batch_size=8, learning_rate=9e11)
+    with pytest.raises(BadRecipe, match="learningRate"):
+        stage("distill", classifier, Distill(training=settings), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "kept"), [(6, 3, [0, 2, 5]), (6, 2, [0, 5]), (6, 1, [5]), (3, 3, [0, 1, 2])]
+)
+def test_layers_are_spread_over_the_depth(count: int, wanted: int, kept: list[int]) -> None:
+    assert kept_layers(count, wanted) == kept
+
+
+def test_a_narrower_student_keeps_the_teachers_weights(classifier: Artifact) -> None:
+    teacher = model.load(classifier)
+    student = derive(teacher, Student(layers=1, hidden_size=16, intermediate_size=24), "student")
+    config = student.inner.config
+    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads) == (1, 16, 1)
+    old = teacher.inner.state_dict()["bert.encoder.layer.1.intermediate.dense.weight"]
+    new = student.inner.state_dict()["bert.encoder.layer.0.intermediate.dense.weight"]
+    assert new.shape == (24, 16)
+    assert {round(float(value), 6) for value in new.flatten()} <= {round(float(value), 6) for value in old.flatten()}
+    assert student.outputs((torch.ones(1, 4, dtype=torch.int64),) * 3)[0].shape == (1, CLASSES)
+
+
+def test_a_student_as_large_as_its_teacher_is_its_teacher(classifier: Artifact) -> None:
+    teacher = model.load(classifier)
+    student = derive(teacher, Student(layers=2, hidden_size=32, intermediate_size=64), "student")
+    for name, tensor in teacher.inner.state_dict().items():
+        assert torch.equal(tensor, student.inner.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [(Student(layers=3), "its teacher has 2"), (Student(hidden_size=24), "are not 24 together")],
+)
+def test_a_student_that_cannot_be_is_refused(classifier: Artifact, wanted: Student, says: str) -> None:
+    with pytest.raises(BadRecipe, match=says):
+        derive(model.load(classifier), wanted, "student")
+
+
+def test_every_loss_of_a_narrower_student_has_a_gradient(classifier: Artifact) -> None:
+    teacher = model.load(classifier).freeze()
+    student = derive(model.load(classifier), Student(hidden_size=16), "student")
+    losses = Losses(output=1.0, hidden=1.0, attention=1.0, labels=1.0)
+    batches = Batches(texts(), student.interface.inputs, 8, seed=0)
+    distillation = Distillation(student, teacher, losses, batches.of_rows([0, 1]))
+    distillation.loss(batches.of_step(0)).backward()
+    without = [name for name, value in distillation.named_parameters() if value.grad is None and "pooler" not in name]
+    assert without == []
+
+
+def test_a_changed_model_comes_back_as_it_was_and_is_exported(classifier: Artifact, tmp_path: Path) -> None:
+    trainable = model.load(classifier)
+    name = "bert.encoder.layer.0.intermediate.dense"
+    dense = trainable.inner.get_submodule(name)
+    assert isinstance(dense, torch.nn.Linear)
+    factors = FactorizedLinear(dense.in_features, 4, dense.out_features, bias=True)
+    surgery.replace(trainable.inner, name, factors)
+    trainable.changes = Surgery().with_modules({name: {"kind": "factorized-linear", "rank": 4}})
+    (tmp_path / "torch").mkdir()
+    kept = model.save(trainable, classifier, tmp_path / "torch")
+    assert kept.format == "torch"
+    again = model.load(kept)
+    inputs = (
+        torch.arange(5, 13).reshape(2, 4),
+        torch.ones(2, 4, dtype=torch.int64),
+        torch.zeros(2, 4, dtype=torch.int64),
+    )
+    with torch.no_grad():
+        assert torch.equal(again.outputs(inputs)[0], trainable.module.train(False)(*inputs))
+    exported = stage("export", kept, None, tmp_path / "onnx").artifact
+    assert not (exported.path / "surgery.json").exists()
+
+
+def test_narrower_layers_are_seen_from_the_tensors(tmp_path: Path) -> None:
+    place = tiny_models.resnet(tmp_path / "resnet")
+    artifact = seal(place, "transformers", "image-classification")
+    trainable = model.load(artifact)
+    stem = trainable.inner.get_submodule("resnet.embedder.embedder")
+    encoder = trainable.inner.get_submodule("resnet.encoder.stages.0.layers.0")
+    assert stem is not None
+    assert encoder is not None
+    first, second = (encoder.get_submodule(f"layer.{index}") for index in (0, 1))
+    first.convolution.weight = torch.nn.Parameter(first.convolution.weight[:5].clone())  # type: ignore[operator, index, union-attr]
+    for key in ("weight", "bias"):
+        setattr(first.normalization, key, torch.nn.Parameter(getattr(first.normalization, key)[:5].clone()))
+    for key in ("running_mean", "running_var"):
+        setattr(first.normalization, key, getattr(first.normalization, key)[:5].clone())
+    second.convolution.weight = torch.nn.Parameter(second.convolution.weight[:, :5].clone())  # type: ignore[operator, index, union-attr]
+    for module in (first.convolution, first.normalization, second.convolution):
+        surgery.adjust(module)  # type: ignore[arg-type]
+    trainable.changes = Surgery()
+    (tmp_path / "torch").mkdir()
+    again = model.load(model.save(trainable, artifact, tmp_path / "torch"))
+    pixels = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        assert torch.equal(again.outputs((pixels,))[0], trainable.module.train(False)(pixels))
+
+
+def test_what_is_held_back_is_not_learned_from() -> None:
+    learned, held = hold_back(texts(50))
+    assert (len(learned), len(held)) == (45, 5)
+    ids = [sample["input_ids"].tobytes() for sample in learned.samples]
+    assert not [sample for sample in held.samples if sample["input_ids"].tobytes() in ids]
+
+
+def test_batches_depend_on_the_seed_and_the_step_alone() -> None:
+    first, second = (Batches(texts(), ("input_ids", "attention_mask"), 8, seed=3) for _ in range(2))
+    assert torch.equal(first.of_step(11).inputs[0], second.of_step(11).inputs[0])
+    other = Batches(texts(), ("input_ids", "attention_mask"), 8, seed=4)
+    assert not torch.equal(first.of_step(0).labels, other.of_step(0).labels)  # type: ignore[arg-type]
+
+
+def test_images_are_moved_by_no_more_than_two_pixels() -> None:
+    images = [{"pixel_values": np.eye(8, dtype=np.float32)[None] + index} for index in range(16)]
+    batches = Batches(SampleSet(images, "sha256:0"), ("pixel_values",), 16, seed=1, augment=["shift", "flip"])
+    moved = batches.of_step(0).inputs[0]
+    assert moved.shape == (16, 1, 8, 8)
+    assert not torch.equal(moved, batches.of_step(1).inputs[0])
