@@ -141,8 +141,8 @@ def adjust(module: nn.Module) -> None:
         module.out_channels, module.in_channels = outputs, inputs * module.groups
     elif isinstance(module, nn.modules.batchnorm._BatchNorm):
         module.num_features = int(weight.shape[0])
-        for name in ("running_mean", "running_var"):
-            setattr(module, name, torch.zeros(weight.shape[0]))
+        if module.running_mean is not None and len(module.running_mean) != len(weight):
+            module.running_mean, module.running_var = torch.zeros(len(weight)), torch.ones(len(weight))
     elif isinstance(module, nn.LayerNorm):
         module.normalized_shape = tuple(weight.shape)
     elif isinstance(module, nn.Embedding):

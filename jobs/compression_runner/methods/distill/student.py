@@ -6,7 +6,7 @@ Layers evenly spread, as DistilBERT takes them (Sanh et al. 2019, arXiv:1910.011
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -47,15 +47,28 @@ def derive(teacher: Trainable, wanted: Student, field: str) -> Trainable:
     if teacher.changes is not None:
         problem = "the model was changed by an earlier stage, and has no regular shape any more"
         raise BadRecipe("NoRegularShape", field, "student", problem, "derive the student in the first stage")
-    config: Any = copy.deepcopy(teacher.inner.config)
-    before = _shape(config, field)
+    before = _shape(teacher.inner.config, field)
     after = _wanted(before, wanted, field)
+    return _built(teacher, before, after, kept_layers(before.layers, after.layers), field)
+
+
+def keep_layers(model: Trainable, layers: list[int], field: str) -> Trainable:
+    """The same model with these layers alone.
+
+    Raises BadRecipe where the architecture is not made of equal layers.
+    """
+    before = _shape(model.inner.config, field)
+    return _built(model, before, replace(before, layers=len(layers)), layers, field)
+
+
+def _built(teacher: Trainable, before: Shape, after: Shape, layers: list[int], field: str) -> Trainable:
+    config: Any = copy.deepcopy(teacher.inner.config)
     for name, value in zip(NAMES, (after.layers, after.hidden, after.heads, after.intermediate), strict=True):
         setattr(config, name, value)
     if getattr(config, "layer_types", None):
-        config.layer_types = [config.layer_types[index] for index in kept_layers(before.layers, after.layers)]
+        config.layer_types = [config.layer_types[index] for index in layers]
     student = type(teacher.inner)(config)
-    tensors = _take(teacher.inner.state_dict(), before, after)
+    tensors = _take(teacher.inner.state_dict(), before, after, layers)
     wrong = [
         name
         for name, tensor in student.state_dict().items()
@@ -112,9 +125,11 @@ def _wanted(before: Shape, wanted: Student, field: str) -> Shape:
     return after
 
 
-def _take(tensors: Mapping[str, torch.Tensor], before: Shape, after: Shape) -> dict[str, torch.Tensor]:
+def _take(
+    tensors: Mapping[str, torch.Tensor], before: Shape, after: Shape, chosen: list[int]
+) -> dict[str, torch.Tensor]:
     """The teacher's tensors, cut to the student's shape and named for its layers."""
-    layers = {old: new for new, old in enumerate(kept_layers(before.layers, after.layers))}
+    layers = {old: new for new, old in enumerate(chosen)}
     hidden = _largest(_hidden_norms(tensors, before.hidden), after.hidden)
     kept: dict[str, torch.Tensor] = {}
     neurons = _neurons(tensors, before, after)

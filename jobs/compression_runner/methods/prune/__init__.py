@@ -1,4 +1,4 @@
-"""Prune by magnitude, on a Transformers directory or an ONNX graph."""
+"""Prune: weights by magnitude, on a Transformers directory or an ONNX graph; or whole structures."""
 
 import errno
 import os
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from compression_runner.artifact import Artifact, seal
+from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
 from compressionjob.methods.prune import Prune
 
 if TYPE_CHECKING:
@@ -21,10 +21,56 @@ def run(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome
     """The model with the wanted share of its weights at zero."""
     from compression_runner.formats.companions import copy_companions
 
+    if parameters.method == "structured":
+        return _prune_structures(artifact, parameters, context)
     copy_companions(artifact, context.output)
     prune = _prune_onnx if artifact.format == "onnx" else _prune_transformers
     details = prune(artifact, parameters, context)
     return Outcome(seal(context.output, artifact.format, artifact.task), details)
+
+
+def _prune_structures(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
+    from compression_runner.formats.surgery import Surgery
+    from compression_runner.methods.prune import structured
+    from compression_runner.training import model
+    from compression_runner.training.holdout import whole
+    from compression_runner.training.probes import example_of
+
+    trainable = model.load(artifact)
+    before = sum(parameter.numel() for parameter in trainable.module.parameters())
+    share, field = parameters.sparsity, context.field
+    details: dict[str, Any] = {"structure": parameters.structure}
+    if parameters.structure == "layers":
+        samples = context.required_data.samples("calibration", artifact.path)
+        batches = whole(samples, trainable.interface.inputs)
+        trainable, details["removedLayers"] = structured.prune_layers(trainable, share, batches, field)
+    else:
+        changes = trainable.changes or Surgery()
+        example = example_of(trainable, artifact.path)
+        if parameters.structure == "channels":
+            everywhere = parameters.scope == "global"
+            structured.prune_channels(trainable, share, example, scope_global=everywhere, field=field)
+        elif parameters.structure == "neurons":
+            structured.prune_neurons(trainable, share, example, field)
+        else:
+            changes = changes.with_attributes(structured.prune_heads(trainable, share, field))
+        trainable.changes = changes
+    after = sum(parameter.numel() for parameter in trainable.module.parameters())
+    details |= {"parametersBefore": before, "parameters": after}
+    return Outcome(model.save(trainable, artifact, context.output), details)
+
+
+def _accepts(parameters: Prune) -> Formats:
+    if parameters.method != "structured":
+        return frozenset({"transformers", "torch", "onnx"})
+    # Layers are counted by the configuration, which a changed model has left behind.
+    return frozenset({"transformers"}) if parameters.structure == "layers" else frozenset({"transformers", "torch"})
+
+
+def _gives(before: Format, parameters: Prune) -> Format:
+    if parameters.method != "structured" or parameters.structure == "layers":
+        return before
+    return "torch"
 
 
 class _Pruner:
@@ -136,9 +182,10 @@ def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) ->
 METHOD: Final = Method(
     name="prune",
     version=1,
-    accepts=always("transformers", "onnx"),
+    accepts=_accepts,
+    gives=_gives,
     run=run,
-    libraries=("numpy", "safetensors", "onnx"),
+    libraries=("numpy", "safetensors", "onnx", "torch", "torch-pruning", "transformers"),
     need=Need(150 * MIB, 1.0, 450 * MIB, 2.5),
     effort=3.0,
 )

@@ -1,0 +1,190 @@
+"""Structured pruning: whole channels, neurons, attention heads and layers go, so that the model gets faster.
+
+What hangs together is found by torch-pruning's dependency graph (Fang et al. 2023, DepGraph, arXiv:2301.12900). Groups
+are ranked by the norm of their weights; layers by how little they change what passes through them (Men et al. 2024,
+ShortGPT's block influence, arXiv:2403.03853).
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+import torch_pruning
+from torch import nn
+
+from compression_runner.errors import BadRecipe
+from compression_runner.formats import surgery
+from compression_runner.methods.distill.student import HEAD_IN, HEAD_OUT, keep_layers
+from compression_runner.training.batches import Batch
+from compression_runner.training.model import Trainable
+
+ROUND_TO: Final = 8
+"""Channels and neurons are left in multiples of this where there are enough: kernels work on whole vectors."""
+PROJECTIONS: Final = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "q_lin", "k_lin", "v_lin")
+
+
+def prune_channels(model: Trainable, share: float, example: Batch, *, scope_global: bool, field: str) -> None:
+    """Removes a share of the channels of every convolution, or of all of them together, and what depends on them.
+
+    Raises BadRecipe for a model without convolutions.
+    """
+    convolutions = [module for module in model.module.modules() if isinstance(module, nn.Conv2d | nn.Conv1d)]
+    if not convolutions:
+        remedy = "use structure neurons or heads, or derive a student with distill"
+        raise BadRecipe("NothingToPrune", field, "channels", "the model has no convolutions", remedy)
+    # What the model answers keeps its width: the last linear layer.
+    last = [module for module in model.module.modules() if isinstance(module, nn.Linear)][-1:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pruner = torch_pruning.pruner.BasePruner(
+            model.module,
+            example.inputs,
+            importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
+            pruning_ratio=share,
+            global_pruning=scope_global,
+            # With one ranking for all, nothing may be pruned away entirely.
+            max_pruning_ratio=min(1.0, share + (1.0 - share) * 0.75),
+            ignored_layers=last,
+            round_to=ROUND_TO if min(module.out_channels for module in convolutions) >= 2 * ROUND_TO else None,
+        )
+        pruner.step()
+
+
+def prune_neurons(model: Trainable, share: float, example: Batch, field: str) -> None:
+    """Removes a share of the hidden neurons of every feed-forward block.
+
+    Raises BadRecipe for a model that has none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graph = torch_pruning.DependencyGraph().build_dependency(model.module, example.inputs)
+    importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
+    done: set[nn.Module] = set()
+    for name, module in list(model.module.named_modules()):
+        if not isinstance(module, nn.Linear) or module in done or HEAD_OUT.search(f"{name}.weight"):
+            continue
+        prune = torch_pruning.prune_linear_out_channels
+        group = graph.get_pruning_group(module, prune, idxs=list(range(module.out_features)))
+        members = {item.dep.target.module for item in group}
+        if not _is_hidden(members):
+            continue
+        with torch.no_grad():
+            ranked = torch.argsort(importance(group), stable=True)
+        going = sorted(ranked[: _rounded(module.out_features, share)].tolist())
+        if going:
+            graph.get_pruning_group(module, prune, idxs=going).prune()
+        done |= members
+    if not done:
+        raise BadRecipe("NothingToPrune", field, "neurons", "the model has no feed-forward blocks", "use channels")
+
+
+def prune_heads(model: Trainable, share: float, field: str) -> dict[str, dict[str, int]]:
+    """Removes a share of the attention heads of every layer; returns the attributes that change with them.
+
+    Raises BadRecipe where heads cannot be told apart.
+    """
+    attributes: dict[str, dict[str, int]] = {}
+    for name, attention in _attentions(model.inner):
+        heads = int(getattr(attention, "num_attention_heads", 0) or getattr(attention, "num_heads", 0))
+        projections = [getattr(attention, child) for child in PROJECTIONS if hasattr(attention, child)]
+        after = _after(model.inner, name)
+        if len(projections) != 3 or after is None or heads < 2 or len({p.out_features for p in projections}) != 1:
+            continue
+        width = projections[0].out_features // heads
+        gone = _weakest_heads(projections, after, heads, width, max(1, min(heads - 1, round(heads * share))))
+        kept = torch.tensor(
+            [row for head in range(heads) if head not in gone for row in range(head * width, (head + 1) * width)]
+        )
+        for projection in projections:
+            _keep_rows(projection, kept)
+        after.weight = nn.Parameter(after.weight.detach()[:, kept].clone())
+        for module in (*projections, after):
+            surgery.adjust(module)
+        attributes[name] = _renumber(attention, heads - len(gone), width)
+    if not attributes:
+        problem = "its attention layers have no separate query, key and value for each head"
+        raise BadRecipe("NothingToPrune", field, type(model.inner).__name__, problem, "use structure neurons or layers")
+    return attributes
+
+
+def prune_layers(model: Trainable, share: float, batches: Sequence[Batch], field: str) -> tuple[Trainable, list[int]]:
+    """The model without the layers that change least what passes through them, and the numbers of those that went.
+
+    Raises BadRecipe where the model tells no hidden states, or is not of equal layers.
+    """
+    count = getattr(model.inner.config, "num_hidden_layers", None)
+    if not isinstance(count, int) or count < 2:
+        problem = "its configuration has no num_hidden_layers of two or more"
+        raise BadRecipe("UnsupportedModel", field, type(model.inner).__name__, problem, "use structure channels")
+    influence = _influence(model, batches, count)
+    going = sorted(torch.argsort(influence, stable=True)[: max(1, min(count - 1, round(count * share)))].tolist())
+    kept = [index for index in range(count) if index not in going]
+    return keep_layers(model, kept, field), going
+
+
+def _is_hidden(members: set[nn.Module]) -> bool:
+    """Whether a group lies between linear layers alone: what reaches norms or embeddings keeps its width."""
+    with_weights = [member for member in members if list(member.parameters(recurse=False))]
+    return len(with_weights) >= 2 and all(isinstance(member, nn.Linear) for member in with_weights)
+
+
+def _rounded(count: int, share: float) -> int:
+    """How many go, so that what stays is a multiple of ROUND_TO where that leaves something."""
+    stays = max(1, round(count * (1.0 - share)))
+    if stays >= ROUND_TO:
+        stays = round(stays / ROUND_TO) * ROUND_TO
+    return count - min(stays, count)
+
+
+def _attentions(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if hasattr(module, PROJECTIONS[0]) or hasattr(module, PROJECTIONS[3]) or hasattr(module, PROJECTIONS[6])
+    ]
+
+
+def _after(model: nn.Module, name: str) -> nn.Linear | None:
+    """The linear layer that takes what the heads of an attention module give together."""
+    scope = name.removesuffix(".self").removesuffix(".attention")
+    for child, module in model.named_modules():
+        if child.startswith(scope) and isinstance(module, nn.Linear) and HEAD_IN.search(f"{child}.weight"):
+            return module
+    return None
+
+
+def _weakest_heads(projections: Sequence[nn.Linear], after: nn.Linear, heads: int, width: int, count: int) -> set[int]:
+    total = after.weight.detach().square().sum(0)
+    for projection in projections:
+        total = total + projection.weight.detach().square().sum(1)
+    ranked = torch.argsort(total.reshape(heads, width).sum(1), stable=True)
+    return {int(head) for head in ranked[:count]}
+
+
+def _keep_rows(linear: nn.Linear, rows: torch.Tensor) -> None:
+    linear.weight = nn.Parameter(linear.weight.detach()[rows].clone())
+    if linear.bias is not None:
+        linear.bias = nn.Parameter(linear.bias.detach()[rows].clone())
+
+
+def _renumber(attention: nn.Module, heads: int, width: int) -> dict[str, int]:
+    changed = {"num_attention_heads": heads, "num_heads": heads, "all_head_size": heads * width}
+    present = {name: value for name, value in changed.items() if isinstance(getattr(attention, name, None), int)}
+    for name, value in present.items():
+        setattr(attention, name, value)
+    return present
+
+
+def _influence(model: Trainable, batches: Sequence[Batch], count: int) -> torch.Tensor:
+    """For each layer one minus the mean cosine of what goes in and out, over all tokens, shape (layers,)."""
+    total, seen = torch.zeros(count), 0
+    with torch.no_grad():
+        for batch in batches:
+            outputs: Any = model.outputs(batch.inputs, output_hidden_states=True)[1]
+            states = outputs.hidden_states
+            for index in range(count):
+                cosines = nn.functional.cosine_similarity(states[index], states[index + 1], dim=-1)
+                total[index] += float((1.0 - cosines).sum())
+            seen += states[0].shape[0] * states[0].shape[1]
+    return total / max(1, seen)

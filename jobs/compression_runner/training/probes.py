@@ -1,0 +1,12 @@
+"""An input to trace a model with."""
+
+from pathlib import Path
+
+from compression_runner.formats.probes import probes
+from compression_runner.training.batches import Batch
+from compression_runner.training.model import Trainable
+
+
+def example_of(model: Trainable, path: Path) -> Batch:
+    """One small batch of the shapes that the model takes."""
+    return Batch(probes(model.inner, path, model.interface)[0], None)
