@@ -9,6 +9,7 @@ from compressionjob.locations import LocationText, Storage
 from compressionjob.schema import ColumnName, Fraction, Schema, cel, with_rules
 
 MAX_SAMPLES: Final = 1_000_000
+MAX_FEATURES: Final = 1000
 DataRole = Literal["evaluation", "training", "calibration"]
 ROLES: Final[tuple[DataRole, ...]] = ("evaluation", "training", "calibration")
 
@@ -31,13 +32,28 @@ class Columns(Schema):
     image: ColumnName = Field(
         default="image", description="Column with the image: encoded bytes, or an array of pixels."
     )
+    audio: ColumnName = Field(
+        default="audio", description="Column with the recording: an encoded file (wav, flac), or an array of samples."
+    )
+    sampling_rate: ColumnName = Field(
+        default="sampling_rate", description="Column with the samples per second of arrays in the audio column."
+    )
+    video: ColumnName = Field(
+        default="video", description="Column with the video: an array of frames, or a list of encoded frames."
+    )
+    features: Annotated[list[ColumnName], Field(max_length=MAX_FEATURES)] = Field(
+        default=[],
+        description="Columns of numbers that a tabular model takes, in its order; by default all but label and target.",
+    )
+    target: ColumnName = Field(default="target", description="Column with the number that a regression predicts.")
 
 
 class DataSource(Schema):
-    """A file of samples."""
+    """A file of samples, or a folder of images or recordings."""
 
     source: LocationText = Field(
-        description="A .parquet, .jsonl, .csv or .npz file. For task onnx an .npz whose arrays bear the input names."
+        description="A .parquet, .jsonl, .csv or .npz file, or a folder of images or recordings in one folder for each "
+        "class. For task onnx an .npz whose arrays bear the input names."
     )
     columns: Columns = Field(default=Columns(), description="Names of the columns.")
 

@@ -16,12 +16,24 @@ from compressionjob.schema import (
     with_rules,
 )
 
-QualityMetric = Literal["cosine", "neighbours", "agreement", "accuracy", "precision", "recall", "f1", "perplexity"]
+QualityMetric = Literal[
+    "cosine",
+    "neighbours",
+    "agreement",
+    "correlation",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "perplexity",
+    "mae",
+    "mse",
+]
 Percentile = Literal["p50", "p90", "p99"]
 
-AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement"})
+AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement", "correlation"})
 """Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
-ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity"})
+ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse"})
 """Metrics of which less is better, without an upper end; the others are scores from 0 to 1 of which more is better."""
 SCORE_LIMITS: Final = ("maxDrop", "min")
 ERROR_LIMITS: Final = ("maxIncrease", "max")
@@ -60,10 +72,10 @@ class QualityLimit(Schema):
 
     metric: QualityMetric | None = Field(
         default=None,
-        description="cosine, neighbours (same nearest neighbour) and agreement (same answer) compare with the "
-        "baseline; accuracy, precision, recall and f1 need labels; perplexity is an error, of which less is better. "
-        "By default cosine for embeddings and raw ONNX, perplexity for text-generation, accuracy with labels, "
-        "agreement without.",
+        description="cosine, neighbours (same nearest neighbour), agreement (same answer) and correlation compare with "
+        "the baseline; accuracy, precision, recall and f1 need labels; mae and mse, which need targets, and perplexity "
+        "are errors, of which less is better. By default cosine for embeddings and raw ONNX, perplexity for "
+        "text-generation, accuracy (mae of a regression) with labels, agreement (correlation) without.",
     )
     max_drop: Drop | None = Field(default=None, description='Largest loss against the baseline, in [0, 1]: "0.01".')
     min: Drop | None = Field(default=None, description='Least score of the result, in [0, 1]: "0.9".')

@@ -10,9 +10,20 @@ from typing import Final, Literal
 
 from compressionjob.objectives import QualityMetric
 
-Task = Literal["text-embedding", "text-classification", "text-generation", "image-classification", "onnx"]
-Content = Literal["text", "image", "arrays"]
-"""The column of the data that has the inputs; arrays: an .npz that has the model's inputs by name."""
+Task = Literal[
+    "text-embedding",
+    "text-classification",
+    "text-generation",
+    "image-classification",
+    "audio-classification",
+    "video-classification",
+    "tabular-classification",
+    "tabular-regression",
+    "onnx",
+]
+Content = Literal["text", "image", "audio", "video", "features", "arrays"]
+"""The column of the data that has the inputs; features: several columns of numbers; arrays: an .npz that has the
+model's inputs by name."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,10 @@ TASKS: Final[Mapping[Task, Traits]] = {
     "text-classification": Traits("text", ("agreement",), _CLASSES),
     "text-generation": Traits("text", ("perplexity", "agreement")),
     "image-classification": Traits("image", ("agreement",), _CLASSES),
+    "audio-classification": Traits("audio", ("agreement",), _CLASSES),
+    "video-classification": Traits("video", ("agreement",), _CLASSES),
+    "tabular-classification": Traits("features", ("agreement",), _CLASSES),
+    "tabular-regression": Traits("features", ("correlation",), ("mae", "mse")),
     "onnx": Traits("arrays", ("cosine", "neighbours")),
 }
 

@@ -1,24 +1,29 @@
-"""From a data file to an evaluation set, by what the model does."""
+"""From data to an evaluation set, by what the model does."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.dataset.arrays import array_samples
+from compression_runner.dataset.audio import prepare_audio
+from compression_runner.dataset.features import feature_columns, feature_rows, numbers
+from compression_runner.dataset.folders import Kind, class_folders, read_folder
 from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows
-from compression_runner.dataset.sample_set import Sample, SampleSet
-from compression_runner.dataset.splitting import rows_of
-from compression_runner.dataset.table import Column, Table, column_names, read_table
+from compression_runner.dataset.sample_set import SampleSet
+from compression_runner.dataset.splitting import rows_wanted
+from compression_runner.dataset.table import Table, column_names, read_table
 from compression_runner.dataset.texts import tokenize
+from compression_runner.dataset.videos import prepare_videos
 from compression_runner.errors import InvalidInput
-from compressionjob.data import CalibrationData, DataRole, DataSource, EvaluationData, Split, TrainingData
+from compressionjob.data import CalibrationData, Columns, DataRole, EvaluationData, Split, TrainingData
 from compressionjob.objectives import QualityMetric
 from compressionjob.tasks import TASKS, Task
 
@@ -39,11 +44,10 @@ def load_samples(
     """Read `path`, which is `data.source` on this machine, and prepare its samples with the files in `model_dir`.
 
     Text is cut at `sequence_length` tokens. Labels are read where the column is there; `metric` says whether they must
-    be. An .npz without the text or image column holds the model's inputs by name, whatever the task. With `split`, only
-    the rows of `role` are kept. Raises InvalidInput, naming the field, for data that cannot be used.
+    be. An .npz without the column of the task's inputs holds the model's inputs by name, whatever the task. With
+    `split`, only the rows of `role` are kept. Raises InvalidInput, naming the field, for data that cannot be used.
     """
-    rows: Rows = rows_of(split, role, data.limit) if split else range(data.limit)
-    wanted = Wanted(data, path, task, model_dir, metric, rows)
+    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, data.limit))
     try:
         return _load(wanted, sequence_length)
     except InvalidInput as error:
@@ -53,9 +57,9 @@ def load_samples(
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is read from a file, and for which model."""
+    """What is read, and for which model."""
 
-    data: EvaluationData | TrainingData | CalibrationData
+    columns: Columns
     path: Path
     task: Task
     model_dir: Path
@@ -66,21 +70,110 @@ class Wanted:
         """The columns, of the wanted rows alone."""
         return read_table(self.path, columns, optional, self.rows)
 
+    @property
+    def answer(self) -> str:
+        """The column with what the model should answer."""
+        return self.columns.label if TASKS[self.task].classifies else self.columns.target
+
 
 def _load(wanted: Wanted, sequence_length: int) -> SampleSet:
-    data, path, task, model_dir, metric = wanted.data, wanted.path, wanted.task, wanted.model_dir, wanted.metric
-    digest = file_digest(path)
-    is_text = TASKS[task].content == "text"
-    content = data.columns.text if is_text else data.columns.image
-    if task == "onnx" or (path.suffix.lower() == ".npz" and content not in column_names(path)):
+    content = TASKS[wanted.task].content
+    if wanted.path.is_dir():
+        return _folder(wanted)
+    if content == "features":
+        return _features(wanted)
+    path, digest = wanted.path, data_digest(wanted.path)
+    column = "" if content == "arrays" else str(getattr(wanted.columns, content))
+    if not column or (path.suffix.lower() == ".npz" and column not in column_names(path)):
         return _arrays(wanted, digest)
-    table = wanted.table([content], [data.columns.label])
-    labels = _labels(table.get(data.columns.label), data, path, task, model_dir, metric)
-    if is_text:
-        samples, padding = tokenize(table[content], model_dir, sequence_length)
+    optional = [wanted.answer, *([wanted.columns.sampling_rate] if content == "audio" else [])]
+    table = wanted.table([column], optional)
+    labels = _answers(wanted, table)
+    if content == "text":
+        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
         return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding)
-    images = prepare_images(table[content], model_dir)
-    return SampleSet(samples=[{"pixel_values": image} for image in images], digest=digest, labels=labels)
+    return _signals(wanted, table, column, labels, digest)
+
+
+def _folder(wanted: Wanted) -> SampleSet:
+    """Samples of a folder of images or recordings, whose classes are its folders."""
+    content, path = TASKS[wanted.task].content, wanted.path
+    if content not in get_args(Kind):
+        remedy = "name one file; folders hold images or recordings"
+        raise bad_data(SOURCE, path.name, f"task {wanted.task} takes no folder of samples", remedy)
+    column = str(getattr(wanted.columns, content))
+    table = read_folder(path, content, column, wanted.columns.label, wanted.rows)
+    return _signals(wanted, table, column, _answers(wanted, table), data_digest(path))
+
+
+def _signals(wanted: Wanted, table: Table, column: str, labels: NDArray[Any] | None, digest: str) -> SampleSet:
+    """Images, videos or recordings: one array each, which a model with one input takes under any name."""
+    content, free = TASKS[wanted.task].content, False
+    if content == "audio":
+        prepared = prepare_audio(table[column], table.get(wanted.columns.sampling_rate), wanted.model_dir)
+        name, arrays, free = prepared.name, prepared.inputs, prepared.free
+    elif content == "video":
+        name, arrays = "pixel_values", prepare_videos(table[column], wanted.model_dir)
+    else:
+        name, arrays = "pixel_values", prepare_images(table[column], wanted.model_dir)
+    return SampleSet(
+        samples=[{name: array} for array in arrays],
+        digest=digest,
+        labels=labels,
+        free=frozenset({name} if free else ()),
+        unnamed=True,
+    )
+
+
+def _features(wanted: Wanted) -> SampleSet:
+    """Rows of numbers, from the columns that the job names or all that hold numbers."""
+    path, columns = wanted.path, wanted.columns
+    names = feature_columns(path, columns.features, (columns.label, columns.target))
+    table = wanted.table(names, [wanted.answer])
+    samples = [{"features": row} for row in feature_rows(table, names)]
+    return SampleSet(samples=samples, digest=data_digest(path), labels=_answers(wanted, table), unnamed=True)
+
+
+def _arrays(wanted: Wanted, digest: str) -> SampleSet:
+    """The model's inputs by name; what is in the column of answers is no input, unless the task has none."""
+    path = wanted.path
+    if path.suffix.lower() != ".npz":
+        remedy = "give an .npz file whose arrays bear the names of the model's inputs"
+        raise bad_data(SOURCE, path.name, f"task {wanted.task} takes sample inputs as arrays", remedy)
+    table = wanted.table([], [])
+    column = table.pop(wanted.answer, None) if TASKS[wanted.task].labelled else None
+    answers = {} if column is None else {wanted.answer: column}
+    return SampleSet(samples=array_samples(table, path.name), digest=digest, labels=_answers(wanted, answers))
+
+
+def _answers(wanted: Wanted, table: Table) -> NDArray[Any] | None:
+    """What the model should answer, where the data has it: numbers of classes, or the numbers of a regression."""
+    traits, column = TASKS[wanted.task], table.get(wanted.answer)
+    if not traits.labelled:
+        return None
+    field = "label" if traits.classifies else "target"
+    if column is not None:
+        if traits.classifies:
+            return class_numbers(column, class_names(wanted.model_dir) or class_folders(wanted.path))
+        return numbers(column, f"{COLUMNS}.{field}", wanted.answer).astype(np.float32)
+    needed = wanted.metric in traits.labelled
+    if not needed and field not in wanted.columns.model_fields_set:
+        return None
+    why = f"metric {wanted.metric} needs labels" if needed else "there is no such column"
+    if wanted.path.is_dir():
+        remedy = "put every file into the folder of its class"
+    else:
+        remedy = f"name the column that has the {field}s; there are: {', '.join(column_names(wanted.path))}"
+    raise bad_data(f"{COLUMNS}.{field}", wanted.answer, why, remedy)
+
+
+def data_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of all files of a folder, as "sha256:..."."""
+    if path.is_file():
+        return file_digest(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = [f"{file.relative_to(path).as_posix()} {file_digest(file)}" for file in files]
+    return f"sha256:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}"
 
 
 def file_digest(path: Path) -> str:
@@ -90,50 +183,3 @@ def file_digest(path: Path) -> str:
         while block := file.read(_READ_AT_ONCE):
             digest.update(block)
     return f"sha256:{digest.hexdigest()}"
-
-
-def _arrays(wanted: Wanted, digest: str) -> SampleSet:
-    """Read an .npz whose arrays bear the names of the model's inputs."""
-    data, path, task, model_dir, metric = wanted.data, wanted.path, wanted.task, wanted.model_dir, wanted.metric
-    if path.suffix.lower() != ".npz":
-        remedy = "give an .npz file whose arrays bear the names of the model's inputs"
-        raise bad_data(SOURCE, path.name, "task onnx takes sample inputs as arrays", remedy)
-    table = wanted.table([], [])
-    column = table.pop(data.columns.label, None) if task != "onnx" else None
-    labels = _labels(column, data, path, task, model_dir, metric)
-    arrays = {name: _require_array(name, values) for name, values in table.items()}
-    counts = {name: len(array) for name, array in arrays.items()}
-    if len(set(counts.values())) != 1:
-        problem = f"the arrays differ in their first dimension: {counts}"
-        raise bad_data(SOURCE, path.name, problem, "the first dimension counts the samples and must be the same")
-    count = next(iter(counts.values()))
-    samples: list[Sample] = [{name: array[row] for name, array in arrays.items()} for row in range(count)]
-    return SampleSet(samples=samples, digest=digest, labels=labels)
-
-
-def _require_array(name: str, values: Column) -> NDArray[Any]:
-    array = np.asarray(values)
-    if array.ndim == 0:
-        raise bad_data(SOURCE, name, "the array is a single number", "give arrays whose first dimension is the samples")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise bad_data(SOURCE, name, f"sample {row} has NaN or infinity", "give finite inputs")
-    return array
-
-
-def _labels(
-    column: Column | None, data: DataSource, path: Path, task: Task, model_dir: Path, metric: QualityMetric | None
-) -> NDArray[np.int64] | None:
-    """Return the labels of a classification data set; None where there are none and none are needed."""
-    if not TASKS[task].labelled:
-        return None
-    if column is not None:
-        return class_numbers(column, class_names(model_dir))
-    asked = "label" in data.columns.model_fields_set
-    needed = metric in TASKS[task].labelled
-    if asked or needed:
-        why = f"metric {metric} needs labels" if needed else "there is no such column"
-        there = ", ".join(column_names(path))
-        remedy = f"name the column that has the labels; there are: {there}"
-        raise bad_data(f"{COLUMNS}.label", data.columns.label, why, remedy)
-    return None

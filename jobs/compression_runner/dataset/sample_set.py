@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,14 @@ class SampleSet:
 
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
     them up; `free` those that differ in length without being tokens (recordings), which are filled up with zeros.
-    `labels` has shape (samples,): numbers of classes, or the numbers of a regression. Where `unnamed`, samples have one
-    input, and a model with one input takes it whatever its name is. `digest` is the SHA-256 of the data.
+    `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32). Where
+    `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `digest` is the SHA-256
+    of the data.
     """
 
     samples: Sequence[Sample]
     digest: str
-    labels: NDArray[np.int64] | NDArray[np.float32] | None = None
+    labels: NDArray[Any] | None = None
     padding: Mapping[str, int] = field(default_factory=dict)
     free: frozenset[str] = frozenset()
     unnamed: bool = False
@@ -53,7 +55,8 @@ class SampleSet:
         """Return the model's inputs for these samples, stacked.
 
         Sequences are filled up to `sequence_length`, or else to the longest among them, or to the length that the
-        model fixes; recordings, where a length is asked for, to the longest of all. Raises InvalidInput for an input that the data does not have, or has in another shape.
+        model fixes; recordings, where a length is asked for, to the longest of all. Raises InvalidInput for an input
+        that the data does not have, or has in another shape.
         """
         if self.unnamed and len(inputs) > 1:
             there, wanted = next(iter(self.samples[0])), ", ".join(info.name for info in inputs)

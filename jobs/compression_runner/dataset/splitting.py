@@ -4,9 +4,15 @@ import hashlib
 from collections.abc import Iterator
 from itertools import islice
 
+from compression_runner.dataset.rows import Rows
 from compressionjob.data import DataRole, Split
 
 MAX_ROWS = 10_000_000
+
+
+def rows_wanted(split: Split | None, role: DataRole, limit: int) -> Rows:
+    """The rows that play a role: the first `limit` of its side of a split, or of all."""
+    return rows_of(split, role, limit) if split else range(limit)
 
 
 def rows_of(split: Split, role: DataRole, limit: int) -> list[int]:

@@ -1,28 +1,28 @@
-"""Columns of a parquet, jsonl, csv or npz file, read from the start up to a limit."""
+"""Columns of a data file, or of a folder of images or recordings: the rows that are wanted, and no others."""
 
 import csv
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow
-import pyarrow.parquet
 from numpy.typing import NDArray
 
+from compression_runner.dataset.npz import npz_columns, read_npz
+from compression_runner.dataset.parquet import parquet_columns, read_parquet
 from compression_runner.dataset.problems import COLUMNS, SOURCE, bad_data
+from compression_runner.dataset.rows import Rows, chosen
 
 Column = Sequence[Any] | NDArray[Any]
 Table = dict[str, Column]
 """Column name -> values, all of one length."""
 
 
-def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], limit: int) -> Table:
-    """Return the columns `wanted`, and those of `optional` that are there, of at most the first `limit` rows.
+def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], rows: Rows) -> Table:
+    """Return the columns `wanted`, and those of `optional` that are there; of `rows` those that the file has.
 
     Raises InvalidInput for an unknown type of file, a damaged file, a missing column or no rows.
     """
@@ -30,14 +30,22 @@ def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], limit
     if reader is None:
         raise bad_data(SOURCE, path.name, "unknown type of file", f"give one of {', '.join(READERS)}")
     with _intact(path):
-        table = reader(path, [*wanted, *optional], limit)
+        table: Table = dict(reader(path, [*wanted, *optional], rows))
     for name in wanted:
         if name not in table:
             there = ", ".join(column_names(path)) or "none"
             raise bad_data(COLUMNS, name, f"there is no such column; the columns are: {there}", "name one of them")
-    if not table or not len(next(iter(table.values()))):
-        raise bad_data(SOURCE, path.name, "the file has no rows", "give data with at least one row")
+    require_rows(table, rows, path.name)
     return table
+
+
+def require_rows(table: Table, rows: Rows, name: str) -> None:
+    """Raise InvalidInput for a table without rows."""
+    if table and len(next(iter(table.values()))):
+        return
+    if isinstance(rows, range):
+        raise bad_data(SOURCE, name, "the file has no rows", "give data with at least one row")
+    raise bad_data(SOURCE, name, "no row falls to this side of spec.data.split", "give more rows")
 
 
 def column_names(path: Path) -> list[str]:
@@ -45,8 +53,15 @@ def column_names(path: Path) -> list[str]:
 
     Raises InvalidInput for a damaged file.
     """
-    with _intact(path):
-        return _names(path)
+    return list(_columns(path))
+
+
+def number_columns(path: Path) -> list[str]:
+    """Return the names of the columns that hold one number per row, in their order; by the first row of a text file.
+
+    Raises InvalidInput for a damaged file.
+    """
+    return [name for name, numeric in _columns(path).items() if numeric]
 
 
 @contextmanager
@@ -61,40 +76,38 @@ def _intact(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _names(path: Path) -> list[str]:
-    if path.suffix.lower() == ".parquet":
-        return list(pyarrow.parquet.read_schema(path).names)
-    if path.suffix.lower() == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            return list(arrays.files)
+def _columns(path: Path) -> Mapping[str, bool]:
+    """Column name -> whether it holds one number per row."""
+    with _intact(path):
+        if path.suffix.lower() == ".parquet":
+            return parquet_columns(path)
+        if path.suffix.lower() == ".npz":
+            return npz_columns(path)
+        with path.open(encoding="utf-8", newline="") as lines:
+            if path.suffix.lower() == ".csv":
+                rows = csv.reader(lines)
+                names = next(rows, [])
+                values: list[Any] = next(rows, [])
+                return {name: row < len(values) and _is_number(values[row]) for row, name in enumerate(names)}
+            return {name: isinstance(value, (int, float)) for name, value in next(_json_rows(lines), {}).items()}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_csv(path: Path, names: Sequence[str], rows: Rows) -> Table:
     with path.open(encoding="utf-8", newline="") as lines:
-        if path.suffix.lower() == ".csv":
-            return next(csv.reader(lines), [])
-        return list(next(_json_rows(lines), {}))
+        return _of_rows(chosen(csv.DictReader(lines, strict=True), rows), names)
 
 
-def _read_parquet(path: Path, names: Sequence[str], limit: int) -> Table:
-    with pyarrow.parquet.ParquetFile(path) as file:
-        there = [name for name in names if name in file.schema_arrow.names]
-        table: dict[str, list[Any]] = {name: [] for name in there}
-        read = 0
-        for batch in file.iter_batches(batch_size=min(limit, 4096), columns=there):
-            for name in there:
-                table[name].extend(batch.column(name)[: limit - read].to_pylist())
-            read += len(batch)
-            if read >= limit:
-                break
-    return dict(table)
-
-
-def _read_csv(path: Path, names: Sequence[str], limit: int) -> Table:
-    with path.open(encoding="utf-8", newline="") as lines:
-        return _of_rows(islice(csv.DictReader(lines, strict=True), limit), names)
-
-
-def _read_jsonl(path: Path, names: Sequence[str], limit: int) -> Table:
+def _read_jsonl(path: Path, names: Sequence[str], rows: Rows) -> Table:
     with path.open(encoding="utf-8") as lines:
-        return _of_rows(islice(_json_rows(lines), limit), names)
+        return _of_rows(chosen(_json_rows(lines), rows), names)
 
 
 def _json_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -108,20 +121,14 @@ def _json_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 def _of_rows(rows: Iterable[dict[str, Any]], names: Sequence[str]) -> Table:
     """Return the named columns that the first row has; a value that is missing later is None."""
-    found = list(rows)
+    found = [{name: row[name] for name in names if name in row} for row in rows]
     there = [name for name in names if found and name in found[0]]
     return {name: [row.get(name) for row in found] for name in there}
 
 
-def _read_npz(path: Path, names: Sequence[str], limit: int) -> Table:
-    """Return arrays by name; without names, all of them."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name][:limit] for name in (names or arrays.files) if name in arrays.files}
-
-
-READERS: Final[dict[str, Callable[[Path, Sequence[str], int], Table]]] = {
-    ".parquet": _read_parquet,
+READERS: Final[dict[str, Callable[[Path, Sequence[str], Rows], Mapping[str, Column]]]] = {
+    ".parquet": read_parquet,
     ".jsonl": _read_jsonl,
     ".csv": _read_csv,
-    ".npz": _read_npz,
+    ".npz": read_npz,
 }

@@ -6,7 +6,9 @@ from typing import Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged
+from compression_runner.dataset.rows import Rows, end_of
 from compression_runner.errors import InvalidInput
+from compression_runner.preflight.data_files import DataFiles
 from compression_runner.preflight.source import FIELD, Source
 from compression_runner.storage import Advance, Entry, Store, silent
 
@@ -36,10 +38,19 @@ def fetch_source(store: Store, source: Source, into: Path, advance: Advance = si
     return artifacts.load(place)
 
 
-def fetch_data(store: Store, entry: Entry, into: Path, advance: Advance = silent) -> Path:
-    """The evaluation data as a local file of the same name."""
-    place = into / Path(entry.path).name
-    store.download(entry, place, advance)
+def fetch_data(store: Store, data: DataFiles, rows: Rows, into: Path, advance: Advance = silent) -> Path:
+    """The data as a local file of the same name; of a folder those files that are among `rows`, and every class."""
+    if data.classes is None:
+        place = into / Path(data.entries[0].path).name
+        store.download(data.entries[0], place, advance)
+        return place
+    place = into / "folder"
+    shutil.rmtree(place, ignore_errors=True)  # a run before may have left other files
+    for name in data.classes:
+        # The classes' order numbers them: all must be there, though no file of one may be among the rows.
+        (place / name).mkdir(parents=True, exist_ok=True)
+    for entry in data.entries[: end_of(rows)]:
+        store.download(entry, place / entry.path, advance)
     return place
 
 

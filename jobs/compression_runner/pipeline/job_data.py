@@ -10,9 +10,12 @@ import numpy as np
 
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.dataset.rows import Rows
+from compression_runner.dataset.splitting import rows_wanted
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline.fetching import fetch_data
-from compression_runner.storage import Entry, Store
+from compression_runner.preflight.data_files import DataFiles
+from compression_runner.storage import Store
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJobSpec
 
@@ -28,13 +31,13 @@ class JobData:
         self,
         spec: CompressionJobSpec,
         stores: Mapping[DataRole, Store],
-        entries: Mapping[DataRole, Entry],
+        files: Mapping[DataRole, DataFiles],
         scratch: Path,
         teacher: Callable[[], Artifact],
     ) -> None:
         self._spec = spec
         self._stores = stores
-        self._entries = entries
+        self._files = files
         self._scratch = scratch
         self._teacher = teacher
         self._fetched: dict[DataRole, Path] = {}
@@ -57,11 +60,15 @@ class JobData:
         return self._loaded[key]
 
     def file(self, role: DataRole) -> Path:
-        """The file of a role on this machine."""
+        """The file or folder of a role on this machine."""
         if role not in self._fetched:
             into = self._scratch / "data" / role
-            self._fetched[role] = fetch_data(self._stores[role], self._entries[role], into)
+            self._fetched[role] = fetch_data(self._stores[role], self._files[role], self._rows(role), into)
         return self._fetched[role]
+
+    def _rows(self, role: DataRole) -> Rows:
+        part = self._spec.data.learned(role)
+        return rows_wanted(self._spec.data.split, role, part.limit if part else 0)
 
     def _load(self, role: DataRole, model_dir: Path) -> SampleSet:
         part = self._spec.data.learned(role)

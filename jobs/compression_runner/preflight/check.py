@@ -10,14 +10,13 @@ from compression_runner import artifact as artifacts
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan, make_plan
+from compression_runner.preflight.data_files import DataFiles, find_data
 from compression_runner.preflight.forecast import disk_forecast, memory_forecast
 from compression_runner.preflight.resources import MemoryForecast, check_disk, check_memory, memory_limit
 from compression_runner.preflight.source import Source, inspect
-from compression_runner.storage import Entry, Store
+from compression_runner.storage import Store
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJob, CompressionJobSpec
-
-DATA_SUFFIXES = (".parquet", ".jsonl", ".csv", ".npz")
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Prepared:
 
     source: Source
     plan: Plan
-    data: Mapping[DataRole, Entry]
+    data: Mapping[DataRole, DataFiles]
     memory: MemoryForecast
     disk_bytes: int
     existing: dict[str, Any] | None
@@ -39,13 +38,16 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     Raises InvalidInput, BadRecipe, StorageUnavailable or DiskFull for what would fail later.
     """
     source = inspect(places.model, spec.model)
-    data = {role: _data_file(spec, role, store) for role, store in places.data.items()}
+    data = {
+        role: find_data(store, spec.model.task, f"spec.data.{spec.data.field_of(role)}.source")
+        for role, store in places.data.items()
+    }
     plan = make_plan(spec, source, _identities(spec, data))
     existing = _existing(places.destination)
     _check_destination(places, plan, existing)
     memory = memory_forecast(plan, source)
     check_memory(memory, memory_limit())
-    disk = disk_forecast(plan, source, sum(entry.size for entry in data.values()))
+    disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
     places.workdir.mkdir(parents=True, exist_ok=True)
     check_disk(places.workdir, disk - _present(places.workdir))
     return Prepared(source, plan, data, memory, disk, existing)
@@ -65,27 +67,15 @@ def is_from(existing: dict[str, Any] | None, job: CompressionJob) -> bool:
     return bool(job.metadata.uid) and told.get("uid") == job.metadata.uid
 
 
-def _data_file(spec: CompressionJobSpec, role: DataRole, store: Store) -> Entry:
-    field = f"spec.data.{spec.data.field_of(role)}.source"
-    entries = [entry for entry in store.list() if entry.path.lower().endswith(DATA_SUFFIXES)]
-    if len(entries) != 1:
-        found = f"there are {len(entries)} files of these types" if entries else "no such file lies there"
-        remedy = f"name one file that ends in {', '.join(DATA_SUFFIXES)}"
-        raise InvalidInput("InvalidData", field, store.url, found, remedy)
-    if entries[0].size == 0:
-        raise InvalidInput("InvalidData", field, store.url, "the file is empty", "give data with at least one row")
-    return entries[0]
-
-
-def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, Entry]) -> dict[str, str]:
+def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, DataFiles]) -> dict[str, str]:
     """What stands for the data of each role in fingerprints: the file, and how it is read."""
     split = spec.data.split.to_json() if spec.data.split else None
     found: dict[str, str] = {}
-    for role, entry in data.items():
+    for role, files in data.items():
         part = spec.data.learned(role)
         told = part.to_json() if part else {}
         read = [role, told.get("columns"), told.get("limit"), split, spec.benchmark.sequence_length]
-        found[role] = json.dumps([entry.path, entry.size, entry.tag, *read], sort_keys=True)
+        found[role] = json.dumps([files.identity, *read], sort_keys=True)
     return found
 
 

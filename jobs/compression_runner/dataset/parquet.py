@@ -1,0 +1,84 @@
+"""Columns of a parquet file: lists of numbers become arrays, and no more than a batch is decoded at a time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from compression_runner.dataset.rows import Rows, end_of, within
+
+ROWS_AT_ONCE: Final = 512
+
+
+def read_parquet(path: Path, names: Sequence[str], rows: Rows) -> dict[str, list[Any]]:
+    """Return the named columns that are there; lists of numbers, nested ones too, as arrays."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        there = [name for name in names if name in file.schema_arrow.names]
+        table: dict[str, list[Any]] = {name: [] for name in there}
+        start, end = 0, end_of(rows)
+        for batch in file.iter_batches(batch_size=min(end, ROWS_AT_ONCE), columns=there):
+            taken = within(rows, start, start + len(batch))
+            if taken:
+                kept = batch.take(pyarrow.array(taken))
+                for name in there:
+                    table[name].extend(_values(kept.column(name)))
+            start += len(batch)
+            if start >= end:
+                break
+    return table
+
+
+def parquet_columns(path: Path) -> dict[str, bool]:
+    """Return for each column whether it holds single numbers."""
+    types = pyarrow.types
+    schema = pyarrow.parquet.read_schema(path)
+    return {
+        field.name: types.is_integer(field.type) or types.is_floating(field.type) or types.is_boolean(field.type)
+        for field in schema
+    }
+
+
+def _values(column: Any) -> list[Any]:
+    """Return one value per row; None where there is none."""
+    if pyarrow.types.is_struct(column.type):
+        fields = {column.type[index].name: _values(column.field(index)) for index in range(column.type.num_fields)}
+        valid = column.is_valid().to_pylist()
+        return [
+            {name: values[row] for name, values in fields.items()} if there else None for row, there in enumerate(valid)
+        ]
+    if not _is_list(column.type) or not _is_number(_innermost(column.type)):
+        return list(column.to_pylist())
+    return [_array(column.slice(row, 1)) if column[row].is_valid else None for row in range(len(column))]
+
+
+def _array(one: Any) -> NDArray[Any] | list[Any]:
+    """Return the one list of a column as an array; as lists where inner lists differ in length."""
+    numbers, shape = one, []
+    while _is_list(numbers.type):
+        lengths = pyarrow.compute.list_value_length(numbers).unique().to_pylist()
+        if len(lengths) > 1 or None in lengths:
+            return list(one.to_pylist()[0])
+        shape.append(lengths[0] if lengths else 0)
+        numbers = numbers.flatten()
+    return np.asarray(numbers.to_numpy(zero_copy_only=False)).reshape(shape)
+
+
+def _is_list(kind: Any) -> bool:
+    types = pyarrow.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _innermost(kind: Any) -> Any:
+    while _is_list(kind):
+        kind = kind.value_type
+    return kind
+
+
+def _is_number(kind: Any) -> bool:
+    types = pyarrow.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))

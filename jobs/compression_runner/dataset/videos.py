@@ -1,0 +1,68 @@
+"""Videos as frames, prepared as the model's preprocessor_config.json says."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression_runner.dataset.images import PREPROCESSOR, pixels_of, plain, processor, whole_bytes
+from compression_runner.dataset.problems import COLUMNS, bad_data
+from compression_runner.dataset.table import Column
+
+FIELD: Final = f"{COLUMNS}.video"
+REMEDY: Final = "give arrays of frames x height x width x channels, or lists of encoded frames (PNG, JPEG)"
+
+
+def prepare_videos(videos: Column, model_dir: Path) -> list[NDArray[np.float32]]:
+    """Return each video as an array of shape (frames, channels, height, width).
+
+    A video is an array of shape (frames, height, width, channels) or (frames, height, width), or a list of encoded
+    frames. A model that names its number of frames gets that many, evenly spaced over the whole video. Without a
+    preprocessor_config.json, pixels of whole numbers are divided by 255. Raises InvalidInput for what is not a video.
+    """
+    count = frames_wanted(model_dir)
+    prepare = processor(model_dir) if (model_dir / PREPROCESSOR).is_file() else None
+    prepared = []
+    for row, video in enumerate(videos):
+        frames = _frames(video, row, count)
+        if prepare is None:
+            prepared.append(np.stack([plain(frame) for frame in frames]))
+            continue
+        try:
+            # A list in a list is one video of several images.
+            given = [[whole_bytes(frame) for frame in frames]]
+            values = np.asarray(prepare(given, return_tensors="np", input_data_format="channels_last")["pixel_values"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            problem = f"the model's processor refuses row {row}: {error}"
+            raise bad_data(FIELD, frames[0].shape, problem, "give videos as the model was trained on") from error
+        # A processor of single images knows nothing of videos, and leaves out the dimension of the video.
+        prepared.append(np.asarray(values[0] if values.ndim == 5 else values, dtype=np.float32))
+    return prepared
+
+
+def frames_wanted(model_dir: Path) -> int | None:
+    """Return how many frames the model's configuration asks for; None where it does not say."""
+    config = model_dir / "config.json"
+    named = json.loads(config.read_text()).get("num_frames") if config.is_file() else None
+    return named if isinstance(named, int) and named > 0 else None
+
+
+def evenly(count: int, wanted: int) -> NDArray[np.int64]:
+    """Return `wanted` of `count` frames, evenly spaced from the first to the last; with repetition where they lack."""
+    return np.linspace(0, count - 1, wanted).round().astype(np.int64)
+
+
+def _frames(video: Any, row: int, wanted: int | None) -> list[NDArray[Any]]:
+    """Return the frames that the model gets, each of shape (height, width, channels)."""
+    if not isinstance(video, (list, tuple, np.ndarray)):
+        raise bad_data(FIELD, type(video).__name__, f"row {row} is not a video", REMEDY)
+    if not len(video):
+        raise bad_data(FIELD, "0 frames", f"row {row} is empty", "leave empty videos out")
+    chosen = evenly(len(video), wanted) if wanted else range(len(video))
+    frames = [pixels_of(video[index], row, FIELD) for index in chosen]
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) > 1:
+        raise bad_data(FIELD, sorted(shapes), f"the frames of row {row} differ in size", "give frames of one size")
+    return frames
