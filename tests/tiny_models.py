@@ -10,13 +10,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    ASTConfig,
+    ASTFeatureExtractor,
+    ASTForAudioClassification,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
     BertTokenizerFast,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
     ResNetConfig,
     ResNetForImageClassification,
+    VideoMAEConfig,
+    VideoMAEForVideoClassification,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForSequenceClassification,
 )
 
 TEXT = """
@@ -48,6 +60,34 @@ def bert(folder: Path, *, labels: int = 0, hidden: int = 32, dtype: torch.dtype 
         model = BertModel(BertConfig(**settings))
     model.to(dtype).save_pretrained(folder)
     return folder
+
+
+def llama(folder: Path, *, tied: bool = True) -> Path:
+    """A Llama of two layers whose tokens are bytes; its embedding is its head too where `tied`."""
+    folder.mkdir(parents=True)
+    tokenizer = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(("<end>", *_BYTES))}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment, no-untyped-call]
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>").save_pretrained(folder)
+    torch.manual_seed(7)
+    config = LlamaConfig(
+        vocab_size=1 + len(_BYTES),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        initializer_range=0.2,
+        tie_word_embeddings=tied,
+        bos_token_id=None,
+        eos_token_id=0,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+_BYTES = tuple(sorted(pre_tokenizers.ByteLevel.alphabet()))
 
 
 def resnet(folder: Path, *, labels: int = 3) -> Path:
@@ -118,3 +158,70 @@ def array_data(place: Path, *, width: int = 64, count: int = 40) -> Path:
     random = np.random.default_rng(13)
     np.savez(place, x=random.normal(size=(count, width)).astype(np.float32))
     return place
+
+
+def spectrogram_classifier(folder: Path, *, labels: int = 3) -> Path:
+    """An audio spectrogram transformer of one layer, for half a second at 8,000 samples a second."""
+    torch.manual_seed(7)
+    config = ASTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        patch_size=8,
+        frequency_stride=8,
+        time_stride=8,
+        max_length=48,
+        num_mel_bins=16,
+        id2label={i: f"class-{i}" for i in range(labels)},
+        label2id={f"class-{i}": i for i in range(labels)},
+    )
+    ASTForAudioClassification(config).eval().save_pretrained(folder)
+    ASTFeatureExtractor(sampling_rate=8000, num_mel_bins=16, max_length=48).save_pretrained(folder)
+    return folder
+
+
+_WAVEFORMS = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": (8, 8),
+    "conv_kernel": (10, 4),
+    "conv_stride": (8, 4),
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+    "classifier_proj_size": 8,
+    "apply_spec_augment": False,
+}
+
+
+def waveform_classifier(folder: Path, *, labels: int = 3) -> Path:
+    """A Wav2Vec2 of one layer, which takes samples of any length, 8,000 in a second."""
+    torch.manual_seed(7)
+    config = Wav2Vec2Config(**_WAVEFORMS, id2label={i: f"class-{i}" for i in range(labels)})
+    Wav2Vec2ForSequenceClassification(config).eval().save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(sampling_rate=8000, do_normalize=True).save_pretrained(folder)
+    return folder
+
+
+def video_classifier(folder: Path, *, labels: int = 3) -> Path:
+    """A VideoMAE of one layer on 4 frames of 16 by 16 pixels."""
+    torch.manual_seed(7)
+    config = VideoMAEConfig(
+        image_size=16,
+        patch_size=8,
+        num_frames=4,
+        tubelet_size=2,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        id2label={i: f"class-{i}" for i in range(labels)},
+    )
+    VideoMAEForVideoClassification(config).eval().save_pretrained(folder)
+    settings = {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
+    settings |= {"image_processor_type": "VideoMAEImageProcessor"}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    return folder

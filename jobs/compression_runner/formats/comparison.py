@@ -19,7 +19,7 @@ TOLERANCE: Final = 1e-4
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two models' outputs are apart at most, and on how many inputs that was seen."""
+    """How far two models' (first) outputs are apart at most, and on how many inputs that was seen."""
 
     inputs: int
     max_abs_difference: float
@@ -32,20 +32,23 @@ def compare(source: torch.nn.Module, graph: Path, interface: Interface, inputs: 
     Raises BadRecipe with the largest difference where they disagree, or where the graph does not run.
     """
     session = _session(graph)
-    worst, scale = 0.0, 1.0
+    worst, scale = [0.0] * len(interface.outputs), [1.0] * len(interface.outputs)
     for tensors in inputs:
         with torch.no_grad():
-            expected = source(*tensors).numpy()
+            outputs = source(*tensors)
         feed = dict(zip(interface.inputs, (tensor.numpy() for tensor in tensors), strict=True))
-        got = _run(session, interface, feed)
-        if got.shape != expected.shape or not np.isfinite(got).all():
-            shapes = f"outputs of shape {got.shape} (expected {expected.shape}) or not finite"
-            raise _refused(f"{shapes} for an input of {tuple(tensors[0].shape)}")
-        worst = max(worst, float(np.abs(got - expected).max(initial=0.0)))
-        scale = max(scale, float(np.abs(expected).max(initial=0.0)))
-    if worst > TOLERANCE * scale:
-        raise _refused(f"outputs differ by up to {worst:.3g}, allowed are {TOLERANCE * scale:.3g}")
-    return Comparison(len(inputs), worst, TOLERANCE * scale)
+        found = _run(session, interface, feed)
+        answers = [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
+        for index, (got, expected) in enumerate(zip(found, answers, strict=True)):
+            if got.shape != expected.shape or not np.isfinite(got).all():
+                shapes = f"outputs of shape {got.shape} (expected {expected.shape}) or not finite"
+                raise _refused(f"{shapes} for an input of {tuple(tensors[0].shape)}")
+            worst[index] = max(worst[index], float(np.abs(got - expected).max(initial=0.0)))
+            scale[index] = max(scale[index], float(np.abs(expected).max(initial=0.0)))
+    for name, apart, largest in zip(interface.outputs, worst, scale, strict=True):
+        if apart > TOLERANCE * largest:
+            raise _refused(f"outputs {name} differ by up to {apart:.3g}, allowed are {TOLERANCE * largest:.3g}")
+    return Comparison(len(inputs), worst[0], TOLERANCE * scale[0])
 
 
 def _session(graph: Path) -> Any:
@@ -59,7 +62,7 @@ def _run(session: Any, interface: Interface, feed: dict[str, Any]) -> Any:
     names = {node.name for node in session.get_inputs()}
     try:
         # An input that the model does not use is not part of the graph.
-        return session.run([interface.output], {name: value for name, value in feed.items() if name in names})[0]
+        return session.run(list(interface.outputs), {name: value for name, value in feed.items() if name in names})
     except RUNTIME_ERRORS as error:
         raise _refused(f"it does not run on an input of another size: {error}") from error
 

@@ -4,9 +4,10 @@ import gc
 import io
 import logging
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import onnx
 import torch
@@ -14,8 +15,10 @@ import torch
 from compression_runner.artifact import Artifact
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.comparison import Comparison, compare
+from compression_runner.formats.decoder import decoder, decoder_probes, dynamic_shapes
 from compression_runner.formats.onnx_files import forget_origin, save
 from compression_runner.formats.probes import Probe, probes
+from compression_runner.formats.signals import SIGNALS
 from compression_runner.formats.task_module import Interface, wrap
 from compression_runner.formats.transformers_model import load_model, sequence_length_limit
 
@@ -29,19 +32,43 @@ def export(artifact: Artifact, into: Path) -> Comparison:
     Raises BadRecipe where torch cannot export the model or the result's outputs differ from the source's.
     """
     model = load_model(artifact.path, artifact.task)
-    module, interface = wrap(model, artifact.path, artifact.task)
-    inputs = probes(model, artifact.path, interface)
-    graph = _export(module, interface, inputs[0], sequence_length_limit(model))
+    longest = sequence_length_limit(model)
+    module: torch.nn.Module
+    if artifact.task == "text-generation":
+        module, interface = decoding, _ = decoder(model)
+        inputs, axes = decoder_probes(decoding, longest), dynamic_shapes(interface, longest)
+    else:
+        module, interface = wrap(model, artifact.path, artifact.task)
+        inputs = probes(model, artifact.path, interface)
+        axes = _axes(interface, inputs, longest)
+    graph = _export(module, interface, inputs[0], axes)
     path = save(graph, into)
     del graph
     gc.collect()
     return compare(module, path, interface, inputs)
 
 
-def _export(module: torch.nn.Module, interface: Interface, example: Probe, longest: int) -> onnx.ModelProto:
-    axes = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
-    if interface.inputs != ("pixel_values",):
+def graph_of(module: torch.nn.Module, model: torch.nn.Module, path: Path, interface: Interface) -> onnx.ModelProto:
+    """The graph of a task's module around `model`; who calls it compares the answers.
+
+    Raises BadRecipe where torch cannot export the module.
+    """
+    inputs = probes(model, path, interface)
+    return _export(module, interface, inputs[0], _axes(interface, inputs, sequence_length_limit(model)))
+
+
+def _axes(interface: Interface, inputs: Sequence[Probe], longest: int) -> tuple[Any, ...]:
+    """The free axes of the inputs, as the module's one argument of many tensors has them."""
+    axes: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
+    if interface.inputs[0] not in SIGNALS:
         axes[1] = torch.export.Dim("sequence", min=2, max=longest)
+    elif len({tuple(tensors[0].shape[1:]) for tensors in inputs}) > 1:
+        # How short a recording may be follows from the model's convolutions: torch finds out.
+        axes[1] = torch.export.Dim.DYNAMIC
+    return (tuple(axes for _ in interface.inputs),)
+
+
+def _export(module: torch.nn.Module, interface: Interface, example: Probe, axes: tuple[Any, ...]) -> onnx.ModelProto:
     # The exporter prints its steps and warns about itself; what matters is whether the outputs agree.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -52,8 +79,8 @@ def _export(module: torch.nn.Module, interface: Interface, example: Probe, longe
                 example,
                 dynamo=True,
                 input_names=list(interface.inputs),
-                output_names=[interface.output],
-                dynamic_shapes=(tuple(axes for _ in interface.inputs),),
+                output_names=list(interface.outputs),
+                dynamic_shapes=axes,
                 opset_version=OPSET,
                 verbose=False,
             )

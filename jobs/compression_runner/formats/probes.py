@@ -1,11 +1,11 @@
 """Inputs for exporting and for the check of an export: all different, so that no two inputs can be taken for one."""
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from compression_runner.formats.signals import SIGNALS, signal_shapes
 from compression_runner.formats.task_module import Interface
 from compression_runner.formats.transformers_model import sequence_length_limit
 
@@ -13,18 +13,16 @@ Probe = tuple[torch.Tensor, ...]
 SEED: Final = 20261124
 # (batch, sequence): lengths and batches other than those of the export show a size that was baked in.
 TEXT_SHAPES: Final = ((2, 16), (1, 5), (3, 48), (2, 120))
-IMAGE_BATCHES: Final = (2, 1, 3)
 
 
 def probes(model: torch.nn.Module, path: Path, interface: Interface) -> list[Probe]:
     """Distinct inputs in the order of the interface; the first is the one to export with."""
     generator = torch.Generator().manual_seed(SEED)
-    if interface.inputs == ("pixel_values",):
-        shape = _image_shape(model, path)
-        return [(torch.randn((batch, *shape), generator=generator),) for batch in IMAGE_BATCHES]
+    if interface.inputs[0] in SIGNALS:
+        shapes = signal_shapes(model, path, interface.inputs[0])
+        return [(torch.randn(shape, generator=generator),) for shape in shapes]
     limit = sequence_length_limit(model)
-    shapes = [(batch, min(length, limit)) for batch, length in TEXT_SHAPES]
-    return [_text(model, interface, batch, length, generator) for batch, length in shapes]
+    return [_text(model, interface, batch, min(length, limit), generator) for batch, length in TEXT_SHAPES]
 
 
 def _text(model: torch.nn.Module, interface: Interface, batch: int, length: int, generator: torch.Generator) -> Probe:
@@ -40,19 +38,3 @@ def _text(model: torch.nn.Module, interface: Interface, batch: int, length: int,
         segments[:, length // 2 :] = 1
     given["token_type_ids"] = segments
     return tuple(given[name] for name in interface.inputs)
-
-
-def _image_shape(model: torch.nn.Module, path: Path) -> tuple[int, int, int]:
-    config: Any = model.config
-    channels = int(getattr(config, "num_channels", 3))
-    processor = path / "preprocessor_config.json"
-    settings: dict[str, Any] = json.loads(processor.read_text()) if processor.is_file() else {}
-    chosen = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
-    size: Any = chosen or getattr(config, "image_size", 224)
-    if isinstance(size, dict):
-        edges: dict[str, int] = size
-        edge = edges.get("shortest_edge", 224)
-        return channels, edges.get("height", edge), edges.get("width", edge)
-    if isinstance(size, (list, tuple)):
-        return channels, int(size[0]), int(size[1])
-    return channels, int(size), int(size)

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer
 
 from compression_runner.errors import BadRecipe
-from compressionjob.spec import Task
+from compressionjob.tasks import TASKS, Task
 
 POOLINGS: Final = {
     "pooling_mode_cls_token": "cls",
@@ -23,10 +23,16 @@ TEXT_INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 
 @dataclass(frozen=True)
 class Interface:
-    """Names of a graph's inputs and of its output."""
+    """Names of a graph's inputs and of its output; `more` are outputs beside it (a language model's cache)."""
 
     inputs: tuple[str, ...]
     output: str
+    more: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every output in order."""
+        return (self.output, *self.more)
 
 
 class Embedder(torch.nn.Module):
@@ -73,13 +79,26 @@ class Classifier(torch.nn.Module):
         return logits
 
 
+class LanguageModel(Classifier):
+    """A causal language model reduced to its logits (batch, sequence, vocabulary), without a cache: for training."""
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, sequence, vocabulary)."""
+        given = dict(zip(self.inputs, tensors, strict=True))
+        return self.reduce(self.model(**given, use_cache=False), given)
+
+
 def wrap(model: torch.nn.Module, path: Path, task: Task) -> tuple[torch.nn.Module, Interface]:
     """The module to export for a task, and the names of its inputs and output."""
-    if task == "image-classification":
-        return Classifier(model, ("pixel_values",)).eval(), Interface(("pixel_values",), "logits")
+    if TASKS[task].content in ("image", "video", "audio"):
+        # Pixels, samples or a spectrogram, by the name that the model itself gives its first input.
+        signals = (str(getattr(model, "main_input_name", "pixel_values")),)
+        return Classifier(model, signals).eval(), Interface(signals, "logits")
     inputs = _text_inputs(model, path)
     if task == "text-classification":
         return Classifier(model, inputs).eval(), Interface(inputs, "logits")
+    if task == "text-generation":
+        return LanguageModel(model, inputs).eval(), Interface(inputs, "logits")
     pooling, normalize = _pooling(path)
     embedder = Embedder(model, inputs, pooling, normalize=normalize).eval()
     # Not "embedding": the exporter gives that name to the lookup of tokens, and a name must be unique in a graph.

@@ -6,7 +6,14 @@ from typing import Any, Final
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForImageClassification, AutoModelForSequenceClassification
+from transformers import (
+    AutoModel,
+    AutoModelForAudioClassification,
+    AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    AutoModelForVideoClassification,
+)
 
 from compression_runner.errors import BadRecipe, InvalidInput
 from compression_runner.formats import surgery
@@ -15,7 +22,10 @@ from compressionjob.spec import Task
 CLASSES: Final[dict[str, Any]] = {
     "text-embedding": AutoModel,
     "text-classification": AutoModelForSequenceClassification,
+    "text-generation": AutoModelForCausalLM,
     "image-classification": AutoModelForImageClassification,
+    "audio-classification": AutoModelForAudioClassification,
+    "video-classification": AutoModelForVideoClassification,
 }
 FIELD: Final = "spec.model.source"
 WEIGHTS: Final = "model.safetensors"

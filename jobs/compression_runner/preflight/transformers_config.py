@@ -10,7 +10,10 @@ from compressionjob.spec import Task
 FIELD: Final = "spec.model.task"
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "text-classification": ("ForSequenceClassification",),
+    "text-generation": ("ForCausalLM", "LMHeadModel"),
     "image-classification": ("ForImageClassification", "ForImageClassificationWithTeacher"),
+    "audio-classification": ("ForAudioClassification", "ForSequenceClassification"),
+    "video-classification": ("ForVideoClassification",),
     "text-embedding": ("Model", "ForMaskedLM", "ForPreTraining"),
 }
 TOKENIZERS: Final = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
@@ -43,8 +46,8 @@ def check_task(config: Mapping[str, Any], task: Task, names: Sequence[str]) -> s
     """
     architectures = config.get("architectures") or []
     architecture = str(architectures[0]) if architectures else ""
-    if task == "onnx":
-        remedy = "write the task of the model, such as text-classification"
+    if task not in SUFFIXES:
+        remedy = "write the task of the model, such as text-classification, or name an ONNX model"
         raise InvalidInput("TaskMismatch", FIELD, task, f"the source is a Transformers model ({architecture})", remedy)
     if not architecture.endswith(SUFFIXES[task]):
         expected = " or ".join(f"*{suffix}" for suffix in SUFFIXES[task])

@@ -27,6 +27,20 @@ def exported(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return METHODS["export"].run(source, None, StageContext(into, "spec.pipeline[0].quantize")).artifact
 
 
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Transformers directory for text generation."""
+    return tiny_models.llama(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="session")
+def exported_llama(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The same model as a checked ONNX export with its cache."""
+    into = tmp_path_factory.mktemp("exported-llama")
+    source = seal(llama, "transformers", "text-generation")
+    return METHODS["export"].run(source, None, StageContext(into, "spec.pipeline[0].quantize")).artifact
+
+
 def open_store(place: Path) -> Store:
     """The store of a local directory or file, as the model's source."""
     location = parse_location(f"file://{place}")
