@@ -47,7 +47,7 @@ def prepare_audio(recordings: Column, rates: Column | None, model_dir: Path) -> 
     to have the model's. Channels are averaged, and recordings of another rate than the model's resampled. Without a
     preprocessor_config.json the samples are given as they are. Raises InvalidInput for what is not a recording.
     """
-    extractor = _extractor(model_dir)
+    extractor = feature_extractor(model_dir)
     wanted = int(extractor.sampling_rate) if extractor else None
     waves, first = [], None
     for row, value in enumerate(recordings):
@@ -140,8 +140,11 @@ def _require_same_rate(rate: int | None, first: int | None, row: int) -> None:
         raise bad_data(FIELD, rate, problem, f"give one rate, or put {PREPROCESSOR} with the model's beside it")
 
 
-def _extractor(model_dir: Path) -> Any:
-    """Return the feature extractor of the model; None where there is no preprocessor_config.json."""
+def feature_extractor(model_dir: Path) -> Any:
+    """Return the feature extractor of the model; None where there is no preprocessor_config.json.
+
+    Raises InvalidInput where it cannot be loaded without code of its own, or does not prepare audio.
+    """
     if not (model_dir / PREPROCESSOR).is_file():
         return None
     import transformers  # takes seconds to import
