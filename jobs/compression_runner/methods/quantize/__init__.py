@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
 
 # Operators that only a graph has that was quantized before.
@@ -26,6 +26,10 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
     """The model with shorter numbers; it has been loaded once, so that it is known to be valid."""
     from compression_runner.formats.companions import copy_companions
 
+    if parameters.method == "qat":
+        from compression_runner.methods.quantize.qat.stage import train_quantized
+
+        return train_quantized(artifact, parameters, context)
     copy_companions(artifact, context.output)
     try:
         details = _quantize(artifact, parameters, context)
@@ -65,10 +69,15 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
     return details
 
 
+def _accepts(parameters: Quantize) -> Formats:
+    return frozenset({"transformers", "torch"}) if parameters.method == "qat" else frozenset({"onnx"})
+
+
 METHOD: Final = Method(
     name="quantize",
     version=1,
-    accepts=always("onnx"),
+    accepts=_accepts,
+    gives=lambda _before, _parameters: "onnx",
     run=run,
     libraries=("onnxruntime", "onnx", "numpy"),
     need=Need(150 * MIB, 2.0, 350 * MIB, 3.0),

@@ -1,0 +1,56 @@
+"""Which layers learn on which grid, and how they are taken off it again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from compression_runner.methods.quantize.qat.quantizers import Levels, Signs, Steps, quantizer
+
+KINDS: Final = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding)
+
+
+@dataclass(frozen=True)
+class OnGrid:
+    """A trained weight: levels of shape (outputs, ...), one step for each output, and what the levels are."""
+
+    levels: torch.Tensor
+    steps: torch.Tensor
+    kind: Levels
+
+
+def put_on_grid(model: nn.Module, levels: Levels) -> dict[str, Levels]:
+    """Parametrizes the weight of every linear layer, convolution and embedding; tells which grid each is on.
+
+    The first and the last layer stay at 8 bits where fewer are asked for: they hold few weights and cost most, as the
+    sources of these methods do it. Embeddings with few bits are kept at 8 too.
+    """
+    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, KINDS)]
+    inner = [name for name, module in layers if not isinstance(module, nn.Embedding)]
+    spared = {inner[0], inner[-1]} if len(inner) > 2 else set()
+    chosen: dict[str, Levels] = {}
+    for name, module in layers:
+        kind: Levels = "int8" if name in spared or isinstance(module, nn.Embedding) else levels
+        parametrize.register_parametrization(module, "weight", quantizer(module.weight, kind))
+        chosen[name] = kind
+    return chosen
+
+
+def take_off(model: nn.Module, chosen: Mapping[str, Levels]) -> dict[str, OnGrid]:
+    """Bakes the quantized weights into their layers, and returns them as levels and steps."""
+    found: dict[str, OnGrid] = {}
+    for name, kind in chosen.items():
+        module = model.get_submodule(name)
+        listed = module.parametrizations.weight
+        grid = listed[0]  # type: ignore[index]
+        assert isinstance(grid, Steps | Signs)
+        levels, steps = grid.whole(listed.original)  # type: ignore[union-attr, arg-type]
+        parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+        shape = (-1, *(1 for _ in levels.shape[1:]))
+        with torch.no_grad():
+            module.weight.copy_(levels.to(torch.float32) * steps.reshape(shape))  # type: ignore[operator, union-attr]
+        found[name] = OnGrid(levels, steps, kind)
+    return found

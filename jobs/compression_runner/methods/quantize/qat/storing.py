@@ -1,0 +1,97 @@
+"""Writes trained levels into the exported graph: integers of few bits, turned back by DequantizeLinear.
+
+An exporter may have transposed a weight, or multiplied its channels when it took a normalisation into a convolution:
+both leave the levels as they are, so every weight is found again by its levels, and its steps are read off the graph.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from compression_runner.methods.quantize.qat.layers import OnGrid
+
+BITS: Final = {"int8": 8, "int4": 4, "int2": 2, "ternary": 2, "binary": 2}
+TYPES: Final = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: TensorProto.INT2}
+OPSET: Final = {8: 20, 4: 21, 2: 25}
+"""The first version of the operators that knows the type."""
+IR: Final = {8: 10, 4: 10, 2: 13}
+TOLERANCE: Final = 1e-4
+
+
+def store(model: onnx.ModelProto, weights: Mapping[str, OnGrid]) -> Mapping[str, Any]:
+    """Replaces in place every initializer that lies on a trained grid, and tells what was found.
+
+    Raises ValueError where a trained weight is not in the graph.
+    """
+    counted: Counter[str] = Counter()
+    widest = 8
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if len(tensor.dims) >= 2}
+    for name, weight in weights.items():
+        match = next(_matches(arrays, weight.levels.numpy()), None)
+        if match is None:
+            raise ValueError(f"the weight of {name} is not in the exported graph")
+        initializer, levels, steps, axis = match
+        del arrays[initializer]
+        bits = BITS[weight.kind]
+        widest = min(widest, bits)
+        _replace(model, initializer, levels, steps, axis, bits)
+        counted[weight.kind] += 1
+    opset = next(entry for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset.version = max(opset.version, OPSET[widest])
+    model.ir_version = max(model.ir_version, IR[widest])
+    return {"layers": dict(counted), "bitsStored": widest}
+
+
+def _matches(
+    arrays: Mapping[str, NDArray[Any]], levels: NDArray[np.int8]
+) -> Iterator[tuple[str, NDArray[np.int8], NDArray[np.float32], int]]:
+    """Initializers that are these levels times a factor for each channel: name, levels as laid, factors, axis."""
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            continue
+        for laid, axis in ((levels, 0), (levels.T, levels.ndim - 1)):
+            if laid.shape == array.shape:
+                factors = _factors(array, laid, axis)
+                if factors is not None:
+                    yield name, laid, factors, axis
+                    break
+
+
+def _factors(array: NDArray[np.float32], levels: NDArray[np.int8], axis: int) -> NDArray[np.float32] | None:
+    """The factor of each channel, None where the array is not a multiple of the levels."""
+    flat, whole = (np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1) for values in (array, levels))
+    whole = whole.astype(np.float32)
+    norms = (whole * whole).sum(1)
+    factors = np.divide((flat * whole).sum(1), norms, out=np.ones(len(flat), np.float32), where=norms > 0)
+    apart = np.abs(flat - factors[:, None] * whole).max(1)
+    largest = np.abs(flat).max(1)
+    return factors.astype(np.float32) if (apart <= TOLERANCE * largest + 1e-12).all() else None
+
+
+def _replace(
+    model: onnx.ModelProto, name: str, levels: NDArray[np.int8], steps: NDArray[np.float32], axis: int, bits: int
+) -> None:
+    index = next(place for place, tensor in enumerate(model.graph.initializer) if tensor.name == name)
+    stored, scale = f"{name}_levels", f"{name}_steps"
+    tensor = helper.make_tensor(stored, TYPES[bits], levels.shape, _packed(levels, bits), raw=True)
+    model.graph.initializer[index].CopyFrom(tensor)
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(steps), scale))
+    node = helper.make_node("DequantizeLinear", [stored, scale], [name], name=f"{name}_dequantize", axis=axis)
+    model.graph.node.insert(0, node)
+
+
+def _packed(levels: NDArray[np.int8], bits: int) -> bytes:
+    """Levels as ONNX stores them: the first of several in a byte lies in its lowest bits."""
+    flat = np.ascontiguousarray(levels).reshape(-1)
+    each = 8 // bits
+    padded = np.concatenate([flat, np.zeros(-len(flat) % each, np.int8)]).astype(np.int16) & ((1 << bits) - 1)
+    parts = padded.reshape(-1, each)
+    total = np.zeros(len(parts), np.int16)
+    for place in range(each):
+        total |= parts[:, place] << (bits * place)
+    return total.astype(np.uint8).tobytes()

@@ -1,0 +1,113 @@
+"""Quantization-aware training: grids, gradients, and graphs that hold levels."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.methods.quantize.qat.layers import OnGrid
+from compression_runner.methods.quantize.qat.quantizers import BOUNDS, Levels, Signs, Steps, quantizer
+from compression_runner.methods.quantize.qat.storing import store
+from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.training import Training
+from tests import tiny_models
+from tests.unit.training.test_training import stage, texts
+
+
+@pytest.mark.parametrize("levels", list(BOUNDS))
+def test_weights_lie_on_their_grid(levels: Levels) -> None:
+    weight = torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(11))
+    grid = quantizer(weight, levels)
+    whole, steps = grid.whole(weight)
+    on_grid = grid(weight)
+    assert torch.allclose(whole.float() * steps.reshape(-1, 1, 1, 1), on_grid, atol=1e-6)
+    low, high = BOUNDS[levels]
+    assert low <= int(whole.min()) <= int(whole.max()) <= high
+    if levels == "binary":
+        assert set(whole.unique().tolist()) == {-1, 1}
+
+
+@pytest.mark.parametrize("levels", ["int4", "ternary"])
+def test_weights_and_steps_learn(levels: Levels) -> None:
+    weight = torch.randn(6, 8, generator=torch.Generator().manual_seed(11)).requires_grad_()
+    grid = quantizer(weight, levels)
+    assert isinstance(grid, Steps)
+    (grid(weight) - torch.ones(6, 8)).square().sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.abs().sum() > 0
+    assert grid.step.grad is not None
+    assert (grid.step.grad.abs() > 0).all()
+
+
+def test_the_sign_of_a_weight_far_out_does_not_learn() -> None:
+    weight = torch.tensor([[0.1, -0.1, 8.0]], requires_grad=True)
+    Signs()(weight)[0, 2].backward()
+    inner = weight.grad
+    assert inner is not None
+    # Only the scale, a third of each magnitude, brings a gradient to it.
+    assert inner[0, 2] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4", "int2", "ternary", "binary"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_graph_with_levels_answers_as_before(kind: Levels, transposed: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    low, high = BOUNDS[kind]
+    levels = random.integers(low, high + 1, (7, 5)).astype(np.int8)
+    if kind == "binary":
+        levels[levels == 0] = 1
+    steps = random.uniform(0.1, 2.0, 7).astype(np.float32)
+    dense = levels.astype(np.float32) * steps[:, None]
+    # A normalisation that was taken in multiplies channels once more.
+    dense *= random.uniform(0.5, 2.0, (7, 1)).astype(np.float32)
+    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=0 if transposed else 1)
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["b", 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["b", 7])],
+        [numpy_helper.from_array(np.ascontiguousarray(dense.T if transposed else dense), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    told = store(model, {"layer": OnGrid(torch.from_numpy(levels), torch.from_numpy(steps), kind)})
+    assert told["layers"] == {kind: 1}
+    onnx.save(model, tmp_path / "model.onnx")
+    x = random.normal(size=(3, 5)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    expected = x @ dense.T
+    # onnxruntime may quantize the activations to 8 bits in a product with such weights.
+    assert np.abs(session.run(None, {"x": x})[0] - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_a_weight_that_is_not_in_the_graph_is_told() -> None:
+    graph = helper.make_graph([], "empty", [], [], [numpy_helper.from_array(np.ones((2, 3), np.float32), "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+    weight = OnGrid(torch.tensor([[1, 0, 1], [0, 1, 0]], dtype=torch.int8), torch.ones(2), "int4")
+    with pytest.raises(ValueError, match="layer is not in the exported graph"):
+        store(model, {"layer": weight})
+
+
+@pytest.mark.parametrize(("make", "task"), [("resnet", "image-classification"), ("bert", "text-classification")])
+@pytest.mark.parametrize("dtype", ["int4", "binary"])
+def test_the_stage_gives_a_smaller_graph(make: str, task: Any, dtype: Any, tmp_path: Path) -> None:
+    from compression_runner.dataset import SampleSet
+
+    place = getattr(tiny_models, make)(tmp_path / "model", labels=3)
+    artifact: Artifact = seal(place, "transformers", task)
+    random = np.random.default_rng(2)
+    images = [{"pixel_values": random.normal(size=(1, 16, 16)).astype(np.float32)} for _ in range(24)]
+    data = texts(24) if make == "bert" else SampleSet(images, "sha256:0", labels=random.integers(0, 3, 24))
+    settings = Training(epochs=2, batch_size=8, learning_rate=0.005)
+    outcome = stage(
+        "quantize", artifact, Quantize(method="qat", dtype=dtype, training=settings), tmp_path / "out", data=data
+    )
+    assert outcome.artifact.format == "onnx"
+    assert outcome.details["layers"][dtype] >= 1
+    exported = stage("export", artifact, None, tmp_path / "float", data=data).artifact
+    assert outcome.artifact.size_bytes < 0.8 * exported.size_bytes
