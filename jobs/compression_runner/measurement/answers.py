@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +11,13 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.measurement.predictor import Predictor, TensorInfo
 from compressionjob.conditions import INVALID_INPUT
-from compressionjob.spec import Task
+from compressionjob.tasks import TASKS, Task
 
 Floats = NDArray[np.float32]
 
-PREFERRED_OUTPUTS = {
-    "text-embedding": ("sentence_embedding", "embeddings", "last_hidden_state", "token_embeddings"),
-    "text-classification": ("logits",),
-    "image-classification": ("logits",),
-}
+EMBEDDINGS: Final = ("sentence_embedding", "embeddings", "last_hidden_state", "token_embeddings")
+CLASS_SCORES: Final = ("logits", "probabilities", "scores")
+NUMBERS: Final = ("predictions", "prediction", "variable")
 
 
 def answers(
@@ -31,7 +30,8 @@ def answers(
     """Return what the model answers, shape (samples, values), in the order of the data.
 
     An embedding's row is the embedding (token outputs are averaged over the attention mask), a classifier's its class
-    scores, and that of any other ONNX model all its outputs. `advance` is told the share that is done.
+    scores, a regression's its number, and that of any other ONNX model all its outputs. `advance` is told the share
+    that is done.
     The batch is the one that will be served: dynamic quantization scales by batch, so another would answer otherwise.
     Raises InvalidInput for a model whose outputs are not those of its task.
     """
@@ -73,10 +73,12 @@ def _outputs(outputs: tuple[TensorInfo, ...], task: Task) -> list[TensorInfo]:
     if task == "onnx" and numeric:
         return numeric
     floats = {output.name: output for output in numeric if output.dtype.kind == "f"}
-    for name in PREFERRED_OUTPUTS.get(task, ()):
+    for name in _preferred(task):
         if name in floats:
             return [floats[name]]
-    flat = [output for output in floats.values() if len(output.shape) == 2]
+    # A graph may leave out the dimension of the one number that a regression predicts.
+    shapes = (1, 2) if task == "tabular-regression" else (2,)
+    flat = [output for output in floats.values() if len(output.shape) in shapes]
     if flat:
         return flat[:1]
     deep = [output for output in floats.values() if len(output.shape) == 3]
@@ -90,6 +92,13 @@ def _outputs(outputs: tuple[TensorInfo, ...], task: Task) -> list[TensorInfo]:
         f"the model's outputs do not fit: {names}",
         "name the task it was made for",
     )
+
+
+def _preferred(task: Task) -> tuple[str, ...]:
+    """Return the names by which exporters call the output of a task."""
+    if task == "tabular-regression":
+        return NUMBERS
+    return CLASS_SCORES if TASKS[task].classifies else EMBEDDINGS
 
 
 def _rows(values: list[NDArray[np.generic]], mask: NDArray[np.generic] | None, task: Task) -> Floats:

@@ -32,6 +32,7 @@ from compression_runner.measurement.noise import noise_between, read_noise, usab
 from compression_runner.measurement.observer import Observer
 from compression_runner.measurement.predictor import Feed, Predictor
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
+from compression_runner.measurement.regression import regression_quality
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.estimate import Estimate
@@ -187,6 +188,8 @@ def _quality(
 def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet, confidence: float) -> Quality:
     if TASKS[spec.model.task].classifies:
         return classification_quality(old, new, data.labels, confidence)
+    if "correlation" in TASKS[spec.model.task].metrics:
+        return regression_quality(old, new, data.labels, confidence)
     return embedding_quality(old, new, confidence)
 
 

@@ -49,13 +49,13 @@ def embedding_quality(baseline: Floats, compressed: Floats, confidence: float, s
     A row that is not finite in `compressed` counts as a cosine of 0 and a lost neighbour. Raises InvalidInput when the
     baseline's rows are not finite.
     """
-    _require_finite_baseline(baseline)
+    require_finite_baseline(baseline)
     cosines = _mean(row_cosines(baseline, compressed), confidence, seed)
-    scores: dict[QualityMetric, Score] = {"cosine": _against_itself("cosine", cosines)}
+    scores: dict[QualityMetric, Score] = {"cosine": against_itself("cosine", cosines)}
     if len(baseline) >= 3:
         same = (nearest_neighbours(baseline) == nearest_neighbours(compressed)) & _finite_rows(compressed)
-        scores["neighbours"] = _against_itself("neighbours", _share(same, confidence))
-    return _quality(scores, baseline, compressed)
+        scores["neighbours"] = against_itself("neighbours", _share(same, confidence))
+    return quality_of(scores, baseline, compressed)
 
 
 def classification_quality(
@@ -65,19 +65,21 @@ def classification_quality(
 
     Precision, recall and F1 are of class 1 for two classes, and the mean over classes ("macro") for more, as
     scikit-learn computes them. A row that is not finite in `compressed` counts as a wrong answer of a class of its own.
-    Raises InvalidInput when the baseline's rows are not finite or a label is not one of the classes.
+    Raises InvalidInput when the baseline's rows are not finite, there is one score alone, or a label is not one of the
+    classes.
     """
-    _require_finite_baseline(baseline)
+    require_finite_baseline(baseline)
     classes = baseline.shape[1]
+    if classes < 2:
+        problem, remedy = "the model answers with one number for each sample", "name a model with a score per class"
+        raise InvalidInput("InvalidModel", "spec.model.task", "classification", problem, remedy)
     before = baseline.argmax(axis=1).astype(np.int64)
     after = np.where(_finite_rows(compressed), np.nan_to_num(compressed).argmax(axis=1), classes).astype(np.int64)
-    scores: dict[QualityMetric, Score] = {
-        "agreement": _against_itself("agreement", _share(before == after, confidence))
-    }
+    scores: dict[QualityMetric, Score] = {"agreement": against_itself("agreement", _share(before == after, confidence))}
     if labels is not None:
         require_classes(labels, classes)
         scores |= _labelled(labels, before, after, classes, confidence, seed)
-    return _quality(scores, baseline, compressed)
+    return quality_of(scores, baseline, compressed)
 
 
 def require_classes(labels: Classes, classes: int) -> None:
@@ -117,7 +119,7 @@ def nearest_neighbours(rows: Floats) -> Classes:
     return nearest
 
 
-def _against_itself(metric: QualityMetric, found: Estimate) -> Score:
+def against_itself(metric: QualityMetric, found: Estimate) -> Score:
     """Return a score for which the baseline has 1; the drop is what is missing to 1."""
     drop = Estimate(value=1.0 - found.value, low=1.0 - found.high, high=1.0 - found.low)
     return Score(metric, baseline=Estimate.exact(1.0), compressed=found, drop=drop)
@@ -149,7 +151,7 @@ def _labelled(
             metric,
             baseline=_extreme_interval(seen, counts, classes, _of_column(old, 1), confidence, seed),
             compressed=_extreme_interval(seen, counts, classes, _of_column(old, 2), confidence, seed),
-            drop=_negated(_extreme_interval(seen, counts, classes, _gain(old), confidence, seed)),
+            drop=negated(_extreme_interval(seen, counts, classes, _gain(old), confidence, seed)),
         )
     return scores
 
@@ -170,7 +172,7 @@ def _gain(statistic: _Statistic) -> _KindStatistic:
     )
 
 
-def _negated(found: Estimate) -> Estimate:
+def negated(found: Estimate) -> Estimate:
     """Return the drop for a gain."""
     return Estimate(value=0.0 - found.value, low=0.0 - found.high, high=0.0 - found.low)
 
@@ -225,7 +227,8 @@ def _class_scores(
     return np.asarray(each.sum(axis=1) / present.sum(axis=1), dtype=np.float64)
 
 
-def _quality(scores: dict[QualityMetric, Score], baseline: Floats, compressed: Floats) -> Quality:
+def quality_of(scores: dict[QualityMetric, Score], baseline: Floats, compressed: Floats) -> Quality:
+    """Return the scores with what the outputs themselves tell; rows of both sides have the shape (samples, values)."""
     finite = _finite_rows(compressed)
     apart = np.abs(baseline[finite] - compressed[finite])
     return Quality(
@@ -240,7 +243,8 @@ def _finite_rows(rows: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(rows).all(axis=1))
 
 
-def _require_finite_baseline(baseline: Floats) -> None:
+def require_finite_baseline(baseline: Floats) -> None:
+    """Raise InvalidInput where the baseline's answers are not finite: nothing can be compared with them."""
     bad = np.flatnonzero(~_finite_rows(baseline))
     if len(bad):
         raise InvalidInput(

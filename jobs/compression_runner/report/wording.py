@@ -17,6 +17,9 @@ METRICS: Final = {
     "precision": "how often a claimed class is right (mean over classes where there are more than two)",
     "recall": "how often a class that is there is found (mean over classes where there are more than two)",
     "f1": "harmonic mean of precision and recall",
+    "correlation": "Pearson's correlation of the two models' predictions (1: they rise and fall together)",
+    "mae": "mean absolute error (less is better; lost is the increase as a share of the baseline's)",
+    "mse": "mean squared error (less is better; lost is the increase as a share of the baseline's)",
     "perplexity": "how many tokens the model wavers between on average: e to the mean negative log likelihood of the "
     "next token (an error: less is better; lost is the increase as a share of the baseline's)",
 }
