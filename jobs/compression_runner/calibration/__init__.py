@@ -1,0 +1,1 @@
+"""Observing what goes into the layers of an ONNX graph on calibration samples."""

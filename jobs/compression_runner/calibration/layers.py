@@ -1,0 +1,170 @@
+"""The layers of an ONNX graph that have constant weights, and which of them share an input."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+OPERATORS: Final = ("MatMul", "Gemm", "Conv")
+FLOATS: Final = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+Weights = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One MatMul, Gemm or Conv with a constant weight, as a matrix of `outputs` rows and `inputs` columns.
+
+    `index` is the node's place in the graph, `source` the value that it multiplies, `weight` the initializer.
+    `by_output` tells that the initializer has the outputs first; `through` is the Transpose between it and the node.
+    """
+
+    index: int
+    name: str
+    operator: str
+    source: str
+    weight: str
+    outputs: int
+    inputs: int
+    by_output: bool
+    through: int | None = None
+
+
+@dataclass(frozen=True)
+class LayerGroup:
+    """Layers that multiply the same value, and therefore share its statistics."""
+
+    source: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def first(self) -> int:
+        """The place of the first of them in the graph: their input is computed before it."""
+        return min(layer.index for layer in self.layers)
+
+
+def find_layers(model: onnx.ModelProto) -> list[Layer]:
+    """The layers of the main graph in its order; what subgraphs (If, Loop) hold is left out."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    transposes = _transposes(model, constants)
+    fixed = {name for index in constant_nodes(model) for name in model.graph.node[index].output}
+    found = (_layer(index, node, constants, transposes) for index, node in enumerate(model.graph.node))
+    return [layer for layer in found if layer is not None and layer.source not in fixed]
+
+
+def group_layers(layers: Sequence[Layer]) -> list[LayerGroup]:
+    """The layers by what they multiply, in the order in which their inputs are known."""
+    by_source: dict[tuple[str, bool], list[Layer]] = {}
+    for layer in layers:
+        # A convolution sees patches of its input, and so has statistics of its own.
+        by_source.setdefault((layer.source, layer.operator == "Conv"), []).append(layer)
+    apart: list[LayerGroup] = []
+    for (source, patches), members in by_source.items():
+        apart += [LayerGroup(source, (layer,)) for layer in members] if patches else [_group(source, members)]
+    return sorted(apart, key=lambda group: group.first)
+
+
+def weight_matrix(model: onnx.ModelProto, layer: Layer) -> Weights:
+    """The weights of a layer, shape (outputs, inputs), as float32."""
+    return as_matrix(numpy_helper.to_array(tensor_of(model, layer.weight)), layer)
+
+
+def as_matrix(array: NDArray[np.generic], layer: Layer) -> Weights:
+    """An initializer's array as (outputs, inputs) in float32."""
+    matrix = array.reshape(array.shape[0], -1) if layer.operator == "Conv" else array
+    return np.ascontiguousarray(matrix if layer.by_output else matrix.T, dtype=np.float32)
+
+
+def set_weights(model: onnx.ModelProto, layer: Layer, matrix: Weights) -> None:
+    """Puts weights of shape (outputs, inputs) in the place of a layer's, in the type and shape that these have."""
+    tensor = tensor_of(model, layer.weight)
+    before = numpy_helper.to_array(tensor)
+    array = (matrix if layer.by_output else matrix.T).reshape(before.shape).astype(before.dtype)
+    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), tensor.name))
+
+
+def tensor_of(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
+    """The initializer of that name."""
+    found: onnx.TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    return found
+
+
+def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
+    """The value of a node's attribute."""
+    found = [entry for entry in node.attribute if entry.name == name]
+    return onnx.helper.get_attribute_value(found[0]) if found else default
+
+
+def _group(source: str, members: list[Layer]) -> LayerGroup:
+    return LayerGroup(source, tuple(sorted(members, key=lambda layer: layer.index)))
+
+
+def _transposes(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> dict[str, tuple[int, str]]:
+    """Values that are the transpose of a constant matrix: the exporter writes a tied output layer so."""
+    return {
+        node.output[0]: (index, node.input[0])
+        for index, node in enumerate(model.graph.node)
+        if node.op_type == "Transpose" and node.input[0] in constants and len(constants[node.input[0]].dims) == 2
+        if list(attribute(node, "perm", [1, 0])) == [1, 0]  # type: ignore[call-overload]
+    }
+
+
+def _layer(
+    index: int,
+    node: onnx.NodeProto,
+    constants: dict[str, onnx.TensorProto],
+    transposes: dict[str, tuple[int, str]],
+) -> Layer | None:
+    if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
+        return None
+    through, weight = transposes.get(node.input[1], (None, node.input[1]))
+    tensor = constants.get(weight)
+    if tensor is None or tensor.data_type not in FLOATS or node.input[0] in constants:
+        return None
+    by_output = through is not None
+    if node.op_type == "Conv":
+        if through is not None or attribute(node, "group", 1) != 1:
+            return None
+        outputs, inputs, by_output = tensor.dims[0], int(np.prod(tensor.dims[1:])), True
+    else:
+        if len(tensor.dims) != 2 or attribute(node, "transA", 0) or attribute(node, "alpha", 1.0) != 1.0:
+            return None
+        by_output ^= bool(attribute(node, "transB", 0))
+        outputs, inputs = tensor.dims if by_output else reversed(tensor.dims)
+    name = node.name or weight
+    return Layer(index, name, node.op_type, node.input[0], weight, int(outputs), int(inputs), by_output, through)
+
+
+def constant_nodes(model: onnx.ModelProto) -> list[int]:
+    """The places of nodes whose results are the same for every input: they depend on initializers alone."""
+    known = {tensor.name for tensor in model.graph.initializer}
+    found = []
+    for index, node in enumerate(model.graph.node):
+        random = node.op_type.startswith(("Random", "Multinomial", "Bernoulli"))
+        if not random and known.issuperset(reads(node)):
+            known.update(name for name in node.output if name)
+            found.append(index)
+    return found
+
+
+def consumers(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """For each value the places of the main graph's nodes that read it, subgraphs within them included."""
+    found: dict[str, list[int]] = {}
+    for index, node in enumerate(model.graph.node):
+        for name in sorted(set(reads(node))):
+            found.setdefault(name, []).append(index)
+    return found
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """The names that a node reads, those that its subgraphs take from outside included."""
+    yield from (name for name in node.input if name)
+    for entry in node.attribute:
+        for graph in (entry.g, *entry.graphs):
+            inner = {value.name for value in (*graph.input, *graph.initializer)}
+            for child in graph.node:
+                yield from (name for name in reads(child) if name not in inner)
+                inner.update(child.output)
