@@ -62,7 +62,8 @@ class EvaluationData(DataSource):
     """Real inputs on which baseline and result are compared."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
-        default=1000, description="How many samples are used, from the start."
+        default=1000,
+        description="How many samples are used, from the start; windows of sequenceLength tokens for text-generation.",
     )
     storage: Storage | None = Field(
         default=None, description="How to reach all data of the job; spec.storage by default."

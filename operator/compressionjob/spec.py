@@ -43,7 +43,9 @@ class Benchmark(Schema):
     )
     batch_size: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="Samples in one query.")
     sequence_length: Annotated[int, Field(ge=1, le=32768)] = Field(
-        default=128, description="Tokens of each benchmark input (text); evaluation cuts longer texts here."
+        default=128,
+        description="Tokens of each benchmark input (text); evaluation cuts longer texts here. For text-generation the "
+        "tokens of a window of running text, and twice those that are remembered in a benchmarked step of decoding.",
     )
     time_limit: Duration = Field(
         default="10m", description="The benchmark ends here; what it could not decide is Inconclusive."

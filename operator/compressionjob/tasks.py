@@ -37,6 +37,8 @@ class Traits:
     content: Content
     unlabelled: tuple[QualityMetric, ...]
     labelled: tuple[QualityMetric, ...] = ()
+    running_text: bool = False
+    """Whether rows of text are joined and cut into windows; then a limit of the data counts windows."""
 
     @property
     def metrics(self) -> tuple[QualityMetric, ...]:
@@ -59,7 +61,7 @@ _CLASSES: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall",
 TASKS: Final[Mapping[Task, Traits]] = {
     "text-embedding": Traits("text", ("cosine", "neighbours")),
     "text-classification": Traits("text", ("agreement",), _CLASSES),
-    "text-generation": Traits("text", ("perplexity", "agreement")),
+    "text-generation": Traits("text", ("perplexity", "agreement"), running_text=True),
     "image-classification": Traits("image", ("agreement",), _CLASSES),
     "audio-classification": Traits("audio", ("agreement",), _CLASSES),
     "video-classification": Traits("video", ("agreement",), _CLASSES),

@@ -18,10 +18,11 @@ from compression_runner.dataset.labels import class_names, class_numbers
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.sample_set import SampleSet
-from compression_runner.dataset.splitting import rows_wanted
+from compression_runner.dataset.splitting import MAX_ROWS, rows_wanted
 from compression_runner.dataset.table import Table, column_names, read_table
 from compression_runner.dataset.texts import tokenize
 from compression_runner.dataset.videos import prepare_videos
+from compression_runner.dataset.windows import windows
 from compression_runner.errors import InvalidInput
 from compressionjob.data import CalibrationData, Columns, DataRole, EvaluationData, Split, TrainingData
 from compressionjob.objectives import QualityMetric
@@ -43,13 +44,17 @@ def load_samples(
 ) -> SampleSet:
     """Read `path`, which is `data.source` on this machine, and prepare its samples with the files in `model_dir`.
 
-    Text is cut at `sequence_length` tokens. Labels are read where the column is there; `metric` says whether they must
-    be. An .npz without the column of the task's inputs holds the model's inputs by name, whatever the task. With
-    `split`, only the rows of `role` are kept. Raises InvalidInput, naming the field, for data that cannot be used.
+    Text is cut at `sequence_length` tokens; for tasks measured on running text the rows are joined, `sequence_length`
+    is the length of a window, and `data.limit` counts windows. Labels are read where the column is there; `metric` says
+    whether they must be. An .npz without the column of the task's inputs holds the model's inputs by name, whatever the
+    task. With `split`, only the rows of `role` are kept. Raises InvalidInput, naming the field, for data that cannot be
+    used.
     """
-    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, data.limit))
+    # A row has one token at least: more than these are never needed to fill the windows.
+    most = min(data.limit * sequence_length, MAX_ROWS) if TASKS[task].running_text else data.limit
+    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most))
     try:
-        return _load(wanted, sequence_length)
+        return _load(wanted, sequence_length, data.limit)
     except InvalidInput as error:
         field = error.field.replace(EVALUATION, f"spec.data.{role}", 1)
         raise InvalidInput(error.reason, field, error.value, error.problem, error.remedy) from error
@@ -76,7 +81,7 @@ class Wanted:
         return self.columns.label if TASKS[self.task].classifies else self.columns.target
 
 
-def _load(wanted: Wanted, sequence_length: int) -> SampleSet:
+def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
     content = TASKS[wanted.task].content
     if wanted.path.is_dir():
         return _folder(wanted)
@@ -89,6 +94,9 @@ def _load(wanted: Wanted, sequence_length: int) -> SampleSet:
     optional = [wanted.answer, *([wanted.columns.sampling_rate] if content == "audio" else [])]
     table = wanted.table([column], optional)
     labels = _answers(wanted, table)
+    if TASKS[wanted.task].running_text:
+        samples, padding = windows(table[column], wanted.model_dir, sequence_length, limit)
+        return SampleSet(samples=samples, digest=digest, padding=padding)
     if content == "text":
         samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
         return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.dataset.cache_inputs import empty_past, is_past
 from compression_runner.dataset.problems import SOURCE, bad_data
 from compression_runner.measurement.predictor import TensorInfo
 
@@ -77,6 +78,8 @@ class SampleSet:
             yield part + part[-1:] * (step - len(part) if fixed else 0)
 
     def _stacked(self, indices: Sequence[int], info: TensorInfo, sequence_length: int | None) -> NDArray[np.generic]:
+        if is_past(info.name):
+            return empty_past(info, len(indices))  # samples are whole texts: nothing came before
         first = self.samples[indices[0]]
         name = next(iter(first)) if self.unnamed else info.name
         if name not in first:

@@ -20,12 +20,9 @@ def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list
     Raises InvalidInput for a row that is not text, for a length that the model has no positions for, and for a model
     without a tokenizer that loads without remote code.
     """
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            remedy = "give text in every row, or name the column that has it"
-            raise bad_data(f"{COLUMNS}.text", repr(text), f"row {row} is not text", remedy)
-    _require_positions(model_dir, sequence_length)
-    tokenizer = _tokenizer(model_dir)
+    require_texts(texts)
+    require_positions(model_dir, sequence_length)
+    tokenizer = load_tokenizer(model_dir)
     encoded = tokenizer(list(texts), truncation=True, max_length=sequence_length, padding=False)
     names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoded]
     samples = [{name: np.asarray(encoded[name][row], dtype=np.int64) for name in names} for row in range(len(texts))]
@@ -37,7 +34,15 @@ def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list
     return samples, padding
 
 
-def _require_positions(model_dir: Path, sequence_length: int) -> None:
+def require_texts(texts: Column) -> None:
+    """Raise InvalidInput for a row that is not text."""
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            remedy = "give text in every row, or name the column that has it"
+            raise bad_data(f"{COLUMNS}.text", repr(text), f"row {row} is not text", remedy)
+
+
+def require_positions(model_dir: Path, sequence_length: int) -> None:
     """Refuse a length beyond the model's last position, at which it would fail after hours of work."""
     config = model_dir / "config.json"
     positions = json.loads(config.read_text()).get("max_position_embeddings") if config.is_file() else None
@@ -46,7 +51,8 @@ def _require_positions(model_dir: Path, sequence_length: int) -> None:
         raise bad_data("spec.benchmark.sequenceLength", sequence_length, problem, remedy)
 
 
-def _tokenizer(model_dir: Path) -> Any:
+def load_tokenizer(model_dir: Path) -> Any:
+    """Return the tokenizer beside a model. Raises InvalidInput where none loads without code of its own."""
     from transformers import AutoTokenizer  # takes seconds to import; only texts need it
 
     try:

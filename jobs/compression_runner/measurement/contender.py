@@ -6,8 +6,10 @@ from typing import Final
 import numpy as np
 
 from compression_runner.dataset import SampleSet
+from compression_runner.dataset.cache_inputs import takes_past
 from compression_runner.dataset.sample_set import fixed_batch
 from compression_runner.errors import InvalidInput
+from compression_runner.measurement.decoding import decode_step, texts_at_once, together
 from compression_runner.measurement.latency import Contender
 from compression_runner.measurement.predictor import Feed, Predictor
 from compressionjob.conditions import INVALID_INPUT
@@ -15,6 +17,8 @@ from compressionjob.spec import Benchmark
 
 PREPARED: Final = 64
 """Different queries that LoadGen draws from."""
+PREPARED_STEPS: Final = 8
+"""The same for steps of decoding, each of which has a text to be read before, and takes the same time as any other."""
 PREPARED_BYTES: Final = 256 << 20
 OFFLINE_BATCH: Final = 8
 """Samples that a server takes at once when many are waiting."""
@@ -22,6 +26,8 @@ OFFLINE_BATCH: Final = 8
 
 def contender(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Contender:
     """Prepare queries of `batchSize` samples at `sequenceLength`, and single samples for the offline scenario."""
+    if takes_past(predictor.inputs):
+        return _decoder(predictor, data, benchmark)
     queries = prepared_queries(predictor, data, benchmark, PREPARED)
     singles = queries
     if fixed_batch(predictor.inputs) is None:
@@ -44,8 +50,33 @@ def contender(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Co
     )
 
 
+def _decoder(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Contender:
+    """Prepare steps of decoding; the texts of an offline batch are put together before the clock starts."""
+    queries = prepared_queries(predictor, data, benchmark, PREPARED_STEPS)
+    size = offline_batch(predictor, benchmark)
+    batch = queries[0] if fixed_batch(predictor.inputs) else together(_singles(queries, benchmark), size)
+
+    def answer(query: int) -> None:
+        predictor.run(queries[query])
+
+    def answer_batch(indices: Sequence[int]) -> None:
+        full = len(indices) == size
+        predictor.run(batch if full else {name: array[: len(indices)] for name, array in batch.items()})
+
+    return Contender(answer, answer_batch, len(queries), size, fixed_batch(predictor.inputs) or 1)
+
+
+def _singles(queries: Sequence[Feed], benchmark: Benchmark) -> list[Feed]:
+    """Take queries apart into steps of one text each."""
+    return [
+        {name: array[row : row + 1] for name, array in query.items()}
+        for query in queries
+        for row in range(benchmark.batch_size)
+    ]
+
+
 def prepared_queries(predictor: Predictor, data: SampleSet, benchmark: Benchmark, limit: int) -> list[Feed]:
-    """Return up to `limit` queries from all over the data, in at most PREPARED_BYTES.
+    """Return up to `limit` queries from all over the data, in at most PREPARED_BYTES; steps of a model that decodes.
 
     Raises InvalidInput when the model fixes another batch size.
     """
@@ -57,7 +88,7 @@ def prepared_queries(predictor: Predictor, data: SampleSet, benchmark: Benchmark
     used = 0
     for start in _spread(len(data), limit, size):
         indices = [(start + offset) % len(data) for offset in range(size)]
-        feed = data.batch(indices, predictor.inputs, benchmark.sequence_length)
+        feed = _query(predictor, data, indices, benchmark)
         used += sum(array.nbytes for array in feed.values())
         if queries and used > PREPARED_BYTES:
             break
@@ -65,10 +96,18 @@ def prepared_queries(predictor: Predictor, data: SampleSet, benchmark: Benchmark
     return queries
 
 
+def _query(predictor: Predictor, data: SampleSet, indices: Sequence[int], benchmark: Benchmark) -> Feed:
+    if takes_past(predictor.inputs):
+        return decode_step(predictor, data, indices, benchmark)
+    return data.batch(indices, predictor.inputs, benchmark.sequence_length)
+
+
 def offline_batch(predictor: Predictor, benchmark: Benchmark) -> int:
     """Return the samples of one call in the offline scenario."""
     if fixed_batch(predictor.inputs) is not None:
         return 1  # one prepared query, which is the model's whole batch
+    if takes_past(predictor.inputs):
+        return texts_at_once(predictor.inputs, benchmark, OFFLINE_BATCH)
     return max(benchmark.batch_size, OFFLINE_BATCH)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compression_runner.dataset import SampleSet
+from compression_runner.measurement.decoding import past_tokens
 from compression_runner.measurement.latency import QUANTILES, LatencyRun
 from compression_runner.measurement.memory import MemoryFigures
 from compression_runner.measurement.noise import machine, noise_notes
@@ -14,6 +15,7 @@ from compressionjob.objectives import ERROR_METRICS, QualityMetric
 from compressionjob.pipeline import promise_of
 from compressionjob.report import ModelFigures
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import TASKS
 
 
 def model_figures(
@@ -71,6 +73,13 @@ def estimates_of(
     return estimates
 
 
+def _query(spec: CompressionJobSpec) -> str | None:
+    """Return what one query is, where it is not one pass over whole samples."""
+    if not TASKS[spec.model.task].running_text:
+        return None
+    return f"one step of decoding: one token of each text, after {past_tokens(spec.benchmark)} tokens"
+
+
 def _quality_estimates(score: Score) -> dict[str, Estimate]:
     if score.metric in ERROR_METRICS:
         return {sla.QUALITY_INCREASE: score.drop, sla.QUALITY_ERROR: score.compressed}
@@ -112,6 +121,7 @@ def environment_of(
         "threads": threads,
         "batchSize": spec.benchmark.batch_size,
         "sequenceLength": spec.benchmark.sequence_length if data.padding else None,
+        "query": _query(spec),
         "evaluationSamples": quality.samples,
         "maxAbsDifference": quality.max_abs_difference,
         "queriesPerModel": sum(len(block) for block in run.compressed),

@@ -28,8 +28,10 @@ from compression_runner.measurement.latency import (
     measure_throughput,
 )
 from compression_runner.measurement.memory import MemoryFigures, measure_memory
+from compression_runner.measurement.next_tokens import next_tokens
 from compression_runner.measurement.noise import noise_between, read_noise, usable_cpus
 from compression_runner.measurement.observer import Observer
+from compression_runner.measurement.perplexity import language_quality
 from compression_runner.measurement.predictor import Feed, Predictor
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
 from compression_runner.measurement.regression import regression_quality
@@ -40,7 +42,7 @@ from compressionjob.objectives import ERROR_METRICS, QualityMetric, Sla
 from compressionjob.report import ModelFigures
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
-from compressionjob.tasks import TASKS, default_metric
+from compressionjob.tasks import TASKS, Task, default_metric
 
 Advance = Callable[[str, float], None]
 """Is told what is being measured and the share of all measuring that is done."""
@@ -175,17 +177,25 @@ def _quality(
     digests = [_model_digest(subject.model) for subject in subjects]
     kept = answers_cache / f"{_fingerprint(digests[0], data, spec)}.npy" if answers_cache else None
     with watch.phase("evaluate baseline") as advance:
-        old = kept_answers(kept, lambda: answers(predictors[0], data, task, batch, advance))
+        old = kept_answers(kept, lambda: _answers(predictors[0], data, task, batch, advance))
     with watch.phase("evaluate compressed") as advance:
         same_file = digests[0] == digests[1]
-        new = old if same_file else answers(predictors[1], data, task, batch, advance)
+        new = old if same_file else _answers(predictors[1], data, task, batch, advance)
         if old.shape != new.shape:
             raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
         found = _compare(spec, old, new, data, confidence)
     return unchanged(found) if same_file else found
 
 
+def _answers(predictor: Predictor, data: SampleSet, task: Task, batch: int, advance: Callable[[float], None]) -> Floats:
+    if TASKS[task].running_text:
+        return next_tokens(predictor, data, batch, advance)
+    return answers(predictor, data, task, batch, advance)
+
+
 def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet, confidence: float) -> Quality:
+    if TASKS[spec.model.task].running_text:
+        return language_quality(old, new, confidence)
     if TASKS[spec.model.task].classifies:
         return classification_quality(old, new, data.labels, confidence)
     if "correlation" in TASKS[spec.model.task].metrics:
@@ -265,7 +275,7 @@ def _speed(
         plan = LatencyPlan(confidence, decisive, seconds * LATENCY_SHARE)
         run = measure_latency(sides[0], sides[1], plan, advance, observer=observer)
     with watch.phase("throughput") as advance:
-        batch = offline_batch(predictors[0], spec.benchmark)
+        batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
         rest = seconds - watch.seconds["latency"]
         rates = measure_throughput(sides[0], sides[1], batch, confidence, rest, advance)
     return run, rates
