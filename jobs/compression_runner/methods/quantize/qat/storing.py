@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from compression_runner.methods.quantize.qat.layers import OnGrid
+from compression_runner.methods.quantize.qat.quantizers import Levels
 
-BITS: Final = {"int8": 8, "int4": 4, "int2": 2, "ternary": 2, "binary": 2}
+BITS: Final[dict[Levels, int]] = {"int8": 8, "int4": 4, "int2": 2, "ternary": 2, "binary": 2}
 TYPES: Final = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: TensorProto.INT2}
 OPSET: Final = {8: 20, 4: 21, 2: 25}
 """The first version of the operators that knows the type."""
@@ -37,7 +38,7 @@ def store(model: onnx.ModelProto, weights: Mapping[str, OnGrid]) -> Mapping[str,
             raise ValueError(f"the weight of {name} is not in the exported graph")
         initializer, levels, steps, axis = match
         del arrays[initializer]
-        bits = BITS[weight.kind]
+        bits = _bits(weight.kind, levels, axis)
         widest = min(widest, bits)
         _replace(model, initializer, levels, steps, axis, bits)
         counted[weight.kind] += 1
@@ -45,6 +46,15 @@ def store(model: onnx.ModelProto, weights: Mapping[str, OnGrid]) -> Mapping[str,
     opset.version = max(opset.version, OPSET[widest])
     model.ir_version = max(model.ir_version, IR[widest])
     return {"layers": dict(counted), "bitsStored": widest}
+
+
+def _bits(kind: Levels, levels: NDArray[np.int8], axis: int) -> int:
+    """Bits of each level in the graph.
+
+    onnxruntime 1.32 multiplies wrongly with 2-bit columns whose number is not a multiple of 4: those get 4 bits.
+    """
+    bits = BITS[kind]
+    return 4 if bits == 2 and axis > 0 and levels.shape[axis] % 4 else bits
 
 
 def _matches(
