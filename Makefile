@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint test-unit test-integration test-e2e test-images generate check-generated \
+.PHONY: help setup demo test results lint test-unit test-methods test-integration test-e2e test-images generate check-generated \
         cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -18,9 +18,10 @@ setup: ## install uv into the cache and the locked environment into .venv
 demo: setup ## a cluster, the chart, a job that passes and one that must not
 	@$(PY) -m demo
 
-test: setup ## everything: static checks, unit, integration (real API server), e2e (real kubelet)
+test: setup ## everything: static checks, unit, methods, integration (real API server), e2e (real kubelet)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-methods
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory test-e2e
 
@@ -33,6 +34,9 @@ lint: setup check-generated ## ruff, mypy --strict, import-linter, generated fil
 test-unit: setup ## seconds, no servers
 	$(PYTEST) tests/unit
 
+test-methods: setup ## every compression method on a small slice of real data, and stages killed on the way
+	$(PYTEST) tests/methods
+
 test-integration: setup ## a real API server, object store and Prometheus on loopback
 	$(PYTEST) tests/integration
 
@@ -41,6 +45,9 @@ test-e2e: setup cluster ## a real kubelet
 
 test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
 	$(PYTEST) tests/images
+
+results: setup ## every local example in full (hours, resumable); writes benchmarks/methods/results.json and the table
+	$(PY) -m benchmarks.methods
 
 generate: setup ## CRDs, dashboards, rules and the chart's schema from the code
 	@mkdir -p charts/compression-operator/files/crds

@@ -104,6 +104,7 @@ def resnet(folder: Path, *, labels: int = 3) -> Path:
     )
     ResNetForImageClassification(config).eval().save_pretrained(folder)
     settings = {"image_processor_type": "ViTImageProcessor", "do_resize": True, "size": {"height": 16, "width": 16}}
+    settings |= {"image_mean": [0.5], "image_std": [0.5]}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return folder
 
@@ -142,13 +143,21 @@ def sentences(count: int = 60) -> list[str]:
     return list(found)
 
 
-def text_data(place: Path, labels: Sequence[int] = ()) -> Path:
-    """A parquet file with the columns text and, where there are any, label."""
+def text_data(place: Path, labels: Sequence[int] = (), *, skip: int = 0) -> Path:
+    """A parquet file with the columns text and, where there are any, label; `skip` sentences are left to another."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    columns: dict[str, object] = {"text": sentences(len(labels) or 60)}
+    columns: dict[str, object] = {"text": sentences(skip + (len(labels) or 60))[skip:]}
     if labels:
         columns["label"] = list(labels)
     pq.write_table(pa.table(columns), place)
+    return place
+
+
+def image_data(place: Path, *, seed: int = 0, count: int = 120, labels: int = 3) -> Path:
+    """Images of `resnet` and their labels as an npz file."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (count, 16, 16, 1)).astype(np.uint8)
+    np.savez(place, image=pixels, label=random.integers(0, labels, count))
     return place
 
 
@@ -224,4 +233,46 @@ def video_classifier(folder: Path, *, labels: int = 3) -> Path:
     settings = {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
     settings |= {"image_processor_type": "VideoMAEImageProcessor"}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def convolutional(folder: Path, *, size: int = 12) -> Path:
+    """An ONNX graph of two convolutions with BatchNorm and a residual, (batch, 1, size, size) to 3 logits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(7)
+    weights = {
+        "first": random.normal(size=(8, 1, 3, 3)) * 0.5,
+        "second": random.normal(size=(8, 8, 3, 3)) * 0.2,
+        "head": random.normal(size=(8, 3)),
+        "bias": random.normal(size=3),
+    }
+    for name in ("one", "two"):
+        weights |= {f"{name}_scale": random.uniform(0.5, 2, 8), f"{name}_shift": random.normal(size=8)}
+        weights |= {f"{name}_mean": random.normal(size=8) * 0.1, f"{name}_variance": random.uniform(0.5, 2, 8)}
+
+    def normalised(name: str, before: str, after: str) -> onnx.NodeProto:
+        parts = [f"{name}_{part}" for part in ("scale", "shift", "mean", "variance")]
+        return helper.make_node("BatchNormalization", [before, *parts], [after], name=name)
+
+    nodes = [
+        helper.make_node("Conv", ["pixel_values", "first"], ["a"], name="conv_1", pads=[1, 1, 1, 1]),
+        normalised("one", "a", "b"),
+        helper.make_node("Relu", ["b"], ["c"], name="relu_1"),
+        helper.make_node("Conv", ["c", "second"], ["d"], name="conv_2", pads=[1, 1, 1, 1]),
+        normalised("two", "d", "e"),
+        helper.make_node("Add", ["e", "c"], ["f"], name="residual"),
+        helper.make_node("Relu", ["f"], ["g"], name="relu_2"),
+        helper.make_node("GlobalAveragePool", ["g"], ["h"], name="pool"),
+        helper.make_node("Flatten", ["h"], ["i"], name="flatten"),
+        helper.make_node("Gemm", ["i", "head", "bias"], ["logits"], name="gemm"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "convolutional",
+        [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 1, size, size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.save(model, folder / "model.onnx")
     return folder

@@ -39,6 +39,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("models")
     upload(client, tiny_models.bert(folder / "tiny"), BUCKET, "tiny")
     upload(client, tiny_models.text_data(folder / "sentences.parquet"), BUCKET, "sentences.parquet")
+    training = tiny_models.text_data(folder / "training.parquet", labels=[0] * 400, skip=60)
+    upload(client, training, BUCKET, "training.parquet")
     return client
 
 

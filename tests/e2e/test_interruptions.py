@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.harness import Job, Namespace, wait_for
-from tests.e2e.jobs import BUCKET, minilm_job, objects
+from tests.e2e.jobs import BUCKET, minilm_job, objects, tiny_job
 
 Submit = Callable[[dict[str, Any]], Job]
 
@@ -44,6 +44,36 @@ def test_a_deleted_pod_is_replaced_and_no_stage_runs_twice(submit: Submit, store
     (child,) = job.children()
     assert child["status"]["succeeded"] == 1
     assert_published(store, "deleted-pod")
+
+
+def test_training_goes_on_where_a_deleted_pod_left_it(submit: Submit, store: Any) -> None:
+    training = {"epochs": 200, "batchSize": 16, "learningRate": "0.001", "checkpointEvery": 100}
+    manifest = tiny_job(
+        "trained",
+        spec__data={
+            "evaluation": {"source": f"s3://{BUCKET}/sentences.parquet", "limit": 60},
+            "training": {"source": f"s3://{BUCKET}/training.parquet"},
+        },
+        spec__pipeline=[{"prune": {"sparsity": "0.5"}}, {"distill": {"training": training}}],
+        spec__sla={"quality": {"metric": "cosine", "maxDrop": "0.9"}},
+    )
+    job = submit(manifest)
+    pod = job.running_pod()
+    prefix = "results/trained-checkpoints/"
+
+    def kept() -> set[str]:
+        assert job.status.get("phase") not in ("Succeeded", "Failed"), f"too late:\n{job.diagnosis()}"
+        return {key for key in objects(store, prefix) if key.endswith("-progress/index.json")}
+
+    wait_for("training has kept its state", kept, 180, pause=0.3)
+    job.namespace("delete", "pod", pod, "--wait=false", "--grace-period=1")
+    job.wait_phase("Succeeded", seconds=400)
+    body = store.get_object(Bucket=BUCKET, Key="results/trained-report/report.json")["Body"].read()
+    told = {stage["name"]: stage for stage in json.loads(body)["stages"]}
+    assert told["prune"]["reused"]
+    assert told["distill"]["details"]["resumedAtStep"] >= 100
+    assert told["distill"]["details"]["steps"] > told["distill"]["details"]["resumedAtStep"]
+    assert not [key for key in objects(store, prefix) if "-progress/" in key], "what was kept on the way is gone"
 
 
 def test_a_drained_node_does_not_count_as_a_failure(submit: Submit, store: Any, namespace: Namespace) -> None:

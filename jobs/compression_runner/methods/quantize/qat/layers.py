@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -43,14 +43,14 @@ def take_off(model: nn.Module, chosen: Mapping[str, Levels]) -> dict[str, OnGrid
     """Bakes the quantized weights into their layers, and returns them as levels and steps."""
     found: dict[str, OnGrid] = {}
     for name, kind in chosen.items():
-        module = model.get_submodule(name)
+        module: Any = model.get_submodule(name)
         listed = module.parametrizations.weight
-        grid = listed[0]  # type: ignore[index]
+        grid = listed[0]
         assert isinstance(grid, Steps | Signs)
-        levels, steps = grid.whole(listed.original)  # type: ignore[union-attr, arg-type]
+        levels, steps = grid.whole(listed.original)
         parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
         shape = (-1, *(1 for _ in levels.shape[1:]))
         with torch.no_grad():
-            module.weight.copy_(levels.to(torch.float32) * steps.reshape(shape))  # type: ignore[operator, union-attr]
+            module.weight.copy_(levels.to(torch.float32) * steps.reshape(shape))
         found[name] = OnGrid(levels, steps, kind)
     return found

@@ -1,0 +1,68 @@
+"""`python -m benchmarks.methods [NAME ...]`: runs the local examples in full, and writes results.json and the table.
+
+An example that was run before by the same code, on the same machine, with the same libraries, is not run again: what
+was cut off goes on. `--table` writes the table alone, from the results that are there.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from benchmarks.methods.cases import CASES, Case, prepared
+from benchmarks.methods.running import run_case
+from benchmarks.methods.store import Results
+from benchmarks.methods.table import TABLE, render
+
+HERE: Final = Path(__file__).parent
+
+
+def main() -> int:
+    """Run what is missing; 1 where a run ended without a report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
+    parser.add_argument("names", nargs="*", help="examples to run; all by default")
+    parser.add_argument("--again", action="store_true", help="run also what was run before")
+    parser.add_argument("--table", action="store_true", help="run nothing, write the table")
+    arguments = parser.parse_args()
+    results = Results(HERE / "results.json")
+    unknown = sorted(set(arguments.names) - {case.name for case in CASES})
+    if unknown:
+        parser.error(f"no example is called {unknown[0]}; there are: {', '.join(case.name for case in CASES)}")
+    broken = [] if arguments.table else _run(results, arguments.names, again=arguments.again)
+    TABLE.write_text(render(results.content))
+    return 1 if broken else 0
+
+
+def _run(results: Results, names: list[str], *, again: bool) -> list[str]:
+    chosen = [case for case in CASES if not names or case.name in names]
+    broken = []
+    for index, case in enumerate(chosen):
+        key = case.fingerprint()
+        if not again and results.has(case.name, key):
+            _say(f"[{index + 1}/{len(chosen)}] {case.name}: run before")
+            continue
+        _say(f"[{index + 1}/{len(chosen)}] {case.name}")
+        start = time.monotonic()
+        told = run_case(prepared(case))
+        if told is None:
+            broken.append(case.name)
+            continue
+        results.put(case.name, key, told)
+        _say(f"    {told['verdict']}, {time.monotonic() - start:.0f} s")
+    return broken
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def case_names() -> list[str]:
+    """Every example that is run."""
+    return [case.name for case in CASES]
+
+
+__all__ = ["Case", "case_names", "main"]
+
+if __name__ == "__main__":
+    sys.exit(main())

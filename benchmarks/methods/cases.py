@@ -1,0 +1,79 @@
+"""Which examples are run, and the samples that they need."""
+
+import hashlib
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from compression_runner.measurement.noise import machine
+from compression_runner.methods.registry import METHODS
+
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLES: Final = ROOT / "examples" / "local"
+DATA: Final = EXAMPLES / "data"
+SOURCE: Final = re.compile(r"file://\./data/([^/]+)")
+# Samples that were there before each had a folder of its own.
+ELSEWHERE: Final = {"sentences.parquet": ("sentences", DATA)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One example manifest."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The example's name."""
+        return self.path.stem
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Its content."""
+        content: dict[str, Any] = yaml.safe_load(self.path.read_text())
+        return content
+
+    @property
+    def samples(self) -> dict[str, Path]:
+        """Sample name -> where it has to lie."""
+        spec = self.manifest["spec"]
+        sources = [spec["model"]["source"], *(part["source"] for part in spec["data"].values() if "source" in part)]
+        places = (found[1] for source in sources if (found := SOURCE.match(source)))
+        return dict(ELSEWHERE.get(place, (place, DATA / place)) for place in places)
+
+    def fingerprint(self) -> str:
+        """The hash of all that a result depends on: manifest, methods, libraries, machine."""
+        methods = {name: method.version for name, method in METHODS.items()}
+        libraries = {name: version(name) for method in METHODS.values() for name in method.libraries}
+        parts = [self.path.read_text(), sorted(methods.items()), sorted(libraries.items()), machine()]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+CASES: Final = [Case(path) for path in sorted(EXAMPLES.glob("*.yaml"))]
+
+
+def prepared(case: Case) -> Case:
+    """The case, once its samples lie where it looks for them.
+
+    Raises CalledProcessError where a sample cannot be made.
+    """
+    for name, place in case.samples.items():
+        if not _complete(place, name):
+            subprocess.run([sys.executable, "-m", "samples", name, str(place)], check=True, cwd=ROOT)
+            _mark(place, name).touch()
+    return case
+
+
+def _complete(place: Path, name: str) -> bool:
+    return _mark(place, name).is_file()
+
+
+def _mark(place: Path, name: str) -> Path:
+    return place / f".{name}-is-complete"

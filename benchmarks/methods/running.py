@@ -1,0 +1,65 @@
+"""Runs one example as a user would, and keeps of its report what the table tells."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.methods.cases import Case
+from samples.packages import cache
+
+WORK: Final = cache().parent / "benchmark-methods"
+VERDICTS: Final = (0, 3)
+
+
+def run_case(case: Case) -> dict[str, Any] | None:
+    """The figures of a run; None, with what it said on stderr, where it ended without a report."""
+    workdir = WORK / case.name
+    command = [sys.executable, "-c", _CHILD, str(case.path), str(workdir)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode not in VERDICTS:
+        sys.stderr.write(ended.stdout[-2000:] + ended.stderr[-4000:])
+        return None
+    peak = int(ended.stdout.strip().splitlines()[-1])
+    return figures(json.loads((workdir / "report.json").read_text()), peak)
+
+
+def figures(report: dict[str, Any], peak_bytes: int) -> dict[str, Any]:
+    """What the table tells of a report."""
+    before, after = report["baseline"], report["compressed"]
+    return {
+        "task": report["job"]["spec"]["model"]["task"],
+        "model": Path(report["job"]["spec"]["model"]["source"]).parent.name,
+        "pipeline": report["job"]["spec"]["pipeline"],
+        "verdict": report["verdict"],
+        "objectives": [{key: item[key] for key in _OBJECTIVE} for item in report["objectives"]],
+        "anomalies": report["anomalies"],
+        "sizeBytes": [before["sizeBytes"], after["sizeBytes"]],
+        "quality": {name: [before["quality"][name], after["quality"][name]] for name in after["quality"]},
+        "qualityDrops": report["qualityDrops"],
+        "speedups": report["speedups"],
+        "latencySeconds": [before["latencySeconds"], after["latencySeconds"]],
+        "memoryBytes": [before["peakMemoryBytes"], after["peakMemoryBytes"]],
+        "stages": [
+            {key: stage[key] for key in ("name", "method", "seconds", "sizeBytes")} for stage in report["stages"]
+        ],
+        "runPeakBytes": peak_bytes,
+        "versions": report["provenance"]["versions"],
+        "machine": report["environment"]["machine"],
+        "notes": report["environment"]["notes"],
+    }
+
+
+_OBJECTIVE: Final = ("name", "limit", "direction", "measured", "low", "high", "verdict")
+# A child of its own, so that the peak of its memory is known when it ends.
+_CHILD: Final = """
+import resource, subprocess, sys
+manifest, workdir = sys.argv[1:]
+run = [sys.executable, "-m", "compression_runner", "run", manifest, "--workdir", workdir]
+status = subprocess.run(run, stdout=sys.stderr).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+sys.exit(status)
+"""
+
+__all__ = ["WORK", "figures", "run_case"]

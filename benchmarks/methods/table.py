@@ -1,0 +1,76 @@
+"""The table of the docs, from results.json alone."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from compressionjob.schema import format_bytes, format_duration
+
+TABLE: Final = Path(__file__).parents[2] / "docs" / "methods" / "results.md"
+# The metric that says most, where there are several.
+PREFERRED: Final = ("accuracy", "f1", "perplexity", "mae", "wer", "rouge", "cosine", "agreement")
+
+_HEAD: Final = """# Results
+
+Each line is an example of `examples/local`, run in full by `make results` (`benchmarks/methods`); the table is made
+from `benchmarks/methods/results.json`, and CI compares the two. *Size* is the result's divided by the baseline's, *p50*
+the baseline's median latency divided by the result's, both measured in the same run; *quality* is that of the baseline
+and of the result on real data that nothing was learned from. *Seconds* are those of the stages alone, *peak* is the
+memory of the whole run. A verdict that is no Pass is a result too.
+
+| example | model | stages | size | quality | p50 | seconds | peak | verdict |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def render(results: dict[str, Any]) -> str:
+    """The page."""
+    lines = [
+        _line(name, entry) for name, entry in sorted(results.items(), key=lambda item: (item[1]["model"], item[0]))
+    ]
+    return _HEAD + "".join(lines) + _machines(results)
+
+
+def _line(name: str, entry: dict[str, Any]) -> str:
+    before, after = entry["sizeBytes"]
+    stages = " → ".join(_stage(stage) for stage in entry["pipeline"])
+    seconds = sum(stage["seconds"] for stage in entry["stages"])
+    cells = [
+        f"[{name}](../../examples/local/{name}.yaml)",
+        entry["model"],
+        stages,
+        f"{after / before:.3f}",
+        _quality(entry),
+        _speedup(entry),
+        format_duration(seconds),
+        format_bytes(entry["runPeakBytes"]),
+        entry["verdict"],
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _stage(stage: dict[str, Any]) -> str:
+    method, parameters = next((key, value) for key, value in stage.items() if key != "name")
+    told = [str(parameters[key]) for key in _TOLD if key in parameters]
+    return f"{method} {' '.join(told)}".strip()
+
+
+_TOLD: Final = ("method", "structure", "algorithm", "dtype", "sparsity", "pattern", "codec")
+
+
+def _quality(entry: dict[str, Any]) -> str:
+    metric = next((name for name in PREFERRED if name in entry["quality"]), None)
+    if metric is None:
+        return "-"
+    before, after = entry["quality"][metric]
+    return f"{metric} {before:.4g} → {after:.4g}"
+
+
+def _speedup(entry: dict[str, Any]) -> str:
+    found = entry["speedups"].get("p50")
+    return f"{found['value']:.2f}x ({found['low']:.2f} to {found['high']:.2f})" if found else "-"
+
+
+def _machines(results: dict[str, Any]) -> str:
+    said = {(entry["date"], entry["machine"]["cpu"], entry["machine"]["usableCpus"]) for entry in results.values()}
+    machines = "; ".join(f"{processor}, {cpus} CPUs, {date}" for date, processor, cpus in sorted(said))
+    return f"\nMeasured on: {machines}. Versions of all libraries stand in `benchmarks/methods/results.json`.\n"
