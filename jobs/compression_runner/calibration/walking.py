@@ -30,16 +30,18 @@ class Walk:
     """One pass over a graph with all batches at once.
 
     `model` may change on the way: a piece takes the initializers as they are when it runs. `feeds` are the batches'
-    inputs by name.
+    inputs by name. With `keep_outputs` what the graph answers is kept for `outputs`.
     """
 
-    def __init__(self, model: onnx.ModelProto, feeds: Sequence[Mapping[str, NDArray[np.generic]]]) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, feeds: Sequence[Mapping[str, NDArray[np.generic]]], *, keep_outputs: bool = False
+    ) -> None:
         self._model = model
         self._at = 0
         self._constants = {tensor.name for tensor in model.graph.initializer}
         self._last = {name: places[-1] for name, places in consumers(model).items()}
-        self._last |= {value.name: END for value in model.graph.output}
-        self._outputs = {value.name for value in model.graph.output}
+        self._outputs = {value.name for value in model.graph.output} if keep_outputs else set()
+        self._last |= dict.fromkeys(self._outputs, END)
         # A transposed table is as large as the table: what is constant is computed where it is read, and never kept.
         self._fixed = {name: index for index in constant_nodes(model) for name in model.graph.node[index].output}
         self._values: list[Values] = [dict(feed) for feed in feeds]
@@ -55,7 +57,7 @@ class Walk:
             yield group, [values[group.source] for values in self._values]
 
     def outputs(self) -> list[Values]:
-        """The graph's outputs for every batch, after all of it has run."""
+        """The graph's outputs for every batch, after all of it has run; only with `keep_outputs`."""
         self._advance(len(self._model.graph.node), keep="")
         names = [value.name for value in self._model.graph.output]
         return [{name: values[name] for name in names} for values in self._values]

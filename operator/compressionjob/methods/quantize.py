@@ -9,16 +9,24 @@ from compressionjob.data import DataRole
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
-from compressionjob.schema import cel, with_rules
+from compressionjob.schema import Drop, Schema, cel, with_rules
 
 DTYPES: Final[dict[str, tuple[str, ...]]] = {
     "dynamic": ("int8",),
+    "static": ("int8",),
+    "weight-only": ("int8", "int4", "int3", "int2"),
     "cast": ("float16",),
     "qat": ("int8", "int4", "int2", "ternary", "binary"),
 }
 """The types that each method can give to weights."""
 OWN_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "calibration": ("static",),
+    "accuracy_control": ("static",),
     "training": ("qat",),
+    "algorithm": ("weight-only",),
+    "group_size": ("weight-only",),
+    "symmetric": ("weight-only",),
+    "embeddings": ("weight-only",),
 }
 """Fields that only some methods have, by their names in Python."""
 
@@ -27,8 +35,15 @@ _DTYPE_RULE: Final = " || ".join(
     f"(self.method == '{method}' && self.dtype in [{', '.join(repr(name) for name in types)}])"
     for method, types in DTYPES.items()
 )
-_GRANULARITY_RULE: Final = "self.method == 'dynamic' || self.granularity == 'channel'"
-_GRANULARITY_TEXT: Final = "granularity tensor belongs to method dynamic; remove it"
+_GRANULARITY_RULE: Final = "self.method in ['dynamic', 'static'] || self.granularity == 'channel'"
+_GRANULARITY_TEXT: Final = "granularity tensor belongs to methods dynamic and static; remove it"
+Calibration = Literal["minmax", "entropy", "percentile"]
+Algorithm = Literal["rtn", "gptq", "awq"]
+GroupSize = Literal[16, 32, 64, 128, 256]
+"""Inputs in a group; onnxruntime has kernels for powers of two from 16."""
+WEIGHT_ONLY_RATIOS: Final = {"int8": 0.4, "int4": 0.3, "int3": 0.3, "int2": 0.2}
+"""Size against float32, with scales and zero points of small groups, and norms that stay floats."""
+WEIGHT_ONLY_DROPS: Final = {"int8": 0.01, "int4": 0.1}
 
 
 def _own_text(field: str) -> str:
@@ -37,6 +52,15 @@ def _own_text(field: str) -> str:
 
 def _own_rule(field: str) -> str:
     return f"!has(self.{to_camel(field)}) || self.method in [{', '.join(repr(name) for name in OWN_FIELDS[field])}]"
+
+
+class AccuracyControl(Schema):
+    """Gives back to floats the layers that hurt most, by what is measured on the calibration data."""
+
+    max_drop: Drop = Field(
+        description="The loss on calibration data that is allowed: of agreement with the float model for classifiers, "
+        'of cosine for others: "0.005".'
+    )
 
 
 class Quantize(Parameters):
@@ -48,17 +72,43 @@ class Quantize(Parameters):
         *(cel(_own_rule(field), _own_text(field)) for field in OWN_FIELDS),
     )
 
-    method: Literal["dynamic", "cast", "qat"] = Field(
+    method: Literal["dynamic", "static", "weight-only", "cast", "qat"] = Field(
         default="dynamic",
         description="dynamic: integer weights, activations quantized while the model runs, no calibration data. "
+        "static: integer weights and activations, whose ranges are found on calibration data. "
+        "weight-only: few bits for weights, by groups; activations stay as they are. "
         "cast: weights and activations in a shorter floating-point type. qat: quantization-aware training, the weights "
         "learn to live with few bits.",
     )
-    dtype: Literal["int8", "int4", "int2", "ternary", "binary", "float16"] = Field(
+    dtype: Literal["int8", "int4", "int3", "int2", "ternary", "binary", "float16"] = Field(
         default="int8", description="The type that weights get."
     )
     granularity: Literal["channel", "tensor"] = Field(
         default="channel", description="One scale for each output channel (exact), or one for each tensor (simple)."
+    )
+    calibration: Calibration | None = Field(
+        default=None,
+        description="For static: which range of an activation gets codes: all that was seen (minmax, the default), "
+        "that of least divergence (entropy), or all but one value in ten thousand (percentile).",
+    )
+    accuracy_control: AccuracyControl | None = Field(
+        default=None, description="For static: which loss is allowed before layers go back to floats."
+    )
+    algorithm: Algorithm | None = Field(
+        default=None,
+        description="For weight-only: rtn rounds to the nearest (the default); gptq rounds one input after another and "
+        "lets the others take over the error; awq scales the most active channels up before rounding. gptq and awq "
+        "look at calibration data.",
+    )
+    group_size: GroupSize | None = Field(
+        default=None, description="For weight-only: inputs that share a scale and a zero point (default 128)."
+    )
+    symmetric: bool | None = Field(
+        default=None, description="For weight-only: no zero points, all grids are centred on zero (default false)."
+    )
+    embeddings: bool | None = Field(
+        default=None,
+        description="For weight-only: tables of embeddings and the layer that gives the output too (default true).",
     )
     training: Training | None = Field(default=None, description="For qat: how the weights are trained.")
 
@@ -66,7 +116,7 @@ class Quantize(Parameters):
     def _fields_fit_method(self) -> "Quantize":
         if self.dtype not in DTYPES[self.method]:
             raise ValueError(_DTYPE_TEXT)
-        if self.method != "dynamic" and self.granularity != "channel":
+        if self.method not in ("dynamic", "static") and self.granularity != "channel":
             raise ValueError(_GRANULARITY_TEXT)
         for field, methods in OWN_FIELDS.items():
             if getattr(self, field) is not None and self.method not in methods:
@@ -75,8 +125,12 @@ class Quantize(Parameters):
 
     def promise(self) -> Promise:
         """INT8 is promised to be under half the size, not slower, and to keep quality within two points."""
-        if self.method == "dynamic":
+        if self.method in ("dynamic", "static"):
             return Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
+        if self.method == "weight-only":
+            # Without embeddings the share of the weights that get few bits depends on the model.
+            ratio = WEIGHT_ONLY_RATIOS[self.dtype] if self.effective_embeddings else None
+            return Promise(max_size_ratio=ratio, max_quality_drop=WEIGHT_ONLY_DROPS.get(self.dtype))
         if self.method == "qat":
             # Weights are turned back to floats while the model runs: smaller, not faster.
             return Promise(max_size_ratio=0.6, min_speedup=None, max_quality_drop=None)
@@ -85,4 +139,31 @@ class Quantize(Parameters):
 
     def needs(self) -> frozenset[DataRole]:
         """What the method learns from, or observes activations on."""
+        if self.method == "static" or self.algorithm in ("gptq", "awq"):
+            return frozenset({"calibration"})
         return frozenset({"training"}) if self.method == "qat" else frozenset()
+
+    @property
+    def effective_calibration(self) -> Calibration:
+        """How ranges of activations are found."""
+        return self.calibration or "minmax"
+
+    @property
+    def effective_algorithm(self) -> Algorithm:
+        """How weights are rounded."""
+        return self.algorithm or "rtn"
+
+    @property
+    def effective_group_size(self) -> int:
+        """Inputs that share a scale."""
+        return self.group_size or 128
+
+    @property
+    def effective_symmetric(self) -> bool:
+        """Whether grids have no zero points."""
+        return bool(self.symmetric)
+
+    @property
+    def effective_embeddings(self) -> bool:
+        """Whether tables and the output layer are quantized too."""
+        return self.embeddings is not False

@@ -29,7 +29,7 @@ def feeds(count: int = 3) -> list[dict[str, np.ndarray]]:
 
 def test_every_group_sees_what_the_whole_graph_gives_it() -> None:
     model = language_model()
-    walk = Walk(model, feeds())
+    walk = Walk(model, feeds(), keep_outputs=True)
     for group, inputs in walk.groups(group_layers(find_layers(model))):
         for feed, values in zip(feeds(), inputs, strict=True):
             np.testing.assert_allclose(values, run(model, feed, [group.source])[0], rtol=1e-5, atol=1e-6)
@@ -74,6 +74,6 @@ def test_subgraphs_may_read_what_an_earlier_piece_made() -> None:
     types = {"flag": TensorProto.BOOL}
     model = graph(nodes, {"x": ["batch", 4], "flag": []}, ["y"], weights, types)
     feed = {"x": random(3, 4), "flag": np.array(False)}
-    walk = Walk(model, [feed])
+    walk = Walk(model, [feed], keep_outputs=True)
     assert [group.source for group, _ in walk.groups(group_layers(find_layers(model)))] == ["x", "first"]
     np.testing.assert_allclose(walk.outputs()[0]["y"], run(model, feed, ["y"])[0], rtol=1e-5, atol=1e-5)

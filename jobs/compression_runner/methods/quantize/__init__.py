@@ -1,4 +1,4 @@
-"""Quantize an ONNX graph: dynamic INT8, or a cast to float16."""
+"""Quantize a model: INT8 by dynamic or static ranges, a cast to float16, or by training."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -47,9 +47,9 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
 
     model = onnx.load(artifact.model_file)
     operators = {node.op_type for node in nodes(model.graph)}
-    if parameters.method == "dynamic" and operators & ALREADY:
+    if parameters.method in ("dynamic", "static", "weight-only") and operators & ALREADY:
         problem = f"the graph is quantized already ({', '.join(sorted(operators & ALREADY))})"
-        raise BadRecipe("AlreadyQuantized", context.field, "dynamic", problem, "start from the float32 model")
+        raise BadRecipe("AlreadyQuantized", context.field, parameters.method, problem, "start from the float32 model")
     if parameters.method == "dynamic":
         from compression_runner.methods.quantize.dynamic import quantize
 
@@ -57,6 +57,21 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
         if not details["quantizedOperators"]:
             problem = "the graph has no MatMul, Gemm, Conv, LSTM or Gather with constant float32 weights"
             raise BadRecipe("NothingToQuantize", context.field, "dynamic", problem, "leave the stage out")
+    elif parameters.method == "weight-only":
+        from compression_runner.methods.quantize.weight_only.stage import Work as WeightOnlyWork
+        from compression_runner.methods.quantize.weight_only.stage import quantize as quantize_weights
+
+        data = context.required_data.samples("calibration", artifact.path) if parameters.needs() else None
+        details = quantize_weights(WeightOnlyWork(model, parameters, data, context.field, context.advance))
+        save(model, context.output)
+    elif parameters.method == "static":
+        from compression_runner.methods.quantize.static.stage import Work
+        from compression_runner.methods.quantize.static.stage import quantize as quantize_static
+
+        samples = context.required_data.samples("calibration", artifact.path)
+        work = Work(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
+        converted, details = quantize_static(work)
+        save(converted, context.output)
     else:
         from compression_runner.methods.quantize.cast import to_float16
 

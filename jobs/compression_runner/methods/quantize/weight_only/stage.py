@@ -1,0 +1,83 @@
+"""From a float graph to one whose weights have few bits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import onnx
+
+from compression_runner.calibration.feeding import feeds
+from compression_runner.calibration.walking import UnsupportedGraph
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.session import RUNTIME_ERRORS
+from compression_runner.methods.quantize.weight_only.choosing import Choice, choose
+from compression_runner.methods.quantize.weight_only.packing import STORED
+from compression_runner.methods.quantize.weight_only.rounding import Method, Rounded, round_weights
+from compression_runner.methods.quantize.weight_only.scaling import divide_inputs
+from compression_runner.methods.quantize.weight_only.writing import write
+from compressionjob.methods.quantize import Quantize
+
+BITS: Final = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
+FAILURES: Final[tuple[type[Exception], ...]] = (UnsupportedGraph, *RUNTIME_ERRORS)
+TOLD: Final = 20
+"""Weights that stay floats are told by name up to so many."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the stage is about; `samples` where the algorithm looks at activations."""
+
+    model: onnx.ModelProto
+    parameters: Quantize
+    samples: SampleSet | None
+    field: str
+    advance: Callable[[float], None]
+
+
+def quantize(work: Work) -> Mapping[str, Any]:
+    """Changes the model to weights of few bits, and tells what was done.
+
+    Raises BadRecipe where there is nothing to quantize, or the graph cannot be calibrated.
+    """
+    parameters = work.parameters
+    choice = choose(work.model, embeddings=parameters.effective_embeddings)
+    if not choice.layers and not choice.tables:
+        problem = "the graph has no MatMul, Gemm or look-up with constant float weights that may be quantized"
+        raise BadRecipe("NothingToQuantize", work.field, parameters.dtype, problem, "leave the stage out")
+    method = Method(
+        parameters.effective_algorithm,
+        BITS[parameters.dtype],
+        parameters.effective_group_size,
+        parameters.effective_symmetric,
+    )
+    batches = feeds(work.model, work.samples) if work.samples else []
+    try:
+        rounded = round_weights(work.model, choice, method, batches, work.advance)
+    except FAILURES as error:
+        problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
+        raise BadRecipe("CalibrationFailed", work.field, method.algorithm, problem, "use algorithm rtn") from error
+    divisions = divide_inputs(work.model, rounded.scaled)
+    write(work.model, choice, rounded.packed, divisions)
+    return _details(method, choice, rounded, len(divisions))
+
+
+def _details(method: Method, choice: Choice, rounded: Rounded, divisions: int) -> Mapping[str, Any]:
+    details: dict[str, Any] = {
+        "algorithm": method.algorithm,
+        "bits": method.bits,
+        "layers": len(choice.layers),
+        "tables": len(choice.tables),
+        "outputError" if rounded.rows else "weightError": round(rounded.error, 6),
+    }
+    if STORED[method.bits] != method.bits:
+        # onnxruntime has no kernel for three bits: packing gets the unused bit back.
+        details["storedBits"] = STORED[method.bits]
+    if rounded.rows:
+        details["calibrationRows"] = rounded.rows
+    if method.algorithm == "awq":
+        details |= {"scaledInputs": len(rounded.scaled), "addedOperations": divisions}
+    if choice.left:
+        names = sorted(choice.left)[:TOLD]
+        details["left"] = {name: choice.left[name] for name in names}
+    return details
