@@ -18,6 +18,7 @@ RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = (
 
 def open_session(graph: Path) -> Any:
     """A session on the CPU; raises one of RUNTIME_ERRORS where the graph does not load."""
+    onnxruntime.disable_telemetry_events()  # it would warn in a pod, where it cannot write
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # warnings of the optimiser are not the reader's business
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

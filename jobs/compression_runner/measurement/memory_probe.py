@@ -25,6 +25,7 @@ def main(model: str, feed: str, threads: str, queries: str) -> None:
     with np.load(feed, allow_pickle=False) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}
     floor = peak_resident_bytes()
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)
     options.inter_op_num_threads = 1

@@ -31,6 +31,7 @@ class Predictor:
     """
 
     def __init__(self, model: Path, threads: int) -> None:
+        onnxruntime.disable_telemetry_events()  # it would warn in a pod, where it cannot write
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -24,7 +24,7 @@ def quantize(model: onnx.ModelProto, target: Path, *, per_channel: bool) -> Mapp
     Raises ValueError, TypeError, KeyError or RuntimeError from onnxruntime where it cannot quantize the graph.
     """
     large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > SINGLE_FILE_LIMIT
-    with _quiet():
+    with quiet():
         quantize_dynamic(
             model,
             str(target),
@@ -40,7 +40,7 @@ def quantize(model: onnx.ModelProto, target: Path, *, per_channel: bool) -> Mapp
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Holds back onnxruntime's advice to pre-process, given to the root logger: exports are optimised already."""
 
     def keep(record: logging.LogRecord) -> bool:

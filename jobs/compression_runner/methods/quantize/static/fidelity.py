@@ -1,0 +1,79 @@
+"""How far the answers of an INT8 graph are from those of the float graph it was made from, on calibration samples."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from compression_runner.calibration.feeding import Feed
+from compression_runner.formats.onnx_files import save
+from compression_runner.formats.session import open_session
+
+Rows = NDArray[np.float32]
+KEPT_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """The mean cosine of the answers, and for classifiers the share of samples that keep their class."""
+
+    cosine: float
+    agreement: float | None
+
+    @property
+    def drop(self) -> float:
+        """What is lost, in the measure that the task is judged by: classes that changed, or cosine."""
+        return 1.0 - (self.cosine if self.agreement is None else self.agreement)
+
+
+def answer(model: onnx.ModelProto, feeds: Sequence[Feed]) -> list[Rows]:
+    """Each float output of the graph over the batches, one row for each row of a batch; short rows end in zeros.
+
+    What comes after KEPT_BYTES of answers is left out: long texts have logits by the hundred megabytes.
+    Raises onnxruntime's errors where the graph does not load or run.
+    """
+    with tempfile.TemporaryDirectory(prefix="answers-") as place:
+        session: Any = open_session(save(model, Path(place)))
+    names = [output.name for output in session.get_outputs() if output.type in ("tensor(float)", "tensor(float16)")]
+    found: list[list[Rows]] = [[] for _ in names]
+    kept = 0
+    for feed in feeds:
+        for rows, values in zip(found, session.run(names, dict(feed)), strict=True):
+            rows.extend(np.asarray(row, np.float32).reshape(-1) for row in np.atleast_1d(values))
+            kept += values.nbytes
+        if kept > KEPT_BYTES:
+            break
+    return [_stacked(rows) for rows in found]
+
+
+def compare(before: Sequence[Rows], after: Sequence[Rows], *, classifies: bool) -> Fidelity:
+    """Answers of shape (samples, values) of two graphs; an answer that is not finite counts as opposite."""
+    cosines = np.concatenate([_cosines(old, new) for old, new in zip(before, after, strict=True)])
+    return Fidelity(float(cosines.mean()), _agreement(before[0], after[0]) if classifies else None)
+
+
+def _agreement(old: Rows, new: Rows) -> float:
+    same = old.argmax(axis=1) == np.nan_to_num(new, nan=-np.inf).argmax(axis=1)
+    return float(np.mean(same))
+
+
+def _cosines(old: Rows, new: Rows) -> NDArray[np.float64]:
+    left, right = old.astype(np.float64), new.astype(np.float64)
+    finite = np.asarray(np.isfinite(right).all(axis=1))
+    right = np.where(finite[:, None], right, 0.0)
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    dots = np.einsum("ij,ij->i", left, right)
+    cosines: NDArray[np.float64] = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    cosines[(np.abs(left) + np.abs(right)).max(axis=1) == 0] = 1.0
+    cosines[~finite] = -1.0
+    return cosines
+
+
+def _stacked(rows: list[Rows]) -> Rows:
+    longest = max(len(row) for row in rows)
+    return np.stack([np.pad(row, (0, longest - len(row))) for row in rows])
