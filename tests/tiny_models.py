@@ -1,7 +1,7 @@
 """Tiny real models and data for the runner's tests: random weights, made in moments, loaded by the real libraries."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,8 @@ import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from gguf import GGMLQuantizationType, GGUFWriter
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
@@ -36,6 +38,9 @@ a the cat dog sat ran on under mat tree red blue old new small large house river
 quickly while before after
 """
 WORDS = tuple(TEXT.split())
+# Bytes, and two pairs that hardly occur: a GGUF has to have merges.
+_PAIRS = ("~~", "^^")
+LLAMA_TOKENS = ("<end>", *sorted(pre_tokenizers.ByteLevel.alphabet()), *_PAIRS)
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -65,13 +70,14 @@ def bert(folder: Path, *, labels: int = 0, hidden: int = 32, dtype: torch.dtype 
 def llama(folder: Path, *, tied: bool = True) -> Path:
     """A Llama of two layers whose tokens are bytes; its embedding is its head too where `tied`."""
     folder.mkdir(parents=True)
-    tokenizer = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(("<end>", *_BYTES))}, []))
+    merges = [(token[0], token[1]) for token in _PAIRS]
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(LLAMA_TOKENS)}, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment, no-untyped-call]
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>").save_pretrained(folder)
     torch.manual_seed(7)
     config = LlamaConfig(
-        vocab_size=1 + len(_BYTES),
+        vocab_size=len(LLAMA_TOKENS),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
@@ -87,7 +93,69 @@ def llama(folder: Path, *, tied: bool = True) -> Path:
     return folder
 
 
-_BYTES = tuple(sorted(pre_tokenizers.ByteLevel.alphabet()))
+def gguf(place: Path, folder: Path, quantized: Mapping[str, NDArray[np.uint8]] | None = None) -> Path:
+    """A model of `llama` as llama.cpp keeps it, with the tokenizer in the header.
+
+    Tensors are in float32, but for those in `quantized`, which are Q8_0 blocks by llama.cpp's names.
+    """
+    model = LlamaForCausalLM.from_pretrained(folder)
+    config = model.config
+    place.parent.mkdir(parents=True, exist_ok=True)
+    writer = GGUFWriter(place, "llama")
+    writer.add_name("tiny")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(LLAMA_TOKENS)
+    writer.add_token_types([3, *([1] * (len(LLAMA_TOKENS) - 1))])
+    writer.add_token_merges([" ".join(token) for token in _PAIRS])
+    writer.add_eos_token_id(0)
+    for name, tensor in model.state_dict().items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        title, array = _gguf_tensor(name, tensor.numpy(), config)
+        if title in (quantized or {}):
+            writer.add_tensor(title, (quantized or {})[title], raw_dtype=GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(title, array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return place
+
+
+def _gguf_tensor(name: str, array: NDArray[np.float32], config: LlamaConfig) -> tuple[str, NDArray[np.float32]]:
+    """A tensor by llama.cpp's name; queries and keys have the halves of each head interleaved there."""
+    for ours, theirs in _GGUF_NAMES.items():
+        name = name.replace(ours, theirs)
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(name.split(".")[-2])
+    if heads:
+        array = array.reshape(heads, 2, -1, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+    return name, np.ascontiguousarray(array)
+
+
+_GGUF_NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "model.layers": "blk",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
 
 
 def resnet(folder: Path, *, labels: int = 3) -> Path:

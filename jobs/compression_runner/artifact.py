@@ -14,8 +14,9 @@ MARKER: Final = "artifact.json"
 SCHEMA: Final = 1
 BLOCK: Final = 1 << 20
 
-Format = Literal["transformers", "torch", "onnx"]
-"""torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only."""
+Format = Literal["transformers", "torch", "onnx", "gguf"]
+"""torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only.
+gguf: a source as llama.cpp has it, which is imported before anything else is done."""
 PUBLISHABLE: Final[frozenset[Format]] = frozenset({"transformers", "onnx"})
 
 

@@ -22,14 +22,14 @@ class Model(Schema):
     """The model that is compressed: the baseline."""
 
     source: LocationText = Field(
-        description="Folder of a Transformers model (safetensors), or an ONNX file or folder. "
+        description="Folder of a Transformers model (safetensors), an ONNX file or folder, or a GGUF file. "
         "s3://BUCKET/KEY, pvc://CLAIM/PATH, or file:///PATH below a volume of the runtime."
     )
     task: Task = Field(
         description="What the model does; text-generation is a causal language model, onnx any ONNX model with sample "
         "inputs."
     )
-    format: Literal["auto", "transformers", "onnx"] = Field(
+    format: Literal["auto", "transformers", "onnx", "gguf"] = Field(
         default="auto", description="Format of the source; auto looks at its files."
     )
     storage: Storage | None = Field(default=None, description="How to reach the source; spec.storage by default.")

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from compression_runner.methods import distill, export, pack, prune, quantize, recover
+from compression_runner.methods import distill, export, importing, pack, prune, quantize, recover
 from compression_runner.methods.method import Method
 
 METHODS: Final[dict[str, Method]] = {
+    "import": importing.METHOD,
     "export": export.METHOD,
     "prune": prune.METHOD,
     "distill": distill.METHOD,

@@ -14,7 +14,9 @@ from compressionjob.pipeline import Stage
 from compressionjob.spec import CompressionJobSpec
 
 EXPORT: Final = METHODS["export"]
+IMPORT: Final = METHODS["import"]
 EXPORT_TITLE: Final = "export"
+IMPORT_TITLE: Final = "import"
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,16 @@ class Step:
 class Plan:
     """The steps of a job.
 
-    `baseline` is the export of the source that is measured in its place, None where the source is a graph itself;
-    `measured` is what has to be done to the unpacked result before it can be measured, None where it is a graph.
+    `imported` is the source in a format that stages take, None where it comes in one. `baseline` is the export of the
+    source that is measured in its place, None where the source is a graph itself; `measured` is what has to be done to
+    the unpacked result before it can be measured, None where it is a graph.
     """
 
     source: str
     steps: tuple[Step, ...]
     baseline: Step | None
     measured: Step | None
+    imported: Step | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -62,7 +66,7 @@ class Plan:
     @property
     def every_step(self) -> tuple[Step, ...]:
         """All steps, each once: those of the pipeline, and those for measuring alone."""
-        extra = (step for step in (self.baseline, self.measured) if step)
+        extra = (step for step in (self.imported, self.baseline, self.measured) if step)
         return tuple({step.fingerprint: step for step in (*self.steps, *extra)}.values())
 
 
@@ -89,20 +93,22 @@ class _Chain:
 
 
 def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] | None = None) -> Plan:
-    """The steps from the source to the result, with an export where a method needs a graph.
+    """The steps from the source to the result: an import first where the source needs one, and an export where a method
+    needs a graph.
 
     `data` has the identity of what plays a role ("training", "calibration"): other data, another fingerprint.
     Raises BadRecipe where a method cannot take what comes before it.
     """
     start = fingerprint.of_source(source.identity)
     chain = _Chain(start, data or {}, source.format)
+    imported = _import(chain)
     for index, stage in enumerate(spec.pipeline):
         method, where = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
         _make_acceptable(chain, method, stage, where)
         chain.add(stage.title, method, stage.parameters, where)
     if chain.format not in PUBLISHABLE:
         chain.export(chain.steps[-1].field)
-    return Plan(start, tuple(chain.steps), _baseline(chain, source), _measured(chain, source))
+    return Plan(start, tuple(chain.steps), _baseline(chain, source), _measured(chain, source), imported)
 
 
 def _make_acceptable(chain: _Chain, method: Method, stage: Stage, where: str) -> None:
@@ -115,12 +121,21 @@ def _make_acceptable(chain: _Chain, method: Method, stage: Stage, where: str) ->
     chain.export(where)
 
 
-def _baseline(chain: _Chain, source: Source) -> Step | None:
-    if source.format not in EXPORT.accepts(None):
+def _import(chain: _Chain) -> Step | None:
+    """Begins a chain with what makes its source one that stages take, where it is not."""
+    if chain.format not in IMPORT.accepts(None):
         return None
+    chain.add(IMPORT_TITLE, IMPORT, None, "spec.model.source")
+    return chain.steps[0]
+
+
+def _baseline(chain: _Chain, source: Source) -> Step | None:
     alone = _Chain(chain.start, chain.data, source.format)
+    _import(alone)
+    if alone.format not in EXPORT.accepts(None):
+        return None
     alone.export("spec.model.source")
-    return alone.steps[0]
+    return alone.steps[-1]
 
 
 def _measured(chain: _Chain, source: Source) -> Step | None:

@@ -17,6 +17,7 @@ from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
 from compressionjob.exit_codes import ExitCode
 from compressionjob.report import ModelFigures, Report, SideSummary, StageReport, Summary, Violation
+from compressionjob.schema import format_bytes
 from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
 
@@ -88,7 +89,7 @@ def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, *, pu
         stages=list(facts.result.stages),
         latency_samples=found.latency_samples,
         timings={**facts.timings, **found.timings},
-        environment={**found.environment, "sizeCounts": COUNTED, "baselineIs": _baseline_is(facts.plan)},
+        environment=_environment(facts),
         provenance=dict(told),
         artifact=_artifact(artifact, destination, published=published),
     )
@@ -135,7 +136,18 @@ def _artifact(artifact: Artifact, destination: Store, *, published: bool) -> dic
     return {"uri": destination.url if published else "", **kept}
 
 
+def _environment(facts: Facts) -> dict[str, Any]:
+    told = {**facts.measurements.environment, "sizeCounts": COUNTED, "baselineIs": _baseline_is(facts.plan)}
+    before, after = int(facts.result.source.get("sizeBytes", 0)), facts.result.artifact.size_bytes
+    if facts.plan.imported and after > before:
+        larger = f"larger than the file that it came from: {format_bytes(after)} against {format_bytes(before)}"
+        told["notes"] = [*told.get("notes", []), larger]
+    return told
+
+
 def _baseline_is(plan: Plan) -> str:
+    if plan.imported is not None:
+        return "the float32 model that the source stands for, as ONNX in onnxruntime; its size is that of those weights"
     if plan.baseline is None:
         return "the source, in onnxruntime"
     return "the float32 ONNX export of the source in onnxruntime, its outputs compared; its size is the source's"

@@ -103,7 +103,7 @@ def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None
 def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[float, str], None]) -> Measurements:
     return measure(
         run.job.spec,
-        Subject(staged.baseline, prepared.source.weights_bytes),
+        Subject(staged.baseline, staged.baseline_bytes),
         Subject(staged.compressed, staged.result.artifact.size_bytes),
         staged.data,
         advance=lambda what, share: advance(share, what),

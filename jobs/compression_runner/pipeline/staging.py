@@ -13,6 +13,7 @@ from compression_runner.pipeline.execution import Execution, Made
 from compression_runner.pipeline.fetching import fetch_source
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import Places
+from compression_runner.pipeline.planner import IMPORT
 from compression_runner.preflight.check import Prepared
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.spec import CompressionJobSpec
@@ -20,9 +21,13 @@ from compressionjob.spec import CompressionJobSpec
 
 @dataclass(frozen=True)
 class Staged:
-    """Baseline and result as graphs, the result as it is published, and the evaluation data."""
+    """Baseline and result as graphs, the result as it is published, and the evaluation data.
+
+    `baseline_bytes` is the size of the weights that the baseline's graph was made of.
+    """
 
     baseline: Path
+    baseline_bytes: int
     compressed: Path
     result: Made
     data: SampleSet
@@ -39,16 +44,27 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     execution = Execution(
         checkpoints, _fetcher(prepared, places), _origin(spec, prepared), progress, stage_data=lambda: data
     )
-    data = JobData(spec, places.data, prepared.data, places.scratch, lambda: execution.source().artifact)
+
+    def model() -> Made:
+        return execution.make(plan.imported) if plan.imported else execution.source()
+
+    data = JobData(spec, places.data, prepared.data, places.scratch, lambda: model().artifact)
     baseline = plan.baseline
     resumes = baseline is not None and checkpoints.has(baseline.fingerprint)
-    first = execution.make(baseline) if baseline and resumes else execution.source()
+    first = execution.make(baseline) if baseline and resumes else model()
     with progress.phase("data"):
         evaluation = data.samples("evaluation", first.artifact.path)
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)
-    return Staged(before.artifact.model_file, compressed.model_file, result, evaluation)
+    size = _baseline_bytes(prepared, before)
+    return Staged(before.artifact.model_file, size, compressed.model_file, result, evaluation)
+
+
+def _baseline_bytes(prepared: Prepared, baseline: Made) -> int:
+    """The source's own size; of an imported source that of the model which it stands for, since that is measured."""
+    imported = next((done for done in baseline.stages if done.method == IMPORT.name), None)
+    return imported.size_bytes if imported else prepared.source.weights_bytes
 
 
 def _fetcher(prepared: Prepared, places: Places) -> Callable[[Callable[[float, str], None]], Artifact]:

@@ -31,7 +31,8 @@ def memory_forecast(plan: Plan, source: Source) -> MemoryForecast:
 
 def disk_forecast(plan: Plan, source: Source, data_bytes: int) -> int:
     """Bytes in the work directory: the source, the output of every step at its input's size, and the data."""
-    return source.total_bytes + len(plan.every_step) * max(source.weights_bytes, 1) + data_bytes
+    weights = 4 * source.parameters if plan.imported else max(source.weights_bytes, 1)
+    return source.total_bytes + len(plan.every_step) * weights + data_bytes
 
 
 def _usual(need: Need, weights: int) -> int:

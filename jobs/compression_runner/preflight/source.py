@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from compression_runner import artifact as artifacts
+from compression_runner.dataset.cache_inputs import PAST, is_past
 from compression_runner.errors import InvalidInput
+from compression_runner.preflight.gguf_source import SUFFIX, find_gguf, types_of
 from compression_runner.preflight.onnx_header import STANDARD_DOMAINS, OnnxGraph, read_graph
 from compression_runner.preflight.ranges import RangeReader
 from compression_runner.preflight.safetensors_header import COMPRESSIBLE, read_header
@@ -70,7 +72,7 @@ def inspect(store: Store, model: Model) -> Source:
     entries = store.list()
     names = [entry.path for entry in entries]
     found = model.format if model.format != "auto" else _format(store, names)
-    inspect_format = _transformers if found == "transformers" else _onnx
+    inspect_format = {"transformers": _transformers, "gguf": _gguf}.get(found, _onnx)
     return inspect_format(store, entries, model.task, _checksums(store, entries))
 
 
@@ -82,12 +84,14 @@ def _format(store: Store, names: Sequence[str]) -> artifacts.Format:
         return "transformers"
     if any(name.endswith(".onnx") for name in names):
         return "onnx"
+    if any(name.endswith(SUFFIX) for name in names):
+        return "gguf"
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
         problem = f"{pickles[0]} is a pickle, which can run code when it is loaded, and there are no safetensors"
         remedy = "save the model with save_pretrained(..., safe_serialization=True)"
         raise InvalidInput("PickleRefused", FIELD, store.url, problem, remedy)
-    problem = "neither .safetensors nor .onnx lies there" if names else "it is empty"
+    problem = "no .safetensors, .onnx or .gguf lies there" if names else "it is empty"
     raise InvalidInput("NoModel", FIELD, store.url, problem, "name the folder that holds the model")
 
 
@@ -106,6 +110,12 @@ def _transformers(store: Store, entries: Sequence[Entry], task: Task, checksums:
         raise InvalidInput("NothingToCompress", FIELD, store.url, problem, remedy)
     kept = tuple(entry for entry in entries if entry.path in weights or _is_companion(entry.path))
     return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums)
+
+
+def _gguf(store: Store, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
+    entry, header = find_gguf(store, entries, task)
+    architecture = f"{header.architecture}, GGUF of {', '.join(types_of(header))}"
+    return Source("gguf", task, (entry,), frozenset({entry.path}), header.tensors, architecture, checksums)
 
 
 def _weight_files(store: Store, by_path: Mapping[str, Entry]) -> list[str]:
@@ -135,6 +145,10 @@ def _onnx(store: Store, entries: Sequence[Entry], task: Task, checksums: Mapping
     if foreign:
         problem = f"it uses operators of {foreign[0]}, for which no code is loaded"
         raise InvalidInput("UnsupportedOperators", FIELD, graph_path, problem, "export it with standard operators")
+    if task == "text-generation" and not any(is_past(name) for name in graph.inputs):
+        problem = f"the graph has no inputs {PAST}* and cannot decode step by step"
+        remedy = "export it with its cache, as Optimum's text-generation-with-past does, or name the original model"
+        raise InvalidInput("TaskMismatch", "spec.model.task", task, problem, remedy)
     outside = _external_files(graph, graph_path, by_path)
     weights = {graph_path, *outside}
     folder = graph_path.rpartition("/")[0]
