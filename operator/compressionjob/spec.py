@@ -1,6 +1,6 @@
 """CompressionJob: what an ML engineer writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
@@ -52,6 +52,9 @@ class Benchmark(Schema):
     )
 
 
+OutputFormat = Literal["auto", "onnx", "openvino"]
+
+
 class Output(Schema):
     """Where the result goes."""
 
@@ -62,6 +65,11 @@ class Output(Schema):
     checkpoints: LocationText | None = Field(
         default=None,
         description="Folder for results of stages, reused by later runs; <destination>-checkpoints by default.",
+    )
+    format: OutputFormat = Field(
+        default="auto",
+        description="Format of the result: auto keeps what the last stage gives (an ONNX graph where that is none that "
+        "others load), onnx and openvino convert it before a final pack.",
     )
     overwrite: StrictBool = Field(
         default=False, description="Replace a different model at the destination instead of refusing before the run."
@@ -114,10 +122,20 @@ class CompressionJobSpec(Schema):
         """The storage of a source or the destination: its own, or the job's default."""
         return part.storage or self.storage or Storage()
 
+    def sources(self) -> Iterator[tuple[str, str]]:
+        """Every location that is read, with its field: models and data."""
+        yield "spec.model.source", self.model.source
+        for index, stage in enumerate(self.pipeline):
+            for name, location in stage.parameters.models().items():
+                yield f"spec.pipeline[{index}].{stage.method}.{name}", location
+        for field, part in self.data.sources():
+            yield field, part.source
+
     @model_validator(mode="after")
     def _order(self) -> "CompressionJobSpec":
         problems = [
             *order_problems(self.pipeline),
+            *_format_problems(self),
             *_data_problems(self),
             *_metric_problems(self),
             *_overlap_problems(self),
@@ -137,6 +155,15 @@ def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
                 remedy = f"it needs data of its own; name it in {either}, apart from the evaluation data"
                 problems.append(FieldProblem(f"spec.pipeline[{index}].{stage.method}", stage.method, remedy))
     return problems
+
+
+def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
+    """A result for OpenVINO that should become ONNX, from which there is no way back."""
+    for stage in spec.pipeline:
+        if stage.quantize and stage.quantize.backend == "openvino" and spec.output.format == "onnx":
+            remedy = "quantize with backend openvino gives an OpenVINO model; use openvino or auto, or another backend"
+            return [FieldProblem("spec.output.format", "onnx", remedy)]
+    return []
 
 
 def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:

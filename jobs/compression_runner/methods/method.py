@@ -24,6 +24,9 @@ class StageData(Protocol):
     def teacher(self) -> Artifact:
         """The job's model as it came: what a student learns from."""
 
+    def model(self, location: str) -> Artifact:
+        """Another model that the stage's parameters name."""
+
 
 @dataclass(frozen=True)
 class StageContext:

@@ -25,7 +25,7 @@ ACCIDENTAL: Final = 0.05
 
 
 class JobData:
-    """The samples of each role. `teacher` fetches the job's model; it is called only when a stage needs it."""
+    """The samples of each role. `teacher` fetches the job's model, `model` another; when a stage asks."""
 
     def __init__(
         self,
@@ -34,12 +34,14 @@ class JobData:
         files: Mapping[DataRole, DataFiles],
         scratch: Path,
         teacher: Callable[[], Artifact],
+        model: Callable[[str], Artifact],
     ) -> None:
         self._spec = spec
         self._stores = stores
         self._files = files
         self._scratch = scratch
         self._teacher = teacher
+        self._model = model
         self._fetched: dict[DataRole, Path] = {}
         self._loaded: dict[tuple[DataRole, Path], SampleSet] = {}
         self.sequence_length = spec.benchmark.sequence_length
@@ -47,6 +49,10 @@ class JobData:
     def teacher(self) -> Artifact:
         """The job's model as it came."""
         return self._teacher()
+
+    def model(self, location: str) -> Artifact:
+        """Another model that a stage's parameters name."""
+        return self._model(location)
 
     def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
         """The samples of a role, prepared with the files of `model_dir`.

@@ -18,11 +18,12 @@ class Places:
     """The work directory and the stores of a run.
 
     `overwrite` allows to replace another artifact at the destination. `remote` is the store of one fingerprint's
-    checkpoint, None where the work directory's own are enough.
+    checkpoint, None where the work directory's own are enough. `models` has what stages read beside `model`, by location.
     """
 
     workdir: Path
     model: Store
+    models: Mapping[str, Store]
     data: Mapping[DataRole, Store]
     destination: Store
     reports: Store
@@ -46,6 +47,7 @@ def of_spec(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
     return Places(
         workdir=workdir,
         model=_model(spec, stores),
+        models=_models(spec, stores),
         data=_data(spec, stores),
         destination=stores.open(
             parse_location(spec.output.destination), output, Role.OUTPUT, "spec.output.destination"
@@ -65,6 +67,7 @@ def of_trial(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
     return Places(
         workdir=workdir,
         model=_model(spec, stores),
+        models=_models(spec, stores),
         data=_data(spec, stores),
         destination=DirectoryStore(str(output), output, "--workdir"),
         reports=DirectoryStore(str(workdir), workdir, "--workdir"),
@@ -75,6 +78,17 @@ def of_trial(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
 
 def _model(spec: CompressionJobSpec, stores: Stores) -> Store:
     return stores.open(parse_location(spec.model.source), spec.storage_of(spec.model), Role.MODEL, "spec.model.source")
+
+
+def _models(spec: CompressionJobSpec, stores: Stores) -> dict[str, Store]:
+    storage = spec.storage_of(spec.model)
+    return {
+        location: stores.open(
+            parse_location(location), storage, Role.MODEL, f"spec.pipeline[{index}].{stage.method}.{name}"
+        )
+        for index, stage in enumerate(spec.pipeline)
+        for name, location in stage.parameters.models().items()
+    }
 
 
 def _data(spec: CompressionJobSpec, stores: Stores) -> dict[DataRole, Store]:

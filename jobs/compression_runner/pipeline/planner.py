@@ -11,11 +11,13 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline import fingerprint
 from compression_runner.preflight.source import Source
 from compressionjob.pipeline import Stage
-from compressionjob.spec import CompressionJobSpec
+from compressionjob.spec import CompressionJobSpec, OutputFormat
 
 EXPORT: Final = METHODS["export"]
 IMPORT: Final = METHODS["import"]
+CONVERT: Final = METHODS["convert"]
 EXPORT_TITLE: Final = "export"
+CONVERT_TITLE: Final = "convert"
 IMPORT_TITLE: Final = "import"
 
 
@@ -104,11 +106,22 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
     imported = _import(chain)
     for index, stage in enumerate(spec.pipeline):
         method, where = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
+        if stage.method == "pack":
+            _finish(chain, spec.output.format)
         _make_acceptable(chain, method, stage, where)
         chain.add(stage.title, method, stage.parameters, where)
-    if chain.format not in PUBLISHABLE:
-        chain.export(chain.steps[-1].field)
+    if spec.pipeline[-1].method != "pack":
+        _finish(chain, spec.output.format)
     return Plan(start, tuple(chain.steps), _baseline(chain, source), _measured(chain, source), imported)
+
+
+def _finish(chain: _Chain, wanted: OutputFormat) -> None:
+    """Brings the model into the format in which it is published."""
+    where = "spec.output.format"
+    if chain.format not in PUBLISHABLE or (wanted != "auto" and chain.format in EXPORT.accepts(None)):
+        chain.export(chain.steps[-1].field if wanted == "auto" and chain.steps else where)
+    if wanted == "openvino" and chain.format in CONVERT.accepts(None):
+        chain.add(CONVERT_TITLE, CONVERT, None, where)
 
 
 def _make_acceptable(chain: _Chain, method: Method, stage: Stage, where: str) -> None:
@@ -150,8 +163,10 @@ def _measured(chain: _Chain, source: Source) -> Step | None:
 
 
 def _data_of(parameters: Any, data: Mapping[str, str]) -> dict[str, str] | None:
-    needs = parameters.needs() if parameters is not None else ()
-    return {role: data.get(role, "") for role in sorted(needs)} or None
+    if parameters is None:
+        return None
+    needs = [*sorted(parameters.needs()), *parameters.models().values()]
+    return {need: data.get(need, "") for need in needs} or None
 
 
 def _settings(parameters: Any) -> dict[str, Any]:

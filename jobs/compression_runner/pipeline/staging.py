@@ -48,7 +48,10 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     def model() -> Made:
         return execution.make(plan.imported) if plan.imported else execution.source()
 
-    data = JobData(spec, places.data, prepared.data, places.scratch, lambda: model().artifact)
+    def other(location: str) -> Artifact:
+        return fetch_source(places.models[location], prepared.models[location], places.scratch / "models")
+
+    data = JobData(spec, places.data, prepared.data, places.scratch, lambda: model().artifact, other)
     baseline = plan.baseline
     resumes = baseline is not None and checkpoints.has(baseline.fingerprint)
     first = execution.make(baseline) if baseline and resumes else model()

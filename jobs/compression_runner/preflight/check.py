@@ -24,6 +24,7 @@ class Prepared:
     """What preflight found: the source, the plan, the data's file, and what the run will need."""
 
     source: Source
+    models: Mapping[str, Source]
     plan: Plan
     data: Mapping[DataRole, DataFiles]
     memory: MemoryForecast
@@ -42,7 +43,12 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
         role: find_data(store, spec.model.task, f"spec.data.{spec.data.field_of(role)}.source")
         for role, store in places.data.items()
     }
-    plan = make_plan(spec, source, _identities(spec, data))
+    models = {
+        location: inspect(store, spec.model.model_copy(update={"source": location, "format": "transformers"}))
+        for location, store in places.models.items()
+    }
+    seen = {location: model.identity for location, model in models.items()}
+    plan = make_plan(spec, source, _identities(spec, data) | seen)
     existing = _existing(places.destination)
     _check_destination(places, plan, existing)
     memory = memory_forecast(plan, source)
@@ -50,7 +56,7 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
     places.workdir.mkdir(parents=True, exist_ok=True)
     check_disk(places.workdir, disk - _present(places.workdir))
-    return Prepared(source, plan, data, memory, disk, existing)
+    return Prepared(source, models, plan, data, memory, disk, existing)
 
 
 def is_ours(existing: dict[str, Any] | None, plan: Plan) -> bool:

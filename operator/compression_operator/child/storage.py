@@ -58,7 +58,7 @@ def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[
 def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
     """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
     roles = {
-        "MODEL": (spec.storage_of(spec.model), [parse_location(spec.model.source)]),
+        "MODEL": (spec.storage_of(spec.model), _models(spec)),
         "DATA": (
             spec.storage_of(spec.data.evaluation),
             [parse_location(part.source) for _, part in spec.data.sources()],
@@ -84,8 +84,12 @@ def _from_secret(role: str, storage: Storage) -> Iterator[dict[str, Any]]:
 
 
 def _sources(spec: CompressionJobSpec) -> Iterator[Location]:
-    yield parse_location(spec.model.source)
-    yield from (parse_location(part.source) for _, part in spec.data.sources())
+    yield from (parse_location(location) for _, location in spec.sources())
+
+
+def _models(spec: CompressionJobSpec) -> list[Location]:
+    given = (location for stage in spec.pipeline for location in stage.parameters.models().values())
+    return [parse_location(location) for location in (spec.model.source, *given)]
 
 
 def _outputs(spec: CompressionJobSpec) -> Iterator[Location]:

@@ -89,9 +89,8 @@ def _misplaced_files(spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) 
 
 def _locations(spec: CompressionJobSpec) -> Iterator[tuple[str, Location, bool]]:
     """Every location of a job with its field, and whether it is written."""
-    yield "spec.model.source", parse_location(spec.model.source), False
-    for field, part in spec.data.sources():
-        yield field, parse_location(part.source), False
+    for field, source in spec.sources():
+        yield field, parse_location(source), False
     yield "spec.output.destination", parse_location(spec.output.destination), True
     yield "spec.output.reports", spec.output.reports_location, True
     yield "spec.output.checkpoints", spec.output.checkpoints_location, True

@@ -1,10 +1,11 @@
 """Knowledge distillation: a small model learns what a large one answers (Hinton et al. 2015, arXiv:1503.02531)."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from compressionjob.data import DataRole
+from compressionjob.locations import LocationText
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
@@ -16,6 +17,8 @@ _STUDENT_TEXT = "set at least one of layers, hiddenSize, attentionHeads, interme
 _STUDENT_RULE = " || ".join(
     f"has(self.{name})" for name in ("layers", "hiddenSize", "attentionHeads", "intermediateSize")
 )
+_ONE_STUDENT_TEXT = "studentSource names a student, student derives one; set one of them at most"
+_ONE_STUDENT_RULE = "!has(self.student) || !has(self.studentSource)"
 
 
 class Losses(Schema):
@@ -71,14 +74,27 @@ class Student(Schema):
 class Distill(Parameters):
     """Train a student to answer as its teacher does."""
 
-    teacher: Literal["baseline"] = Field(
-        default="baseline", description="Who teaches: the job's model as it was before any stage."
+    model_config = with_rules(cel(_ONE_STUDENT_RULE, _ONE_STUDENT_TEXT))
+
+    teacher_source: LocationText | None = Field(
+        default=None,
+        description="A model that teaches: a Transformers folder of the job's task, reached as spec.model. By default the "
+        "job's own model as it was before any stage.",
     )
     student: Student | None = Field(
         default=None, description="Derived from the model that the stage gets; that model itself by default."
     )
+    student_source: LocationText | None = Field(
+        default=None, description="A model that learns: a Transformers folder of the job's task, reached as spec.model."
+    )
     losses: Losses = Field(default=Losses(), description="What the student is measured by.")
     training: Training = Field(default=Training(), description="How it is trained.")
+
+    @model_validator(mode="after")
+    def _one_student(self) -> "Distill":
+        if self.student is not None and self.student_source is not None:
+            raise ValueError(_ONE_STUDENT_TEXT)
+        return self
 
     def promise(self) -> Promise:
         """A student is never larger than its teacher; how much it loses depends on how small it is."""
@@ -87,3 +103,8 @@ class Distill(Parameters):
     def needs(self) -> frozenset[DataRole]:
         """Inputs to learn on; labels are optional."""
         return frozenset({"training"})
+
+    def models(self) -> dict[str, str]:
+        """The teacher and the student, where they are given."""
+        given = {"teacherSource": self.teacher_source, "studentSource": self.student_source}
+        return {name: location for name, location in given.items() if location is not None}

@@ -17,3 +17,7 @@ class Parameters(Schema):
     def needs(self) -> frozenset[DataRole]:
         """The data that the stage cannot do without."""
         return frozenset()
+
+    def models(self) -> dict[str, str]:
+        """Other models that the stage reads, beside the one that it changes: name of the field -> location."""
+        return {}

@@ -63,6 +63,9 @@ class Data:
     def teacher(self) -> Artifact:
         return self._teacher
 
+    def model(self, location: str) -> Artifact:
+        return seal(Path(location.removeprefix("file://")), "transformers", self._teacher.task)
+
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
@@ -277,3 +280,30 @@ def test_images_are_moved_by_no_more_than_two_pixels() -> None:
     moved = batches.of_step(0).inputs[0]
     assert moved.shape == (16, 1, 8, 8)
     assert not torch.equal(moved, batches.of_step(1).inputs[0])
+
+
+def test_a_given_student_learns_from_a_given_teacher(classifier: Artifact, tmp_path: Path) -> None:
+    small = tiny_models.bert(tmp_path / "small", labels=CLASSES, hidden=16)
+    large = tiny_models.bert(tmp_path / "large", labels=CLASSES, hidden=64)
+    parameters = Distill(
+        student_source=f"file://{small}",
+        teacher_source=f"file://{large}",
+        losses=Losses(output=1.0, hidden=1.0),
+        training=Training(max_steps=3, batch_size=8),
+    )
+    outcome = stage("distill", classifier, parameters, tmp_path / "out")
+    assert outcome.artifact.format == "transformers"
+    assert model.load(outcome.artifact).inner.config.hidden_size == 16  # type: ignore[union-attr]
+
+
+def test_a_teacher_with_other_classes_is_refused(classifier: Artifact, tmp_path: Path) -> None:
+    other = tiny_models.bert(tmp_path / "other", labels=CLASSES + 1)
+    with pytest.raises(BadRecipe, match=r"the student answers in \(3,\), the teacher in \(4,\)"):
+        stage("distill", classifier, Distill(teacher_source=f"file://{other}"), tmp_path / "out")
+
+
+def test_a_teacher_with_another_tokenizer_is_refused(classifier: Artifact, tmp_path: Path) -> None:
+    other = tiny_models.bert(tmp_path / "other", labels=CLASSES)
+    (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text().replace("cat", "cow"))
+    with pytest.raises(BadRecipe, match=r"different tokenizer\.json"):
+        stage("distill", classifier, Distill(teacher_source=f"file://{other}"), tmp_path / "out")

@@ -10,6 +10,7 @@ from compressionjob.methods.distill import Distill
 
 def run(artifact: Artifact, parameters: Distill, context: StageContext) -> Outcome:
     """The student, trained; its own quality before and after on training data that was held back is in the details."""
+    from compression_runner.methods.distill.pairing import require_same_answers, require_same_input
     from compression_runner.methods.distill.student import derive
     from compression_runner.training import model
     from compression_runner.training.batches import Batches
@@ -24,13 +25,19 @@ def run(artifact: Artifact, parameters: Distill, context: StageContext) -> Outco
         problem = "the training data has no labels"
         remedy = "name their column in spec.data.training.columns.label, or set losses.labels to 0"
         raise BadRecipe("NoLabels", f"{context.field}.losses.labels", parameters.losses.labels, problem, remedy)
-    student = model.load(artifact)
+    begin = data.model(parameters.student_source) if parameters.student_source else artifact
+    student = model.load(begin)
     if parameters.student is not None:
         student = derive(student, parameters.student, f"{context.field}.student")
-    teacher = model.load(data.teacher()).freeze() if parameters.losses.asks_teacher else None
+    teacher = None
+    if parameters.losses.asks_teacher:
+        taught_by = data.model(parameters.teacher_source) if parameters.teacher_source else data.teacher()
+        require_same_input(begin, taught_by, context.field)
+        teacher = model.load(taught_by).freeze()
     settings = parameters.training
     batches = Batches(learned, student.interface.inputs, settings.batch_size, settings.seed, settings.augment)
     checks = whole(held, student.interface.inputs)
+    require_same_answers(student, teacher, checks[0], context.field)
     before = score(student, teacher, checks)
     learner = Distillation(student, teacher, parameters.losses, batches.of_rows([0, 1 % len(learned)]))
     keeping = Keeping(context.keep, context.kept, context.advance)
@@ -45,11 +52,11 @@ def run(artifact: Artifact, parameters: Distill, context: StageContext) -> Outco
         "parameters": sum(parameter.numel() for parameter in student.module.parameters()),
         "heldBack": {"samples": len(held), "score": after.what, "before": before.value, "after": after.value},
     }
-    return Outcome(model.save(student, artifact, context.output), details)
+    return Outcome(model.save(student, begin, context.output), details)
 
 
-def _gives(before: Format, _parameters: Distill) -> Format:
-    return before
+def _gives(before: Format, parameters: Distill) -> Format:
+    return "transformers" if parameters.student_source else before
 
 
 METHOD: Final = Method(

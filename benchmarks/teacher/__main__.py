@@ -1,0 +1,110 @@
+"""`python -m benchmarks.teacher [--seeds N]`: results.json and README.md, the students' difference with its interval.
+
+Both students start from the same weights, see the same samples in the same order and have the same budget; one learns
+from what the teacher answers, the other from labels alone. The interval is Student's t over the paired seeds.
+"""
+
+import argparse
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import yaml
+from scipy import stats
+
+from benchmarks.methods.cases import EXAMPLES, Case, prepared
+from compression_runner.measurement.noise import machine
+from samples.packages import cache
+
+HERE: Final = Path(__file__).parent
+WORK: Final = cache().parent / "benchmark-teacher"
+CONFIDENCE: Final = 0.95
+STUDENTS: Final = {
+    "fashion-structured-int8": {"training": 20_000, "evaluation": 10_000, "epochs": 4},
+    "spam-student": {"training": 100_000, "evaluation": 1_000, "epochs": 3},
+}
+"""Example -> samples and epochs that fit into minutes; its last stage, quantization, is left out."""
+LOSSES: Final = {
+    "teacher": {"output": "1", "hidden": "0", "labels": "0.2", "temperature": "4"},
+    "labels": {"output": "0", "hidden": "0", "labels": "1"},
+}
+METRICS: Final = {"fashion-structured-int8": "accuracy", "spam-student": "f1"}
+
+
+def main() -> int:
+    """Run every student with every seed, both ways."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.teacher", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="paired runs of each student (default 3)")
+    seeds = parser.parse_args().seeds
+    results: dict[str, Any] = {"machine": machine(), "students": {}}
+    for name in STUDENTS:
+        case = prepared(Case(EXAMPLES / f"{name}.yaml"))
+        scores = {way: [_score(case, way, seed) for seed in range(seeds)] for way in LOSSES}
+        results["students"][name] = {"metric": METRICS[name], "scores": scores, "difference": _difference(scores)}
+    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (HERE / "README.md").write_text(render(results))
+    return 0
+
+
+def _score(case: Case, way: str, seed: int) -> float:
+    """The quality of one student on the evaluation data."""
+    manifest = copy.deepcopy(case.manifest)
+    spec, sizes = manifest["spec"], STUDENTS[case.name]
+    spec["pipeline"] = [stage for stage in spec["pipeline"] if "quantize" not in stage]
+    distill = next(stage["distill"] for stage in spec["pipeline"] if "distill" in stage)
+    distill["losses"] = LOSSES[way]
+    distill["training"] |= {"seed": seed, "epochs": sizes["epochs"]}
+    spec["data"]["training"]["limit"] = sizes["training"]
+    spec["data"]["evaluation"]["limit"] = sizes["evaluation"]
+    spec["sla"] = {"quality": {"metric": METRICS[case.name], "maxDrop": "0.5"}}
+    spec["benchmark"] = {**spec.get("benchmark", {}), "timeLimit": "2s"}
+    workdir = WORK / case.name
+    workdir.mkdir(parents=True, exist_ok=True)
+    place = EXAMPLES / f".{case.name}-{way}-{seed}.yaml"
+    place.write_text(yaml.safe_dump(manifest))
+    try:
+        command = [sys.executable, "-m", "compression_runner", "run", str(place), "--workdir", str(workdir)]
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        if ended.returncode not in (0, 3):
+            raise SystemExit(f"{case.name} with {way}, seed {seed}, ended with {ended.returncode}")
+    finally:
+        place.unlink()
+    report = json.loads((workdir / "report.json").read_text())
+    score = float(report["compressed"]["quality"][METRICS[case.name]])
+    sys.stderr.write(f"{case.name}: {way}, seed {seed}: {score:.4f}\n")
+    return score
+
+
+def _difference(scores: dict[str, list[float]]) -> dict[str, float]:
+    """Mean of the paired differences, teacher less labels, with its interval."""
+    apart = np.asarray(scores["teacher"]) - np.asarray(scores["labels"])
+    mean, error = float(apart.mean()), float(apart.std(ddof=1) / np.sqrt(len(apart)))
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(apart) - 1)) * error
+    return {"mean": mean, "low": mean - reach, "high": mean + reach}
+
+
+def render(results: dict[str, Any]) -> str:
+    """The page."""
+    lines = []
+    for name, found in results["students"].items():
+        means = {way: float(np.mean(values)) for way, values in found["scores"].items()}
+        apart, seeds = found["difference"], len(found["scores"]["teacher"])
+        lines.append(
+            f"| {name} | {found['metric']} | {means['teacher']:.4f} | {means['labels']:.4f} | "
+            f"{apart['mean']:+.4f} ({apart['low']:+.4f} to {apart['high']:+.4f}) | {seeds} |\n"
+        )
+    head = (
+        "# What a teacher is worth\n\nThe same student, samples, order and budget, with and without a teacher "
+        "(`python -m benchmarks.teacher`);\nthe interval is Student's t over paired seeds at 95 %. An interval that "
+        "holds 0 shows no difference.\n\n"
+        "| student | metric | with teacher | labels alone | difference | seeds |\n|---|---|---|---|---|---|\n"
+    )
+    return head + "".join(lines) + f"\nMeasured on {results['machine']['cpu']}.\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Whole jobs on tiny real models, run as a user runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests import tiny_models
+
+
+def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]]) -> Path:
+    """A job on a tiny model with tiny data, below `folder`."""
+    if task.startswith("text"):
+        tiny_models.bert(folder / "model", labels=3)
+        data = {"evaluation": "evaluation.parquet", "training": "training.parquet"}
+        tiny_models.text_data(folder / "evaluation.parquet", labels=[row % 3 for row in range(40)])
+        tiny_models.text_data(folder / "training.parquet", labels=[row % 3 for row in range(120)], skip=40)
+    else:
+        tiny_models.resnet(folder / "model")
+        data = {"evaluation": "evaluation.npz", "training": "training.npz"}
+        for seed, name in enumerate(data.values()):
+            tiny_models.image_data(folder / name, seed=seed)
+    spec = {
+        "model": {"source": "file://./model", "task": task},
+        "data": {role: {"source": f"file://./{name}"} for role, name in data.items()},
+        "pipeline": pipeline,
+        "benchmark": {"timeLimit": "3s", "sequenceLength": 16},
+        "output": {"destination": "file://./out"},
+    }
+    metadata = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionJob",
+        "metadata": {"name": "tiny"},
+    }
+    (folder / "job.yaml").write_text(yaml.safe_dump({**metadata, "spec": spec}))
+    return folder / "job.yaml"
+
+
+def start(job: Path, workdir: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "compression_runner", "run", str(job), "--workdir", str(workdir)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(job: Path, workdir: Path) -> dict[str, Any]:
+    process = start(job, workdir)
+    said = process.communicate(timeout=300)[0].decode()
+    assert process.returncode in (0, 3), said
+    report: dict[str, Any] = json.loads((workdir / "report.json").read_text())
+    return report

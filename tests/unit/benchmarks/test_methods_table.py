@@ -1,0 +1,34 @@
+"""The table of results in the docs says what the results file says."""
+
+import json
+from pathlib import Path
+
+from benchmarks.methods.cases import CASES
+from benchmarks.methods.store import Results
+from benchmarks.methods.table import TABLE, render
+
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "methods" / "results.json"
+
+
+def test_the_table_is_made_from_the_results() -> None:
+    assert TABLE.read_text() == render(json.loads(RESULTS.read_text())), "run: python -m benchmarks.methods --table"
+
+
+def test_results_are_of_examples_that_there_are() -> None:
+    assert set(json.loads(RESULTS.read_text())) <= {case.name for case in CASES}
+
+
+def test_what_was_run_before_is_known_by_its_fingerprint(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.json")
+    results.put("one", "abc", {"verdict": "Pass"})
+    again = Results(tmp_path / "results.json")
+    assert again.has("one", "abc")
+    assert not again.has("one", "abd")
+    assert not again.has("two", "abc")
+
+
+def test_every_example_names_the_samples_that_it_needs() -> None:
+    from samples.__main__ import SAMPLES
+
+    needed = {name for case in CASES for name in case.samples}
+    assert needed <= set(SAMPLES), f"no sample is called {sorted(needed - set(SAMPLES))}"
