@@ -8,6 +8,7 @@ from rich.table import Table
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
 from compressionjob.sla import ObjectiveResult, write_figure
+from compressionjob.tasks import TASKS
 
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
 
@@ -28,10 +29,25 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
         console.print(table)
     before, after = report.baseline.size_bytes, report.compressed.size_bytes
     console.print(f"size {format_bytes(before)} -> {format_bytes(after)} ({after / before:.3f} of the baseline)")
+    for line in _decoding(report):
+        console.print(line)
     if not published:
         console.print(f"report: {workdir / 'report.html'}", soft_wrap=True)
     if report.published:
         console.print(f"model: {report.artifact['uri']}", soft_wrap=True)
+
+
+def _decoding(report: Report) -> list[str]:
+    """Tokens per second of a language model, for one query after the other, and for many texts at once."""
+    spec = report.job.get("spec", {})
+    traits = TASKS.get(spec.get("model", {}).get("task"))
+    sides = (report.baseline, report.compressed)
+    if not (traits and traits.running_text and all("p50" in side.latency_seconds for side in sides)):
+        return []
+    texts = int(spec.get("benchmark", {}).get("batchSize", 1))
+    one = [f"{texts / side.latency_seconds['p50']:.1f}" for side in sides]
+    many = [f"{side.throughput_per_second or 0:.1f}" for side in sides]
+    return [f"decoding {one[0]} -> {one[1]} tokens/s, {many[0]} -> {many[1]} with many texts at once"]
 
 
 def _write(item: ObjectiveResult, value: float | None) -> str:

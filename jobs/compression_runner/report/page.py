@@ -28,6 +28,9 @@ MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "thro
 WHOLE_MEASURING: Final = "measuring"
 """All of them together, where the run tells it."""
 
+SAMPLES: Final = "samples per second"
+TOKENS: Final = "tokens per second"
+
 SHOWN_ELSEWHERE: Final = ("job", "stages", "pipeline", "verdict", "files", "notes")
 """Facts of environment, provenance and artifact that have their own place on the page."""
 
@@ -81,7 +84,8 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
     spec = report.job.get("spec", {})
     metric, percentile = _metric(report, spec), _path(spec, "sla", "latency", "percentile") or "p99"
     mark, word, meaning = VERDICTS[report.verdict]
-    objectives = [_objective(result, metric, percentile) for result in report.objectives]
+    rate = _rate(spec)
+    objectives = [_objective(result, metric, percentile, rate) for result in report.objectives]
     return {
         "report": report,
         "job": report.job.get("name") or "job",
@@ -93,7 +97,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "confidence": wording.per_cent(report.confidence),
         "sentence": _sentence(report, objectives) or meaning,
         "objectives": objectives,
-        "tiles": _tiles(report, metric),
+        "tiles": _tiles(report, metric, rate),
         "sizes": _sizes(report),
         "distribution": _distribution(report),
         "latencies": _latencies(report),
@@ -154,21 +158,28 @@ def _path(tree: Any, *names: str) -> Any:
     return tree
 
 
-def _objective(result: ObjectiveResult, metric: str, percentile: str) -> ObjectiveView:
+def _rate(spec: dict[str, Any]) -> str:
+    """Return the unit of a throughput: a language model is measured by the tokens that it writes."""
+    traits = TASKS.get(_path(spec, "model", "task"))
+    return TOKENS if traits and traits.running_text else SAMPLES
+
+
+def _objective(result: ObjectiveResult, metric: str, percentile: str, rate: str) -> ObjectiveView:
+    unit = rate if result.unit == SAMPLES else result.unit
     interval = None
     if result.measured is not None and result.low is not None and result.high is not None:
         interval = Estimate(value=result.measured, low=result.low, high=result.high)
     return ObjectiveView(
         title=wording.objective_title(result.name, metric, percentile),
         result=result,
-        limit=f"{result.direction} {wording.number(result.limit, result.unit)}",
-        measured="not measured" if result.measured is None else wording.number(result.measured, result.unit),
-        span=wording.span(interval, result.unit),
+        limit=f"{result.direction} {wording.number(result.limit, unit)}",
+        measured="not measured" if result.measured is None else wording.number(result.measured, unit),
+        span=wording.span(interval, unit),
         track=track(result),
     )
 
 
-def _tiles(report: Report, metric: str) -> list[Tile]:
+def _tiles(report: Report, metric: str, rate: str) -> list[Tile]:
     before, after = report.baseline, report.compressed
     tiles = [
         Tile(
@@ -184,9 +195,13 @@ def _tiles(report: Report, metric: str) -> list[Tile]:
             faster = report.speedups[name].value if name in report.speedups else old / new
             change = f"{wording.significant(faster)} times as fast"
             tiles.append(Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change))
+            if rate == TOKENS and name == "p50":
+                texts = int(_path(report.job, "spec", "benchmark", "batchSize") or 1)
+                each = [wording.number(texts / seconds, rate) for seconds in (new, old)]
+                tiles.append(Tile(f"Decoding, {_texts(texts)}", each[0], each[1], change))
     if after.throughput_per_second and before.throughput_per_second:
         ratio = wording.significant(after.throughput_per_second / before.throughput_per_second)
-        rates = [wording.number(side.throughput_per_second or 0.0, "samples per second") for side in (after, before)]
+        rates = [wording.number(side.throughput_per_second or 0.0, rate) for side in (after, before)]
         tiles.append(Tile("Throughput", rates[0], rates[1], f"{ratio} times"))
     if after.peak_memory_bytes and before.peak_memory_bytes:
         ratio = wording.significant(after.peak_memory_bytes / before.peak_memory_bytes)
@@ -199,6 +214,10 @@ def _tiles(report: Report, metric: str) -> list[Tile]:
         scores = [wording.number(side.quality.get(metric, 1.0), unit) for side in (after, before)]
         tiles.append(Tile(metric.capitalize(), scores[0], scores[1], change))
     return tiles
+
+
+def _texts(count: int) -> str:
+    return "one text" if count == 1 else f"{count} texts at once"
 
 
 def _change(metric: str, drop: float) -> str:

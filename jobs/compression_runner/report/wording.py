@@ -18,6 +18,11 @@ METRICS: Final = {
     "recall": "how often a class that is there is found (mean over classes where there are more than two)",
     "f1": "harmonic mean of precision and recall",
     "correlation": "Pearson's correlation of the two models' predictions (1: they rise and fall together)",
+    "rouge1": "ROUGE-1: words that a summary shares with its reference (F-measure, mean over samples)",
+    "rouge2": "ROUGE-2: pairs of words that a summary shares with its reference (F-measure, mean over samples)",
+    "rougeL": "ROUGE-L: the longest sequence of words that a summary shares with its reference (F-measure, mean)",
+    "wer": "word error rate: words to change, add or leave out, as a share of the words that were said (less is "
+    "better; lost is the increase as a share of the baseline's)",
     "mae": "mean absolute error (less is better; lost is the increase as a share of the baseline's)",
     "mse": "mean squared error (less is better; lost is the increase as a share of the baseline's)",
     "perplexity": "how many tokens the model wavers between on average: e to the mean negative log likelihood of the "
@@ -53,6 +58,8 @@ def number(value: float, unit: str) -> str:
         return format_bytes(value)
     if unit == "samples per second":
         return f"{significant(value)}/s"
+    if unit == "tokens per second":
+        return f"{significant(value)} tokens/s"
     if unit == "error":
         return significant(value, 5)
     return f"{value:.4f}" if unit == "score" else significant(value)

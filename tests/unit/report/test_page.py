@@ -212,3 +212,36 @@ def test_an_unbounded_percentile_is_said_to_be_so() -> None:
     text = _page(verdict="Inconclusive", objectives=[open_ended]).text
     assert "at least 40.0 ms" in text
     assert "24h" not in text
+
+
+def test_a_language_model_is_told_in_tokens_and_perplexity() -> None:
+    spec = {
+        "model": {"source": "s3://models/smollm2", "task": "text-generation"},
+        "sla": {"quality": {"maxIncrease": "0.01", "max": "12"}, "throughput": {"min": "100"}},
+    }
+    sides = [_side(538_000_000, 1.87), _side(136_000_000, 1.0)]
+    scores = [{"perplexity": 10.8213, "agreement": 1.0}, {"perplexity": 10.9012, "agreement": 0.981}]
+    before, after = (side.model_copy(update={"quality": score}) for side, score in zip(sides, scores, strict=True))
+    text = _page(
+        job={"name": "smollm2", "spec": spec},
+        baseline=before,
+        compressed=after,
+        speedups={"p50": Estimate(value=1.87, low=1.8, high=1.95)},
+        quality_drops={
+            "perplexity": Estimate(value=0.00738, low=0.006, high=0.009),
+            "agreement": Estimate(value=0.019, low=0.015, high=0.02),
+        },
+        objectives=[
+            _objective("quality.increase", "Pass", limit=0.01, measured=0.00738, low=0.006, high=0.009),
+            _objective("quality.error", "Pass", unit="error", limit=12.0, measured=10.9012, low=10.1, high=11.8),
+            _objective("throughput", "Pass", direction="at least", unit="samples per second", limit=100.0,
+                       measured=151.0, low=140.0, high=162.0),
+        ],
+    ).text  # fmt: skip
+    assert "Increase of perplexity" in text
+    assert "10.901" in text
+    assert "0.738 % more" in text
+    assert "140 tokens/s to 162 tokens/s" in text
+    assert "Decoding, one text" in text
+    assert f"{1 / 0.0067:.0f} tokens/s" in text
+    assert "0.0190" in text
