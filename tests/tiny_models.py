@@ -12,25 +12,35 @@ import torch
 from gguf import GGMLQuantizationType, GGUFWriter
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     ASTConfig,
     ASTFeatureExtractor,
     ASTForAudioClassification,
+    BartConfig,
+    BartForConditionalGeneration,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
     BertTokenizerFast,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     ResNetConfig,
     ResNetForImageClassification,
+    T5Config,
+    T5ForConditionalGeneration,
     VideoMAEConfig,
     VideoMAEForVideoClassification,
     Wav2Vec2Config,
+    Wav2Vec2CTCTokenizer,
     Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForCTC,
     Wav2Vec2ForSequenceClassification,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
 )
 
 TEXT = """
@@ -343,4 +353,81 @@ def convolutional(folder: Path, *, size: int = 12) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     onnx.save(model, folder / "model.onnx")
+    return folder
+
+
+def summarizer(folder: Path, *, kind: str = "t5") -> Path:
+    """A T5 or BART of one layer on each side, whose tokens are the words of `WORDS`."""
+    folder.mkdir(parents=True)
+    special = ("<pad>", "</s>", "<unk>")
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate((*special, *WORDS))}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])  # type: ignore[assignment]
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    torch.manual_seed(7)
+    settings = {"vocab_size": len(special) + len(WORDS), "d_model": 16, "pad_token_id": 0, "eos_token_id": 1}
+    if kind == "t5":
+        config = T5Config(**settings, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
+        config.initializer_factor = 5.0
+        model: PreTrainedModel = T5ForConditionalGeneration(config)
+    else:
+        layers = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
+        heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64}
+        model = BartForConditionalGeneration(
+            BartConfig(**settings, **layers, **heads, decoder_start_token_id=1, forced_eos_token_id=None, init_std=1.0)
+        )
+    model.generation_config.max_length = 9
+    model.eval().save_pretrained(folder)
+    return folder
+
+
+LETTERS = ("<pad>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz")
+
+
+def transcriber(folder: Path) -> Path:
+    """A Wav2Vec2 of one layer that says a letter for each frame (CTC), for 8,000 samples a second."""
+    torch.manual_seed(7)
+    config = Wav2Vec2Config(**_WAVEFORMS, vocab_size=len(LETTERS), pad_token_id=0, initializer_range=1.0)
+    Wav2Vec2ForCTC(config).eval().save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(sampling_rate=8000, do_normalize=True).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({letter: i for i, letter in enumerate(LETTERS)}))
+    Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), bos_token=None, eos_token=None).save_pretrained(folder)
+    return folder
+
+
+def whisper(folder: Path) -> Path:
+    """A Whisper of one layer on each side for one second at 16,000 samples a second, whose tokens are words."""
+    folder.mkdir(parents=True)
+    special = ("<pad>", "<|endoftext|>", "<|startoftranscript|>", "<unk>")
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate((*special, *WORDS))}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<|endoftext|>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    torch.manual_seed(7)
+    config = WhisperConfig(
+        vocab_size=len(special) + len(WORDS),
+        num_mel_bins=16,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_source_positions=50,
+        max_target_positions=32,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=1,
+        decoder_start_token_id=2,
+        begin_suppress_tokens=None,
+        init_std=1.0,
+    )
+    model = WhisperForConditionalGeneration(config)
+    model.generation_config.max_length = 8
+    model.eval().save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=16, sampling_rate=16000, chunk_length=1).save_pretrained(folder)
     return folder

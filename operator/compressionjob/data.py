@@ -45,7 +45,10 @@ class Columns(Schema):
         default=[],
         description="Columns of numbers that a tabular model takes, in its order; by default all but label and target.",
     )
-    target: ColumnName = Field(default="target", description="Column with the number that a regression predicts.")
+    target: ColumnName = Field(
+        default="target",
+        description="Column with the number that a regression predicts, or the text of a summary or a transcript.",
+    )
 
 
 class DataSource(Schema):

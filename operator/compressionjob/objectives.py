@@ -28,12 +28,16 @@ QualityMetric = Literal[
     "perplexity",
     "mae",
     "mse",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "wer",
 ]
 Percentile = Literal["p50", "p90", "p99"]
 
 AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement", "correlation"})
 """Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
-ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse"})
+ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse", "wer"})
 """Metrics of which less is better, without an upper end; the others are scores from 0 to 1 of which more is better."""
 SCORE_LIMITS: Final = ("maxDrop", "min")
 ERROR_LIMITS: Final = ("maxIncrease", "max")
@@ -73,9 +77,10 @@ class QualityLimit(Schema):
     metric: QualityMetric | None = Field(
         default=None,
         description="cosine, neighbours (same nearest neighbour), agreement (same answer) and correlation compare with "
-        "the baseline; accuracy, precision, recall and f1 need labels; mae and mse, which need targets, and perplexity "
-        "are errors, of which less is better. By default cosine for embeddings and raw ONNX, perplexity for "
-        "text-generation, accuracy (mae of a regression) with labels, agreement (correlation) without.",
+        "the baseline; accuracy, precision, recall and f1 need labels; rouge1, rouge2 and rougeL need reference texts. "
+        "Errors, of which less is better: perplexity, mae, mse, wer (word error rate). By default cosine for "
+        "embeddings and raw ONNX, perplexity for text-generation; with labels or targets accuracy, mae, rougeL or wer, "
+        "without agreement or correlation.",
     )
     max_drop: Drop | None = Field(default=None, description='Largest loss against the baseline, in [0, 1]: "0.01".')
     min: Drop | None = Field(default=None, description='Least score of the result, in [0, 1]: "0.9".')

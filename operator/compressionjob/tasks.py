@@ -19,6 +19,8 @@ Task = Literal[
     "video-classification",
     "tabular-classification",
     "tabular-regression",
+    "summarization",
+    "automatic-speech-recognition",
     "onnx",
 ]
 Content = Literal["text", "image", "audio", "video", "features", "arrays"]
@@ -39,6 +41,8 @@ class Traits:
     labelled: tuple[QualityMetric, ...] = ()
     running_text: bool = False
     """Whether rows of text are joined and cut into windows; then a limit of the data counts windows."""
+    writes: bool = False
+    """Whether the model answers with text, which is compared with the text of the target column."""
 
     @property
     def metrics(self) -> tuple[QualityMetric, ...]:
@@ -67,6 +71,8 @@ TASKS: Final[Mapping[Task, Traits]] = {
     "video-classification": Traits("video", ("agreement",), _CLASSES),
     "tabular-classification": Traits("features", ("agreement",), _CLASSES),
     "tabular-regression": Traits("features", ("correlation",), ("mae", "mse")),
+    "summarization": Traits("text", ("agreement",), ("rougeL", "rouge1", "rouge2"), writes=True),
+    "automatic-speech-recognition": Traits("audio", ("agreement",), ("wer",), writes=True),
     "onnx": Traits("arrays", ("cosine", "neighbours")),
 }
 

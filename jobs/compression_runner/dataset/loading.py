@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -17,12 +17,13 @@ from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows
-from compression_runner.dataset.sample_set import SampleSet
+from compression_runner.dataset.sample_set import Sample, SampleSet
 from compression_runner.dataset.splitting import MAX_ROWS, rows_wanted
 from compression_runner.dataset.table import Table, column_names, read_table
 from compression_runner.dataset.texts import tokenize
 from compression_runner.dataset.videos import prepare_videos
 from compression_runner.dataset.windows import windows
+from compression_runner.dataset.writing import DECODER, reference_texts, writing_of
 from compression_runner.errors import InvalidInput
 from compressionjob.data import CalibrationData, Columns, DataRole, EvaluationData, Split, TrainingData
 from compressionjob.objectives import QualityMetric
@@ -52,7 +53,7 @@ def load_samples(
     """
     # A row has one token at least: more than these are never needed to fill the windows.
     most = min(data.limit * sequence_length, MAX_ROWS) if TASKS[task].running_text else data.limit
-    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most))
+    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most), role)
     try:
         return _load(wanted, sequence_length, data.limit)
     except InvalidInput as error:
@@ -70,6 +71,7 @@ class Wanted:
     model_dir: Path
     metric: QualityMetric | None
     rows: Rows
+    role: DataRole
 
     def table(self, columns: Sequence[str], optional: Sequence[str]) -> Table:
         """The columns, of the wanted rows alone."""
@@ -93,6 +95,8 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
         return _arrays(wanted, digest)
     optional = [wanted.answer, *([wanted.columns.sampling_rate] if content == "audio" else [])]
     table = wanted.table([column], optional)
+    if TASKS[wanted.task].writes:
+        return _written(wanted, table, column, sequence_length, digest)
     labels = _answers(wanted, table)
     if TASKS[wanted.task].running_text:
         samples, padding = windows(table[column], wanted.model_dir, sequence_length, limit)
@@ -101,6 +105,29 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
         samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
         return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding)
     return _signals(wanted, table, column, labels, digest)
+
+
+def _written(wanted: Wanted, table: Table, column: str, sequence_length: int, digest: str) -> SampleSet:
+    """Texts or recordings to which a model writes; with references, data that is learned from says what to write."""
+    writing = writing_of(wanted.model_dir)
+    answers = table.get(wanted.answer)
+    references = None if answers is None else reference_texts(answers, wanted.answer)
+    if references is None:
+        _require_none_asked(wanted, "target")
+    if TASKS[wanted.task].content == "text":
+        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
+        data = SampleSet(samples=samples, digest=digest, padding=padding)
+    else:
+        data = _signals(wanted, table, column, None, digest)
+    data = replace(data, references=references, writing=writing)
+    if not writing.prompt:
+        return data
+    decoded = [np.asarray(writing.prompt, dtype=np.int64)] * len(data)
+    padding = dict(data.padding)
+    if references is not None and wanted.role != "evaluation":
+        decoded, padding[DECODER] = writing.tokens(references), writing.prompt[0]
+    both: list[Sample] = [{**sample, DECODER: tokens} for sample, tokens in zip(data.samples, decoded, strict=True)]
+    return replace(data, samples=both, padding=padding, unnamed=False)
 
 
 def _folder(wanted: Wanted) -> SampleSet:
@@ -164,9 +191,15 @@ def _answers(wanted: Wanted, table: Table) -> NDArray[Any] | None:
         if traits.classifies:
             return class_numbers(column, class_names(wanted.model_dir) or class_folders(wanted.path))
         return numbers(column, f"{COLUMNS}.{field}", wanted.answer).astype(np.float32)
-    needed = wanted.metric in traits.labelled
+    _require_none_asked(wanted, field)
+    return None
+
+
+def _require_none_asked(wanted: Wanted, field: str) -> None:
+    """Refuse data without the column of answers where the job names it, or a metric that needs it."""
+    needed = wanted.metric in TASKS[wanted.task].labelled
     if not needed and field not in wanted.columns.model_fields_set:
-        return None
+        return
     why = f"metric {wanted.metric} needs labels" if needed else "there is no such column"
     if wanted.path.is_dir():
         remedy = "put every file into the folder of its class"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset.cache_inputs import empty_past, is_past
 from compression_runner.dataset.problems import SOURCE, bad_data
+from compression_runner.dataset.writing import Writing
 from compression_runner.measurement.predictor import TensorInfo
 
 Sample = Mapping[str, NDArray[np.generic]]
@@ -23,8 +24,8 @@ class SampleSet:
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
     them up; `free` those that differ in length without being tokens (recordings), which are filled up with zeros.
     `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32). Where
-    `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `digest` is the SHA-256
-    of the data.
+    `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `references` are the
+    texts that a model should write, and `writing` says how it writes. `digest` is the SHA-256 of the data.
     """
 
     samples: Sequence[Sample]
@@ -33,6 +34,8 @@ class SampleSet:
     padding: Mapping[str, int] = field(default_factory=dict)
     free: frozenset[str] = frozenset()
     unnamed: bool = False
+    references: Sequence[str] | None = None
+    writing: Writing | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -40,7 +43,13 @@ class SampleSet:
     def only(self, rows: Sequence[int]) -> "SampleSet":
         """Return the set with these samples alone, in this order."""
         labels = None if self.labels is None else self.labels[np.asarray(rows, dtype=np.int64)]
-        return replace(self, samples=[self.samples[row] for row in rows], labels=labels)
+        references = None if self.references is None else [self.references[row] for row in rows]
+        return replace(self, samples=[self.samples[row] for row in rows], labels=labels, references=references)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the data has what the model should answer."""
+        return self.labels is not None or self.references is not None
 
     def length(self, index: int) -> int:
         """Return the sequence length of a sample; 0 where no input is a sequence."""

@@ -13,6 +13,7 @@ import onnx
 import torch
 
 from compression_runner.artifact import Artifact
+from compression_runner.dataset.writing import DECODER
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.comparison import Comparison, compare
 from compression_runner.formats.decoder import decoder, decoder_probes, dynamic_shapes
@@ -65,7 +66,9 @@ def _axes(interface: Interface, inputs: Sequence[Probe], longest: int) -> tuple[
     elif len({tuple(tensors[0].shape[1:]) for tensors in inputs}) > 1:
         # How short a recording may be follows from the model's convolutions: torch finds out.
         axes[1] = torch.export.Dim.DYNAMIC
-    return (tuple(axes for _ in interface.inputs),)
+    batch = axes[0]
+    decoder = {0: batch, 1: torch.export.Dim.DYNAMIC}
+    return (tuple(decoder if name == DECODER else axes for name in interface.inputs),)
 
 
 def _export(module: torch.nn.Module, interface: Interface, example: Probe, axes: tuple[Any, ...]) -> onnx.ModelProto:

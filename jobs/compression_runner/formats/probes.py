@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import torch
 
+from compression_runner.dataset.writing import DECODER
 from compression_runner.formats.signals import SIGNALS, signal_shapes
 from compression_runner.formats.task_module import Interface
 from compression_runner.formats.transformers_model import sequence_length_limit
@@ -12,6 +13,7 @@ from compression_runner.formats.transformers_model import sequence_length_limit
 Probe = tuple[torch.Tensor, ...]
 SEED: Final = 20261124
 # (batch, sequence): lengths and batches other than those of the export show a size that was baked in.
+DECODER_LENGTHS: Final = (4, 1, 9, 2)
 TEXT_SHAPES: Final = ((2, 16), (1, 5), (3, 48), (2, 120))
 
 
@@ -20,9 +22,17 @@ def probes(model: torch.nn.Module, path: Path, interface: Interface) -> list[Pro
     generator = torch.Generator().manual_seed(SEED)
     if interface.inputs[0] in SIGNALS:
         shapes = signal_shapes(model, path, interface.inputs[0])
-        return [(torch.randn(shape, generator=generator),) for shape in shapes]
-    limit = sequence_length_limit(model)
-    return [_text(model, interface, batch, min(length, limit), generator) for batch, length in TEXT_SHAPES]
+        found: list[Probe] = [(torch.randn(shape, generator=generator),) for shape in shapes]
+    else:
+        limit = sequence_length_limit(model)
+        found = [_text(model, interface, batch, min(length, limit), generator) for batch, length in TEXT_SHAPES]
+    if DECODER not in interface.inputs:
+        return found
+    config: Any = model.config
+    lengths = zip(found, DECODER_LENGTHS, strict=False)
+    shapes = [(len(tensors[0]), length) for tensors, length in lengths]
+    written = [torch.randint(0, int(config.vocab_size), shape, generator=generator) for shape in shapes]
+    return [(*tensors, tokens) for tensors, tokens in zip(found, written, strict=True)]
 
 
 def _text(model: torch.nn.Module, interface: Interface, batch: int, length: int, generator: torch.Generator) -> Probe:
@@ -37,4 +47,4 @@ def _text(model: torch.nn.Module, interface: Interface, batch: int, length: int,
     if kinds > 1:
         segments[:, length // 2 :] = 1
     given["token_type_ids"] = segments
-    return tuple(given[name] for name in interface.inputs)
+    return tuple(given[name] for name in interface.inputs if name in given)

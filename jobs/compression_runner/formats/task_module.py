@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 from transformers import AutoTokenizer
 
+from compression_runner.dataset.writing import DECODER
 from compression_runner.errors import BadRecipe
 from compressionjob.tasks import TASKS, Task
 
@@ -79,6 +80,15 @@ class Classifier(torch.nn.Module):
         return logits
 
 
+class Writer(Classifier):
+    """An encoder and a decoder reduced to the logits of the tokens that follow (batch, sequence, vocabulary)."""
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, sequence of the decoder, vocabulary)."""
+        given = dict(zip(self.inputs, tensors, strict=True))
+        return self.reduce(self.model(**given, use_cache=False), given)
+
+
 class LanguageModel(Classifier):
     """A causal language model reduced to its logits (batch, sequence, vocabulary), without a cache: for training."""
 
@@ -92,9 +102,13 @@ def wrap(model: torch.nn.Module, path: Path, task: Task) -> tuple[torch.nn.Modul
     """The module to export for a task, and the names of its inputs and output."""
     if TASKS[task].content in ("image", "video", "audio"):
         # Pixels, samples or a spectrogram, by the name that the model itself gives its first input.
-        signals = (str(getattr(model, "main_input_name", "pixel_values")),)
+        signals: tuple[str, ...] = (str(getattr(model, "main_input_name", "pixel_values")),)
+        if getattr(model.config, "is_encoder_decoder", False):
+            return Writer(model, (*signals, DECODER)).eval(), Interface((*signals, DECODER), "logits")
         return Classifier(model, signals).eval(), Interface(signals, "logits")
     inputs = _text_inputs(model, path)
+    if task == "summarization":
+        return Writer(model, (*inputs, DECODER)).eval(), Interface((*inputs, DECODER), "logits")
     if task == "text-classification":
         return Classifier(model, inputs).eval(), Interface(inputs, "logits")
     if task == "text-generation":

@@ -54,7 +54,7 @@ def embedding_quality(baseline: Floats, compressed: Floats, confidence: float, s
     scores: dict[QualityMetric, Score] = {"cosine": against_itself("cosine", cosines)}
     if len(baseline) >= 3:
         same = (nearest_neighbours(baseline) == nearest_neighbours(compressed)) & _finite_rows(compressed)
-        scores["neighbours"] = against_itself("neighbours", _share(same, confidence))
+        scores["neighbours"] = against_itself("neighbours", share(same, confidence))
     return quality_of(scores, baseline, compressed)
 
 
@@ -75,7 +75,7 @@ def classification_quality(
         raise InvalidInput("InvalidModel", "spec.model.task", "classification", problem, remedy)
     before = baseline.argmax(axis=1).astype(np.int64)
     after = np.where(_finite_rows(compressed), np.nan_to_num(compressed).argmax(axis=1), classes).astype(np.int64)
-    scores: dict[QualityMetric, Score] = {"agreement": against_itself("agreement", _share(before == after, confidence))}
+    scores: dict[QualityMetric, Score] = {"agreement": against_itself("agreement", share(before == after, confidence))}
     if labels is not None:
         require_classes(labels, classes)
         scores |= _labelled(labels, before, after, classes, confidence, seed)
@@ -131,7 +131,7 @@ def _mean(values: NDArray[np.float64], confidence: float, seed: int) -> Estimate
     return interval(kinds, lambda weights: weights @ values / weights.sum(axis=1), confidence, seed)
 
 
-def _share(same: NDArray[np.bool_], confidence: float) -> Estimate:
+def share(same: NDArray[np.bool_], confidence: float) -> Estimate:
     """Return the share of true values with the exact interval of C. J. Clopper, E. S. Pearson, Biometrika 26 (1934)."""
     successes, count, tail = int(same.sum()), len(same), (1.0 - confidence) / 2.0
     low = special.betaincinv(successes, count - successes + 1, tail) if successes else 0.0

@@ -1,19 +1,16 @@
 """Quality of a model that predicts numbers: its errors beside its baseline's, and how the two go together."""
 
-from collections.abc import Callable
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.errors import InvalidInput
+from compression_runner.measurement.error_scores import LARGEST, error_score
 from compression_runner.measurement.paired_bootstrap import Kinds, Weights, interval
 from compression_runner.measurement.quality import (
     Floats,
     Quality,
     Score,
     against_itself,
-    negated,
     quality_of,
     require_finite_baseline,
 )
@@ -21,8 +18,6 @@ from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric
 
 Doubles = NDArray[np.float64]
-LARGEST: Final = float(np.finfo(np.float32).max)
-"""Stands for a prediction that is not a finite number, and for an increase from an error of nothing."""
 
 
 def regression_quality(
@@ -47,8 +42,9 @@ def regression_quality(
     scores: dict[QualityMetric, Score] = {"correlation": together}
     if targets is not None:
         apart = [np.abs(side - targets.astype(np.float64)) for side in (before, after)]
-        scores["mae"] = _errors("mae", apart[0], apart[1], confidence, seed)
-        scores["mse"] = _errors("mse", apart[0] ** 2, apart[1] ** 2, confidence, seed)
+        ones = np.ones(len(before))
+        scores["mae"] = error_score("mae", apart[0], apart[1], ones, confidence, seed)
+        scores["mse"] = error_score("mse", apart[0] ** 2, apart[1] ** 2, ones, confidence, seed)
     return quality_of(scores, baseline, compressed)
 
 
@@ -81,29 +77,6 @@ def _correlation(left: Doubles, right: Doubles, confidence: float, seed: int) ->
     moments = _moments(left, right)
     effects = _from_moments(moments.sum(axis=0) + moments)
     return interval(_kinds(effects), lambda weights: _from_moments(weights @ moments), confidence, seed)
-
-
-def _errors(metric: QualityMetric, before: Doubles, after: Doubles, confidence: float, seed: int) -> Score:
-    """Return the score of an error from each sample's."""
-    effects = -_increase(before.sum() + before, after.sum() + after)
-    gain = interval(_kinds(effects), lambda weights: -_increase(weights @ before, weights @ after), confidence, seed)
-    return Score(
-        metric,
-        baseline=_mean_error(before, confidence, seed),
-        compressed=_mean_error(after, confidence, seed),
-        drop=negated(gain),
-    )
-
-
-def _mean_error(errors: Doubles, confidence: float, seed: int) -> Estimate:
-    mean: Callable[[Weights], Doubles] = lambda weights: -(weights @ errors) / weights.sum(axis=1)  # noqa: E731
-    return negated(interval(_kinds(-errors), mean, confidence, seed))
-
-
-def _increase(before: Doubles, after: Doubles) -> Doubles:
-    """Return by what share errors grew; 0 from nothing to nothing, and without end from nothing to something."""
-    ratio = np.divide(after, before, out=np.where(after > 0, LARGEST, 1.0), where=before > 0)
-    return np.asarray(np.minimum(ratio, LARGEST) - 1.0)
 
 
 def _kinds(effects: Doubles) -> Kinds:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from compression_runner.errors import InvalidInput
-from compressionjob.spec import Task
+from compressionjob.tasks import TASKS, Task
 
 FIELD: Final = "spec.model.task"
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -14,6 +14,8 @@ SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "image-classification": ("ForImageClassification", "ForImageClassificationWithTeacher"),
     "audio-classification": ("ForAudioClassification", "ForSequenceClassification"),
     "video-classification": ("ForVideoClassification",),
+    "summarization": ("ForConditionalGeneration",),
+    "automatic-speech-recognition": ("ForCTC", "ForConditionalGeneration"),
     "text-embedding": ("Model", "ForMaskedLM", "ForPreTraining"),
 }
 TOKENIZERS: Final = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
@@ -53,7 +55,7 @@ def check_task(config: Mapping[str, Any], task: Task, names: Sequence[str]) -> s
         expected = " or ".join(f"*{suffix}" for suffix in SUFFIXES[task])
         problem = f"the model is a {architecture or 'model without architectures'}, the task needs {expected}"
         raise InvalidInput("TaskMismatch", FIELD, task, problem, "correct the task, or the source")
-    if task.startswith("text") and not any(name in names for name in TOKENIZERS):
+    if (TASKS[task].content == "text" or TASKS[task].writes) and not any(name in names for name in TOKENIZERS):
         problem = f"none of {', '.join(TOKENIZERS)} lies beside the weights"
         raise InvalidInput(
             "TokenizerMissing", "spec.model.source", architecture, problem, "upload the tokenizer's files"
