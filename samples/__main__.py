@@ -4,9 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from samples.bible import kjv
+from samples.fashion_cnn import fashion_cnn, train_fashion_cnn
 from samples.graph import perceptron
 from samples.images import fashion, train_fashion
+from samples.mails import spam
 from samples.packages import FetchError
+from samples.smollm import smollm2, smollm2_gguf
+from samples.tabular import breast_cancer, diabetes, train_tabular
 from samples.text import definitions, minilm, sentences
 
 SAMPLES = {
@@ -16,6 +21,15 @@ SAMPLES = {
     "fashion": fashion,
     "perceptron": perceptron,
     "train-fashion": train_fashion,
+    "fashion-cnn": fashion_cnn,
+    "train-fashion-cnn": train_fashion_cnn,
+    "spam": spam,
+    "smollm2": smollm2,
+    "smollm2-gguf": smollm2_gguf,
+    "kjv": kjv,
+    "breast-cancer": breast_cancer,
+    "diabetes": diabetes,
+    "train-tabular": train_tabular,
 }
 
 

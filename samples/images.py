@@ -34,7 +34,7 @@ def fashion(destination: Path, count: int = 2000) -> None:
     """Writes model/ (a ResNet of 78,000 weights) and images.parquet (image: PNG bytes, label)."""
     images, labels = read("t10k")
     destination.mkdir(parents=True, exist_ok=True)
-    table = pa.table({"image": [_png(image) for image in images[:count]], "label": labels[:count]})
+    table = pa.table({"image": [png(image) for image in images[:count]], "label": labels[:count]})
     pq.write_table(table, destination / "images.parquet")
     shutil.copytree(CHECKPOINT, destination / "model", dirs_exist_ok=True)
 
@@ -46,7 +46,8 @@ def train_fashion(destination: Path) -> None:
     fashion_resnet(*read("train"), destination, LABELS)
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
+def png(image: NDArray[np.uint8]) -> bytes:
+    """An image (28, 28) as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Fetches pinned packages from PyPI and Debian into the cache, without installing anything."""
+"""Fetches pinned packages from PyPI, npm and Debian into the cache, without installing anything."""
 
 import os
 import shutil
@@ -22,6 +22,12 @@ def cache() -> Path:
 def pypi(name: str, version: str) -> Path:
     """The unpacked files of one PyPI package, without its dependencies."""
     return _once(cache() / "pypi" / f"{name}-{version}", lambda into: _install(f"{name}=={version}", into))
+
+
+def npm(name: str, version: str) -> Path:
+    """The unpacked files of one npm package, without its dependencies; none of its scripts runs."""
+    place = cache() / "npm" / f"{name.removeprefix('@').replace('/', '-')}-{version}"
+    return _once(place, lambda into: _unpack(f"{name}@{version}", into)) / "package"
 
 
 def debian(name: str) -> Path:
@@ -51,6 +57,14 @@ def _install(requirement: str, into: Path) -> None:
     else:
         command = [shutil.which("pip3") or "pip", "install", "--no-deps", "--quiet", "--target", str(into)]
     _run([*command, requirement], into.parent)
+
+
+def _unpack(requirement: str, into: Path) -> None:
+    with tempfile.TemporaryDirectory() as work:
+        _run(["npm", "pack", "--silent", "--ignore-scripts", requirement], Path(work))
+        for package in Path(work).glob("*.tgz"):
+            # tar itself leaves out absolute paths and those with "..".
+            _run(["tar", "-xzf", str(package), "-C", str(into)], Path(work))
 
 
 def _extract(name: str, into: Path) -> None:

@@ -1,0 +1,47 @@
+"""Checkpoints: those that this repository ships as float16, written out as float32, and those kept in the cache."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+WEIGHTS = "model.safetensors"
+
+
+def ship(folder: Path, weights: Mapping[str, NDArray[np.generic]]) -> None:
+    """Writes model.safetensors into `folder` with every float as float16: half the bytes in the repository."""
+    from safetensors.numpy import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    halved = {
+        name: values.astype(np.float16) if values.dtype.kind == "f" else values for name, values in weights.items()
+    }
+    (folder / WEIGHTS).write_bytes(save(halved, metadata={"format": "pt"}))
+
+
+def unpack(folder: Path, into: Path) -> None:
+    """Writes a shipped checkpoint to `into` as a Transformers directory with float32 weights."""
+    from safetensors.numpy import load_file, save
+
+    into.mkdir(parents=True, exist_ok=True)
+    for file in sorted(folder.iterdir()):
+        if file.name != WEIGHTS:
+            shutil.copyfile(file, into / file.name)
+    widened = {
+        name: values.astype(np.float32) if values.dtype == np.float16 else values
+        for name, values in load_file(folder / WEIGHTS).items()
+    }
+    # save_file would make a file that its owner alone can read; pods run as another user.
+    (into / WEIGHTS).write_bytes(save(widened, metadata={"format": "pt"}))
+
+
+def keep(fresh: Path, kept: Path) -> None:
+    """Moves a finished checkpoint to its place in the cache, readable for everybody: pods run as another user."""
+    fresh.chmod(0o755)
+    for file in fresh.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)
+    # Another process may have been first; its copy is as good as this one.
+    if not kept.is_dir():
+        fresh.rename(kept)

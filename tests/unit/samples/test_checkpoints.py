@@ -1,0 +1,57 @@
+"""Shipped checkpoints are small, and written out they are float32 models that fit their labels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from transformers import AutoModelForImageClassification
+
+from samples import checkpoints, fashion_cnn
+from samples.images import LABELS
+
+SHIPPED = [fashion_cnn.CHECKPOINT]
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_a_shipped_checkpoint_is_small_and_widens_to_float32(folder: Path, tmp_path: Path) -> None:
+    checkpoints.unpack(folder, tmp_path)
+    assert (folder / "model.safetensors").stat().st_size < 2_000_000
+    shipped, written = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
+    floats = [name for name, values in shipped.items() if values.dtype == np.float16]
+    assert len(floats) > 10
+    for name in floats:
+        assert written[name].dtype == np.float32
+        assert np.isfinite(written[name]).all()
+        np.testing.assert_array_equal(written[name].astype(np.float16), shipped[name])
+
+
+def test_the_fashion_cnn_loads_and_knows_its_classes(tmp_path: Path) -> None:
+    checkpoints.unpack(fashion_cnn.CHECKPOINT, tmp_path)
+    model = AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+    assert model.dtype == torch.float32
+    assert [model.config.id2label[number] for number in range(10)] == list(LABELS)
+    with torch.no_grad():
+        logits = model(pixel_values=torch.zeros(2, 1, 28, 28)).logits
+    assert logits.shape == (2, 10)
+
+
+def test_numbers_that_are_no_floats_stay_as_they_are(tmp_path: Path) -> None:
+    weights = {"weight": np.array([0.5, -2.0], dtype=np.float32), "counted": np.array(3, dtype=np.int64)}
+    checkpoints.ship(tmp_path / "shipped", weights)
+    checkpoints.unpack(tmp_path / "shipped", tmp_path / "written")
+    written = load_file(tmp_path / "written" / "model.safetensors")
+    assert written["counted"].dtype == np.int64
+    assert written["counted"] == 3
+    np.testing.assert_array_equal(written["weight"], weights["weight"])
+
+
+def test_what_is_kept_can_be_read_by_everybody(tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    (fresh / "inner").mkdir(parents=True, mode=0o700)
+    (fresh / "inner" / "weights").write_bytes(b"1")
+    (fresh / "inner" / "weights").chmod(0o600)
+    checkpoints.keep(fresh, tmp_path / "kept")
+    assert (tmp_path / "kept" / "inner" / "weights").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "kept" / "inner").stat().st_mode & 0o777 == 0o755
