@@ -70,6 +70,7 @@ def train_fashion_cnn(destination: Path) -> None:
             optimizer.step()
             schedule.step()
         print(f"epoch {epoch + 1}: loss {loss.item():.3f}", flush=True)  # noqa: T201
+    model.config.architectures = [type(model).__name__]
     model.eval().config.save_pretrained(destination)
     state = model.to(memory_format=torch.contiguous_format).state_dict()
     checkpoints.ship(destination, {name: value.numpy() for name, value in state.items()})
