@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from compression_runner.methods import distill, export, importing, pack, prune, quantize, recover
+from compression_runner.methods import converting, distill, export, importing, pack, prune, quantize, recover
 from compression_runner.methods.method import Method
 
 METHODS: Final[dict[str, Method]] = {
     "import": importing.METHOD,
     "export": export.METHOD,
+    "convert": converting.METHOD,
     "prune": prune.METHOD,
     "distill": distill.METHOD,
     "recover": recover.METHOD,
