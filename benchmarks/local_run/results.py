@@ -9,7 +9,7 @@ from compression_runner.measurement.answers import answers
 from compression_runner.measurement.contender import contender
 from compression_runner.measurement.latency import QUANTILES, LatencyPlan, measure_latency
 from compression_runner.measurement.noise import noise_between, noise_notes, read_noise, usable_cpus
-from compression_runner.measurement.predictor import Predictor
+from compression_runner.measurement.predictor import OnnxPredictor, Predictor
 from compression_runner.measurement.quality import embedding_quality
 from compressionjob.estimate import Estimate
 from compressionjob.spec import Benchmark, EvaluationData
@@ -39,7 +39,7 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
     )
     threads = usable_cpus()
     before = read_noise()
-    with Predictor(models.ours, threads) as ours, Predictor(models.olive, threads) as olive:
+    with OnnxPredictor(models.ours, threads) as ours, OnnxPredictor(models.olive, threads) as olive:
         sides = [contender(predictor, evaluation, benchmark) for predictor in (olive, ours)]
         run = measure_latency(sides[0], sides[1], LatencyPlan(CONFIDENCE, None, SECONDS))
         noise = noise_between(before, read_noise())
@@ -63,8 +63,8 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
 def _quality(
     full: Path, predictors: dict[str, Predictor], data: SampleSet, threads: int
 ) -> dict[str, dict[str, dict[str, float]]]:
-    with Predictor(full, threads) as predictor:
-        expected = answers(predictor, data, "text-embedding", 1)
+    with OnnxPredictor(full, threads) as baseline:
+        expected = answers(baseline, data, "text-embedding", 1)
     found: dict[str, dict[str, dict[str, float]]] = {}
     for side, predictor in predictors.items():
         scores = embedding_quality(expected, answers(predictor, data, "text-embedding", 1), CONFIDENCE).scores

@@ -14,10 +14,10 @@ MARKER: Final = "artifact.json"
 SCHEMA: Final = 1
 BLOCK: Final = 1 << 20
 
-Format = Literal["transformers", "torch", "onnx", "gguf"]
+Format = Literal["transformers", "torch", "onnx", "openvino", "gguf"]
 """torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only.
 gguf: a source as llama.cpp has it, which is imported before anything else is done."""
-PUBLISHABLE: Final[frozenset[Format]] = frozenset({"transformers", "onnx"})
+PUBLISHABLE: Final[frozenset[Format]] = frozenset({"transformers", "onnx", "openvino"})
 
 
 class ArtifactDamaged(Exception):
@@ -74,8 +74,8 @@ class Artifact:
 
     @property
     def model_file(self) -> Path:
-        """The graph of an unpacked ONNX artifact."""
-        return self.path / next(file.path for file in self.files if file.path.endswith(".onnx"))
+        """The graph of an unpacked ONNX or OpenVINO artifact."""
+        return self.path / next(file.path for file in self.files if file.path.endswith((".onnx", ".xml")))
 
     def to_json(self) -> dict[str, Any]:
         """The content of artifact.json."""
@@ -172,7 +172,8 @@ def verify(artifact: Artifact, advance: Callable[[int], None] = silent) -> None:
 def is_weights(path: str) -> bool:
     """Whether a file of a model counts for its size: weights and graphs, with their external data, packed or not."""
     name = path.rsplit("/", 1)[-1]
-    return any(part in name for part in (".safetensors", ".onnx")) and not name.endswith(".json")
+    kinds = (".safetensors", ".onnx", "model.xml", "model.bin")
+    return any(part in name for part in kinds) and not name.endswith(".json")
 
 
 def sha256_of(place: Path) -> str:

@@ -5,19 +5,19 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
-
-import onnxruntime
 
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
 from compression_runner.errors import InvalidInput
-from compression_runner.formats.onnx_files import external_files
+from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.measurement.answers import Floats, answers, kept_answers
 from compression_runner.measurement.contender import contender, offline_batch, prepared_queries
 from compression_runner.measurement.figures import anomalies_of, environment_of, estimates_of, model_figures
+from compression_runner.measurement.greedy import NOT_FINITE, written
 from compression_runner.measurement.latency import (
     LATENCY_SHARE,
     MODELS,
@@ -32,9 +32,10 @@ from compression_runner.measurement.next_tokens import next_tokens
 from compression_runner.measurement.noise import noise_between, read_noise, usable_cpus
 from compression_runner.measurement.observer import Observer
 from compression_runner.measurement.perplexity import language_quality
-from compression_runner.measurement.predictor import Feed, Predictor
+from compression_runner.measurement.predictor import Engine, Feed, Predictor, engine_of, open_predictor
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
 from compression_runner.measurement.regression import regression_quality
+from compression_runner.measurement.writing_quality import writing_quality
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.estimate import Estimate
@@ -61,7 +62,7 @@ SAMPLES_IN_REPORT: Final = 5000
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is measured: its ONNX file, and the size in bytes that counts for it (packed, where it is)."""
+    """A model that is measured: its ONNX file or IR, and the size in bytes that counts for it (packed, where it is)."""
 
     model: Path
     size_bytes: int
@@ -106,12 +107,17 @@ def measure(
     watch = _Stopwatch(advance)
     confidence = sla.interval_confidence(spec.sla)
     threads = spec.benchmark.threads or usable_cpus()
-    with Predictor(baseline.model, threads) as before, Predictor(compressed.model, threads) as after:
+    # Like with like: a result for OpenVINO is compared with the baseline in OpenVINO.
+    engine = engine_of(compressed.model)
+    with (
+        open_predictor(baseline.model, threads, engine) as before,
+        open_predictor(compressed.model, threads, engine) as after,
+    ):
         quality = _quality(spec, (baseline, compressed), (before, after), data, confidence, watch, answers_cache)
         metric = _metric(spec, quality, data)
         feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in (before, after)]
         with watch.phase("memory"):
-            memory = _memory((baseline, compressed), feeds, threads, confidence, observer)
+            memory = _memory((baseline, compressed), feeds, threads, confidence, engine, observer)
         noise_before = read_noise()
         run, rates = _speed(spec, (before, after), data, confidence, watch, observer)
         noise = noise_between(noise_before, read_noise())
@@ -134,7 +140,10 @@ def measure(
             "baseline": _flat(run.baseline),
             "compressed": _flat(run.compressed),
         },
-        environment=environment_of(spec, threads, data, run, noise, quality, memory, confidence),
+        environment={
+            "measuredIn": f"{engine} {version(engine)}",
+            **environment_of(spec, threads, data, run, noise, quality, memory, confidence),
+        },
         timings=watch.seconds,
     )
 
@@ -175,7 +184,8 @@ def _quality(
     """Answer the evaluation data with both models and compare."""
     task, batch = spec.model.task, spec.benchmark.batch_size
     digests = [_model_digest(subject.model) for subject in subjects]
-    kept = answers_cache / f"{_fingerprint(digests[0], data, spec)}.npy" if answers_cache else None
+    print_ = _fingerprint(digests[0], data, spec, engine_of(subjects[1].model))
+    kept = answers_cache / f"{print_}.npy" if answers_cache else None
     with watch.phase("evaluate baseline") as advance:
         old = kept_answers(kept, lambda: _answers(predictors[0], data, task, batch, advance))
     with watch.phase("evaluate compressed") as advance:
@@ -190,12 +200,18 @@ def _quality(
 def _answers(predictor: Predictor, data: SampleSet, task: Task, batch: int, advance: Callable[[float], None]) -> Floats:
     if TASKS[task].running_text:
         return next_tokens(predictor, data, batch, advance)
+    if data.writing is not None:
+        return written(predictor, data, batch, advance)
     return answers(predictor, data, task, batch, advance)
 
 
 def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet, confidence: float) -> Quality:
     if TASKS[spec.model.task].running_text:
         return language_quality(old, new, confidence)
+    if data.writing is not None:
+        texts = [data.writing.texts(side) for side in (old, new)]
+        found = writing_quality(texts[0], texts[1], data.references, spec.model.task, confidence)
+        return replace(found, non_finite_samples=int((new == NOT_FINITE).any(axis=1).sum()))
     if TASKS[spec.model.task].classifies:
         return classification_quality(old, new, data.labels, confidence)
     if "correlation" in TASKS[spec.model.task].metrics:
@@ -205,10 +221,10 @@ def _compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet
 
 def _model_digest(model: Path) -> str:
     """Return the hash of a graph and of the files that hold its weights."""
-    return " ".join(file_digest(path) for path in [model, *external_files(model)])
+    return " ".join(file_digest(path) for path in files_of_graph(model))
 
 
-def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec) -> str:
+def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec, engine: Engine) -> str:
     """Return the hash of all that the baseline's answers depend on."""
     parts = {
         "model": model_digest,
@@ -218,14 +234,14 @@ def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec) -
         "task": spec.model.task,
         "sequenceLength": spec.benchmark.sequence_length,
         "batchSize": spec.benchmark.batch_size,
-        "onnxruntime": onnxruntime.__version__,
+        engine: version(engine),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _metric(spec: CompressionJobSpec, quality: Quality, data: SampleSet) -> QualityMetric:
     """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
-    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.labels is not None)
+    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.answered)
     if metric in quality.scores:
         _require_limits_of_its_kind(spec, metric)
         return metric
@@ -250,11 +266,12 @@ def _memory(
     feeds: Sequence[Feed],
     threads: int,
     confidence: float,
+    engine: Engine,
     observer: Observer | None,
 ) -> list[MemoryFigures]:
     found = []
     for name, subject, feed in zip(MODELS, subjects, feeds, strict=True):
-        found.append(measure_memory(subject.model, feed, threads, confidence))
+        found.append(measure_memory(subject.model, feed, threads, confidence, engine))
         if observer:
             observer.peak_memory(name, found[-1].peak.value)
     return found

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from compression_runner.measurement.block_bootstrap import mean_interval
-from compression_runner.measurement.predictor import Feed
+from compression_runner.measurement.predictor import Engine, Feed
 from compressionjob.estimate import Estimate
 
 REPEATS: Final = 3
@@ -32,7 +32,9 @@ class MemoryFigures:
     floor_bytes: int
 
 
-def measure_memory(model: Path, feed: Feed, threads: int, confidence: float) -> MemoryFigures:
+def measure_memory(
+    model: Path, feed: Feed, threads: int, confidence: float, engine: Engine = "onnxruntime"
+) -> MemoryFigures:
     """Return the peak resident memory of fresh processes that load `model` and answer `feed` some times.
 
     Raises MemoryProbeError, with the process's own last words, when one of them fails.
@@ -41,7 +43,7 @@ def measure_memory(model: Path, feed: Feed, threads: int, confidence: float) -> 
         path = Path(folder) / "feed.npz"
         with path.open("wb") as file:
             np.savez(file, allow_pickle=False, **dict(feed))
-        runs = [_probe(model, path, threads) for _ in range(REPEATS)]
+        runs = [_probe(model, path, threads, engine) for _ in range(REPEATS)]
     peaks = [float(run["peakBytes"]) for run in runs]
     found = mean_interval(peaks, confidence)
     return MemoryFigures(
@@ -50,8 +52,8 @@ def measure_memory(model: Path, feed: Feed, threads: int, confidence: float) -> 
     )
 
 
-def _probe(model: Path, feed: Path, threads: int) -> dict[str, int]:
-    command = [sys.executable, "-m", PROBE, str(model), str(feed), str(threads), str(QUERIES)]
+def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, int]:
+    command = [sys.executable, "-m", PROBE, str(model), str(feed), str(threads), str(QUERIES), engine]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     if ended.returncode != 0:
         words = ended.stderr.strip().splitlines()[-1:] or ["nothing"]

@@ -1,10 +1,10 @@
-"""An ONNX model ready to answer, with a fixed number of threads and nothing else that varies between runs."""
+"""A model ready to answer, with a fixed number of threads and nothing else that varies between runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Literal, Protocol, Self
 
 import numpy as np
 import onnxruntime
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Feed = Mapping[str, NDArray[np.generic]]
 """The inputs of one call by name; the first dimension is the batch."""
+Engine = Literal["onnxruntime", "openvino"]
+"""What runs a model. A comparison is between two models in the same one."""
+IR_SUFFIX: Final = ".xml"
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,46 @@ class TensorInfo:
     shape: tuple[int | None, ...]
 
 
-class Predictor:
+class Predictor(Protocol):
+    """A model on the CPU; frees its memory on `close` or at the end of `with`."""
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """What it takes."""
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """What it gives."""
+
+    def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
+        """Return the named outputs (all by default) for one batch."""
+
+    def close(self) -> None:
+        """Free the model."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def engine_of(model: Path) -> Engine:
+    """Return what a result is measured in: OpenVINO for its own format, onnxruntime for ONNX."""
+    return "openvino" if model.suffix == IR_SUFFIX else "onnxruntime"
+
+
+def open_predictor(model: Path, threads: int, engine: Engine) -> Predictor:
+    """Load a graph; OpenVINO reads ONNX too. Raises the engine's exceptions for a file that it cannot load."""
+    if engine == "openvino":
+        # It takes half a second to import, and few jobs need it.
+        from compression_runner.measurement.openvino_predictor import OpenVinoPredictor
+
+        return OpenVinoPredictor(model, threads)
+    return OnnxPredictor(model, threads)
+
+
+class OnnxPredictor:
     """An onnxruntime session on the CPU over one ONNX file; frees its memory on `close` or at the end of `with`.
 
     Graph optimisations are onnxruntime's defaults, as a server would have them. Raises onnxruntime's exceptions for a

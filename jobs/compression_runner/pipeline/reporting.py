@@ -23,7 +23,7 @@ from compressionjob.spec import CompressionJob
 
 LIBRARIES: Final = (
     "compression-operator", "torch", "transformers", "onnx", "onnxscript", "onnxruntime", "numpy", "safetensors",
-    "zstandard", "lz4", "mlcommons-loadgen",
+    "zstandard", "lz4", "mlcommons-loadgen", "openvino", "nncf",
 )  # fmt: skip
 REASONS: Final[Mapping[ExitCode, str]] = {
     ExitCode.INVALID: INVALID_INPUT,
@@ -31,6 +31,8 @@ REASONS: Final[Mapping[ExitCode, str]] = {
     ExitCode.STORAGE: STORAGE_UNAVAILABLE,
     ExitCode.DISK_FULL: DISK_FULL,
 }
+ENGINES: Final = {"openvino": "OpenVINO"}
+"""What measures results of a format, and with them the baseline; onnxruntime where nothing else is named."""
 COUNTED: Final = (
     "weight and graph files as they are stored (packed, where they are packed); tokenizer and configuration not"
 )
@@ -137,7 +139,7 @@ def _artifact(artifact: Artifact, destination: Store, *, published: bool) -> dic
 
 
 def _environment(facts: Facts) -> dict[str, Any]:
-    told = {**facts.measurements.environment, "sizeCounts": COUNTED, "baselineIs": _baseline_is(facts.plan)}
+    told = {**facts.measurements.environment, "sizeCounts": COUNTED, "baselineIs": _baseline_is(facts)}
     before, after = int(facts.result.source.get("sizeBytes", 0)), facts.result.artifact.size_bytes
     if facts.plan.imported and after > before:
         larger = f"larger than the file that it came from: {format_bytes(after)} against {format_bytes(before)}"
@@ -145,12 +147,13 @@ def _environment(facts: Facts) -> dict[str, Any]:
     return told
 
 
-def _baseline_is(plan: Plan) -> str:
+def _baseline_is(facts: Facts) -> str:
+    plan, engine = facts.plan, ENGINES.get(facts.result.artifact.format, "onnxruntime")
     if plan.imported is not None:
-        return "the float32 model that the source stands for, as ONNX in onnxruntime; its size is that of those weights"
+        return f"the float32 model that the source stands for, as ONNX in {engine}; its size is that of those weights"
     if plan.baseline is None:
-        return "the source, in onnxruntime"
-    return "the float32 ONNX export of the source in onnxruntime, its outputs compared; its size is the source's"
+        return f"the source, in {engine}"
+    return f"the float32 ONNX export of the source in {engine}, its outputs compared; its size is the source's"
 
 
 def _side(figures: ModelFigures) -> SideSummary:

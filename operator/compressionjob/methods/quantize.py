@@ -22,6 +22,7 @@ DTYPES: Final[dict[str, tuple[str, ...]]] = {
 OWN_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "calibration": ("static",),
     "accuracy_control": ("static",),
+    "backend": ("static",),
     "training": ("qat",),
     "algorithm": ("weight-only",),
     "group_size": ("weight-only",),
@@ -38,6 +39,11 @@ _DTYPE_RULE: Final = " || ".join(
 _GRANULARITY_RULE: Final = "self.method in ['dynamic', 'static'] || self.granularity == 'channel'"
 _GRANULARITY_TEXT: Final = "granularity tensor belongs to methods dynamic and static; remove it"
 Calibration = Literal["minmax", "entropy", "percentile"]
+Backend = Literal["onnxruntime", "openvino"]
+_ENTROPY_TEXT: Final = "calibration entropy belongs to backend onnxruntime; use minmax or percentile"
+_ENTROPY_RULE: Final = (
+    "!has(self.backend) || self.backend != 'openvino' || !has(self.calibration) || self.calibration != 'entropy'"
+)
 Algorithm = Literal["rtn", "gptq", "awq"]
 GroupSize = Literal[16, 32, 64, 128, 256]
 """Inputs in a group; onnxruntime has kernels for powers of two from 16."""
@@ -69,6 +75,7 @@ class Quantize(Parameters):
     model_config = with_rules(
         cel(_DTYPE_RULE, _DTYPE_TEXT),
         cel(_GRANULARITY_RULE, _GRANULARITY_TEXT),
+        cel(_ENTROPY_RULE, _ENTROPY_TEXT),
         *(cel(_own_rule(field), _own_text(field)) for field in OWN_FIELDS),
     )
 
@@ -93,6 +100,11 @@ class Quantize(Parameters):
     )
     accuracy_control: AccuracyControl | None = Field(
         default=None, description="For static: which loss is allowed before layers go back to floats."
+    )
+    backend: Backend | None = Field(
+        default=None,
+        description="For static: what quantizes, and will run the result: onnxruntime (the default), or openvino, "
+        "which gives an OpenVINO model by nncf.",
     )
     algorithm: Algorithm | None = Field(
         default=None,
@@ -121,6 +133,8 @@ class Quantize(Parameters):
         for field, methods in OWN_FIELDS.items():
             if getattr(self, field) is not None and self.method not in methods:
                 raise ValueError(_own_text(field))
+        if self.backend == "openvino" and self.calibration == "entropy":
+            raise ValueError(_ENTROPY_TEXT)
         return self
 
     def promise(self) -> Promise:

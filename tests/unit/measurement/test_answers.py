@@ -9,7 +9,7 @@ import pytest
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.measurement.answers import answers, kept_answers
-from compression_runner.measurement.predictor import Predictor
+from compression_runner.measurement.predictor import OnnxPredictor
 
 
 def _data(count: int, width: int) -> SampleSet:
@@ -21,7 +21,7 @@ def _data(count: int, width: int) -> SampleSet:
 def test_rows_are_in_the_order_of_the_data(batch: int | str, linear_model: Callable[..., Path]) -> None:
     weights = np.random.default_rng(1).normal(size=(3, 2)).astype(np.float32)
     data, told = _data(10, 3), []
-    with Predictor(linear_model("m", weights, batch), threads=1) as predictor:
+    with OnnxPredictor(linear_model("m", weights, batch), threads=1) as predictor:
         found = answers(predictor, data, "image-classification", 3, told.append)
     expected = np.stack([np.asarray(sample["x"]) for sample in data.samples]) @ weights
     assert np.allclose(found, expected, atol=1e-5)
@@ -41,14 +41,14 @@ def test_a_model_without_class_scores_is_refused(linear_model: Callable[..., Pat
     path = tmp_path / "sum.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
     with (
-        Predictor(path, threads=1) as predictor,
+        OnnxPredictor(path, threads=1) as predictor,
         pytest.raises(InvalidInput, match=r"spec\.model\.task.*total float32"),
     ):
         answers(predictor, _data(2, 3), "text-classification", 1)
 
 
 def test_a_closed_predictor_does_not_answer(linear_model: Callable[..., Path]) -> None:
-    predictor = Predictor(linear_model("m", np.ones((2, 2), dtype=np.float32)), threads=1)
+    predictor = OnnxPredictor(linear_model("m", np.ones((2, 2), dtype=np.float32)), threads=1)
     predictor.close()
     with pytest.raises(ValueError, match="closed"):
         predictor.run({"x": np.ones((1, 2), dtype=np.float32)})

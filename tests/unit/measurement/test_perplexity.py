@@ -14,7 +14,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.measurement.next_tokens import next_tokens
 from compression_runner.measurement.perplexity import LOSS_OF_NOTHING, language_quality
-from compression_runner.measurement.predictor import Predictor
+from compression_runner.measurement.predictor import OnnxPredictor, Predictor
 
 VOCABULARY, LENGTH = 11, 300
 
@@ -29,7 +29,7 @@ def bigrams(place: Path, table: NDArray[np.float32], output: str = "logits") -> 
         [numpy_helper.from_array(table, "table")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), place)
-    return Predictor(place, threads=1)
+    return OnnxPredictor(place, threads=1)
 
 
 def windows(count: int, length: int = LENGTH) -> SampleSet:

@@ -20,7 +20,7 @@ from compression_runner.formats.transformers_model import load_model
 from compression_runner.measurement.contender import offline_batch
 from compression_runner.measurement.decoding import decode_step, texts_at_once
 from compression_runner.measurement.measure import Subject, measure
-from compression_runner.measurement.predictor import Predictor
+from compression_runner.measurement.predictor import OnnxPredictor, Predictor
 from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
 from compressionjob.methods.quantize import Quantize
@@ -32,7 +32,7 @@ Arrays = dict[str, NDArray[np.generic]]
 
 @pytest.fixture(scope="module")
 def predictor(exported_llama: Artifact) -> Predictor:
-    return Predictor(exported_llama.model_file, threads=1)
+    return OnnxPredictor(exported_llama.model_file, threads=1)
 
 
 def tokens(count: int, seed: int = 0) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.static.accuracy import TooLossy, give_back
 from compression_runner.methods.quantize.static.embedding import quantize_rows
-from compression_runner.methods.quantize.static.fidelity import Fidelity, compare
+from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, compare
 from compression_runner.methods.quantize.static.preparing import prepare
 from compression_runner.methods.quantize.static.ranges import (
     Range,
@@ -244,8 +244,9 @@ def test_accuracy_control_of_a_real_graph_ends_within_the_limit(tmp_path: Path) 
 
 
 def test_fidelity_counts_classes_that_changed_and_answers_that_are_not_finite() -> None:
-    old = [np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]], np.float32)]
-    new = [np.array([[1.0, 0.0], [1.0, 0.0], [np.nan, 1.0]], np.float32)]
+    old, new = Answers(), Answers()
+    old.add([np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]], np.float32)])
+    new.add([np.array([[1.0, 0.0], [1.0, 0.0], [np.nan, 1.0]], np.float32)])
     found = compare(old, new, classifies=True)
     assert found.agreement == pytest.approx(1 / 3)
     assert found.cosine == pytest.approx((1.0 + 0.0 - 1.0) / 3)

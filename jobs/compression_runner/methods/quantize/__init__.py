@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from compression_runner.artifact import Artifact, seal
+from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
@@ -36,7 +36,7 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
     except (ValueError, TypeError, KeyError, RuntimeError, AssertionError) as error:
         problem = f"onnxruntime cannot quantize this graph: {error or type(error).__name__}"
         raise BadRecipe("QuantizeFailed", context.field, parameters.method, problem, "leave the stage out") from error
-    return Outcome(seal(context.output, "onnx", artifact.task), details)
+    return Outcome(seal(context.output, _gives(artifact.format, parameters), artifact.task), details)
 
 
 def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -> Mapping[str, Any]:
@@ -65,13 +65,12 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
         details = quantize_weights(WeightOnlyWork(model, parameters, data, context.field, context.advance))
         save(model, context.output)
     elif parameters.method == "static":
-        from compression_runner.methods.quantize.static.stage import Work
         from compression_runner.methods.quantize.static.stage import quantize as quantize_static
+        from compression_runner.methods.quantize.static.work import Work
 
         samples = context.required_data.samples("calibration", artifact.path)
         work = Work(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
-        converted, details = quantize_static(work)
-        save(converted, context.output)
+        details = quantize_static(work, context.output)
     else:
         from compression_runner.methods.quantize.cast import to_float16
 
@@ -80,7 +79,8 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
             problem = "the graph has no float32 weights"
             raise BadRecipe("NothingToQuantize", context.field, "cast", problem, "leave the stage out")
         save(converted, context.output)
-    require_loadable(context.output / GRAPH, context.field)
+    if _gives("onnx", parameters) == "onnx":
+        require_loadable(context.output / GRAPH, context.field)
     return details
 
 
@@ -88,13 +88,17 @@ def _accepts(parameters: Quantize) -> Formats:
     return frozenset({"transformers", "torch"}) if parameters.method == "qat" else frozenset({"onnx"})
 
 
+def _gives(_before: Format, parameters: Quantize) -> Format:
+    return "openvino" if parameters.backend == "openvino" else "onnx"
+
+
 METHOD: Final = Method(
     name="quantize",
     version=1,
     accepts=_accepts,
-    gives=lambda _before, _parameters: "onnx",
+    gives=_gives,
     run=run,
-    libraries=("onnxruntime", "onnx", "numpy"),
+    libraries=("onnxruntime", "onnx", "numpy", "openvino", "nncf"),
     need=Need(150 * MIB, 2.0, 350 * MIB, 3.0),
     effort=3.0,
 )

@@ -31,30 +31,47 @@ class Fidelity:
         return 1.0 - (self.cosine if self.agreement is None else self.agreement)
 
 
-def answer(model: onnx.ModelProto, feeds: Sequence[Feed]) -> list[Rows]:
-    """Each float output of the graph over the batches, one row for each row of a batch; short rows end in zeros.
+class Answers:
+    """The outputs of a graph over batches, one row for each row of a batch; short rows end in zeros.
 
-    What comes after KEPT_BYTES of answers is left out: long texts have logits by the hundred megabytes.
-    Raises onnxruntime's errors where the graph does not load or run.
+    What comes after KEPT_BYTES is left out: long texts have logits by the hundred megabytes.
     """
+
+    def __init__(self) -> None:
+        self._rows: list[list[Rows]] = []
+        self._kept = 0
+
+    def add(self, outputs: Sequence[NDArray[Any]]) -> bool:
+        """Takes the outputs of one batch, and tells whether there is room for another."""
+        self._rows = self._rows or [[] for _ in outputs]
+        for rows, values in zip(self._rows, outputs, strict=True):
+            rows.extend(np.asarray(row, np.float32).reshape(-1) for row in np.atleast_1d(values))
+            self._kept += values.nbytes
+        return self._kept <= KEPT_BYTES
+
+    @property
+    def outputs(self) -> list[Rows]:
+        """Each output, shape (samples, values)."""
+        return [_stacked(rows) for rows in self._rows]
+
+
+def answer(model: onnx.ModelProto, feeds: Sequence[Feed]) -> Answers:
+    """The float outputs of a graph in onnxruntime. Raises its errors where the graph does not load or run."""
     with tempfile.TemporaryDirectory(prefix="answers-") as place:
         session: Any = open_session(save(model, Path(place)))
     names = [output.name for output in session.get_outputs() if output.type in ("tensor(float)", "tensor(float16)")]
-    found: list[list[Rows]] = [[] for _ in names]
-    kept = 0
+    found = Answers()
     for feed in feeds:
-        for rows, values in zip(found, session.run(names, dict(feed)), strict=True):
-            rows.extend(np.asarray(row, np.float32).reshape(-1) for row in np.atleast_1d(values))
-            kept += values.nbytes
-        if kept > KEPT_BYTES:
+        if not found.add(session.run(names, dict(feed))):
             break
-    return [_stacked(rows) for rows in found]
+    return found
 
 
-def compare(before: Sequence[Rows], after: Sequence[Rows], *, classifies: bool) -> Fidelity:
-    """Answers of shape (samples, values) of two graphs; an answer that is not finite counts as opposite."""
-    cosines = np.concatenate([_cosines(old, new) for old, new in zip(before, after, strict=True)])
-    return Fidelity(float(cosines.mean()), _agreement(before[0], after[0]) if classifies else None)
+def compare(before: Answers, after: Answers, *, classifies: bool) -> Fidelity:
+    """How near two graphs are on the same batches; an answer that is not finite counts as opposite."""
+    pairs = list(zip(before.outputs, after.outputs, strict=True))
+    cosines = np.concatenate([_cosines(old, new) for old, new in pairs])
+    return Fidelity(float(cosines.mean()), _agreement(*pairs[0]) if classifies else None)
 
 
 def _agreement(old: Rows, new: Rows) -> float:

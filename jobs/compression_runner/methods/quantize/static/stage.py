@@ -2,51 +2,38 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import onnx
 
 from compression_runner.calibration.feeding import Feed
-from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.onnx_files import save
 from compression_runner.methods.quantize.static.accuracy import Kept, TooLossy, give_back
 from compression_runner.methods.quantize.static.building import Blueprint, build
+from compression_runner.methods.quantize.static.dividing import divide
 from compression_runner.methods.quantize.static.embedding import find_tables
-from compression_runner.methods.quantize.static.fidelity import Fidelity, Rows, answer, compare
+from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, answer, compare
 from compression_runner.methods.quantize.static.observing import calibration_feeds, find_ranges
 from compression_runner.methods.quantize.static.preparing import prepare
 from compression_runner.methods.quantize.static.recipe import choose
-from compressionjob.methods.quantize import Quantize
-from compressionjob.tasks import TASKS, Task
-
-BROKEN: Final = 0.5
-"""A mean cosine below this is no loss of precision but a broken graph."""
-FEWEST: Final = 8
-"""With fewer samples than twice this, ranges and the loss are found on the same ones."""
+from compression_runner.methods.quantize.static.work import Work, require_whole
+from compressionjob.tasks import TASKS
 
 
-@dataclass(frozen=True)
-class Work:
-    """What the stage is about: the graph's file, its task, the samples, and the spec's field for errors."""
-
-    graph: Path
-    task: Task
-    samples: SampleSet
-    parameters: Quantize
-    field: str
-    advance: Callable[[float], None]
-
-
-def quantize(work: Work) -> tuple[onnx.ModelProto, Mapping[str, Any]]:
-    """The INT8 graph, and what was done.
+def quantize(work: Work, into: Path) -> Mapping[str, Any]:
+    """Writes the INT8 model, and tells what was done.
 
     Raises BadRecipe where nothing can be quantized, or the result answers otherwise than the float graph.
     """
+    if work.parameters.backend == "openvino":
+        from compression_runner.methods.quantize.static.nncf_backend import quantize as quantize_by_nncf
+
+        return quantize_by_nncf(work, into)
     model = prepare(work.graph)
     feeds = calibration_feeds(model, work.samples)
-    observed, checked = _divide(feeds)
+    observed, checked = divide(feeds)
     blueprint = _blueprint(work, model, observed)
     work.advance(0.3)
     expected = answer(model, checked)
@@ -55,18 +42,9 @@ def quantize(work: Work) -> tuple[onnx.ModelProto, Mapping[str, Any]]:
         return compare(expected, _answers(blueprint, parts, checked, work), classifies=TASKS[work.task].classifies)
 
     kept = _kept(work, blueprint, measure)
-    if kept.fidelity.cosine < BROKEN:
-        problem = f"the result answers otherwise than the float model (cosine {kept.fidelity.cosine:.3f})"
-        remedy = "give accuracyControl, smoothQuant or other calibration data, or use method dynamic"
-        raise BadRecipe("ResultBroken", work.field, "static", problem, remedy)
-    return build(blueprint, kept.parts), _details(work, blueprint, kept, len(checked))
-
-
-def _divide(feeds: list[Feed]) -> tuple[list[Feed], list[Feed]]:
-    """What ranges are found on, and what the loss is measured on: every third batch where there are enough."""
-    if len(feeds) < 2 * FEWEST:
-        return feeds, feeds
-    return [feed for index, feed in enumerate(feeds) if index % 3], feeds[::3]
+    require_whole(work, kept.fidelity)
+    save(build(blueprint, kept.parts), into)
+    return _details(work, blueprint, kept, len(checked))
 
 
 def _blueprint(work: Work, model: onnx.ModelProto, feeds: Sequence[Feed]) -> Blueprint:
@@ -79,7 +57,7 @@ def _blueprint(work: Work, model: onnx.ModelProto, feeds: Sequence[Feed]) -> Blu
     return Blueprint(model, recipe, ranges, tables, per_channel=work.parameters.granularity == "channel")
 
 
-def _answers(blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed], work: Work) -> list[Rows]:
+def _answers(blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed], work: Work) -> Answers:
     from compression_runner.formats.session import RUNTIME_ERRORS
 
     try:

@@ -1,0 +1,35 @@
+"""What a static quantization is about, and when its result is no result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.quantize.static.fidelity import Fidelity
+from compressionjob.methods.quantize import Quantize
+from compressionjob.tasks import Task
+
+BROKEN: Final = 0.5
+"""A mean cosine below this is no loss of precision but a broken graph."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The graph's file, its task, the calibration samples, and the spec's field for errors."""
+
+    graph: Path
+    task: Task
+    samples: SampleSet
+    parameters: Quantize
+    field: str
+    advance: Callable[[float], None]
+
+
+def require_whole(work: Work, fidelity: Fidelity) -> None:
+    """Raises BadRecipe where the result has nothing to do any more with what the float model answers."""
+    if fidelity.cosine < BROKEN:
+        problem = f"the result answers otherwise than the float model (cosine {fidelity.cosine:.3f})"
+        remedy = "give accuracyControl, smoothQuant or other calibration data, or use method dynamic"
+        raise BadRecipe("ResultBroken", work.field, "static", problem, remedy)
