@@ -21,6 +21,8 @@ from compressionjob.spec import Model, Task
 
 FIELD: Final = "spec.model.source"
 PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".joblib")
+# torch.export.load (torch 2.14) unpickles constants, and has sympy evaluate the text of every symbolic size.
+EXPORTED: Final = ".pt2"
 # What is taken along beside the weights: configuration and tokenizers, and nothing that could be code.
 COMPANIONS: Final = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 SUMS: Final = "SHA256SUMS"
@@ -86,6 +88,13 @@ def _format(store: Store, names: Sequence[str]) -> artifacts.Format:
         return "onnx"
     if any(name.endswith(SUFFIX) for name in names):
         return "gguf"
+    programs = [name for name in names if name.endswith(EXPORTED)]
+    if programs:
+        problem = (
+            f"{programs[0]} is a program of torch.export, which runs code when it is loaded (pickles, expressions)"
+        )
+        remedy = "convert it where you trust it: torch.onnx.export(torch.export.load(PATH), dynamo=True).save(ONNX)"
+        raise InvalidInput("RemoteCode", FIELD, store.url, problem, remedy)
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
         problem = f"{pickles[0]} is a pickle, which can run code when it is loaded, and there are no safetensors"

@@ -1,7 +1,11 @@
 """What preflight sees from headers alone, and what it refuses."""
 
+import contextlib
 import json
+import re
 import struct
+import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -254,3 +258,26 @@ def test_a_single_file_is_a_source(tmp_path: Path) -> None:
     source = look(place / "model.onnx", "onnx")
     assert [entry.path for entry in source.files] == ["model.onnx"]
     assert isinstance(source.files[0], Entry)
+
+
+def test_an_exported_program_is_refused_since_loading_it_runs_what_it_says(tmp_path: Path) -> None:
+    """The reason for the refusal, shown: a size of the graph that is an expression is evaluated as Python."""
+    batch = torch.export.Dim("batch", min=2, max=64)
+    module = torch.nn.Flatten(0)
+    program = torch.export.export(module, (torch.ones(3, 4),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "model.pt2")
+    with pytest.raises(InvalidInput, match=r"runs code when it is loaded.*torch\.onnx\.export") as caught:
+        look(tmp_path)
+    assert caught.value.reason == "RemoteCode"
+    marker = tmp_path / "ran"
+    expression = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    with zipfile.ZipFile(tmp_path / "model.pt2") as saved, zipfile.ZipFile(tmp_path / "evil.pt2", "w") as evil:
+        for name in saved.namelist():
+            content = saved.read(name)
+            if name.endswith("models/model.json"):
+                content = re.sub(rb'"expr_str": "Mul[^"]*"', b'"expr_str": "' + expression.encode() + b'"', content)
+            evil.writestr(name, content)
+    with warnings.catch_warnings(), contextlib.suppress(RuntimeError):
+        warnings.simplefilter("ignore")
+        torch.export.load(tmp_path / "evil.pt2")
+    assert marker.exists(), "torch loads programs safely now: take them as sources"
