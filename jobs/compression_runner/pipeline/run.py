@@ -90,8 +90,10 @@ def _finished(run: Run, plan: Plan) -> Report | None:
 
 def _phases(plan: Plan) -> list[Phase]:
     steps = [Phase(step.title, step.method.name, step.method.effort) for step in plan.every_step]
-    before = [Phase("fetch", "", FETCHING), Phase("data", "", 2.0)]
-    return [*before, *steps, Phase("measure", "", MEASURING), Phase("publish", "", 3.0)]
+    # The tokenizer that the data is prepared with comes out of an import.
+    imports, others = steps[: bool(plan.imported)], steps[bool(plan.imported) :]
+    before = [Phase("fetch", "", FETCHING), *imports, Phase("data", "", 2.0)]
+    return [*before, *others, Phase("measure", "", MEASURING), Phase("publish", "", 3.0)]
 
 
 def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None:

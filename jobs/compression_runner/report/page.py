@@ -102,7 +102,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "distribution": _distribution(report),
         "latencies": _latencies(report),
         "quality": _quality(report),
-        "quality_note": _quality_note(report),
+        "quality_note": _quality_note(report, rate),
         "stages": report.stages,
         "phases": _phases(report),
         "measuring": _measuring(report),
@@ -297,12 +297,13 @@ def _lost_span(metric: str, drop: Estimate | None) -> str:
     return f"{wording.lost(metric, drop.low)} to {wording.lost(metric, drop.high)}"
 
 
-def _quality_note(report: Report) -> str:
+def _quality_note(report: Report, rate: str) -> str:
     samples = report.environment.get("evaluationSamples")
     apart = report.environment.get("maxAbsDifference")
-    parts = [f"Measured on {samples} samples." if samples else ""]
+    units, values = ("windows of text", "losses of a token") if rate == TOKENS else ("samples", "outputs")
+    parts = [f"Measured on {samples} {units}." if samples else ""]
     parts.append(
-        f"The largest difference between two outputs is {wording.significant(apart)}." if apart is not None else ""
+        f"The largest difference between two {values} is {wording.significant(apart)}." if apart is not None else ""
     )
     return " ".join(part for part in parts if part)
 
