@@ -48,7 +48,8 @@ def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
         table.add_row(step.title, step.method.name, settings or "-", step.fingerprint[:12])
     console.print(table)
     baseline = "a checked ONNX export of the source" if prepared.plan.baseline else "the source"
-    console.print(f"measured against: {baseline}, in onnxruntime on {cpu_limit()} CPUs")
+    engine = "OpenVINO" if prepared.plan.steps[-1].format == "openvino" else "onnxruntime"
+    console.print(f"measured against: {baseline}, in {engine} on {cpu_limit()} CPUs")
     for objective in objectives_of(job.spec.sla):
         console.print(f"objective: {objective.name} {objective.direction} {objective.limit:g} ({objective.unit})")
     memory = prepared.memory

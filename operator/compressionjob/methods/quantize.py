@@ -9,7 +9,7 @@ from compressionjob.data import DataRole
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
-from compressionjob.schema import Drop, Schema, cel, with_rules
+from compressionjob.schema import Drop, Fraction, Schema, cel, with_rules
 
 DTYPES: Final[dict[str, tuple[str, ...]]] = {
     "dynamic": ("int8",),
@@ -23,6 +23,7 @@ OWN_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "calibration": ("static",),
     "accuracy_control": ("static",),
     "backend": ("static",),
+    "smooth_quant": ("static",),
     "training": ("qat",),
     "algorithm": ("weight-only",),
     "group_size": ("weight-only",),
@@ -100,6 +101,11 @@ class Quantize(Parameters):
     )
     accuracy_control: AccuracyControl | None = Field(
         default=None, description="For static: which loss is allowed before layers go back to floats."
+    )
+    smooth_quant: Fraction | None = Field(
+        default=None,
+        description="For static: how much of what makes activations hard to quantize goes into the weights, above 0 and "
+        'below 1: "0.5" (SmoothQuant, arXiv:2211.10438). By default none, and nncf\'s own choice for openvino.',
     )
     backend: Backend | None = Field(
         default=None,

@@ -128,7 +128,11 @@ def _require_limit(work: Work, found: Fidelity, limit: float) -> None:
 
 def _advanced(parameters: Quantize) -> Any:
     """What the spec asks for; nncf's own choice where it says nothing."""
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, QuantizationParameters
+    from nncf.quantization.advanced_parameters import (
+        AdvancedQuantizationParameters,
+        AdvancedSmoothQuantParameters,
+        QuantizationParameters,
+    )
     from nncf.quantization.range_estimator import (
         AggregatorType,
         RangeEstimatorParameters,
@@ -140,6 +144,8 @@ def _advanced(parameters: Quantize) -> Any:
     advanced = AdvancedQuantizationParameters()
     if parameters.granularity == "tensor":
         advanced.weights_quantization_params = QuantizationParameters(per_channel=False)
+    if parameters.smooth_quant is not None:
+        advanced.smooth_quant_alphas = AdvancedSmoothQuantParameters(matmul=parameters.smooth_quant)
     if parameters.calibration == "minmax":
         advanced.activations_range_estimator_params = RangeEstimatorParametersSet.MINMAX
     if parameters.calibration == "percentile":

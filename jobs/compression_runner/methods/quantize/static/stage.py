@@ -18,6 +18,7 @@ from compression_runner.methods.quantize.static.fidelity import Answers, Fidelit
 from compression_runner.methods.quantize.static.observing import calibration_feeds, find_ranges
 from compression_runner.methods.quantize.static.preparing import prepare
 from compression_runner.methods.quantize.static.recipe import choose
+from compression_runner.methods.quantize.static.smoothing import smooth
 from compression_runner.methods.quantize.static.work import Work, require_whole
 from compressionjob.tasks import TASKS
 
@@ -34,9 +35,11 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
     model = prepare(work.graph)
     feeds = calibration_feeds(model, work.samples)
     observed, checked = divide(feeds)
+    expected = answer(model, checked)
+    alpha = work.parameters.smooth_quant
+    smoothed = smooth(model, observed, alpha) if alpha is not None else (0, 0)
     blueprint = _blueprint(work, model, observed)
     work.advance(0.3)
-    expected = answer(model, checked)
 
     def measure(parts: Collection[str]) -> Fidelity:
         return compare(expected, _answers(blueprint, parts, checked, work), classifies=TASKS[work.task].classifies)
@@ -44,7 +47,8 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
     kept = _kept(work, blueprint, measure)
     require_whole(work, kept.fidelity)
     save(build(blueprint, kept.parts), into)
-    return _details(work, blueprint, kept, len(checked))
+    details = _details(work, blueprint, kept, len(checked))
+    return {**details, "smoothedInputs": smoothed[0], "addedOperations": smoothed[1]} if alpha else details
 
 
 def _blueprint(work: Work, model: onnx.ModelProto, feeds: Sequence[Feed]) -> Blueprint:

@@ -36,7 +36,9 @@ class Division:
         return node
 
 
-def divide_inputs(model: onnx.ModelProto, scaled: Sequence[tuple[LayerGroup, NDArray[np.float32]]]) -> list[Division]:
+def divide_inputs(
+    model: onnx.ModelProto, scaled: Sequence[tuple[LayerGroup, NDArray[np.float32]]], prefix: str = "awq"
+) -> list[Division]:
     """Divides the input of each group by its scale (inputs,); gives the divisions that need an operation of their own.
 
     A factor or normalisation for each channel that makes the input takes the scale over, where the group alone reads
@@ -49,15 +51,15 @@ def divide_inputs(model: onnx.ModelProto, scaled: Sequence[tuple[LayerGroup, NDA
     for number, (group, scale) in enumerate(scaled):
         places = tuple(layer.index for layer in group.layers)
         alone = sorted(readers[group.source]) == sorted(places) and group.source not in outputs
-        if alone and group.source in makers and _fold(model, makers[group.source], scale, number):
+        if alone and group.source in makers and _fold(model, makers[group.source], scale, f"{prefix}.{number}"):
             continue
-        factor = f"awq.{number}.factor"
+        factor = f"{prefix}.{number}.factor"
         _add(model, 1 / scale, factor, like=group.layers[0].weight)
-        divisions.append(Division(group.source, factor, f"awq.{number}.scaled", places))
+        divisions.append(Division(group.source, factor, f"{prefix}.{number}.scaled", places))
     return divisions
 
 
-def _fold(model: onnx.ModelProto, maker: onnx.NodeProto, scale: NDArray[np.float32], number: int) -> bool:
+def _fold(model: onnx.ModelProto, maker: onnx.NodeProto, scale: NDArray[np.float32], prefix: str) -> bool:
     """Divides a node's constant factor and bias by the scale; False where it has none of that size."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     places = [place for place in PARAMETERS.get(maker.op_type, ()) if place < len(maker.input) and maker.input[place]]
@@ -68,7 +70,7 @@ def _fold(model: onnx.ModelProto, maker: onnx.NodeProto, scale: NDArray[np.float
     if not enough or not fits or not all(array.ndim for array in arrays.values()):
         return False
     for place, array in arrays.items():
-        name = f"awq.{number}.{place}"
+        name = f"{prefix}.{place}"
         _add(model, array / scale, name, like=maker.input[place])
         maker.input[place] = name
     return True

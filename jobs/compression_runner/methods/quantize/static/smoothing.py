@@ -1,0 +1,104 @@
+"""SmoothQuant: outliers of activations become outliers of weights, which have a scale for each channel.
+
+Source: Xiao et al. 2022, arXiv:2211.10438.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from compression_runner.calibration.feeding import Feed
+from compression_runner.calibration.layers import (
+    LayerGroup,
+    consumers,
+    find_layers,
+    group_layers,
+    set_weights,
+    weight_matrix,
+)
+from compression_runner.calibration.statistics import MASK, InputStatistics, token_rows
+from compression_runner.methods.quantize.static.observing import Observer
+from compression_runner.methods.quantize.weight_only.scaling import Division, divide_inputs
+
+LEAST: Final = 1e-5
+"""Magnitudes below this count as this."""
+
+
+def migration(activations: NDArray[np.floating], weights: NDArray[np.floating], alpha: float) -> NDArray[np.float32]:
+    """What each channel of an input is divided by, and its weights are multiplied with, shape (inputs,).
+
+    `activations` and `weights` are the greatest magnitudes of each channel; it is activations^a / weights^(1 - a).
+    A channel that is always zero, or whose weights are, stays as it is.
+    """
+    dead = (activations <= LEAST) | (weights <= LEAST)
+    scale = np.maximum(activations, LEAST) ** alpha / np.maximum(weights, LEAST) ** (1.0 - alpha)
+    return np.where(dead, 1.0, np.maximum(scale, LEAST)).astype(np.float32)
+
+
+def smooth(model: onnx.ModelProto, feeds: Sequence[Feed], alpha: float) -> tuple[int, int]:
+    """Changes the products of a graph whose weights nothing else reads; it answers as before.
+
+    Returns how many inputs were scaled, and for how many of these an operation had to be added. Where a normalisation
+    makes an input for these products alone, it takes the scale over.
+    """
+    groups = [group for group in group_layers(find_layers(model)) if _is_smoothable(model, group)]
+    maxima = _maxima(model, groups, feeds)
+    scaled = []
+    for group in groups:
+        matrices = [weight_matrix(model, layer) for layer in group.layers]
+        greatest = np.max([np.abs(matrix).max(axis=0) for matrix in matrices], axis=0)
+        scale = migration(maxima[group.source], greatest, alpha)
+        for layer, matrix in zip(group.layers, matrices, strict=True):
+            set_weights(model, layer, matrix * scale)
+        scaled.append((group, scale))
+    divisions = divide_inputs(model, scaled, "smooth")
+    _insert(model, divisions)
+    return len(scaled), len(divisions)
+
+
+def _is_smoothable(model: onnx.ModelProto, group: LayerGroup) -> bool:
+    readers = consumers(model)
+    return all(
+        layer.operator != "Conv" and layer.through is None and readers[layer.weight] == [layer.index]
+        for layer in group.layers
+    )
+
+
+def _maxima(
+    model: onnx.ModelProto, groups: Sequence[LayerGroup], feeds: Sequence[Feed]
+) -> dict[str, NDArray[np.float64]]:
+    """The greatest magnitude of each channel of each group's input, padding left out."""
+    found = {group.source: InputStatistics(group.layers[0].inputs, wants_hessian=False) for group in groups}
+    observer = Observer(model, found)
+    for feed, values in zip(feeds, observer.values(feeds), strict=True):
+        for name, value in values.items():
+            found[name].add(token_rows(value, feed.get(MASK)))
+    return {name: statistics.maximum for name, statistics in found.items()}
+
+
+def _insert(model: onnx.ModelProto, divisions: Sequence[Division]) -> None:
+    """Puts each division before the first of its layers, and has all of them read its result."""
+    before = {min(division.layers): division for division in divisions}
+    sources = {place: division.result for division in divisions for place in division.layers}
+    nodes = []
+    for index, node in enumerate(model.graph.node):
+        if index in before:
+            nodes.append(before[index].node)
+        if index in sources:
+            node.input[0] = sources[index]
+        nodes.append(node)
+    kept = [_copy(node) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    for division in divisions:
+        kind = onnx.TensorProto.FLOAT
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info(division.result, kind, None))
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copied = onnx.NodeProto()
+    copied.CopyFrom(node)
+    return copied
