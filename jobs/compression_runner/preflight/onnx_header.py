@@ -19,7 +19,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MODEL_IR_VERSION, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
 NODE_OP_TYPE, NODE_DOMAIN = 4, 7
-TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 13, 14
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
 MAX_TEXT: Final = 1 << 16
 STANDARD_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 
@@ -33,11 +33,22 @@ class External:
     length: int
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor's numbers lie as they are in memory: in a file beside the graph, or, location "", in its own."""
+
+    tensor: Tensor
+    location: str
+    offset: int
+    length: int
+
+
 @dataclass
 class OnnxGraph:
     """What the walk finds: tensors, inputs and outputs, operators, and data outside of the file."""
 
     tensors: list[Tensor] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
     externals: list[External] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
@@ -158,7 +169,7 @@ def _value_name(walk: _Walk, start: int, end: int) -> str:
 
 
 def _initializer(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
-    name, dtype, dims, outside, entries = "", 0, [], False, {}
+    name, dtype, dims, outside, entries, raw = "", 0, [], False, {}, (0, 0)
     for number, kind, begin, until in walk.fields(start, end):
         if number == TENSOR_DIMS:
             dims += [begin] if kind == VARINT else _packed(walk, begin, until)
@@ -166,6 +177,8 @@ def _initializer(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
             dtype = begin
         elif number == TENSOR_NAME:
             name = walk.text(begin, until)
+        elif number == TENSOR_RAW and kind == BYTES:
+            raw = begin, until
         elif number == TENSOR_EXTERNAL:
             entry = onnx.StringStringEntryProto.FromString(walk.content(begin, until))
             entries[entry.key] = entry.value
@@ -173,11 +186,18 @@ def _initializer(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
             outside = begin == onnx.TensorProto.EXTERNAL
     label = onnx.TensorProto.DataType.Name(dtype) if dtype in onnx.TensorProto.DataType.values() else str(dtype)
     size = end - start
+    location, offset, length = "", raw[0], raw[1] - raw[0]
     if outside:
-        length = int(entries.get("length", 0))
-        graph.externals.append(External(entries.get("location", ""), int(entries.get("offset", 0)), length))
+        location, offset, length = (
+            entries.get("location", ""),
+            int(entries.get("offset", 0)),
+            int(entries.get("length", 0)),
+        )
+        graph.externals.append(External(location, offset, length))
         size = length
-    graph.tensors.append(Tensor(name, label, tuple(dims), size))
+    tensor = Tensor(name, label, tuple(dims), size)
+    graph.tensors.append(tensor)
+    graph.stored.append(Stored(tensor, location, offset, length))
 
 
 def _packed(walk: _Walk, start: int, end: int) -> list[int]:

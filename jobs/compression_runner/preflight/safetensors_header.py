@@ -20,7 +20,12 @@ COMPRESSIBLE: Final = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 def read_header(reader: RangeReader, field: str) -> list[Tensor]:
-    """The tensors of a file, from its header alone.
+    """The tensors of a file, from its header alone; raises as `read_places` does."""
+    return [tensor for tensor, _, _ in read_places(reader, field)]
+
+
+def read_places(reader: RangeReader, field: str) -> list[tuple[Tensor, int, int]]:
+    """The tensors of a file, and at which of its bytes each begins and ends, from its header alone.
 
     Raises InvalidInput naming the file where the header is broken or the file is shorter than the header says.
     """
@@ -43,7 +48,7 @@ def read_header(reader: RangeReader, field: str) -> list[Tensor]:
     if 8 + length + end != size:
         problem = f"its tensors end at byte {8 + length + end} and the file has {size}"
         raise (_truncated if size < 8 + length + end else _broken)(field, name, problem)
-    return [tensor for tensor, _, _ in found]
+    return [(tensor, 8 + length + begin, 8 + length + end) for tensor, begin, end in found]
 
 
 def _tensor(field: str, file: str, name: str, value: Any) -> tuple[Tensor, int, int]:

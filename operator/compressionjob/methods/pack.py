@@ -8,15 +8,24 @@ from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
 from compressionjob.schema import cel, with_rules
 
-LEVELS: dict[str, tuple[int, int]] = {"zstd": (1, 22), "lz4": (0, 16), "gzip": (1, 9)}
-"""Least and greatest level of each codec."""
-DEFAULT_LEVELS: dict[str, int] = {"zstd": 3, "lz4": 0, "gzip": 6}
+Codec = Literal["zstd", "lz4", "gzip", "bzip2", "zipnn", "byte-plane", "huffman", "auto"]
 
-_LEVEL_TEXT = "level must be from 1 to 22 for zstd, 0 to 16 for lz4, 1 to 9 for gzip"
-_LEVEL_RULE = (
-    "!has(self.level) || (self.codec == 'zstd' && self.level >= 1 && self.level <= 22)"
-    " || (self.codec == 'lz4' && self.level >= 0 && self.level <= 16)"
-    " || (self.codec == 'gzip' && self.level >= 1 && self.level <= 9)"
+LEVELS: dict[str, tuple[int, int]] = {
+    "zstd": (1, 22),
+    "lz4": (0, 16),
+    "gzip": (1, 9),
+    "bzip2": (1, 9),
+    "byte-plane": (0, 22),
+}
+"""Least and greatest level of each codec that has levels."""
+DEFAULT_LEVELS: dict[str, int] = {"zstd": 3, "lz4": 0, "gzip": 6, "bzip2": 9, "byte-plane": 0}
+
+_LEVEL_TEXT = (
+    "level must be from 1 to 22 for zstd, 0 to 16 for lz4, 1 to 9 for gzip and bzip2, 0 to 22 for byte-plane;"
+    " zipnn, huffman and auto have none"
+)
+_LEVEL_RULE = "!has(self.level) || " + " || ".join(
+    f"(self.codec == '{codec}' && self.level >= {low} && self.level <= {high})" for codec, (low, high) in LEVELS.items()
 )
 
 
@@ -25,25 +34,32 @@ class Pack(Parameters):
 
     model_config = with_rules(cel(_LEVEL_RULE, _LEVEL_TEXT))
 
-    codec: Literal["zstd", "lz4", "gzip"] = Field(default="zstd", description="The lossless codec.")
+    codec: Codec = Field(
+        default="zstd",
+        description="The lossless codec. zstd, lz4, gzip, bzip2: of bytes, in these tools' own files. "
+        "byte-plane, huffman, zipnn: of tensors by their type. auto: the best for each tensor, found by trying.",
+    )
     level: int | None = Field(
         default=None,
         ge=0,
         le=22,
-        description="Effort: zstd 1 to 22 (default 3), lz4 0 to 16 (default 0), gzip 1 to 9 (default 6).",
+        description="Effort: zstd 1 to 22 (default 3), lz4 0 to 16 (default 0), gzip 1 to 9 (default 6), "
+        "bzip2 1 to 9 (default 9), byte-plane 0 to 22 (default 0: no search for repeats).",
     )
 
     @model_validator(mode="after")
     def _level_fits_codec(self) -> "Pack":
-        low, high = LEVELS[self.codec]
-        if self.level is not None and not low <= self.level <= high:
-            raise ValueError(_LEVEL_TEXT)
+        if self.level is not None:
+            # A codec without levels takes none.
+            low, high = LEVELS.get(self.codec, (1, 0))
+            if not low <= self.level <= high:
+                raise ValueError(_LEVEL_TEXT)
         return self
 
     @property
-    def effective_level(self) -> int:
-        """The level that is used."""
-        return DEFAULT_LEVELS[self.codec] if self.level is None else self.level
+    def effective_level(self) -> int | None:
+        """The level that is used; None for a codec that has none."""
+        return DEFAULT_LEVELS.get(self.codec) if self.level is None else self.level
 
     def promise(self) -> Promise:
         """Lossless and never larger than what it packs, but for a few bytes of framing; speed is the model's own."""

@@ -11,9 +11,10 @@ def run(artifact: Artifact, parameters: Pack, context: StageContext) -> Outcome:
     """The artifact with each weight file packed on its own, each unpacked once again to be sure."""
     from compression_runner.formats.companions import copy_companions
     from compression_runner.methods.pack.codecs import CODECS, compress, decompress
+    from compression_runner.methods.pack.spans import spans_of, without_holes
 
     copy_companions(artifact, context.output)
-    codec = CODECS[parameters.codec]
+    codec, spans = CODECS[parameters.codec], spans_of(artifact)
     originals: dict[str, File] = {}
     moved = 0
 
@@ -28,21 +29,24 @@ def run(artifact: Artifact, parameters: Pack, context: StageContext) -> Outcome:
         packed = f"{file.path}{codec.suffix}"
         target = context.output / packed
         target.parent.mkdir(parents=True, exist_ok=True)
-        sha256 = compress(codec, parameters.effective_level, artifact.path / file.path, target, advance)
+        parts = spans.get(file.path) or without_holes([], file.size)
+        sha256 = compress(codec, parameters.effective_level, artifact.path / file.path, target, parts, advance)
         if sha256 != file.sha256 or decompress(codec, target, None) != (file.size, file.sha256):
             raise OSError(f"{target} does not hold what was packed: the disk or the memory of this machine is faulty")
         originals[packed] = file
     sealed = seal(context.output, artifact.format, artifact.task, Packing(parameters.codec, originals))
-    details = {"codec": parameters.codec, "level": parameters.effective_level, "unpackedBytes": artifact.size_bytes}
+    details = {"codec": parameters.codec, "unpackedBytes": artifact.size_bytes}
+    if parameters.effective_level is not None:
+        details["level"] = parameters.effective_level
     return Outcome(sealed, details)
 
 
 METHOD: Final = Method(
     name="pack",
-    version=1,
-    accepts=always("transformers", "onnx"),
+    version=2,
+    accepts=always("transformers", "onnx", "openvino"),
     run=run,
-    libraries=("zstandard", "lz4"),
+    libraries=("zstandard", "lz4", "zipnn", "numpy"),
     need=Need(100 * MIB, 0.0, 200 * MIB, 0.5),
     effort=2.0,
 )

@@ -1,0 +1,186 @@
+"""Numbers taken apart into streams of bytes that resemble each other, and put together again.
+
+What is done is told by flags, applied in this order:
+
+    SPARSE  a bit map of the numbers that are not 0 (a byte's highest bit first) is the first stream; the rest goes on
+            with those numbers alone
+    ROTATE  the highest bit, a float's sign, becomes the lowest, so that the highest byte is all exponent (for float32
+            and bfloat16)
+    planes  always: one stream for each byte of a number, the lowest first
+    ROWS    the rows of the highest plane are sorted by a class, those of one class in order; the classes, a byte for
+            each row, are the stream before the planes. Not with SPARSE or GRID.
+    GRID    for numbers of one byte: each row and each column has a class (signed bytes, two streams), and a number
+            belongs to the part row class + column class, limited to 0..5; the six parts are the streams in place of
+            the plane. Not with any other flag.
+
+Byte planes are Blosc's shuffle filter (Alted 2010, doi:10.1109/MCSE.2010.51); the rotated sign is ZipNN's
+(Hershcovitch et al. 2024, arXiv:2411.05239).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Numbers = NDArray[Any]
+
+ROTATE: Final = 1
+ROWS: Final = 2
+SPARSE: Final = 4
+GRID: Final = 8
+WIDTHS: Final = (1, 2, 4, 8)
+CLASSES: Final = 8
+PARTS: Final = 6
+
+
+def split(data: bytes, width: int, flags: int, row: int) -> list[Bytes]:
+    """The streams of a chunk whose length is a multiple of `width`, and with ROWS or GRID of `row` bytes too."""
+    numbers: Numbers = np.frombuffer(data, f"<u{width}")
+    if flags & GRID:
+        return _parts(numbers.reshape(-1, row))
+    streams: list[Bytes] = []
+    if flags & SPARSE:
+        kept = numbers != 0
+        streams.append(np.packbits(kept))
+        numbers = numbers[kept]
+    planes = _planes(_rotated(numbers) if flags & ROTATE else numbers)
+    if flags & ROWS:
+        rows = planes[-1].reshape(-1, row // width)
+        classes = row_classes(rows)
+        streams.append(classes)
+        planes[-1] = rows[np.argsort(classes, kind="stable")].reshape(-1)
+    return streams + planes
+
+
+def join(streams: Sequence[Bytes], size: int, width: int, flags: int, row: int) -> bytes:
+    """The chunk of `size` bytes that was split.
+
+    Raises ValueError where the streams do not fit each other.
+    """
+    if flags & GRID:
+        return _put_together(streams[0], streams[1], streams[2:], size)
+    rest = list(streams)
+    kept = _kept(rest.pop(0), size // width) if flags & SPARSE else None
+    if flags & ROWS:
+        classes = rest.pop(0)
+        if len(classes) * row != size:
+            raise ValueError("there is not a class for each row")
+        sorted_rows = rest[-1].reshape(len(classes), -1)
+        rows = np.empty_like(sorted_rows)
+        rows[np.argsort(classes, kind="stable")] = sorted_rows
+        rest[-1] = rows.reshape(-1)
+    numbers = _joined(rest, width)
+    if flags & ROTATE:
+        numbers = _rotated_back(numbers)
+    if kept is not None:
+        spread: Numbers = np.zeros(size // width, numbers.dtype)
+        spread[kept] = numbers
+        numbers = spread
+    return numbers.tobytes()
+
+
+def fits(width: int, flags: int, row: int, size: int) -> bool:
+    """Whether a chunk of `size` bytes can have been split so."""
+    if width not in WIDTHS or not 0 <= flags < 16 or size % width:
+        return False
+    if flags & GRID and (flags != GRID or width != 1):
+        return False
+    if flags & ROWS and flags & SPARSE:
+        return False
+    return not flags & (ROWS | GRID) or (row > 0 and not row % width and not size % row)
+
+
+def stream_count(width: int, flags: int) -> int:
+    """How many streams a chunk has."""
+    if flags & GRID:
+        return 2 + PARTS
+    return width + bool(flags & SPARSE) + bool(flags & ROWS)
+
+
+def row_classes(rows: Bytes) -> Bytes:
+    """A class for each row of exponents, of even sizes, by their mean: rows of one class have a distribution alike."""
+    size = rows.mean(1, dtype=np.float64)
+    ordered = np.sort(size)
+    edges = ordered[[len(size) * index // CLASSES for index in range(1, CLASSES)]]
+    classes: Bytes = np.searchsorted(edges, size, side="right").astype(np.uint8)
+    return classes
+
+
+def grid_classes(numbers: Bytes) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Classes of rows and columns, whose sums tell how far the numbers there are from the most frequent one.
+
+    That distance is taken for a row's times a column's: their logarithms add up. Classes are steps in which most sums
+    fall into 0 to PARTS - 1.
+    """
+    middle = np.uint8(np.bincount(numbers.reshape(-1), minlength=256).argmax())
+    far = np.abs((numbers - middle).view(np.int8).astype(np.int16))
+    rows, columns = (np.log2(far.mean(axis, dtype=np.float64) + 0.25) for axis in (1, 0))
+    sums = np.sort((rows[:, None] + columns[None, :: max(1, len(columns) // 64)]).reshape(-1))
+    low, high = sums[len(sums) // 25], sums[len(sums) * 4 // 5]
+    step = max((high - low) / (PARTS - 1), 1e-3)
+    start = float(columns.min())
+    of_rows = np.clip(np.floor((rows + start - low) / step + 0.5), -128, 127)
+    of_columns = np.clip(np.floor((columns - start) / step + 0.5), -128, 127)
+    return of_rows.astype(np.int8), of_columns.astype(np.int8)
+
+
+def _parts(numbers: Bytes) -> list[Bytes]:
+    rows, columns = grid_classes(numbers)
+    part = _part_of(rows, columns)
+    return [rows.view(np.uint8), columns.view(np.uint8), *(numbers[part == index] for index in range(PARTS))]
+
+
+def _put_together(rows: Bytes, columns: Bytes, parts: Sequence[Bytes], size: int) -> bytes:
+    if len(rows) * len(columns) != size or sum(len(part) for part in parts) != size:
+        raise ValueError("the parts of a chunk are not as many numbers as its rows times its columns")
+    part_of = _part_of(rows.view(np.int8), columns.view(np.int8))
+    numbers = np.empty(part_of.shape, np.uint8)
+    for index, part in enumerate(parts):
+        numbers[part_of == index] = part
+    return numbers.tobytes()
+
+
+def _part_of(rows: NDArray[np.int8], columns: NDArray[np.int8]) -> NDArray[np.int16]:
+    part: NDArray[np.int16] = np.clip(rows[:, None].astype(np.int16) + columns, 0, PARTS - 1)
+    return part
+
+
+def _planes(numbers: Numbers) -> list[Bytes]:
+    width = numbers.dtype.itemsize
+    if width == 1:
+        return [numbers.view(np.uint8)]
+    kind = numbers.dtype.type
+    # Shift and cast, since numpy does both with vector instructions, but not a copy by strides.
+    return [(numbers >> kind(8 * index)).astype(np.uint8) for index in range(width)]
+
+
+def _joined(planes: Sequence[Bytes], width: int) -> Numbers:
+    if len(planes) != width or len({len(plane) for plane in planes}) != 1:
+        raise ValueError("the byte planes are not of one length")
+    numbers: Numbers = planes[0].astype(f"<u{width}")
+    kind = numbers.dtype.type
+    for index in range(1, width):
+        numbers |= planes[index].astype(numbers.dtype) << kind(8 * index)
+    return numbers
+
+
+def _rotated(numbers: Numbers) -> Numbers:
+    kind = numbers.dtype.type
+    turned: Numbers = numbers << kind(1)
+    turned |= numbers >> kind(8 * numbers.dtype.itemsize - 1)
+    return turned
+
+
+def _rotated_back(numbers: Numbers) -> Numbers:
+    kind = numbers.dtype.type
+    turned: Numbers = numbers >> kind(1)
+    turned |= numbers << kind(8 * numbers.dtype.itemsize - 1)
+    return turned
+
+
+def _kept(bits: Bytes, count: int) -> NDArray[np.bool_]:
+    if len(bits) != (count + 7) // 8:
+        raise ValueError("the bit map does not have a bit for each number")
+    return np.unpackbits(bits, count=count).astype(np.bool_)
