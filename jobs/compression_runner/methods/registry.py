@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compression_runner.methods import converting, distill, export, importing, pack, prune, quantize, recover
+from compression_runner.methods import converting, distill, export, factorize, importing, pack, prune, quantize, recover
 from compression_runner.methods.method import Method
 
 METHODS: Final[dict[str, Method]] = {
@@ -10,6 +10,7 @@ METHODS: Final[dict[str, Method]] = {
     "export": export.METHOD,
     "convert": converting.METHOD,
     "prune": prune.METHOD,
+    "factorize": factorize.METHOD,
     "distill": distill.METHOD,
     "recover": recover.METHOD,
     "quantize": quantize.METHOD,

@@ -18,7 +18,8 @@ class Places:
     """The work directory and the stores of a run.
 
     `overwrite` allows to replace another artifact at the destination. `remote` is the store of one fingerprint's
-    checkpoint, None where the work directory's own are enough. `models` has what stages read beside `model`, by location.
+    checkpoint, None where the work directory's own are enough. `models` has what stages read beside `model`, by its
+    location.
     """
 
     workdir: Path

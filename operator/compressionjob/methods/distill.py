@@ -78,8 +78,8 @@ class Distill(Parameters):
 
     teacher_source: LocationText | None = Field(
         default=None,
-        description="A model that teaches: a Transformers folder of the job's task, reached as spec.model. By default the "
-        "job's own model as it was before any stage.",
+        description="A model that teaches: a Transformers folder of the job's task, reached as spec.model. By default "
+        "the job's own model as it was before any stage.",
     )
     student: Student | None = Field(
         default=None, description="Derived from the model that the stage gets; that model itself by default."

@@ -1,6 +1,6 @@
 """Pruning: weights that matter least become zero, or whole structures of them go."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,17 @@ from compressionjob.schema import Fraction, cel, with_rules
 
 _STRUCTURE_TEXT = "structure belongs to method structured, which needs it"
 _STRUCTURE_RULE = "(self.method == 'structured') == has(self.structure)"
+_SCOPE_TEXT = (
+    "scope belongs to methods magnitude and structured; wanda and sparsegpt take the same share of every layer"
+)
+_SCOPE_RULE = "!has(self.scope) || self.method in ['magnitude', 'structured']"
+_PATTERN_TEXT = 'pattern "2:4" zeroes two of every four weights: it takes sparsity "0.5", no scope and no structure'
+_PATTERN_RULE = (
+    "self.pattern != '2:4' || (self.method != 'structured' && !has(self.scope) && double(self.sparsity) == 0.5)"
+)
+CALIBRATED: Final = ("wanda", "sparsegpt")
+"""Methods that look at activations."""
+Scope = Literal["global", "layer"]
 
 
 class Prune(Parameters):
@@ -19,16 +30,25 @@ class Prune(Parameters):
     Zeros make a model sparser: smaller once packed, not faster by itself. Structures make it smaller and faster.
     """
 
-    model_config = with_rules(cel(_STRUCTURE_RULE, _STRUCTURE_TEXT))
-
-    method: Literal["magnitude", "structured"] = Field(
-        default="magnitude",
-        description="magnitude: the weights nearest to zero become zero (Han et al. 2015). structured: whole channels, "
-        "neurons, heads or layers go.",
+    model_config = with_rules(
+        cel(_STRUCTURE_RULE, _STRUCTURE_TEXT), cel(_SCOPE_RULE, _SCOPE_TEXT), cel(_PATTERN_RULE, _PATTERN_TEXT)
     )
-    scope: Literal["global", "layer"] = Field(
-        default="global",
-        description="One ranking for all layers together (global), or the same share of every layer (layer).",
+
+    method: Literal["magnitude", "wanda", "sparsegpt", "structured"] = Field(
+        default="magnitude",
+        description="magnitude: the weights nearest to zero become zero (Han et al. 2015). wanda: those that matter "
+        "least for what the layer sees on calibration data. sparsegpt: as wanda, and those that stay make up for "
+        "the others. structured: whole channels, neurons, heads or layers go.",
+    )
+    scope: Scope | None = Field(
+        default=None,
+        description="For magnitude and structured: one ranking for all layers together (global, the default), or the "
+        "same share of every layer (layer).",
+    )
+    pattern: Literal["unstructured", "2:4"] = Field(
+        default="unstructured",
+        description="Where zeros may be: anywhere, or two in every four neighbours along a layer's inputs (2:4), which "
+        "some GPUs multiply faster.",
     )
     sparsity: Fraction = Field(
         description='Share of the weights that become zero, or of the structures that go, above 0 and below 1: "0.5".'
@@ -43,7 +63,17 @@ class Prune(Parameters):
     def _structure_fits_method(self) -> "Prune":
         if (self.method == "structured") != (self.structure is not None):
             raise ValueError(_STRUCTURE_TEXT)
+        if self.scope is not None and self.method in CALIBRATED:
+            raise ValueError(_SCOPE_TEXT)
+        free = self.method != "structured" and self.scope is None and self.sparsity == 0.5
+        if self.pattern == "2:4" and not free:
+            raise ValueError(_PATTERN_TEXT)
         return self
+
+    @property
+    def effective_scope(self) -> Scope:
+        """Whether layers are ranked together or each by itself."""
+        return self.scope or "global"
 
     def promise(self) -> Promise:
         """Never larger. Quality depends on the sparsity, so nothing is promised above a half, or for structures."""
@@ -52,5 +82,6 @@ class Prune(Parameters):
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05 if self.sparsity <= 0.5 else None)
 
     def needs(self) -> frozenset[DataRole]:
-        """Which layers change little is seen on data."""
-        return frozenset({"calibration"}) if self.structure == "layers" else frozenset()
+        """What layers see, and which of them change little, is observed on data."""
+        looks = self.method in CALIBRATED or self.structure == "layers"
+        return frozenset({"calibration"}) if looks else frozenset()

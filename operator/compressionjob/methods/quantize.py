@@ -13,9 +13,9 @@ from compressionjob.schema import Drop, Fraction, Schema, cel, with_rules
 
 DTYPES: Final[dict[str, tuple[str, ...]]] = {
     "dynamic": ("int8",),
-    "static": ("int8",),
+    "static": ("int8", "float8"),
     "weight-only": ("int8", "int4", "int3", "int2"),
-    "cast": ("float16",),
+    "cast": ("float16", "bfloat16"),
     "qat": ("int8", "int4", "int2", "ternary", "binary"),
 }
 """The types that each method can give to weights."""
@@ -41,6 +41,8 @@ _GRANULARITY_RULE: Final = "self.method in ['dynamic', 'static'] || self.granula
 _GRANULARITY_TEXT: Final = "granularity tensor belongs to methods dynamic and static; remove it"
 Calibration = Literal["minmax", "entropy", "percentile"]
 Backend = Literal["onnxruntime", "openvino"]
+_FLOAT8_TEXT: Final = "dtype float8 belongs to backend onnxruntime; use int8"
+_FLOAT8_RULE: Final = "!has(self.backend) || self.backend != 'openvino' || self.dtype != 'float8'"
 _ENTROPY_TEXT: Final = "calibration entropy belongs to backend onnxruntime; use minmax or percentile"
 _ENTROPY_RULE: Final = (
     "!has(self.backend) || self.backend != 'openvino' || !has(self.calibration) || self.calibration != 'entropy'"
@@ -77,6 +79,7 @@ class Quantize(Parameters):
         cel(_DTYPE_RULE, _DTYPE_TEXT),
         cel(_GRANULARITY_RULE, _GRANULARITY_TEXT),
         cel(_ENTROPY_RULE, _ENTROPY_TEXT),
+        cel(_FLOAT8_RULE, _FLOAT8_TEXT),
         *(cel(_own_rule(field), _own_text(field)) for field in OWN_FIELDS),
     )
 
@@ -88,8 +91,10 @@ class Quantize(Parameters):
         "cast: weights and activations in a shorter floating-point type. qat: quantization-aware training, the weights "
         "learn to live with few bits.",
     )
-    dtype: Literal["int8", "int4", "int3", "int2", "ternary", "binary", "float16"] = Field(
-        default="int8", description="The type that weights get."
+    dtype: Literal["int8", "int4", "int3", "int2", "ternary", "binary", "float16", "bfloat16", "float8"] = Field(
+        default="int8",
+        description="The type that weights get. float8 is E4M3FN, for hardware that multiplies it; bfloat16 keeps a "
+        "Transformers directory one, and is a type to store an ONNX graph in, since CPUs compute it as float32.",
     )
     granularity: Literal["channel", "tensor"] = Field(
         default="channel", description="One scale for each output channel (exact), or one for each tensor (simple)."
@@ -104,8 +109,8 @@ class Quantize(Parameters):
     )
     smooth_quant: Fraction | None = Field(
         default=None,
-        description="For static: how much of what makes activations hard to quantize goes into the weights, above 0 and "
-        'below 1: "0.5" (SmoothQuant, arXiv:2211.10438). By default none, and nncf\'s own choice for openvino.',
+        description="For static: how much of what makes activations hard to quantize goes into the weights, above 0 "
+        'and below 1: "0.5" (SmoothQuant, arXiv:2211.10438). By default none, and nncf\'s own choice for openvino.',
     )
     backend: Backend | None = Field(
         default=None,
@@ -141,10 +146,15 @@ class Quantize(Parameters):
                 raise ValueError(_own_text(field))
         if self.backend == "openvino" and self.calibration == "entropy":
             raise ValueError(_ENTROPY_TEXT)
+        if self.backend == "openvino" and self.dtype == "float8":
+            raise ValueError(_FLOAT8_TEXT)
         return self
 
     def promise(self) -> Promise:
         """INT8 is promised to be under half the size, not slower, and to keep quality within two points."""
+        if self.dtype == "float8":
+            # Without hardware for it, numbers are made floats again before they are multiplied.
+            return Promise(max_size_ratio=0.5, min_speedup=None, max_quality_drop=0.05)
         if self.method in ("dynamic", "static"):
             return Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
         if self.method == "weight-only":

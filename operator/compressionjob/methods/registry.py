@@ -5,6 +5,7 @@ from typing import Final, get_args
 from pydantic import Field
 
 from compressionjob.methods.distill import Distill
+from compressionjob.methods.factorize import Factorize
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.prune import Prune
@@ -17,6 +18,7 @@ class MethodChoice(Schema):
     """The methods that a stage chooses one of."""
 
     prune: Prune | None = Field(default=None, description="Set weights to zero.")
+    factorize: Factorize | None = Field(default=None, description="Store weights as products of smaller ones.")
     distill: Distill | None = Field(default=None, description="Train a smaller model on what a larger one answers.")
     recover: Recover | None = Field(default=None, description="Learn again what a lossy stage lost.")
     quantize: Quantize | None = Field(default=None, description="Store numbers with fewer bits.")

@@ -1,0 +1,115 @@
+"""Factorize the weights of a model: SVD and NMF of matrices, Tucker and CP of convolutions."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
+from compressionjob.methods.factorize import Factorize
+
+if TYPE_CHECKING:
+    from compression_runner.dataset import SampleSet
+    from compression_runner.methods.factorize.model import Factorizable
+
+TOLD_LAYERS: Final = 50
+
+
+def run(artifact: Artifact, parameters: Factorize, context: StageContext) -> Outcome:
+    """The model with its weights as products of smaller ones, where these are smaller."""
+    samples = context.required_data.samples("calibration", artifact.path) if parameters.needs() else None
+    if artifact.format == "onnx":
+        return _graph(artifact, parameters, context, samples)
+    return _checkpoint(artifact, parameters, context, samples)
+
+
+def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, samples: "SampleSet | None") -> Outcome:
+    import onnx
+
+    from compression_runner.calibration.walking import UnsupportedGraph
+    from compression_runner.formats.companions import copy_companions
+    from compression_runner.formats.onnx_files import save
+    from compression_runner.formats.session import RUNTIME_ERRORS
+    from compression_runner.methods.factorize.graph_model import GraphModel
+
+    failures: tuple[type[Exception], ...] = (UnsupportedGraph, *RUNTIME_ERRORS)
+    copy_companions(artifact, context.output)
+    graph = GraphModel(onnx.load(artifact.model_file), artifact.size_bytes, samples)
+    try:
+        details = factorize(graph, parameters, context)
+    except failures as error:
+        problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
+        remedy = "remove activationAware, and sensitivity outputs"
+        raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
+    save(graph.model, context.output)
+    return Outcome(seal(context.output, "onnx", artifact.task), details)
+
+
+def _checkpoint(
+    artifact: Artifact, parameters: Factorize, context: StageContext, samples: "SampleSet | None"
+) -> Outcome:
+    from compression_runner.methods.factorize.checkpoint_model import CheckpointModel
+    from compression_runner.training import model
+    from compression_runner.training.probes import example_of
+
+    trainable = model.load(artifact)
+    details = factorize(CheckpointModel(trainable, samples), parameters, context)
+    try:
+        trainable.module(*example_of(trainable, artifact.path).inputs)
+    except AttributeError as error:
+        problem = f"the model reaches into a layer that was factorized: {error}"
+        remedy = "leave the layer out by exclude, or export the model to ONNX yourself and name that as the source"
+        raise BadRecipe("UnsupportedModel", context.field, parameters.method, problem, remedy) from error
+    return Outcome(model.save(trainable, artifact, context.output), details)
+
+
+def factorize(model: "Factorizable", parameters: Factorize, context: StageContext) -> dict[str, Any]:
+    """Factorizes the model in place, and tells what became of each layer.
+
+    Raises BadRecipe where nothing can be factorized, or not within the budget.
+    """
+    from compression_runner.methods.factorize.planning import (
+        Layer,
+        choose,
+        chosen,
+        decompose,
+        measure_sensitivities,
+    )
+    from compression_runner.methods.factorize.product import product
+
+    wanted = chosen(model.targets(), parameters, context.field)
+    targets = [target for target in wanted if not target.shared]
+    inputs = model.inputs(targets) if parameters.activation_aware else {}
+    layers = []
+    for place, target in enumerate(targets):
+        layers.append(Layer(target, decompose(target, parameters, inputs.get(target.name))))
+        context.advance(0.8 * (place + 1) / len(targets))
+    if parameters.sensitivity == "outputs":
+        measure_sensitivities(layers, model, product)
+    choose(layers, parameters, model.size_bytes, context.field)
+    factorized = [layer for layer in layers if layer.choice is not None]
+    model.replace({layer.target.name: layer.factors() for layer in factorized})
+    shared = [{"name": target.name, "kind": target.kind, "kept": "shared"} for target in wanted if target.shared]
+    return {
+        "factorized": len(factorized),
+        "dense": len(wanted) - len(factorized),
+        "layers": [*(layer.told() for layer in layers), *shared][:TOLD_LAYERS],
+    }
+
+
+def _accepts(parameters: Factorize) -> Formats:
+    """Convolutions are factorized in graphs, where what is around them has been folded in."""
+    return (
+        frozenset({"onnx"}) if parameters.method in ("tucker", "cp") else frozenset({"transformers", "torch", "onnx"})
+    )
+
+
+METHOD: Final = Method(
+    name="factorize",
+    version=1,
+    accepts=_accepts,
+    gives=lambda before, _parameters: "onnx" if before == "onnx" else "torch",
+    run=run,
+    libraries=("numpy", "scipy", "tensorly", "onnx", "onnxruntime", "torch", "transformers", "safetensors"),
+    need=Need(200 * MIB, 2.0, 500 * MIB, 5.0),
+    effort=10.0,
+)

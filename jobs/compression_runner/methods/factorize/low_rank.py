@@ -1,0 +1,134 @@
+"""The best approximation of a matrix by a product of two of a given rank (Eckart and Young 1936).
+
+With statistics of the inputs it is the best for the layer's outputs: least ||X (W - A B)|| over the inputs X, the
+optimum that SVD-LLM (arXiv:2403.07378) reaches by whitening with the Cholesky factor of X^T X. Singular values come
+from the eigenvalues of the smaller Gram matrix in float64, which needs little memory for tables of many rows.
+"""
+
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import scipy.linalg
+
+from compression_runner.methods.factorize.decomposition import Candidates, Doubles, Factor, Floats, Inputs
+
+DAMPING: Final = 1e-3
+"""Added to the diagonal of X^T X, times its mean: directions that no input had keep some weight."""
+UNSEEN: Final = 0.5
+"""Added to how often each row of a table was read (Krichevsky and Trofimov's estimate): other data will read others."""
+
+
+class LowRank:
+    """The weight W (inputs, outputs) as A (inputs, rank) times B (rank, outputs).
+
+    Without knowledge of the inputs all of them count alike.
+    """
+
+    def __init__(self, weight: Floats, inputs: Inputs | None = None) -> None:
+        self._weight = weight
+        self._inputs = None if inputs is None else _damped(inputs)
+        self._statistics = None if self._inputs is None else self._inputs.squares
+
+    @property
+    def dense(self) -> int:
+        """How many numbers the weight has as it is."""
+        return self._weight.size
+
+    @cached_property
+    def energies(self) -> Doubles:
+        """Squared singular values, the largest first."""
+        energies: Doubles = np.maximum(self._eigen[0], 0.0)
+        return energies
+
+    @property
+    def candidates(self) -> Candidates:
+        """Every rank below the full one."""
+        ranks = np.arange(1, len(self.energies))
+        return Candidates(ranks[:, None], ranks * sum(self._weight.shape), self._losses[:-1])
+
+    def factors(self, ranks: tuple[int, ...]) -> tuple[Factor, ...]:
+        """A and B in the type of the weight."""
+        return tuple(Factor(array.astype(self._weight.dtype)) for array in self.matrices(*ranks))
+
+    def matrices(self, rank: int) -> tuple[Doubles, Doubles]:
+        """A and B, each component as large in one as in the other; its largest number in B is positive."""
+        vectors = self._eigen[1][:, :rank]
+        if self._by_outputs:
+            first, second = self._weight.astype(np.float64) @ vectors, vectors.T
+        else:
+            whitened, whiten = self._whitened
+            first, second = _solve(whiten, vectors), vectors.T @ whitened
+        return balanced(first, second)
+
+    @cached_property
+    def _losses(self) -> Doubles:
+        """Lost energy as a share of all but that of the outputs' mean, which is easily kept and would hide the rest."""
+        kept = np.cumsum(self.energies)
+        total = kept[-1]
+        if self._inputs is not None:
+            mean = self._inputs.sums @ self._weight.astype(np.float64)
+            total -= float(mean @ mean) / self._inputs.count
+        losses: Doubles = np.clip((kept[-1] - kept) / max(total, np.finfo(np.float64).tiny), 0.0, 1.0)
+        return losses
+
+    @property
+    def _by_outputs(self) -> bool:
+        inputs, outputs = self._weight.shape
+        return bool(outputs <= inputs)
+
+    @cached_property
+    def _eigen(self) -> tuple[Doubles, Doubles]:
+        """Eigenvalues and eigenvectors of the smaller Gram matrix of the whitened weight, the largest first."""
+        if self._by_outputs:
+            weight, statistics = self._weight.astype(np.float64), self._statistics
+            if statistics is None:
+                weighted = weight
+            else:
+                weighted = statistics[:, None] * weight if statistics.ndim == 1 else statistics @ weight
+            gram = weight.T @ weighted
+        else:
+            whitened, _ = self._whitened
+            gram = whitened @ whitened.T
+        values, vectors = scipy.linalg.eigh((gram + gram.T) / 2)
+        eigen: tuple[Doubles, Doubles] = values[::-1], vectors[:, ::-1]
+        return eigen
+
+    @property
+    def _whitened(self) -> tuple[Doubles, Doubles | None]:
+        """S W, and S, where S^T S are the statistics."""
+        weight = self._weight.astype(np.float64)
+        if self._statistics is None:
+            return weight, None
+        if self._statistics.ndim == 1:
+            whiten = np.sqrt(self._statistics)
+            return whiten[:, None] * weight, whiten
+        upper = scipy.linalg.cholesky(self._statistics)
+        return upper @ weight, upper
+
+
+def balanced(first: Doubles, second: Doubles) -> tuple[Doubles, Doubles]:
+    """The same product, with columns of A as long as rows of B, and the largest number of each row of B positive."""
+    lengths = np.linalg.norm(first, axis=0), np.linalg.norm(second, axis=1)
+    tiny = np.finfo(np.float64).tiny
+    scale = np.sqrt(np.maximum(lengths[0], tiny) / np.maximum(lengths[1], tiny))
+    largest = np.abs(second).argmax(axis=1)
+    scale = np.where(second[np.arange(len(second)), largest] < 0, -scale, scale)
+    return first / scale, second * scale[:, None]
+
+
+def _solve(whiten: Doubles | None, vectors: Doubles) -> Doubles:
+    if whiten is None:
+        return vectors
+    if whiten.ndim == 1:
+        return vectors / whiten[:, None]
+    solved: Doubles = scipy.linalg.solve_triangular(whiten, vectors)
+    return solved
+
+
+def _damped(inputs: Inputs) -> Inputs:
+    squares = inputs.squares
+    if squares.ndim == 1:
+        return Inputs(inputs.count + UNSEEN * len(squares), inputs.sums + UNSEEN, squares + UNSEEN)
+    level = DAMPING * max(float(np.diagonal(squares).mean()), np.finfo(np.float64).tiny)
+    return Inputs(inputs.count, inputs.sums, squares + level * np.eye(len(squares)))

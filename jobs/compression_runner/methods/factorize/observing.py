@@ -1,0 +1,38 @@
+"""What goes into the layers on calibration data, summed up batch by batch."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression_runner.calibration.statistics import InputStatistics, token_rows
+from compression_runner.methods.factorize.decomposition import Inputs
+from compression_runner.methods.factorize.model import Target
+
+
+class Observed:
+    """The inputs of one target; padding, where a mask (batch, sequence) tells of it, does not count."""
+
+    def __init__(self, target: Target) -> None:
+        self._width = target.shape[0]
+        self._lookup = target.kind == "embedding"
+        self._sums = np.zeros(self._width)
+        self._statistics = None if self._lookup else InputStatistics(self._width)
+
+    def add(self, values: NDArray[np.generic], mask: NDArray[np.generic] | None) -> None:
+        """Counts one batch: indices of any shape for a table, otherwise rows of the layer's width."""
+        if self._statistics is None:
+            real = values[mask != 0] if mask is not None and mask.shape == values.shape else values
+            indices = np.asarray(real, np.int64).reshape(-1)
+            positive = np.where(indices < 0, indices + self._width, indices)
+            self._sums += np.bincount(positive, minlength=self._width)
+            return
+        rows = token_rows(values, mask)
+        rows = rows[np.isfinite(rows).all(1)]
+        self._statistics.add(rows)
+        self._sums += rows.sum(0, dtype=np.float64)
+
+    @property
+    def inputs(self) -> Inputs:
+        """All that was counted."""
+        if self._statistics is None or self._statistics.hessian is None:
+            return Inputs(float(self._sums.sum()), self._sums, self._sums)
+        return Inputs(self._statistics.rows, self._sums, self._statistics.hessian)

@@ -1,0 +1,77 @@
+"""Factorization: weights as products of smaller ones (arXiv:2403.07378, 1410.7220, 1511.06530, 1412.6553)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from compressionjob.data import DataRole
+from compressionjob.methods.parameters import Parameters
+from compressionjob.methods.promise import Promise
+from compressionjob.schema import Fraction, cel, with_rules
+
+NamePattern = Annotated[str, Field(min_length=1, max_length=128)]
+NamePatterns = Annotated[list[NamePattern], Field(max_length=32)]
+
+_SIZE_TEXT = "set exactly one of rank, energy, budget"
+_SIZE_RULE = "[has(self.rank), has(self.energy), has(self.budget)].filter(x, x).size() == 1"
+_AWARE_TEXT = "activationAware belongs to the methods svd and nmf; remove it, or change the method"
+_AWARE_RULE = "!self.activationAware || self.method == 'svd' || self.method == 'nmf'"
+_SENSITIVITY_TEXT = "sensitivity outputs divides a budget among the layers; set budget, or remove sensitivity"
+_SENSITIVITY_RULE = "self.sensitivity == 'weights' || has(self.budget)"
+
+
+class Factorize(Parameters):
+    """Store each weight as a product of smaller ones. A layer stays as it is where its factors would not be smaller."""
+
+    model_config = with_rules(
+        cel(_SIZE_RULE, _SIZE_TEXT), cel(_AWARE_RULE, _AWARE_TEXT), cel(_SENSITIVITY_RULE, _SENSITIVITY_TEXT)
+    )
+
+    method: Literal["svd", "nmf", "tucker", "cp"] = Field(
+        default="svd",
+        description="svd: linear layers and embeddings, by singular values. nmf: the same layers, with a first factor "
+        "that is nowhere negative. tucker, cp: convolutions, as three or four smaller ones.",
+    )
+    rank: Annotated[int, Field(ge=1, le=65536)] | None = Field(
+        default=None, description="The same rank for every layer; for tucker of input and output channels."
+    )
+    energy: Fraction | None = Field(
+        default=None, description='Share of its squared singular values that each layer keeps at least: "0.95".'
+    )
+    budget: Fraction | None = Field(
+        default=None,
+        description='Size of the result divided by the size before: "0.9". Ranks are chosen by layer, so that little '
+        "is lost for each byte saved.",
+    )
+    activation_aware: bool = Field(
+        default=False,
+        description="Keep what the layers compute on the calibration data, instead of the weights themselves.",
+    )
+    sensitivity: Literal["weights", "outputs"] = Field(
+        default="weights",
+        description="How a budget weighs the layers. weights: all alike. outputs: by how far the model's outputs move "
+        "on the calibration data when one layer alone is factorized.",
+    )
+    include: NamePatterns = Field(
+        default=["*"], description='Layers to factorize: names of weights, * stands for any part: "*embeddings*".'
+    )
+    exclude: NamePatterns = Field(default=[], description="Layers to leave as they are, although they are included.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Factorize":
+        if sum(value is not None for value in (self.rank, self.energy, self.budget)) != 1:
+            raise ValueError(_SIZE_TEXT)
+        if self.activation_aware and self.method not in ("svd", "nmf"):
+            raise ValueError(_AWARE_TEXT)
+        if self.sensitivity == "outputs" and self.budget is None:
+            raise ValueError(_SENSITIVITY_TEXT)
+        return self
+
+    def promise(self) -> Promise:
+        """Never larger, and within the budget; what is lost depends on the weights, so no quality is promised."""
+        return Promise(max_size_ratio=self.budget or 1.01, min_speedup=None, max_quality_drop=None)
+
+    def needs(self) -> frozenset[DataRole]:
+        """Calibration data, where layers are seen at work."""
+        sees = self.activation_aware or self.sensitivity == "outputs"
+        return frozenset({"calibration"}) if sees else frozenset()

@@ -1,0 +1,108 @@
+"""SVD and semi-NMF of matrices against what is known of them."""
+
+import numpy as np
+import pytest
+
+from compression_runner.methods.factorize.decomposition import Factor, Inputs
+from compression_runner.methods.factorize.low_rank import LowRank
+from compression_runner.methods.factorize.semi_nonnegative import SemiNonnegative, nonnegative
+
+RANDOM = np.random.default_rng(5)
+
+
+def product(factors: tuple[Factor, ...]) -> np.ndarray:
+    first, second = (factor.array.astype(np.float64) for factor in factors)
+    return np.asarray(first @ second)
+
+
+def inputs_of(rows: np.ndarray) -> Inputs:
+    return Inputs(float(len(rows)), rows.sum(0), rows.T @ rows)
+
+
+@pytest.mark.parametrize("shape", [(30, 12), (12, 30), (20, 20)])
+@pytest.mark.parametrize("rank", [1, 5])
+def test_nothing_of_that_rank_is_nearer_to_the_matrix(shape: tuple[int, int], rank: int) -> None:
+    weight = RANDOM.normal(size=shape)
+    left, values, right = np.linalg.svd(weight, full_matrices=False)
+    best = (left[:, :rank] * values[:rank]) @ right[:rank]
+    low_rank = LowRank(weight)
+    np.testing.assert_allclose(product(low_rank.factors((rank,))), best, atol=1e-9)
+    np.testing.assert_allclose(low_rank.energies, values**2, rtol=1e-9)
+    lost = low_rank.candidates.losses[rank - 1]
+    assert lost == pytest.approx((values[rank:] ** 2).sum() / (values**2).sum())
+    assert low_rank.candidates.sizes[rank - 1] == rank * sum(shape)
+
+
+@pytest.mark.parametrize("shape", [(24, 10), (10, 24)])
+def test_knowing_the_inputs_keeps_the_outputs_better_than_not(shape: tuple[int, int]) -> None:
+    weight = RANDOM.normal(size=shape)
+    # Inputs that live mostly in four directions, around a mean that is not zero.
+    rows = RANDOM.normal(size=(400, 4)) @ RANDOM.normal(size=(4, shape[0])) + 0.1 * RANDOM.normal(size=(400, shape[0]))
+    rows += 3.0
+    aware = LowRank(weight, inputs_of(rows))
+    errors = [np.linalg.norm(rows @ (weight - product(found.factors((5,))))) for found in (aware, LowRank(weight))]
+    # The best of rank 5 for these inputs is the truncated SVD of the outputs, projected back.
+    values = np.linalg.svd(rows @ weight, compute_uv=False)
+    best = np.sqrt((values[5:] ** 2).sum())
+    assert errors[0] == pytest.approx(best, rel=0.05)
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_losses_are_shares_of_the_variance_where_the_inputs_are_known() -> None:
+    weight = RANDOM.normal(size=(16, 8))
+    rows = RANDOM.normal(size=(500, 16)) + 10.0
+    outputs = rows @ weight
+    aware = LowRank(weight, inputs_of(rows))
+    for rank in (1, 4, 7):
+        lost = ((rows @ (weight - product(aware.factors((rank,))))) ** 2).sum()
+        share = lost / ((outputs - outputs.mean(0)) ** 2).sum()
+        assert aware.candidates.losses[rank - 1] == pytest.approx(share, rel=0.05, abs=1e-3)
+
+
+def test_rows_of_a_table_that_are_read_often_are_kept_better() -> None:
+    table = RANDOM.normal(size=(50, 20)).astype(np.float32)
+    counts = np.zeros(50)
+    counts[:8] = 100.0
+    known = LowRank(table, Inputs(counts.sum(), counts, counts))
+    errors = ((table - product(known.factors((8,)))) ** 2).sum(1)
+    assert errors[:8].max() < 0.1 * errors[8:].min()
+    assert known.factors((8,))[0].array.dtype == np.float32
+
+
+def test_inputs_that_fill_few_directions_are_no_problem() -> None:
+    rows = np.ones((3, 6))
+    factors = LowRank(RANDOM.normal(size=(6, 9)), inputs_of(rows)).factors((2,))
+    assert np.isfinite(product(factors)).all()
+
+
+def test_factors_do_not_depend_on_the_sign_that_eigenvectors_happen_to_have() -> None:
+    weight = RANDOM.normal(size=(9, 7))
+    _, second = LowRank(weight).matrices(4)
+    largest = np.abs(second).argmax(axis=1)
+    assert (second[np.arange(4), largest] > 0).all()
+    _, negated = LowRank(-weight).matrices(4)
+    np.testing.assert_allclose(negated, second, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(30, 12), (12, 30)])
+def test_a_semi_nmf_has_no_negative_number_in_the_first_factor_and_loses_what_one_rank_less_would(
+    shape: tuple[int, int],
+) -> None:
+    weight = RANDOM.normal(size=shape)
+    free, restricted = LowRank(weight), SemiNonnegative(weight)
+    for rank in (2, 6, 12):
+        first, second = restricted.factors((rank,))
+        assert first.array.min() >= 0
+        assert first.array.shape == (shape[0], rank)
+        assert second.array.shape == (rank, shape[1])
+        np.testing.assert_allclose(product((first, second)), product(free.factors((rank - 1,))), atol=1e-9)
+        index = restricted.candidates.ranks[:, 0].tolist().index(rank)
+        assert restricted.candidates.sizes[index] == rank * sum(shape)
+        assert restricted.candidates.losses[index] == free.candidates.losses[rank - 2]
+
+
+def test_what_is_nowhere_negative_is_not_lifted() -> None:
+    first, second = nonnegative(np.array([[1.0, 2.0], [3.0, 0.0]]), np.eye(2))
+    np.testing.assert_array_equal(first[:, :2], [[1, 2], [3, 0]])
+    np.testing.assert_array_equal(first[:, 2], [0, 0])
+    np.testing.assert_array_equal(first @ second, [[1, 2], [3, 0]])
