@@ -12,6 +12,7 @@ from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan, make_plan
 from compression_runner.preflight.data_files import DataFiles, find_data
 from compression_runner.preflight.forecast import disk_forecast, memory_forecast
+from compression_runner.preflight.patterns import check_patterns
 from compression_runner.preflight.resources import MemoryForecast, check_disk, check_memory, memory_limit
 from compression_runner.preflight.source import Source, inspect
 from compression_runner.storage import Store
@@ -49,6 +50,7 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     }
     seen = {location: model.identity for location, model in models.items()}
     plan = make_plan(spec, source, _identities(spec, data) | seen)
+    check_patterns(spec, source)
     existing = _existing(places.destination)
     _check_destination(places, plan, existing)
     memory = memory_forecast(plan, source)

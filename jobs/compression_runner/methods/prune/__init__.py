@@ -1,4 +1,4 @@
-"""Prune: weights by magnitude, on a Transformers directory or an ONNX graph; or whole structures."""
+"""Prune: weights by magnitude or by what layers see, anywhere or two of every four; or whole structures."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
-from compressionjob.methods.prune import Prune
+from compressionjob.methods.prune import CALIBRATED, Prune
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,10 @@ def run(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome
 
     if parameters.method == "structured":
         return _prune_structures(artifact, parameters, context)
+    if parameters.method != "magnitude" or parameters.pattern != "unstructured":
+        from compression_runner.methods.prune.stage import prune_layers
+
+        return prune_layers(artifact, parameters, context)
     copy_companions(artifact, context.output)
     prune = _prune_onnx if artifact.format == "onnx" else _prune_transformers
     details = prune(artifact, parameters, context)
@@ -48,7 +52,7 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
         changes = trainable.changes or Surgery()
         example = example_of(trainable, artifact.path)
         if parameters.structure == "channels":
-            everywhere = parameters.scope == "global"
+            everywhere = parameters.effective_scope == "global"
             structured.prune_channels(trainable, share, example, scope_global=everywhere, field=field)
         elif parameters.structure == "neurons":
             structured.prune_neurons(trainable, share, example, field)
@@ -61,7 +65,9 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
 
 
 def _accepts(parameters: Prune) -> Formats:
-    if parameters.method != "structured":
+    if parameters.method in CALIBRATED:
+        return frozenset({"onnx"})
+    if parameters.method == "magnitude":
         return frozenset({"transformers", "torch", "onnx"})
     # Layers are counted by the configuration, which a changed model has left behind.
     return frozenset({"transformers"}) if parameters.structure == "layers" else frozenset({"transformers", "torch"})
@@ -90,7 +96,7 @@ class _Pruner:
         if total == 0:
             problem = "the model has no weights of linear layers, convolutions or embeddings"
             raise BadRecipe("NothingToPrune", self._context.field, "prune", problem, "remove the stage")
-        if self._parameters.scope == "global":
+        if self._parameters.effective_scope == "global":
             self._threshold = find_threshold(arrays, int(total * self._parameters.sparsity))
 
     def prune(self, array: "Floats") -> "Floats":

@@ -31,6 +31,8 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
 
         return train_quantized(artifact, parameters, context)
     copy_companions(artifact, context.output)
+    if artifact.format == "transformers":
+        return _store_in_bfloat16(artifact, context)
     try:
         details = _quantize(artifact, parameters, context)
     except (ValueError, TypeError, KeyError, RuntimeError, AssertionError) as error:
@@ -72,16 +74,27 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
         work = Work(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
         details = quantize_static(work, context.output)
     else:
-        from compression_runner.methods.quantize.cast import to_float16
+        from compression_runner.methods.quantize.cast import to_bfloat16, to_float16
 
-        converted, details = to_float16(model)
-        if not details["float16Tensors"]:
+        converted, details = to_float16(model) if parameters.dtype == "float16" else (model, to_bfloat16(model))
+        if not details[f"{parameters.dtype}Tensors"]:
             problem = "the graph has no float32 weights"
             raise BadRecipe("NothingToQuantize", context.field, "cast", problem, "leave the stage out")
         save(converted, context.output)
     if _gives("onnx", parameters) == "onnx":
         require_loadable(context.output / GRAPH, context.field)
     return details
+
+
+def _store_in_bfloat16(artifact: Artifact, context: StageContext) -> Outcome:
+    from compression_runner.methods.quantize.cast import directory_to_bfloat16
+
+    shards = [file.path for file in artifact.files if file.weights]
+    details = directory_to_bfloat16(artifact.path, shards, context.output, context.advance)
+    if not details["bfloat16Tensors"]:
+        problem = "the model has no float32 or float16 weights"
+        raise BadRecipe("NothingToQuantize", context.field, "cast", problem, "leave the stage out")
+    return Outcome(seal(context.output, "transformers", artifact.task), details)
 
 
 def _accepts(parameters: Quantize) -> Formats:

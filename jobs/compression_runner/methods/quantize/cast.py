@@ -1,11 +1,18 @@
-"""Half precision: weights and activations in float16, inputs and outputs as they were."""
+"""Half precision: float16 for weights and activations of a graph, bfloat16 for the weights of a graph or a directory."""
 
+import json
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
 
+import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
+
+
+INDEX: Final = ".safetensors.index.json"
 
 
 def to_float16(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Mapping[str, Any]]:
@@ -19,3 +26,67 @@ def to_float16(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Mapping[str, An
     truncated = sum("truncated" in str(warning.message) for warning in caught)
     half = sum(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in converted.graph.initializer)
     return converted, {"float16Tensors": half, "tensorsWithTruncatedValues": truncated}
+
+
+def to_bfloat16(model: onnx.ModelProto) -> Mapping[str, Any]:
+    """Stores matrices and kernels of a graph in bfloat16, rounded to the nearest; they are computed with as float32.
+
+    onnxruntime has no kernels for bfloat16 on a CPU (1.32), but a Cast, which it does once, when the model is loaded.
+    """
+    fixed = {value.name for value in (*model.graph.input, *model.graph.output)}
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2 or tensor.name in fixed:
+            continue
+        name = tensor.name
+        rounded = numpy_helper.to_array(tensor).astype(helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16))
+        tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.bfloat16"))
+        casts.append(helper.make_node("Cast", [f"{name}.bfloat16"], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    kept = [_copy(node) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return {"bfloat16Tensors": len(casts)}
+
+
+def directory_to_bfloat16(
+    source: Path, shards: list[str], into: Path, advance: Callable[[float], None]
+) -> Mapping[str, Any]:
+    """Writes the shards of a Transformers directory in bfloat16, with index and configuration that say so.
+
+    The configuration must lie in `into` already.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    count, size = 0, 0
+    for number, shard in enumerate(shards):
+        tensors = load_file(source / shard)
+        for name, tensor in tensors.items():
+            if tensor.dtype in (torch.float32, torch.float64, torch.float16):
+                tensors[name] = tensor.to(torch.bfloat16)
+                count += 1
+            size += tensors[name].nbytes
+        (into / shard).parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, into / shard, metadata={"format": "pt"})
+        advance((number + 1) / len(shards))
+    _rewrite(into / "config.json", into / "config.json", lambda told: told | {"dtype": "bfloat16"} | _older(told))
+    for index in source.glob(f"*{INDEX}"):
+        total = {"total_size": size}
+        _rewrite(index, into / index.name, lambda told: told | {"metadata": {**told.get("metadata", {}), **total}})
+    return {"bfloat16Tensors": count}
+
+
+def _older(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The name that transformers had for the type before its version 5, where the configuration uses it."""
+    return {"torch_dtype": "bfloat16"} if "torch_dtype" in told else {}
+
+
+def _rewrite(source: Path, target: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    target.write_text(json.dumps(change(json.loads(source.read_text())), indent=2) + "\n")
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copied = onnx.NodeProto()
+    copied.CopyFrom(node)
+    return copied

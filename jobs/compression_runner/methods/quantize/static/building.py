@@ -13,6 +13,7 @@ from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_ten
 from compression_runner.formats.onnx_files import SINGLE_FILE_LIMIT
 from compression_runner.methods.quantize.dynamic import quiet
 from compression_runner.methods.quantize.static.embedding import quantize_tables
+from compression_runner.methods.quantize.static.float8 import quantize_nodes
 from compression_runner.methods.quantize.static.ranges import Range
 from compression_runner.methods.quantize.static.recipe import FLOAT_RESULTS, Recipe
 
@@ -26,6 +27,8 @@ class Blueprint:
     ranges: Mapping[str, Range]
     tables: tuple[str, ...]
     per_channel: bool
+    float8: bool = False
+    """Floats of eight bits in place of integers; tables of embeddings are INT8 in any case."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -34,7 +37,7 @@ class Blueprint:
 
 
 def build(blueprint: Blueprint, parts: Collection[str]) -> onnx.ModelProto:
-    """The graph with these parts in INT8 and all others as they are.
+    """The graph with these parts in eight bits and all others as they are.
 
     Activations are unsigned with a zero point, weights signed and symmetric: what kernels on x86 are made for.
     Raises ValueError, TypeError, KeyError or RuntimeError from onnxruntime where it cannot quantize the graph.
@@ -42,7 +45,9 @@ def build(blueprint: Blueprint, parts: Collection[str]) -> onnx.ModelProto:
     nodes = [name for name in blueprint.recipe.nodes if name in parts]
     model = onnx.ModelProto()
     model.CopyFrom(blueprint.model)
-    if nodes:
+    if nodes and blueprint.float8:
+        model = quantize_nodes(model, nodes, blueprint.ranges, per_channel=blueprint.per_channel)
+    elif nodes:
         model = _quantize(model, blueprint, nodes)
     quantize_tables(model, [name for name in blueprint.tables if name in parts])
     return model

@@ -39,6 +39,10 @@ class Recipe:
         """The nodes that multiply with constant weights."""
         return tuple(name for name, operator in self.nodes.items() if operator in WEIGHTED)
 
+    def only_weighted(self) -> "Recipe":
+        """The same without what stands between products."""
+        return Recipe({name: self.nodes[name] for name in self.weighted}, self.transformer)
+
     def observed(self, model: onnx.ModelProto) -> set[str]:
         """The values whose ranges must be known: float inputs and outputs of the nodes, but for constants."""
         constants = {tensor.name for tensor in model.graph.initializer}

@@ -53,12 +53,15 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
 
 def _blueprint(work: Work, model: onnx.ModelProto, feeds: Sequence[Feed]) -> Blueprint:
     recipe = choose(model)
+    float8 = work.parameters.dtype == "float8"
+    if float8:
+        recipe = recipe.only_weighted()
     tables = tuple(find_tables(model))
     if not recipe.weighted and not tables:
         problem = "the graph has no MatMul, Gemm, Conv or table of embeddings with constant float32 weights"
         raise BadRecipe("NothingToQuantize", work.field, "static", problem, "leave the stage out")
     ranges = find_ranges(model, feeds, recipe.observed(model), work.parameters.effective_calibration)
-    return Blueprint(model, recipe, ranges, tables, per_channel=work.parameters.granularity == "channel")
+    return Blueprint(model, recipe, ranges, tables, work.parameters.granularity == "channel", float8)
 
 
 def _answers(blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed], work: Work) -> Answers:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.calibration.statistics import InputStatistics
-from compression_runner.methods.quantize.weight_only.grid import Codes, Grid, Layout, Weights, decode, encode, fit_grid
+from compression_runner.methods.quantize.weight_only.grid import Codes, Grid, Layout, Weights, decode, round_nearest
 
 POWERS: Final = tuple(step / 20 for step in range(20))
 FAINTEST: Final = 1e-4
@@ -43,8 +43,7 @@ def quantize(weights: Weights, hessian: NDArray[np.float64], scale: Scale | None
     """Codes (outputs, inputs) and grid of the scaled weights, whose ranges are cut where that lowers the error."""
     scaled = weights if scale is None else weights * scale
     importance = np.diag(hessian) if scale is None else np.diag(hessian) / np.square(scale)
-    grid = fit_grid(scaled, layout, importance)
-    return encode(scaled, grid), grid
+    return round_nearest(scaled, layout, importance)
 
 
 def output_error(weights: Weights, rounded: Weights, hessian: NDArray[np.float32]) -> float:
@@ -55,5 +54,4 @@ def output_error(weights: Weights, rounded: Weights, hessian: NDArray[np.float32
 
 def _rounded(weights: Weights, scale: Scale, layout: Layout) -> Weights:
     scaled = weights * scale
-    grid = fit_grid(scaled, layout)
-    return decode(encode(scaled, grid), grid) / scale
+    return decode(*round_nearest(scaled, layout)) / scale

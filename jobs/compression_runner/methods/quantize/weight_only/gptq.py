@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.calibration.inverse import inverse_factor
-from compression_runner.methods.quantize.weight_only.grid import Codes, Grid, Layout, Weights, fit_grid
+from compression_runner.methods.quantize.weight_only.grid import Codes, Grid, Layout, Weights, round_nearest, row_parts
 
 BLOCK: Final = 128
 DAMPING: Final = 0.01
@@ -25,11 +25,26 @@ def quantize(
 
     `damping` is added to the Hessian's diagonal as a part of its mean. Inputs go from the most active to the least.
     """
-    grid = fit_grid(weights, layout, np.diag(hessian))
+    _, grid = round_nearest(weights, layout, np.diag(hessian))
     order = np.argsort(-np.diag(hessian), kind="stable")
     factor = inverse_factor(hessian[np.ix_(order, order)], damping)
-    scales, zeros = (part[:, order] for part in grid.expanded(weights.shape[1]))
-    left = weights[:, order].astype(np.float32)
+    codes = np.empty(weights.shape, np.uint8)
+    for part in row_parts(len(weights)):
+        # Outputs do not depend on one another.
+        scales, zeros = (values[:, order] for values in grid.rows(part).expanded(weights.shape[1]))
+        left = weights[part][:, order].astype(np.float32)
+        codes[part, order] = _round(left, scales, zeros, factor, layout.top)
+    return codes, grid
+
+
+def _round(
+    left: NDArray[np.float32],
+    scales: NDArray[np.float32],
+    zeros: NDArray[np.float32],
+    factor: NDArray[np.float32],
+    top: int,
+) -> Codes:
+    """Codes of weights (outputs, inputs), which are changed on the way; all in the order of rounding."""
     codes = np.zeros(left.shape, np.uint8)
     for start in range(0, left.shape[1], BLOCK):
         end = min(start + BLOCK, left.shape[1])
@@ -37,12 +52,10 @@ def quantize(
         for column in range(end - start):
             place = start + column
             scale, zero = scales[:, place], zeros[:, place]
-            code = np.clip(np.rint(block[:, column] / scale) + zero, 0, layout.top)
+            code = np.clip(np.rint(block[:, column] / scale) + zero, 0, top)
             codes[:, place] = code
             error = (block[:, column] - (code - zero) * scale) / factor[place, place]
             block[:, column + 1 :] -= np.outer(error, factor[place, place + 1 : end])
             errors[:, column] = error
         left[:, end:] -= errors @ factor[start:end, end:]
-    restored = np.empty_like(codes)
-    restored[:, order] = codes
-    return restored, grid
+    return codes

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Weights = NDArray[np.floating]
 Codes = NDArray[np.uint8]
+ROWS: Final = 4096
+"""Outputs that are worked on at once: a table of all tokens has tens of thousands."""
 SHRINKS: Final = tuple(1.0 - step / 40 for step in range(21))
 """What part of the range a clipped grid may span."""
 
@@ -47,6 +49,10 @@ class Grid:
     scales: NDArray[np.float32]
     zeros: Codes
 
+    def rows(self, part: slice) -> "Grid":
+        """The grid of some of the outputs."""
+        return Grid(self.layout, self.scales[part], self.zeros[part])
+
     def expanded(self, inputs: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Scale and zero point of every single weight, both (outputs, inputs)."""
         scales = np.repeat(self.scales, self.layout.group, axis=1)[:, :inputs]
@@ -80,18 +86,37 @@ def fit_grid(weights: Weights, layout: Layout, importance: NDArray[np.floating] 
     return Grid(layout, scales, zeros)
 
 
+def round_nearest(
+    weights: Weights, layout: Layout, importance: NDArray[np.floating] | None = None
+) -> tuple[Codes, Grid]:
+    """Codes (outputs, inputs) and the grid that they are on, see `fit_grid`."""
+    grids = [fit_grid(weights[part], layout, importance) for part in row_parts(len(weights))]
+    scales, zeros = (np.concatenate([getattr(grid, name) for grid in grids]) for name in ("scales", "zeros"))
+    grid = Grid(layout, scales, zeros)
+    return encode(weights, grid), grid
+
+
 def encode(weights: Weights, grid: Grid) -> Codes:
     """The nearest code for every weight, shape (outputs, inputs)."""
-    scales, zeros = grid.expanded(weights.shape[1])
-    codes: Codes = np.clip(np.rint(weights / scales) + zeros, 0, grid.layout.top).astype(np.uint8)
+    codes = np.empty(weights.shape, np.uint8)
+    for part in row_parts(len(weights)):
+        scales, zeros = grid.rows(part).expanded(weights.shape[1])
+        codes[part] = np.clip(np.rint(weights[part] / scales) + zeros, 0, grid.layout.top)
     return codes
 
 
 def decode(codes: Codes, grid: Grid) -> NDArray[np.float32]:
     """The weights that the codes stand for."""
-    scales, zeros = grid.expanded(codes.shape[1])
-    weights: NDArray[np.float32] = (codes.astype(np.float32) - zeros) * scales
+    weights = np.empty(codes.shape, np.float32)
+    for part in row_parts(len(codes)):
+        scales, zeros = grid.rows(part).expanded(codes.shape[1])
+        weights[part] = (codes[part] - zeros) * scales
     return weights
+
+
+def row_parts(count: int) -> list[slice]:
+    """Slices of ROWS rows at most."""
+    return [slice(start, min(start + ROWS, count)) for start in range(0, count, ROWS)]
 
 
 def _fit(blocks: NDArray[np.float32], layout: Layout, shrink: float) -> tuple[NDArray[np.float32], Codes]:

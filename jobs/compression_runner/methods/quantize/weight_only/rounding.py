@@ -11,11 +11,12 @@ from onnx import numpy_helper
 
 from compression_runner.calibration.feeding import Feed
 from compression_runner.calibration.layers import LayerGroup, group_layers, set_weights, tensor_of, weight_matrix
-from compression_runner.calibration.statistics import MASK, InputStatistics, token_rows
+from compression_runner.calibration.observing import observe
+from compression_runner.calibration.statistics import InputStatistics
 from compression_runner.calibration.walking import Walk
 from compression_runner.methods.quantize.weight_only import awq, gptq
 from compression_runner.methods.quantize.weight_only.choosing import Choice
-from compression_runner.methods.quantize.weight_only.grid import Codes, Grid, Layout, Weights, decode, encode, fit_grid
+from compression_runner.methods.quantize.weight_only.grid import Codes, Grid, Layout, Weights, decode, round_nearest
 from compression_runner.methods.quantize.weight_only.packing import Packed, pack
 
 Algorithm = Literal["rtn", "gptq", "awq"]
@@ -64,10 +65,14 @@ class Rounded:
 
     def count(self, weights: Weights, rounded: Weights, hessian: NDArray[np.float64] | None) -> None:
         """Adds what rounding changed."""
-        known = np.eye(1) if hessian is None else hessian
-        for total, difference in (("lost", weights - rounded), ("whole", weights)):
-            seen = difference if hessian is None else difference @ known.astype(np.float32)
-            setattr(self, total, getattr(self, total) + float(np.einsum("oi,oi->", seen, difference, dtype=np.float64)))
+        self.lost += _energy(weights - rounded, hessian)
+        self.whole += _energy(weights, hessian)
+
+
+def _energy(weights: Weights, hessian: NDArray[np.float64] | None) -> float:
+    """The sum of the squared outputs, trace(W H W^T), or of the squared weights where nothing was observed."""
+    seen = weights if hessian is None else weights @ hessian.astype(np.float32)
+    return float(np.einsum("oi,oi->", seen, weights, dtype=np.float64))
 
 
 def round_weights(
@@ -83,7 +88,7 @@ def round_weights(
     are rounded to the nearest; one that is a layer's weight at the same time is rounded as the layer's.
     """
     rounded = Rounded()
-    for name in choice.tables.keys() - choice.tied:
+    for name in [name for name in choice.tables if name not in choice.tied]:
         _round_nearest(model, name, method, rounded)
     groups = group_layers(choice.layers)
     for index, (group, seen) in enumerate(_observed(model, groups, method, feeds)):
@@ -99,18 +104,14 @@ def _observed(
         yield from ((group, None) for group in groups)
         return
     for group, inputs in Walk(model, feeds).groups(groups):
-        seen = InputStatistics(group.layers[0].inputs)
-        for feed, values in zip(feeds, inputs, strict=True):
-            seen.add(token_rows(values, feed.get(MASK)))
-        yield group, seen
+        yield group, observe(model, group, inputs, feeds)
 
 
 def _round_nearest(model: onnx.ModelProto, name: str, method: Method, rounded: Rounded) -> None:
     tensor = tensor_of(model, name)
     before = numpy_helper.to_array(tensor)
     weights = before.astype(np.float32)
-    grid = fit_grid(weights, method.layout(weights.shape[1]))
-    codes = encode(weights, grid)
+    codes, grid = round_nearest(weights, method.layout(weights.shape[1]))
     rounded.add(name, codes, grid)
     tensor.CopyFrom(numpy_helper.from_array(decode(codes, grid).astype(before.dtype), name))
 
@@ -146,8 +147,7 @@ def _codes(
 ) -> tuple[Codes, Grid]:
     layout = method.layout(weights.shape[1])
     if hessian is None:
-        grid = fit_grid(weights, layout)
-        return encode(weights, grid), grid
+        return round_nearest(weights, layout)
     if method.algorithm == "gptq":
         return gptq.quantize(weights, hessian, layout)
     return awq.quantize(weights, hessian, scale, layout)

@@ -12,7 +12,6 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.session import RUNTIME_ERRORS
 from compression_runner.methods.quantize.weight_only.choosing import Choice, choose
-from compression_runner.methods.quantize.weight_only.packing import STORED
 from compression_runner.methods.quantize.weight_only.rounding import Method, Rounded, round_weights
 from compression_runner.methods.quantize.weight_only.scaling import divide_inputs
 from compression_runner.methods.quantize.weight_only.writing import write
@@ -70,9 +69,10 @@ def _details(method: Method, choice: Choice, rounded: Rounded, divisions: int) -
         "tables": len(choice.tables),
         "outputError" if rounded.rows else "weightError": round(rounded.error, 6),
     }
-    if STORED[method.bits] != method.bits:
-        # onnxruntime has no kernel for three bits: packing gets the unused bit back.
-        details["storedBits"] = STORED[method.bits]
+    stored = max(packed.bits for packed in rounded.packed.values())
+    if stored != method.bits:
+        # onnxruntime has no kernel for them: packing gets the unused bits back.
+        details["storedBits"] = stored
     if rounded.rows:
         details["calibrationRows"] = rounded.rows
     if method.algorithm == "awq":

@@ -1,0 +1,104 @@
+"""Prunes the layers of a graph by what they see on calibration samples, each after those before it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import onnx
+from onnx import numpy_helper
+
+from compression_runner.calibration.feeding import feeds
+from compression_runner.calibration.layers import (
+    Layer,
+    LayerGroup,
+    consumers,
+    find_layers,
+    group_layers,
+    set_weights,
+    tensor_of,
+    weight_matrix,
+)
+from compression_runner.calibration.observing import observe
+from compression_runner.calibration.walking import Walk
+from compression_runner.dataset import SampleSet
+from compression_runner.methods.prune import sparsegpt, wanda
+from compression_runner.methods.prune.patterns import require_fit
+from compressionjob.methods.prune import Prune
+
+TOLD: Final = 20
+"""Weights that are left alone are told by name up to so many."""
+
+
+def prunable(model: onnx.ModelProto) -> tuple[list[Layer], list[str]]:
+    """The layers to prune, and the names of weights that are left alone.
+
+    Left alone are tables that rows are looked up in, a layer's weight or not, since a look-up has no activations to
+    go by; and convolutions in groups, which have few weights.
+    """
+    readers = consumers(model)
+    nodes = model.graph.node
+    layers = find_layers(model)
+    tables = {name for name, places in readers.items() if any(nodes[place].op_type == "Gather" for place in places)}
+    chosen = [layer for layer in layers if layer.weight not in tables]
+    known = {layer.weight for layer in chosen}
+    matrices = [tensor.name for tensor in model.graph.initializer if len(tensor.dims) >= 2]
+    weighty = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Gather", "Einsum"}
+    left = [
+        name
+        for name in matrices
+        if name not in known and any(nodes[place].op_type in weighty for place in readers.get(name, []))
+    ]
+    return chosen, left
+
+
+def prune(
+    model: onnx.ModelProto, parameters: Prune, samples: SampleSet, advance: Callable[[float], None]
+) -> Mapping[str, Any]:
+    """Sets weights to zero in the model, and tells how many.
+
+    Raises DoesNotFit, UnsupportedGraph, and onnxruntime's errors where it cannot run a part of the graph.
+    """
+    layers, left = prunable(model)
+    if parameters.pattern == "2:4":
+        for layer in layers:
+            require_fit(layer.name, layer.inputs)
+    groups = group_layers(layers)
+    batches = feeds(model, samples) if groups else []
+    pruned: set[str] = set()
+    rows = 0
+    for index, (group, inputs) in enumerate(Walk(model, batches).groups(groups)):
+        seen = observe(model, group, inputs, batches, hessian=parameters.method == "sparsegpt")
+        rows = max(rows, seen.rows)
+        for layer in _once(group, pruned):
+            weights = weight_matrix(model, layer)
+            if seen.hessian is not None:
+                result = sparsegpt.prune(weights, seen.hessian, parameters.sparsity, parameters.pattern)
+            else:
+                result = wanda.prune(weights, seen.norms, parameters.sparsity, parameters.pattern)
+            set_weights(model, layer, result)
+        advance((index + 1) / len(groups))
+    return _details(model, sorted(pruned), left, rows)
+
+
+def _once(group: LayerGroup, pruned: set[str]) -> list[Layer]:
+    """The layers of a group whose weights no earlier layer had."""
+    fresh = []
+    for layer in group.layers:
+        if layer.weight not in pruned:
+            pruned.add(layer.weight)
+            fresh.append(layer)
+    return fresh
+
+
+def _details(model: onnx.ModelProto, pruned: list[str], left: list[str], rows: int) -> Mapping[str, Any]:
+    weights = zeros = 0
+    for name in pruned:
+        array = numpy_helper.to_array(tensor_of(model, name))
+        weights += array.size
+        zeros += int(array.size - (array != 0).sum())
+    details: dict[str, Any] = {
+        "tensors": len(pruned),
+        "weights": weights,
+        "sparsity": round(zeros / weights, 6) if weights else 0.0,
+        "calibrationRows": rows,
+    }
+    return details | ({"left": left[:TOLD]} if left else {})

@@ -1,0 +1,66 @@
+"""Prunes layer by layer: by what each sees on calibration data, or in the 2:4 pattern."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import onnx
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.calibration.walking import UnsupportedGraph
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.companions import copy_companions
+from compression_runner.formats.onnx_files import save
+from compression_runner.formats.session import RUNTIME_ERRORS
+from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.methods.prune import calibrated, two_of_four
+from compression_runner.methods.prune.patterns import DoesNotFit
+from compressionjob.methods.prune import CALIBRATED, Prune
+
+FAILURES: Final[tuple[type[Exception], ...]] = (UnsupportedGraph, *RUNTIME_ERRORS)
+
+
+def prune_layers(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
+    """The model with zeros in its layers.
+
+    Raises BadRecipe where the pattern does not fit a layer, there is no layer, or the graph cannot be calibrated.
+    """
+    try:
+        if artifact.format == "onnx":
+            return _graph(artifact, parameters, context)
+        return _checkpoint(artifact, parameters, context)
+    except DoesNotFit as error:
+        remedy = "use pattern unstructured"
+        raise BadRecipe("PatternDoesNotFit", f"{context.field}.pattern", "2:4", str(error), remedy) from error
+
+
+def _graph(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
+    copy_companions(artifact, context.output)
+    model = onnx.load(artifact.model_file)
+    if parameters.method in CALIBRATED:
+        samples = context.required_data.samples("calibration", artifact.path)
+        try:
+            details = calibrated.prune(model, parameters, samples, context.advance)
+        except FAILURES as error:
+            problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
+            remedy = "use method magnitude"
+            raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
+    else:
+        details = two_of_four.prune_graph(model)
+    _require_some(details, parameters, context)
+    save(model, context.output)
+    return Outcome(seal(context.output, "onnx", artifact.task), details)
+
+
+def _checkpoint(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
+    from compression_runner.training import model
+
+    trainable = model.load(artifact)
+    details = two_of_four.prune_modules(trainable.inner)
+    _require_some(details, parameters, context)
+    return Outcome(model.save(trainable, artifact, context.output), details)
+
+
+def _require_some(details: Mapping[str, Any], parameters: Prune, context: StageContext) -> None:
+    if not details["tensors"]:
+        problem = "the model has no linear layers or convolutions with constant float weights"
+        raise BadRecipe("NothingToPrune", context.field, parameters.method, problem, "remove the stage")

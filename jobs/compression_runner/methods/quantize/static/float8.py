@@ -1,0 +1,129 @@
+"""FP8 in the graph: E4M3FN around what multiplies with constant weights, scaled so that nothing is cut off.
+
+E4M3FN has a sign, four bits of exponent and three of mantissa, and reaches to 448 (Micikevicius et al. 2022,
+arXiv:2209.05433; ONNX operators QuantizeLinear and DequantizeLinear from opset 19).
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from compression_runner.calibration.layers import attribute, consumers
+from compression_runner.methods.quantize.static.ranges import Range
+
+GREATEST: Final = np.float32(448)
+KIND: Final = TensorProto.FLOAT8E4M3FN
+OPSET: Final = 19
+TINY: Final = np.float32(1e-12)
+
+
+def encode(weights: NDArray[np.float32], axis: int | None) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Weights in E4M3FN, and their scales: one for each index of `axis`, shape (channels,), or a single one, shape ()."""
+    others = tuple(index for index in range(weights.ndim) if index != axis) if axis is not None else None
+    greatest = np.abs(weights).max(axis=others, keepdims=axis is not None)
+    scale = np.where(greatest > TINY, greatest / GREATEST, np.float32(1)).astype(np.float32)
+    codes = np.clip(weights / scale, -GREATEST, GREATEST).astype(helper.tensor_dtype_to_np_dtype(KIND))
+    return codes, scale.reshape(-1) if axis is not None else scale
+
+
+def quantize_nodes(
+    model: onnx.ModelProto, nodes: Collection[str], ranges: Mapping[str, Range], *, per_channel: bool
+) -> onnx.ModelProto:
+    """The graph with inputs and weights of these nodes in E4M3FN; other nodes that read them keep the floats.
+
+    Raises RuntimeError where onnx cannot bring the graph to an opset that has the type.
+    """
+    model = _with_opset(model)
+    writer = _Writer(model, ranges, per_channel)
+    written: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        if node.name in nodes:
+            written.extend(writer.inputs_of(node))
+        written.append(node)
+    kept = [_copy(node) for node in written]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    model.graph.initializer.extend(writer.constants.values())
+    read = consumers(model)
+    unused = [tensor for tensor in model.graph.initializer if tensor.name in writer.replaced and tensor.name not in read]
+    for tensor in unused:
+        model.graph.initializer.remove(tensor)
+    return model
+
+
+class _Writer:
+    """Makes the operations that quantize inputs; those that several nodes share once."""
+
+    def __init__(self, model: onnx.ModelProto, ranges: Mapping[str, Range], per_channel: bool) -> None:
+        self._tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._ranges = ranges
+        self._per_channel = per_channel
+        self._done: dict[str, str] = {}
+        self.constants: dict[str, onnx.TensorProto] = {}
+        self.replaced: set[str] = set()
+
+    def inputs_of(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+        """The operations that must stand before a node, which is made to read their results."""
+        source, weight = node.input[0], node.input[1]
+        if source in self._ranges:
+            yield from self._activation(source)
+            node.input[0] = self._done[source]
+        yield from self._weight(weight, _output_axis(node, len(self._tensors[weight].dims)))
+        node.input[1] = self._done[weight]
+
+    def _activation(self, name: str) -> Iterator[onnx.NodeProto]:
+        if name in self._done:
+            return
+        seen = self._ranges[name]
+        scale = np.maximum(np.float32(max(abs(seen.low), abs(seen.high))), TINY) / GREATEST
+        codes, result = f"{name}.float8", f"{name}.rounded"
+        constants = [self._add(f"{name}.scale", np.array(scale, np.float32)), self._zero(f"{name}.zero", [])]
+        yield helper.make_node("QuantizeLinear", [name, *constants], [codes], name=codes)
+        yield helper.make_node("DequantizeLinear", [codes, *constants], [result], name=result)
+        self._done[name] = result
+
+    def _weight(self, name: str, axis: int) -> Iterator[onnx.NodeProto]:
+        if name in self._done:
+            return
+        chosen = axis if self._per_channel else None
+        codes, scale = encode(numpy_helper.to_array(self._tensors[name]), chosen)
+        self.replaced.add(name)
+        result = f"{name}.rounded"
+        inputs = [
+            self._add(f"{name}.float8", codes),
+            self._add(f"{name}.scale", scale),
+            self._zero(f"{name}.zero", list(scale.shape)),
+        ]
+        yield helper.make_node("DequantizeLinear", inputs, [result], name=result, axis=axis)
+        self._done[name] = result
+
+    def _add(self, name: str, array: NDArray[Any]) -> str:
+        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+        return name
+
+    def _zero(self, name: str, shape: list[int]) -> str:
+        return self._add(name, np.zeros(shape, helper.tensor_dtype_to_np_dtype(KIND)))
+
+
+def _output_axis(node: onnx.NodeProto, dimensions: int) -> int:
+    """Where a node's weight has its outputs."""
+    if node.op_type == "Conv":
+        return 0
+    if node.op_type == "ConvTranspose":
+        return 1
+    return 0 if node.op_type == "Gemm" and attribute(node, "transB", 0) else dimensions - 1
+
+
+def _with_opset(model: onnx.ModelProto) -> onnx.ModelProto:
+    version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return onnx.version_converter.convert_version(model, OPSET) if version < OPSET else model
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    copied = onnx.NodeProto()
+    copied.CopyFrom(node)
+    return copied

@@ -1,0 +1,208 @@
+"""Wanda, SparseGPT and the 2:4 pattern: known answers, and what they do to real graphs and checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import helper, numpy_helper
+from safetensors.torch import load_file
+
+from compression_runner.artifact import Artifact, Format, seal
+from compression_runner.calibration.statistics import InputStatistics
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.methods.prune import sparsegpt, wanda
+from compression_runner.methods.prune.patterns import lowest
+from compression_runner.methods.registry import METHODS
+from compressionjob.data import DataRole
+from compressionjob.methods.prune import Prune
+from tests import tiny_models
+from tests.unit.calibration.graphs import graph, language_model, random
+
+
+class Arrays:
+    """Calibration data as a job's stages get it."""
+
+    sequence_length = 16
+
+    def __init__(self, **arrays: np.ndarray) -> None:
+        count = len(next(iter(arrays.values())))
+        self._set = SampleSet(
+            [{name: array[row] for name, array in arrays.items()} for row in range(count)], "sha256:0"
+        )
+
+    def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
+        assert role == "calibration"
+        return self._set
+
+    def teacher(self) -> Artifact:
+        raise AssertionError("nothing is taught here")
+
+
+TOKENS = Arrays(tokens=np.random.default_rng(4).integers(0, 40, (50, 8)))
+
+
+def apply(source: Artifact, into: Path, data: Arrays = TOKENS, **parameters: Any) -> Outcome:
+    into.mkdir(parents=True)
+    settings = {"sparsity": "0.5"} | {name: str(value) for name, value in parameters.items()}
+    context = StageContext(into, "spec.pipeline[0].prune", data=data)
+    return METHODS["prune"].run(source, Prune.model_validate(settings), context)
+
+
+def sealed(model: onnx.ModelProto, place: Path) -> Artifact:
+    place.mkdir(parents=True)
+    onnx.save(model, place / "model.onnx")
+    return seal(place, "onnx", "onnx")
+
+
+def weights_of(artifact: Artifact) -> dict[str, np.ndarray]:
+    return {t.name: numpy_helper.to_array(t) for t in onnx.load(artifact.model_file).graph.initializer}
+
+
+def test_rows_lose_exactly_their_share_and_ties_go_first_come() -> None:
+    scores = np.array([[3.0, 1.0, 2.0, 0.0, 5.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(
+        lowest(scores, 0.5, "unstructured"),
+        [[False, True, False, True, False], [True, True, False, False, False]],
+    )
+    fours = np.array([[4.0, 1.0, 3.0, 2.0, 9.0, 9.0, 9.0, 9.0]])
+    np.testing.assert_array_equal(lowest(fours, 0.5, "2:4"), [[False, True, False, True, True, True, False, False]])
+
+
+def test_wanda_keeps_a_small_weight_of_an_active_input() -> None:
+    weights = np.array([[0.1, 1.0, -0.9, 0.2]], np.float32)
+    result = wanda.prune(weights, np.array([20.0, 1.0, 1.0, 1.0]), 0.5, "unstructured")
+    np.testing.assert_array_equal(result, np.array([[0.1, 1.0, 0.0, 0.0]], np.float32))
+
+
+def correlated() -> tuple[np.ndarray, InputStatistics]:
+    inputs = (random(800, 64, seed=22) @ (random(64, 64, seed=21) / 8 + 0.2 * np.eye(64))).astype(np.float32)
+    seen = InputStatistics(64)
+    seen.add(inputs)
+    return inputs, seen
+
+
+def error(inputs: np.ndarray, weights: np.ndarray, result: np.ndarray) -> float:
+    return float(np.square(inputs @ (weights - result).T).sum())
+
+
+@pytest.mark.parametrize("pattern", ["unstructured", "2:4"])
+def test_sparsegpt_errs_less_than_wanda_and_wanda_less_than_magnitude(pattern: Any) -> None:
+    inputs, seen = correlated()
+    inputs[:, ::7] *= 5
+    seen = InputStatistics(64)
+    seen.add(inputs)
+    weights = random(48, 64)
+    assert seen.hessian is not None
+    by_magnitude = error(inputs, weights, np.where(lowest(np.abs(weights), 0.5, pattern), 0, weights))
+    by_wanda = error(inputs, weights, wanda.prune(weights, seen.norms, 0.5, pattern))
+    by_sparsegpt = error(inputs, weights, sparsegpt.prune(weights, seen.hessian, 0.5, pattern))
+    assert by_sparsegpt < 0.9 * by_wanda
+    assert by_wanda < 0.9 * by_magnitude
+
+
+def test_sparsegpt_gives_the_least_squares_answer_for_what_comes_after_the_only_weight_that_goes() -> None:
+    inputs, seen = correlated()
+    weights = np.full((1, 64), 3.0, np.float32)
+    weights[0, 0] = 0.01
+    assert seen.hessian is not None
+    result = sparsegpt.prune(weights, seen.hessian, 1 / 64, "unstructured", damping=1e-6)
+    rest = inputs[:, 1:].astype(np.float64)
+    best = np.linalg.lstsq(rest, inputs @ weights[0], rcond=None)[0]
+    assert result[0, 0] == 0
+    np.testing.assert_allclose(result[0, 1:], best, atol=2e-3)
+
+
+def test_two_of_every_four_are_zero_after_sparsegpt() -> None:
+    _, seen = correlated()
+    assert seen.hessian is not None
+    result = sparsegpt.prune(random(8, 64), seen.hessian, 0.5, "2:4")
+    np.testing.assert_array_equal((result.reshape(-1, 4) == 0).sum(1), 2)
+
+
+@pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
+@pytest.mark.parametrize("pattern", ["unstructured", "2:4"])
+def test_layers_of_a_graph_are_pruned_and_tables_stay(tmp_path: Path, method: str, pattern: str) -> None:
+    model = language_model()
+    outcome = apply(sealed(model, tmp_path / "source"), tmp_path / "out", method=method, pattern=pattern)
+    before, after = weights_of(sealed(model, tmp_path / "again")), weights_of(outcome.artifact)
+    np.testing.assert_array_equal(after["table"], before["table"])
+    assert outcome.details["left"] == ["table"]
+    assert outcome.details["sparsity"] == pytest.approx(0.5, abs=0.01)
+    assert outcome.details["calibrationRows"] == 400
+    for name in ("gate", "up", "down"):
+        assert (after[name] == 0).mean() == pytest.approx(0.5, abs=0.01)
+        if pattern == "2:4":
+            np.testing.assert_array_equal((after[name].T.reshape(-1, 4) == 0).sum(1), 2)
+    changed = [name for name in ("gate", "up", "down") if (after[name] != before[name])[after[name] != 0].any()]
+    assert changed == (["gate", "up", "down"] if method == "sparsegpt" else [])
+
+
+def test_convolutions_are_pruned_by_their_patches(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "first"], ["a"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "alone"], ["c"], kernel_shape=[3, 3], group=8),
+        helper.make_node("Conv", ["c", "second"], ["y"], kernel_shape=[1, 1], strides=[2, 2]),
+    ]
+    weights = {"first": random(8, 4, 3, 3), "alone": random(8, 1, 3, 3), "second": random(6, 8, 1, 1)}
+    model = graph(nodes, {"x": ["batch", 4, 9, 9]}, ["y"], weights)
+    outcome = apply(
+        sealed(model, tmp_path / "source"), tmp_path / "out", Arrays(x=random(40, 4, 9, 9, seed=8)), method="sparsegpt"
+    )
+    after = weights_of(outcome.artifact)
+    assert {name: float((after[name] == 0).mean()) for name in after} == pytest.approx(
+        {"first": 0.5, "alone": 0.0, "second": 0.5}, abs=0.01
+    )
+    assert after["first"].shape == (8, 4, 3, 3)
+    assert outcome.details["left"] == ["alone"]
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = sealed(language_model(), tmp_path / "source")
+    first, second = (apply(source, tmp_path / name, method="sparsegpt").artifact for name in ("first", "second"))
+    assert first.digest == second.digest
+
+
+@pytest.mark.parametrize("method", ["magnitude", "wanda", "sparsegpt"])
+def test_a_layer_without_a_multiple_of_four_inputs_is_refused_by_name(tmp_path: Path, method: str) -> None:
+    model = graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], name="classifier")],
+        {"x": ["batch", 10]},
+        ["y"],
+        {"w": random(10, 3)},
+    )
+    data = Arrays(x=random(20, 10))
+    with pytest.raises(BadRecipe, match="layer classifier has 10 inputs, which is no multiple of 4") as caught:
+        apply(sealed(model, tmp_path / "source"), tmp_path / "out", data, method=method, pattern="2:4")
+    assert caught.value.field == "spec.pipeline[0].prune.pattern"
+
+
+def test_magnitude_keeps_the_two_largest_of_four_in_a_graph(tmp_path: Path) -> None:
+    outcome = apply(sealed(language_model(), tmp_path / "source"), tmp_path / "out", pattern="2:4")
+    before, after = weights_of(sealed(language_model(), tmp_path / "again")), weights_of(outcome.artifact)
+    rows, kept = before["gate"].T.reshape(-1, 4), after["gate"].T.reshape(-1, 4)
+    np.testing.assert_array_equal(np.sort(np.abs(kept), 1)[:, 2:], np.sort(np.abs(rows), 1)[:, 2:])
+    np.testing.assert_array_equal((kept == 0).sum(1), 2)
+
+
+@pytest.mark.parametrize("kind", ["transformers", "onnx"])
+def test_magnitude_2_4_of_a_checkpoint_leaves_embeddings_and_keeps_its_format(tmp_path: Path, kind: Format) -> None:
+    folder = tiny_models.bert(tmp_path / "bert")
+    source = seal(folder, "transformers", "text-embedding")
+    if kind == "onnx":
+        (tmp_path / "exported").mkdir()
+        source = METHODS["export"].run(source, None, StageContext(tmp_path / "exported", "spec")).artifact
+    outcome = apply(source, tmp_path / "out", pattern="2:4")
+    assert outcome.artifact.format == kind
+    assert outcome.details["tensors"] == 12 + (kind == "transformers")  # the pooler is not exported
+    if kind == "transformers":
+        before, after = load_file(folder / "model.safetensors"), load_file(outcome.artifact.path / "model.safetensors")
+        name = "encoder.layer.0.intermediate.dense.weight"
+        assert torch.equal((after[name].reshape(-1, 4) == 0).sum(1), torch.full((after[name].numel() // 4,), 2))
+        table = "embeddings.word_embeddings.weight"
+        assert torch.equal(before[table], after[table])
