@@ -60,20 +60,23 @@ def test_cutting_the_range_lowers_the_weighted_error() -> None:
     assert cut < 0.5 * plain
 
 
-@pytest.mark.parametrize(("bits", "stored"), [(2, 2), (3, 4), (4, 4), (8, 8)])
-def test_codes_are_packed_with_the_first_in_the_lowest_bits(bits: int, stored: int) -> None:
-    weights = random(3, 20)
-    grid = fit_grid(weights, Layout(bits, 16, symmetric=False))
+@pytest.mark.parametrize(
+    ("bits", "group", "stored"), [(2, 32, 2), (2, 16, 4), (2, 256, 4), (3, 32, 4), (4, 16, 4), (8, 16, 8)]
+)
+def test_codes_are_packed_with_the_first_in_the_lowest_bits(bits: int, group: int, stored: int) -> None:
+    inputs = group + 4
+    weights = random(3, inputs)
+    grid = fit_grid(weights, Layout(bits, group, symmetric=False))
     codes = encode(weights, grid)
     packed = pack(codes, grid)
     assert packed.bits == stored
-    assert packed.data.shape == (3, 2, 16 * stored // 8)
-    assert packed.filled == 32
+    assert packed.data.shape == (3, 2, group * stored // 8)
+    assert packed.filled == 2 * group
     per_byte = 8 // stored
     unpacked = [(packed.data >> np.uint8(stored * place)) & (2**stored - 1) for place in range(per_byte)]
     rows = np.stack(unpacked, -1).reshape(3, -1)
-    np.testing.assert_array_equal(rows[:, :20], codes)
+    np.testing.assert_array_equal(rows[:, :inputs], codes)
     # What fills the last group up stands for zero.
-    np.testing.assert_array_equal(rows[:, 20:], np.repeat(grid.zeros[:, 1:], 12, axis=1))
+    np.testing.assert_array_equal(rows[:, inputs:], np.repeat(grid.zeros[:, 1:], group - 4, axis=1))
     assert packed.zeros is not None
     assert packed.zeros.shape == (3, -(-2 * stored // 8))
