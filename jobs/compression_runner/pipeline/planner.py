@@ -108,6 +108,9 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
         method, where = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
         if stage.method == "pack":
             _finish(chain, spec.output.format)
+        if stage.method == "quantize" and spec.output.format != "auto" and "onnx" in method.accepts(stage.parameters):
+            # An export after it would make float32 of what it has rounded.
+            _export_if_possible(chain, where)
         _make_acceptable(chain, method, stage, where)
         chain.add(stage.title, method, stage.parameters, where)
     if spec.pipeline[-1].method != "pack":
@@ -122,6 +125,11 @@ def _finish(chain: _Chain, wanted: OutputFormat) -> None:
         chain.export(chain.steps[-1].field if wanted == "auto" and chain.steps else where)
     if wanted == "openvino" and chain.format in CONVERT.accepts(None):
         chain.add(CONVERT_TITLE, CONVERT, None, where)
+
+
+def _export_if_possible(chain: _Chain, where: str) -> None:
+    if chain.format in EXPORT.accepts(None):
+        chain.export(where)
 
 
 def _make_acceptable(chain: _Chain, method: Method, stage: Stage, where: str) -> None:

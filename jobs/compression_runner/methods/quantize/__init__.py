@@ -98,10 +98,15 @@ def _store_in_bfloat16(artifact: Artifact, context: StageContext) -> Outcome:
 
 
 def _accepts(parameters: Quantize) -> Formats:
-    return frozenset({"transformers", "torch"}) if parameters.method == "qat" else frozenset({"onnx"})
+    if parameters.method == "qat":
+        return frozenset({"transformers", "torch"})
+    # What holds float32 in a directory can hold bfloat16 there, which every library that loads it can compute with.
+    return frozenset({"transformers", "onnx"}) if parameters.dtype == "bfloat16" else frozenset({"onnx"})
 
 
-def _gives(_before: Format, parameters: Quantize) -> Format:
+def _gives(before: Format, parameters: Quantize) -> Format:
+    if parameters.dtype == "bfloat16":
+        return before
     return "openvino" if parameters.backend == "openvino" else "onnx"
 
 

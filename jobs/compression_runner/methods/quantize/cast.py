@@ -1,4 +1,4 @@
-"""Half precision: float16 for weights and activations of a graph, bfloat16 for the weights of a graph or a directory."""
+"""Half precision: float16 for all of a graph, bfloat16 for the weights of a graph or of a Transformers directory."""
 
 import json
 import warnings
@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
-
 
 INDEX: Final = ".safetensors.index.json"
 
@@ -57,7 +55,9 @@ def directory_to_bfloat16(
     The configuration must lie in `into` already.
     """
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
+
+    from compression_runner.formats.safetensors_files import save_shard
 
     count, size = 0, 0
     for number, shard in enumerate(shards):
@@ -67,13 +67,11 @@ def directory_to_bfloat16(
                 tensors[name] = tensor.to(torch.bfloat16)
                 count += 1
             size += tensors[name].nbytes
-        (into / shard).parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, into / shard, metadata={"format": "pt"})
+        save_shard(tensors, into / shard)
         advance((number + 1) / len(shards))
     _rewrite(into / "config.json", into / "config.json", lambda told: told | {"dtype": "bfloat16"} | _older(told))
     for index in source.glob(f"*{INDEX}"):
-        total = {"total_size": size}
-        _rewrite(index, into / index.name, lambda told: told | {"metadata": {**told.get("metadata", {}), **total}})
+        _rewrite(index, into / index.name, lambda told: told | {"metadata": {"total_size": size}})
     return {"bfloat16Tensors": count}
 
 

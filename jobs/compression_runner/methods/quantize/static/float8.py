@@ -22,7 +22,7 @@ TINY: Final = np.float32(1e-12)
 
 
 def encode(weights: NDArray[np.float32], axis: int | None) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Weights in E4M3FN, and their scales: one for each index of `axis`, shape (channels,), or a single one, shape ()."""
+    """Weights in E4M3FN with a scale for each index of `axis`, shape (channels,), or a single one, shape ()."""
     others = tuple(index for index in range(weights.ndim) if index != axis) if axis is not None else None
     greatest = np.abs(weights).max(axis=others, keepdims=axis is not None)
     scale = np.where(greatest > TINY, greatest / GREATEST, np.float32(1)).astype(np.float32)
@@ -49,8 +49,8 @@ def quantize_nodes(
     model.graph.node.extend(kept)
     model.graph.initializer.extend(writer.constants.values())
     read = consumers(model)
-    unused = [tensor for tensor in model.graph.initializer if tensor.name in writer.replaced and tensor.name not in read]
-    for tensor in unused:
+    unused = writer.replaced - read.keys()
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name in unused]:
         model.graph.initializer.remove(tensor)
     return model
 
