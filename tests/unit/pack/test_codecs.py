@@ -184,13 +184,16 @@ def test_the_container_says_what_is_wrong(change: Callable[[bytes], bytes], says
 @pytest.mark.parametrize(
     "body",
     [
-        struct.pack("<BBII", 0, 1, 0, 4),
-        struct.pack("<BBII", 0, 3, 0, 4) + struct.pack("<BII", 0, 4, 4) + b"abcd",
-        struct.pack("<BBII", 0, 1, 0, 4) + struct.pack("<BII", 7, 4, 4) + b"abcd",
-        struct.pack("<BBII", 0, 1, 0, 4) + struct.pack("<BII", 0, 4, 5) + b"abcd",
-        struct.pack("<BBII", 0, 1, 0, 4) + struct.pack("<BII", 0, 4, 4) + b"abcde",
-        struct.pack("<BBII", 0, 1, 0, 1 << 31) + struct.pack("<BII", 0, 4, 4) + b"abcd",
-        struct.pack("<BBII", 8, 1, 0, 4) + struct.pack("<BII", 0, 4, 4) + b"abcd",
+        b"",
+        bytes([0, 1, 0, 4]),
+        bytes([0, 3, 0, 4, 0, 4, 4]) + b"abcd",
+        bytes([0, 1, 0, 4, 7, 4, 4]) + b"abcd",
+        bytes([0, 1, 0, 4, 0, 4, 5]) + b"abcd",
+        bytes([0, 1, 0, 4, 0, 4, 4]) + b"abcde",
+        bytes([0, 1, 0, 5, 0, 4, 4]) + b"abcd",
+        bytes([0, 1, 0, 255, 255, 255, 255, 255, 1]) + b"abcd",
+        bytes([8, 1, 2, 4, 0, 1, 1, 0, 2, 2, 0, 4, 4]) + b"aabcabc",
+        bytes([8, 1, 0, 4, 0, 4, 4]) + b"abcd",
     ],
 )
 def test_blocks_made_wrong_with_a_right_checksum_are_refused(body: bytes, tmp_path: Path) -> None:

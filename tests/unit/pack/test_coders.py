@@ -115,6 +115,26 @@ def test_huffman_and_rans_are_near_the_entropy(scale: float, whole_bits: float) 
     assert rans.estimate(plain) == pytest.approx(len(by_rans), rel=0.01)
 
 
+@pytest.mark.parametrize("size", [1, 300, 5000, 70_000])
+def test_rans_in_contexts_comes_back_and_uses_them(size: int) -> None:
+    contexts = (np.arange(size) * 7 // 3 % 5).astype(np.uint8)
+    plain = np.where(contexts < 3, skewed(size, 2.0), skewed(size, 30.0)).astype(np.uint8)
+    packed = rans.encode(plain, contexts)
+    if packed is None:
+        assert size <= 300
+        return
+    np.testing.assert_array_equal(rans.decode(packed, size, contexts), plain)
+    if size > 10_000:
+        without = rans.encode(plain)
+        assert without is not None
+        assert len(packed) < 0.95 * len(without)
+        assert rans.estimate(plain, contexts) == pytest.approx(len(packed), rel=0.01)
+    with pytest.raises(ValueError, match="context"):
+        rans.decode(packed, size, contexts[:-1])
+    with pytest.raises(ValueError, match="fewer tables than contexts"):
+        rans.decode(packed, size, contexts + 200)
+
+
 @pytest.mark.parametrize("counts", [[1], [5, 0, 3], [1] * 256, [10**9] + [1] * 255, [0] * 255 + [7]])
 def test_frequencies_keep_every_symbol_and_their_sum(counts: list[int]) -> None:
     padded = np.array(counts + [0] * (256 - len(counts)), np.int64)

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from compression_runner.methods.pack.transforms import (
+    CONTEXTS,
     GRID,
-    PARTS,
     ROTATE,
     ROWS,
     SPARSE,
     fits,
     grid_classes,
+    grid_contexts,
     join,
     split,
     stream_count,
@@ -62,9 +63,10 @@ def test_a_grid_tells_narrow_rows_and_columns_from_wide_ones() -> None:
     rows, columns = grid_classes(numbers)
     assert rows[:100].max() < rows[100:].min()
     assert columns[:50].max() <= columns[50:].min()
-    parts = split(numbers.tobytes(), 1, GRID, 100)[2:]
-    assert len(parts) == PARTS
-    spreads = [float(np.abs(part.view(np.int8).astype(int)).mean()) for part in parts if len(part) > 200]
+    contexts = grid_contexts(rows.view(np.uint8), columns.view(np.uint8)).reshape(numbers.shape)
+    assert contexts.max() < CONTEXTS
+    spreads = [float(np.abs(numbers.view(np.int8)[contexts == context]).mean()) for context in np.unique(contexts)]
+    assert len(spreads) >= 2
     assert spreads == sorted(spreads)
 
 

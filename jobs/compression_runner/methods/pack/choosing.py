@@ -17,18 +17,22 @@ Choose = Callable[[Span, Sample], Recipe]
 
 FASTEST: Final = Coder(coders.ZSTD, coders.LITERALS)
 SEARCHING: Final = Coder(coders.ZSTD, 3)
+THOROUGH: Final = Coder(coders.ZSTD, 19)
+"""For the text between tensors, of which there is little."""
+BY_FREQUENCY: Final = Coder(coders.RANS)
 
 SLICES: Final = 4
 LEAST_SAMPLE: Final = 16 << 10
 MOST_SAMPLE: Final = 64 << 10
 WORTH_RANS: Final = 0.998
-"""rANS runs at a tenth of zstd's speed: it has to save more than what a sample tells by chance."""
+"""rANS runs at a tenth of zstd's speed: it has to save a little."""
 WORTH_SPARSE: Final = 0.2
 """Share of zeros from which a bit map, which takes a 32nd of float32, is tried."""
 SORTED_ROWS: Final = 64
-"""Sorting needs that many rows in a chunk, and so many bytes in each that its class does not count."""
 LEAST_ROW: Final = 128
+"""Rows are told apart where there are so many of them in a chunk, each of so many numbers: their classes take room."""
 MOST_OF_BYTES: Final = 1 << 20
+"""The sample of a tensor of single bytes, whose gains are small and need many to be seen."""
 
 
 def by_planes(level: int) -> Choose:
@@ -51,6 +55,8 @@ def by_trial(span: Span, sample: Sample) -> Recipe:
     """The recipe that makes some of the span's bytes smallest, of those that its type suggests."""
     if span.dtype and span.width == 1:
         return _of_bytes(span, sample(span.start, min(span.length, MOST_OF_BYTES)))
+    if not span.dtype and span.length <= MOST_OF_BYTES:
+        return Recipe(THOROUGH)
     some = _some(span, sample)
     recipes = [Recipe(SEARCHING), Recipe(FASTEST, span.width, _rotation(span))]
     numbers = np.frombuffer(some, f"<u{span.width}")
@@ -71,9 +77,13 @@ def _of_bytes(span: Span, some: bytes) -> Recipe:
     sizes: dict[Recipe, float] = {
         recipe: len(block(recipe, some, 0)) for recipe in (Recipe(FASTEST), Recipe(SEARCHING))
     }
-    for flags in (0, transforms.GRID) if row else (0,):
-        streams = transforms.split(some, 1, flags, row)
-        sizes[Recipe(Coder(coders.RANS), 1, flags)] = sum(map(rans.estimate, streams)) / WORTH_RANS
+    numbers = np.frombuffer(some, np.uint8)
+    sizes[Recipe(BY_FREQUENCY)] = rans.estimate(numbers) / WORTH_RANS
+    if row:
+        classes = transforms.split(some, 1, transforms.GRID, row)[:2]
+        told = sum(len(FASTEST.encode(stream)[1]) for stream in classes)
+        in_grid = rans.estimate(numbers, transforms.grid_contexts(*classes)) + told
+        sizes[Recipe(FASTEST, 1, transforms.GRID)] = in_grid / WORTH_RANS
     return min(sizes, key=sizes.__getitem__)
 
 

@@ -41,19 +41,24 @@ class Coder:
     level: int = LITERALS
     dtype: str = ""
 
-    def encode(self, plain: Bytes) -> tuple[int, bytes]:
-        """The coder that was used and its bytes; RAW where they would not get fewer."""
-        packed = _ENCODERS[self.number](self, plain) if len(plain) else None
+    def encode(self, plain: Bytes, contexts: Bytes | None = None) -> tuple[int, bytes]:
+        """The coder that was used and its bytes; RAW where they would not get fewer. Contexts make it RANS."""
+        packed = None
+        if contexts is not None:
+            packed = rans.encode(plain, contexts)
+        elif len(plain):
+            packed = _ENCODERS[self.number](self, plain)
         if packed is None or len(packed) >= len(plain):
             return RAW, plain.tobytes()
-        return self.number, packed
+        return (self.number if contexts is None else RANS), packed
 
 
-def decode(number: int, packed: bytes, size: int) -> Bytes:
+def decode(number: int, packed: bytes, size: int, contexts: Bytes | None = None) -> Bytes:
     """The `size` bytes that were packed; raises ValueError where they were not packed by this coder."""
     if number not in _DECODERS:
         raise ValueError(f"coder {number} is not known")
-    plain: Bytes = _DECODERS[number](packed, size)
+    in_context = number == RANS and contexts is not None
+    plain: Bytes = rans.decode(packed, size, contexts) if in_context else _DECODERS[number](packed, size)
     if len(plain) != size:
         raise ValueError(f"a stream unpacks to {len(plain)} bytes instead of {size}")
     return plain

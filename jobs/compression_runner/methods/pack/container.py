@@ -4,15 +4,16 @@ Numbers are little-endian. A file is the magic, blocks, and an end:
 
     magic   89 'C' 'P' 'K' 0D 0A 1A 0A, then the version, a byte: 1
     block   u32 length of the body; body; u32 CRC-32 of length and body
-    body    u8 flags of `transforms`; u8 width of a number; u32 bytes of a row, 0 without ROWS and GRID; u32 plain
-            bytes; for each stream u8 coder, u32 plain bytes, u32 packed bytes; then the packed streams
+    body    u8 flags of `transforms`; u8 width of a number; varint bytes of a row, 0 without ROWS and GRID; varint plain
+            bytes; for each stream u8 coder, varint plain bytes, varint packed bytes; then the packed streams. A varint
+            has 7 bits in each byte, the lowest first, and the highest bit set in all but the last.
     end     u32 FFFFFFFF; u64 plain bytes of all blocks; sha256 of all plain bytes; u32 CRC-32 of the end so far
 """
 
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -24,8 +25,6 @@ VERSION: Final = 1
 CHUNK: Final = 4 << 20
 """Plain bytes of a block, at most."""
 
-_BODY: Final = struct.Struct("<BBII")
-_STREAM: Final = struct.Struct("<BII")
 _WORD: Final = struct.Struct("<I")
 _END: Final = struct.Struct("<IQ32s")
 _END_MARK: Final = 0xFFFFFFFF
@@ -54,10 +53,11 @@ def head() -> bytes:
 def block(recipe: Recipe, plain: bytes, row: int) -> bytes:
     """One chunk, packed and framed. Its length is a multiple of the recipe's width, and with ROWS or GRID of `row`."""
     row = row if recipe.flags & (transforms.ROWS | transforms.GRID) else 0
-    headers, packed = [_BODY.pack(recipe.flags, recipe.width, row, len(plain))], []
-    for stream in transforms.split(plain, recipe.width, recipe.flags, row):
-        coder, content = recipe.coder.encode(stream)
-        headers.append(_STREAM.pack(coder, len(stream), len(content)))
+    streams = transforms.split(plain, recipe.width, recipe.flags, row)
+    headers, packed = [bytes([recipe.flags, recipe.width]), _varint(row), _varint(len(plain))], []
+    for index, stream in enumerate(streams):
+        coder, content = recipe.coder.encode(stream, _contexts(recipe.flags, index, streams))
+        headers += [bytes([coder]), _varint(len(stream)), _varint(len(content))]
         packed.append(content)
     body = b"".join(headers + packed)
     length = _WORD.pack(len(body))
@@ -113,22 +113,51 @@ def _body(source: IO[bytes], length: bytes) -> bytes:
 def _unpacked(body: bytes) -> bytes:
     """A body whose checksum is right may still be one that was made wrong: nothing in it is believed."""
     try:
-        flags, width, row, size = _BODY.unpack_from(body)
+        flags, width = body[0], body[1]
+        row, at = _read_varint(body, 2)
+        size, at = _read_varint(body, at)
         if size > CHUNK or not transforms.fits(width, flags, row, size):
             raise ValueError("a block's header makes no sense")
-        at = _BODY.size
         headers = []
         for _ in range(transforms.stream_count(width, flags)):
-            headers.append(_STREAM.unpack_from(body, at))
-            at += _STREAM.size
-        streams = []
-        for coder, plain, packed in headers:
+            coder = body[at]
+            plain, at = _read_varint(body, at + 1)
+            packed, at = _read_varint(body, at)
+            headers.append((coder, plain, packed))
+        streams: list[transforms.Bytes] = []
+        for index, (coder, plain, packed) in enumerate(headers):
             if plain > size or at + packed > len(body):
                 raise ValueError("a stream is longer than its block")
-            streams.append(decode(coder, body[at : at + packed], plain))
+            streams.append(decode(coder, body[at : at + packed], plain, _contexts(flags, index, streams)))
             at += packed
         if at != len(body):
             raise ValueError("its streams do not fill a block")
-        return transforms.join(streams, size, width, flags, row)
-    except (ValueError, IndexError, ZeroDivisionError, struct.error) as error:
+        content = transforms.join(streams, size, width, flags, row)
+        if len(content) != size:
+            raise ValueError("its streams are not as many bytes as it says")
+        return content
+    except (ValueError, IndexError, ZeroDivisionError) as error:
         raise Damaged(f"a block cannot be read: {error}") from error
+
+
+def _contexts(flags: int, index: int, streams: Sequence[transforms.Bytes]) -> transforms.Bytes | None:
+    """What the stream of that index is coded in the context of: the numbers of a grid, of its classes."""
+    return transforms.grid_contexts(streams[0], streams[1]) if flags & transforms.GRID and index == 2 else None
+
+
+def _varint(number: int) -> bytes:
+    low = bytearray()
+    while number > 127:
+        low.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*low, number])
+
+
+def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+    number = 0
+    for shift in range(0, 35, 7):
+        number |= (body[at] & 127) << shift
+        at += 1
+        if body[at - 1] < 128:
+            return number, at
+    raise ValueError("a number in a block is too long")

@@ -9,9 +9,9 @@ What is done is told by flags, applied in this order:
     planes  always: one stream for each byte of a number, the lowest first
     ROWS    the rows of the highest plane are sorted by a class, those of one class in order; the classes, a byte for
             each row, are the stream before the planes. Not with SPARSE or GRID.
-    GRID    for numbers of one byte: each row and each column has a class (signed bytes, two streams), and a number
-            belongs to the part row class + column class, limited to 0..5; the six parts are the streams in place of
-            the plane. Not with any other flag.
+    GRID    for numbers of one byte: each row and each column has a class (signed bytes, two streams), and the context
+            that a number is coded in is row class + column class, limited to 0..5; the numbers are the third stream.
+            Not with any other flag.
 
 Byte planes are Blosc's shuffle filter (Alted 2010, doi:10.1109/MCSE.2010.51); the rotated sign is ZipNN's
 (Hershcovitch et al. 2024, arXiv:2411.05239).
@@ -32,14 +32,15 @@ SPARSE: Final = 4
 GRID: Final = 8
 WIDTHS: Final = (1, 2, 4, 8)
 CLASSES: Final = 8
-PARTS: Final = 6
+CONTEXTS: Final = 6
 
 
 def split(data: bytes, width: int, flags: int, row: int) -> list[Bytes]:
     """The streams of a chunk whose length is a multiple of `width`, and with ROWS or GRID of `row` bytes too."""
     numbers: Numbers = np.frombuffer(data, f"<u{width}")
     if flags & GRID:
-        return _parts(numbers.reshape(-1, row))
+        of_rows, of_columns = grid_classes(numbers.reshape(-1, row))
+        return [of_rows.view(np.uint8), of_columns.view(np.uint8), numbers]
     streams: list[Bytes] = []
     if flags & SPARSE:
         kept = numbers != 0
@@ -60,7 +61,7 @@ def join(streams: Sequence[Bytes], size: int, width: int, flags: int, row: int) 
     Raises ValueError where the streams do not fit each other.
     """
     if flags & GRID:
-        return _put_together(streams[0], streams[1], streams[2:], size)
+        return streams[2].tobytes()
     rest = list(streams)
     kept = _kept(rest.pop(0), size // width) if flags & SPARSE else None
     if flags & ROWS:
@@ -95,7 +96,7 @@ def fits(width: int, flags: int, row: int, size: int) -> bool:
 def stream_count(width: int, flags: int) -> int:
     """How many streams a chunk has."""
     if flags & GRID:
-        return 2 + PARTS
+        return 3
     return width + bool(flags & SPARSE) + bool(flags & ROWS)
 
 
@@ -112,39 +113,25 @@ def grid_classes(numbers: Bytes) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Classes of rows and columns, whose sums tell how far the numbers there are from the most frequent one.
 
     That distance is taken for a row's times a column's: their logarithms add up. Classes are steps in which most sums
-    fall into 0 to PARTS - 1.
+    fall into 0 to CONTEXTS - 1.
     """
     middle = np.uint8(np.bincount(numbers.reshape(-1), minlength=256).argmax())
     far = np.abs((numbers - middle).view(np.int8).astype(np.int16))
     rows, columns = (np.log2(far.mean(axis, dtype=np.float64) + 0.25) for axis in (1, 0))
     sums = np.sort((rows[:, None] + columns[None, :: max(1, len(columns) // 64)]).reshape(-1))
     low, high = sums[len(sums) // 25], sums[len(sums) * 4 // 5]
-    step = max((high - low) / (PARTS - 1), 1e-3)
+    step = max((high - low) / (CONTEXTS - 1), 1e-3)
     start = float(columns.min())
     of_rows = np.clip(np.floor((rows + start - low) / step + 0.5), -128, 127)
     of_columns = np.clip(np.floor((columns - start) / step + 0.5), -128, 127)
     return of_rows.astype(np.int8), of_columns.astype(np.int8)
 
 
-def _parts(numbers: Bytes) -> list[Bytes]:
-    rows, columns = grid_classes(numbers)
-    part = _part_of(rows, columns)
-    return [rows.view(np.uint8), columns.view(np.uint8), *(numbers[part == index] for index in range(PARTS))]
-
-
-def _put_together(rows: Bytes, columns: Bytes, parts: Sequence[Bytes], size: int) -> bytes:
-    if len(rows) * len(columns) != size or sum(len(part) for part in parts) != size:
-        raise ValueError("the parts of a chunk are not as many numbers as its rows times its columns")
-    part_of = _part_of(rows.view(np.int8), columns.view(np.int8))
-    numbers = np.empty(part_of.shape, np.uint8)
-    for index, part in enumerate(parts):
-        numbers[part_of == index] = part
-    return numbers.tobytes()
-
-
-def _part_of(rows: NDArray[np.int8], columns: NDArray[np.int8]) -> NDArray[np.int16]:
-    part: NDArray[np.int16] = np.clip(rows[:, None].astype(np.int16) + columns, 0, PARTS - 1)
-    return part
+def grid_contexts(row_classes: Bytes, column_classes: Bytes) -> Bytes:
+    """The context of each number, row by row."""
+    sums = row_classes.view(np.int8)[:, None].astype(np.int16) + column_classes.view(np.int8)
+    contexts: Bytes = np.clip(sums, 0, CONTEXTS - 1).astype(np.uint8).reshape(-1)
+    return contexts
 
 
 def _planes(numbers: Numbers) -> list[Bytes]:
