@@ -31,7 +31,7 @@ PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         ],
     ),
 }
-MOST_KILLS = 4
+MOST_KILLS = 3
 
 
 @pytest.mark.parametrize("name", PIPELINES)

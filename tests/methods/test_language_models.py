@@ -40,7 +40,8 @@ def test_the_import_of_a_gguf_knows_english(tmp_path: Path) -> None:
     imported = METHODS["import"].run(sealed, None, context).artifact
     assert imported.size_bytes == pytest.approx(538e6, rel=0.001)
     losses = _losses(imported.path, tmp_path)
-    assert 5 < np.exp(losses.mean()) < 30
+    # A window that the model knows by heart, such as the first of Genesis, comes to about 4.
+    assert 2 < np.exp(losses.mean()) < 30
 
 
 def _losses(model_dir: Path, work: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
