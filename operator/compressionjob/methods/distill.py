@@ -12,7 +12,10 @@ from compressionjob.methods.training import Training
 from compressionjob.schema import NotNegative, Positive, Schema, cel, with_rules
 
 _LOSSES_TEXT = "at least one of output, hidden, attention and labels must be above 0"
-_LOSSES_RULE = " || ".join(f"double(self.{name}) > 0.0" for name in ("output", "hidden", "attention", "labels"))
+# A default is checked before the defaults within it are filled in: an absent output is 1.
+_LOSSES_RULE = "!has(self.output) || double(self.output) > 0.0 || " + " || ".join(
+    f"(has(self.{name}) && double(self.{name}) > 0.0)" for name in ("hidden", "attention", "labels")
+)
 _STUDENT_TEXT = "set at least one of layers, hiddenSize, attentionHeads, intermediateSize"
 _STUDENT_RULE = " || ".join(
     f"has(self.{name})" for name in ("layers", "hiddenSize", "attentionHeads", "intermediateSize")
