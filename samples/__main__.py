@@ -9,7 +9,9 @@ from samples.fashion_cnn import fashion_cnn, train_fashion_cnn
 from samples.graph import perceptron
 from samples.images import fashion, train_fashion
 from samples.mails import spam
+from samples.motion import motion, train_motion
 from samples.packages import FetchError
+from samples.prompts import prompts, train_prompts
 from samples.smollm import smollm2, smollm2_gguf
 from samples.tabular import breast_cancer, diabetes, train_tabular
 from samples.text import definitions, minilm, sentences
@@ -30,6 +32,10 @@ SAMPLES = {
     "breast-cancer": breast_cancer,
     "diabetes": diabetes,
     "train-tabular": train_tabular,
+    "prompts": prompts,
+    "train-prompts": train_prompts,
+    "motion": motion,
+    "train-motion": train_motion,
 }
 
 
