@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, seal
+from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read
 from compression_runner.measurement.predictor import open_predictor
@@ -142,3 +143,27 @@ def test_a_transformer_by_nncf_keeps_its_embeddings(exported: Artifact, tmp_path
     cosines = (old * new).sum(1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
     assert cosines.min() > 0.98
     assert (outcome.artifact.path / "tokenizer.json").is_file()
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_language_model_with_a_cache_keeps_its_next_tokens(
+    exported_llama: Artifact, tmp_path: Path, backend: str
+) -> None:
+    random = np.random.default_rng(5)
+    rows = [random.integers(5, 30, int(length)) for length in random.integers(4, 16, 20)]
+    samples = SampleSet(
+        samples=[{"input_ids": ids, "attention_mask": np.ones_like(ids)} for ids in rows],
+        digest="sha256:0",
+        padding={"input_ids": 0, "attention_mask": 0},
+    )
+    parameters = Quantize.model_validate({"method": "static", "backend": backend})
+    result = apply("quantize", exported_llama, parameters, tmp_path / "out", samples).artifact
+    engine: Any = "openvino" if backend == "openvino" else "onnxruntime"
+    with (
+        open_predictor(exported_llama.model_file, 1, engine) as before,
+        open_predictor(result.model_file, 1, engine) as after,
+    ):
+        feed = samples.batch([0], before.inputs)
+        old, new = (np.asarray(side.run(feed, ["logits"])[0])[0] for side in (before, after))
+    cosines = (old * new).sum(1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
+    assert cosines.min() > 0.97

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, numpy_helper
@@ -66,6 +67,11 @@ def test_a_convolutional_network_in_float8_answers_like_it_did(tmp_path: Path, g
     assert outcome.details["quantizedOperators"] == {"Conv": 2, "Gemm": 1}
     model = onnx.load(outcome.artifact.model_file)
     onnx.checker.check_model(model, full_check=True)
+    # onnxruntime's optimiser must not take a ReLU away.
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(str(outcome.artifact.model_file), options, providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(plain.run(None, feed)[0], new, atol=1e-3)
     large = {t.data_type for t in model.graph.initializer if len(t.dims) == 4}
     assert large == {TensorProto.FLOAT8E4M3FN}
 

@@ -1,7 +1,8 @@
 """FP8 in the graph: E4M3FN around what multiplies with constant weights, scaled so that nothing is cut off.
 
 E4M3FN has a sign, four bits of exponent and three of mantissa, and reaches to 448 (Micikevicius et al. 2022,
-arXiv:2209.05433; ONNX operators QuantizeLinear and DequantizeLinear from opset 19).
+arXiv:2209.05433). The operations have no zero point, which opset 21 allows: before one of another type than INT8,
+onnxruntime (1.32) takes a ReLU away, as if the smallest code were zero.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -17,7 +18,7 @@ from compression_runner.methods.quantize.static.ranges import Range
 
 GREATEST: Final = np.float32(448)
 KIND: Final = TensorProto.FLOAT8E4M3FN
-OPSET: Final = 19
+OPSET: Final = 21
 TINY: Final = np.float32(1e-12)
 
 
@@ -81,9 +82,9 @@ class _Writer:
         seen = self._ranges[name]
         scale = np.maximum(np.float32(max(abs(seen.low), abs(seen.high))), TINY) / GREATEST
         codes, result = f"{name}.float8", f"{name}.rounded"
-        constants = [self._add(f"{name}.scale", np.array(scale, np.float32)), self._zero(f"{name}.zero", [])]
-        yield helper.make_node("QuantizeLinear", [name, *constants], [codes], name=codes)
-        yield helper.make_node("DequantizeLinear", [codes, *constants], [result], name=result)
+        factor = self._add(f"{name}.scale", np.array(scale, np.float32))
+        yield helper.make_node("QuantizeLinear", [name, factor], [codes], name=codes, output_dtype=KIND)
+        yield helper.make_node("DequantizeLinear", [codes, factor], [result], name=result)
         self._done[name] = result
 
     def _weight(self, name: str, axis: int) -> Iterator[onnx.NodeProto]:
@@ -93,20 +94,13 @@ class _Writer:
         codes, scale = encode(numpy_helper.to_array(self._tensors[name]), chosen)
         self.replaced.add(name)
         result = f"{name}.rounded"
-        inputs = [
-            self._add(f"{name}.float8", codes),
-            self._add(f"{name}.scale", scale),
-            self._zero(f"{name}.zero", list(scale.shape)),
-        ]
+        inputs = [self._add(f"{name}.float8", codes), self._add(f"{name}.scale", scale)]
         yield helper.make_node("DequantizeLinear", inputs, [result], name=result, axis=axis)
         self._done[name] = result
 
     def _add(self, name: str, array: NDArray[Any]) -> str:
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
         return name
-
-    def _zero(self, name: str, shape: list[int]) -> str:
-        return self._add(name, np.zeros(shape, helper.tensor_dtype_to_np_dtype(KIND)))
 
 
 def _output_axis(node: onnx.NodeProto, dimensions: int) -> int:
