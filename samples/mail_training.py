@@ -1,4 +1,4 @@
-"""Fine-tunes MiniLM on mails: three epochs at 128 tokens, about sixteen minutes of one core."""
+"""Fine-tunes MiniLM on mails: two epochs at 128 tokens, about eleven minutes of one core."""
 
 # torch annotates little of what training calls.
 # mypy: disallow-untyped-calls=False
@@ -10,13 +10,13 @@ import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 SEED = 20261124
-EPOCHS = 3
+EPOCHS = 2
 BATCH = 32
 LENGTH = 128
 
 
 def fine_tune(base: Path, into: Path, rows: Sequence[tuple[str, int]], names: Sequence[str]) -> None:
-    """Trains all of MiniLM on texts and labels; writes a Transformers directory."""
+    """Trains all of MiniLM but its word vectors on texts and labels; writes a Transformers directory."""
     torch.manual_seed(SEED)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = BertForSequenceClassification.from_pretrained(
@@ -26,11 +26,12 @@ def fine_tune(base: Path, into: Path, rows: Sequence[tuple[str, int]], names: Se
         label2id={name: index for index, name in enumerate(names)},
         use_safetensors=True,
     ).train()
+    model.bert.embeddings.requires_grad_(False)
     encoded = tokenizer([text for text, _ in rows], truncation=True, max_length=LENGTH)["input_ids"]
     target = torch.tensor([label for _, label in rows])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4, weight_decay=1e-2)
     steps = EPOCHS * -(-len(rows) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-4, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-4, total_steps=steps, pct_start=0.1)
     for _ in range(EPOCHS):
         for index in torch.randperm(len(rows)).split(BATCH):
             batch = tokenizer.pad({"input_ids": [encoded[row] for row in index.tolist()]}, return_tensors="pt")
