@@ -1,0 +1,45 @@
+"""What is packed: MiniLM's weights in three float types, pruned, and as an INT8 graph, each a sealed artifact."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.methods.method import StageContext
+from compression_runner.methods.registry import METHODS
+from compressionjob.methods.prune import Prune
+from compressionjob.methods.quantize import Quantize
+from samples.text import minilm
+
+TYPES = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
+"""What zipnn calls them."""
+
+
+def make(work: Path) -> dict[str, Artifact]:
+    """The artifacts by name, written below `work`."""
+    source = work / "minilm"
+    minilm(source)
+    full = seal(source, "transformers", "text-embedding")
+    found = {"FP32": full}
+    for name in ("FP16", "BF16"):
+        found[name] = _cast(full, getattr(torch, TYPES[name]), work / name)
+    found["FP32, 90 % pruned"] = _stage("prune", full, Prune.model_validate({"sparsity": "0.9"}), work / "pruned")
+    exported = _stage("export", full, None, work / "onnx")
+    found["INT8 ONNX, by channel"] = _stage("quantize", exported, Quantize(), work / "int8")
+    by_tensor = Quantize.model_validate({"granularity": "tensor"})
+    found["INT8 ONNX, by tensor"] = _stage("quantize", exported, by_tensor, work / "int8-by-tensor")
+    return found
+
+
+def _cast(source: Artifact, dtype: torch.dtype, into: Path) -> Artifact:
+    into.mkdir()
+    tensors = load_file(source.path / "model.safetensors")
+    shorter = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    save_file(shorter, into / "model.safetensors")
+    return seal(into, "transformers", "text-embedding")
+
+
+def _stage(name: str, source: Artifact, parameters: Prune | Quantize | None, into: Path) -> Artifact:
+    into.mkdir()
+    return METHODS[name].run(source, parameters, StageContext(into, f"spec.pipeline[0].{name}")).artifact
