@@ -124,7 +124,8 @@ class Quantize(Parameters):
         "look at calibration data.",
     )
     group_size: GroupSize | None = Field(
-        default=None, description="For weight-only: inputs that share a scale and a zero point (default 128)."
+        default=None,
+        description="For weight-only: inputs that share a scale and a zero point (default 32 for int8, 128 for others).",
     )
     symmetric: bool | None = Field(
         default=None, description="For weight-only: no zero points, all grids are centred on zero (default false)."
@@ -185,8 +186,12 @@ class Quantize(Parameters):
 
     @property
     def effective_group_size(self) -> int:
-        """Inputs that share a scale."""
-        return self.group_size or 128
+        """Inputs that share a scale.
+
+        The runtime rounds activations to eight bits by the same groups: with large ones that error is greater than that
+        of eight-bit weights.
+        """
+        return self.group_size or (32 if self.dtype == "int8" else 128)
 
     @property
     def effective_symmetric(self) -> bool:
