@@ -125,7 +125,7 @@ class Quantize(Parameters):
     )
     group_size: GroupSize | None = Field(
         default=None,
-        description="For weight-only: inputs that share a scale and a zero point (default 32 for int8, 128 for others).",
+        description="For weight-only: inputs that share a scale and a zero point (default 32 for int8, else 128).",
     )
     symmetric: bool | None = Field(
         default=None, description="For weight-only: no zero points, all grids are centred on zero (default false)."
