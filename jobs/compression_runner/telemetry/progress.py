@@ -44,6 +44,7 @@ class RunProgress:
         self._index = 0
         self._done = 0.0
         self._within = 0.0
+        self._open = 0
         self._current = Phase("", "", 0.0)
         self._detail = ""
 
@@ -54,15 +55,24 @@ class RunProgress:
 
     @contextmanager
     def phase(self, title: str, method: str = "") -> Iterator[Callable[[float, str], None]]:
-        """A phase while the block runs; yields what is told its own fraction and a detail."""
+        """A phase while the block runs; yields what is told its own fraction and a detail.
+
+        Within another phase (a stage that fetches its teacher), the outer one goes on afterwards where it was.
+        """
+        with self._lock:
+            outer = (self._current, self._within)
         current = self._enter(title, method)
+        self._open += 1
         start = time.monotonic()
         for listener in self._listeners:
             listener.started(current, self.snapshot())
         yield self._advance
         with self._lock:
+            self._open -= 1
             self._done += current.weight
             self._within, self._detail = 0.0, ""
+            if self._open:
+                self._current, self._within = outer
         for listener in self._listeners:
             listener.ended(current, time.monotonic() - start, self.snapshot())
 

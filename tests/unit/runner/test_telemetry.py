@@ -49,6 +49,20 @@ def test_a_phase_that_nobody_expected_is_no_trouble() -> None:
         assert progress.snapshot().index == 2
 
 
+def test_a_stage_that_fetches_its_teacher_is_still_that_stage() -> None:
+    progress = RunProgress()
+    progress.expect([Phase("taught", "distill", 60), Phase("measure", "", 60)])
+    with progress.phase("taught", "distill") as advance:
+        advance(0.5, "")
+        with progress.phase("fetch"):
+            assert progress.snapshot().stage == "fetch"
+        assert progress.snapshot().stage == "taught"
+        assert progress.snapshot().fraction == pytest.approx(30 / 120)
+        advance(0.75, "")
+        assert progress.snapshot().fraction == pytest.approx(45 / 120)
+    assert progress.snapshot().fraction == pytest.approx(60 / 120)
+
+
 def test_log_lines_are_json_with_what_the_record_knows() -> None:
     record = logging.LogRecord("compression_runner", logging.ERROR, __file__, 1, "it %s", ("broke",), None)
     record.field, record.reason = "spec.model.source", "TruncatedFile"
