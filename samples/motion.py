@@ -39,7 +39,7 @@ def motion(destination: Path) -> None:
 
 
 def train_motion(destination: Path) -> None:
-    """Trains the shipped checkpoint again, about ten minutes of one core."""
+    """Trains the shipped checkpoint again, about six minutes of one core."""
     from samples.motion_training import train
 
     videos, _ = split()

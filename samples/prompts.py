@@ -41,7 +41,7 @@ def prompts(destination: Path) -> None:
 
 
 def train_prompts(destination: Path) -> None:
-    """Trains the shipped checkpoint again, about ten minutes of one core."""
+    """Trains the shipped checkpoint again, about eight minutes of one core."""
     from samples.prompt_training import train
 
     rows, _ = split()

@@ -1,17 +1,22 @@
 """Shipped checkpoints are small, and written out they are float32 models that fit their labels."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
-from transformers import AutoModelForImageClassification
+from transformers import (
+    AutoModelForAudioClassification,
+    AutoModelForImageClassification,
+    AutoModelForVideoClassification,
+)
 
-from samples import checkpoints, fashion_cnn
+from samples import checkpoints, fashion_cnn, motion, prompts
 from samples.images import LABELS
 
-SHIPPED = [fashion_cnn.CHECKPOINT]
+SHIPPED = [fashion_cnn.CHECKPOINT, prompts.CHECKPOINT, motion.CHECKPOINT]
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
@@ -27,14 +32,26 @@ def test_a_shipped_checkpoint_is_small_and_widens_to_float32(folder: Path, tmp_p
         np.testing.assert_array_equal(written[name].astype(np.float16), shipped[name])
 
 
-def test_the_fashion_cnn_loads_and_knows_its_classes(tmp_path: Path) -> None:
-    checkpoints.unpack(fashion_cnn.CHECKPOINT, tmp_path)
-    model = AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+@pytest.mark.parametrize(
+    ("folder", "kind", "inputs", "names"),
+    [
+        (fashion_cnn.CHECKPOINT, AutoModelForImageClassification, {"pixel_values": (2, 1, 28, 28)}, LABELS),
+        (prompts.CHECKPOINT, AutoModelForAudioClassification, {"input_values": (2, 128, 64)}, prompts.LANGUAGES),
+        (motion.CHECKPOINT, AutoModelForVideoClassification, {"pixel_values": (2, 8, 1, 32, 32)}, motion.DIRECTIONS),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
+)
+def test_a_shipped_checkpoint_loads_and_knows_its_classes(
+    folder: Path, kind: Any, inputs: dict[str, tuple[int, ...]], names: tuple[str, ...], tmp_path: Path
+) -> None:
+    checkpoints.unpack(folder, tmp_path)
+    model = kind.from_pretrained(tmp_path).eval()
     assert model.dtype == torch.float32
-    assert [model.config.id2label[number] for number in range(10)] == list(LABELS)
+    assert model.config.architectures == [type(model).__name__]
+    assert [model.config.id2label[number] for number in range(len(names))] == list(names)
     with torch.no_grad():
-        logits = model(pixel_values=torch.zeros(2, 1, 28, 28)).logits
-    assert logits.shape == (2, 10)
+        logits = model(**{name: torch.zeros(shape) for name, shape in inputs.items()}).logits
+    assert logits.shape == (2, len(names))
 
 
 def test_numbers_that_are_no_floats_stay_as_they_are(tmp_path: Path) -> None:

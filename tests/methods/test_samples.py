@@ -1,0 +1,74 @@
+"""The real data and baselines of samples/: fetched, decoded, split, and as good as samples/README.md says."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForAudioClassification,
+    AutoModelForImageClassification,
+    AutoModelForVideoClassification,
+)
+
+from compression_runner.dataset import SampleSet, load_samples
+from compressionjob.data import EvaluationData
+from compressionjob.tasks import Task
+from samples import bible, mails, prompts
+from samples.fashion_cnn import fashion_cnn
+from samples.motion import motion
+
+
+def test_the_bible_has_all_of_its_chapters() -> None:
+    chapters = list(bible.chapters())
+    assert len(chapters) == 1189
+    assert len({book for book, _ in chapters}) == 66
+    assert chapters[0][1].startswith("In the beginning God created the heaven and the earth.\nAnd the earth was")
+    assert chapters[-1][1].endswith("The grace of our Lord Jesus Christ be with you all. Amen.")
+
+
+def test_mails_are_read_and_none_is_on_both_sides() -> None:
+    train, test = mails.split()
+    assert (len(train), len(test)) == (4346, 1449)
+    assert {text for text, _ in train}.isdisjoint(text for text, _ in test)
+    assert 0.25 < np.mean([label for _, label in test]) < 0.35
+    assert all(len(text) <= mails.CHARACTERS for text, _ in train)
+
+
+def test_no_prompt_is_on_both_sides_in_any_language() -> None:
+    train, test = prompts.split()
+    assert {row.name for row in train}.isdisjoint(row.name for row in test)
+    assert {row.label for row in test} == set(range(len(prompts.LANGUAGES)))
+
+
+def test_the_fashion_cnn_is_as_good_as_said(tmp_path: Path) -> None:
+    fashion_cnn(tmp_path)
+    data = _samples(tmp_path, "test.parquet", "image-classification", 2000)
+    model = AutoModelForImageClassification.from_pretrained(tmp_path / "model")
+    assert _accuracy(model, data, "pixel_values") >= 0.92
+
+
+def test_the_listener_is_as_good_as_said(tmp_path: Path) -> None:
+    prompts.prompts(tmp_path)
+    data = _samples(tmp_path, "test.parquet", "audio-classification", 300)
+    model = AutoModelForAudioClassification.from_pretrained(tmp_path / "model")
+    assert _accuracy(model, data, "input_values") >= 0.85
+
+
+def test_the_watcher_is_as_good_as_said(tmp_path: Path) -> None:
+    motion(tmp_path)
+    data = _samples(tmp_path, "test.npz", "video-classification", 300)
+    model = AutoModelForVideoClassification.from_pretrained(tmp_path / "model")
+    assert _accuracy(model, data, "pixel_values") >= 0.95
+
+
+def _samples(folder: Path, name: str, task: Task, limit: int) -> SampleSet:
+    data = EvaluationData.model_validate({"source": f"file:///{name}", "limit": limit})
+    return load_samples(data, folder / name, task=task, model_dir=folder / "model", sequence_length=128)
+
+
+def _accuracy(model: torch.nn.Module, data: SampleSet, name: str) -> float:
+    inputs = torch.from_numpy(np.stack([sample[name] for sample in data.samples]))
+    with torch.no_grad():
+        found = torch.cat([model.eval()(**{name: part}).logits.argmax(1) for part in inputs.split(100)])
+    assert data.labels is not None
+    return float((found.numpy() == data.labels).mean())
