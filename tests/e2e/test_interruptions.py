@@ -47,7 +47,7 @@ def test_a_deleted_pod_is_replaced_and_no_stage_runs_twice(submit: Submit, store
 
 
 def test_training_goes_on_where_a_deleted_pod_left_it(submit: Submit, store: Any) -> None:
-    training = {"epochs": 200, "batchSize": 16, "learningRate": "0.001", "checkpointEvery": 100}
+    training = {"epochs": 50, "batchSize": 16, "learningRate": "0.001", "checkpointEvery": 100}
     manifest = tiny_job(
         "trained",
         spec__data={
