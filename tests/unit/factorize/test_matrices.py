@@ -40,23 +40,37 @@ def test_knowing_the_inputs_keeps_the_outputs_better_than_not(shape: tuple[int, 
     rows = RANDOM.normal(size=(400, 4)) @ RANDOM.normal(size=(4, shape[0])) + 0.1 * RANDOM.normal(size=(400, shape[0]))
     rows += 3.0
     aware = LowRank(weight, inputs_of(rows))
-    errors = [np.linalg.norm(rows @ (weight - product(found.factors((5,))))) for found in (aware, LowRank(weight))]
+    deviations = (rows @ weight).std(axis=0)
+    errors = [
+        np.linalg.norm(rows @ (weight - product(found.factors((5,)))) / deviations)
+        for found in (aware, LowRank(weight))
+    ]
     # The best of rank 5 for these inputs is the truncated SVD of the outputs, projected back.
-    values = np.linalg.svd(rows @ weight, compute_uv=False)
+    values = np.linalg.svd(rows @ weight / deviations, compute_uv=False)
     best = np.sqrt((values[5:] ** 2).sum())
     assert errors[0] == pytest.approx(best, rel=0.05)
     assert errors[0] < 0.5 * errors[1]
 
 
-def test_losses_are_shares_of_the_variance_where_the_inputs_are_known() -> None:
-    weight = RANDOM.normal(size=(16, 8))
+def test_losses_are_shares_of_the_outputs_variances_where_the_inputs_are_known() -> None:
+    weight = RANDOM.normal(size=(16, 8)) * np.array([1, 1, 1, 1, 3, 3, 3, 3])
     rows = RANDOM.normal(size=(500, 16)) + 10.0
     outputs = rows @ weight
     aware = LowRank(weight, inputs_of(rows))
     for rank in (1, 4, 7):
-        lost = ((rows @ (weight - product(aware.factors((rank,))))) ** 2).sum()
-        share = lost / ((outputs - outputs.mean(0)) ** 2).sum()
+        lost = ((rows @ (weight - product(aware.factors((rank,))))) ** 2).sum(axis=0)
+        share = (lost / ((outputs - outputs.mean(0)) ** 2).sum(axis=0)).mean()
         assert aware.candidates.losses[rank - 1] == pytest.approx(share, rel=0.05, abs=1e-3)
+
+
+def test_one_output_that_varies_most_does_not_take_all_of_the_rank() -> None:
+    weight = RANDOM.normal(size=(20, 10)) * np.array([30.0] + [1.0] * 9)
+    rows = RANDOM.normal(size=(300, 20))
+    missed = rows @ (weight - product(LowRank(weight, inputs_of(rows)).factors((9,))))
+    shares = (missed**2).sum(axis=0) / ((rows @ weight) ** 2).sum(axis=0)
+    # Without scaling the least direction of the nine would be lost, and the first output kept to the last digit.
+    assert shares[0] > 1e-4
+    assert shares[1:].mean() < 0.1
 
 
 def test_rows_of_a_table_that_are_read_often_are_kept_better() -> None:

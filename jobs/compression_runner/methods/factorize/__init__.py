@@ -105,7 +105,7 @@ def _accepts(parameters: Factorize) -> Formats:
 
 METHOD: Final = Method(
     name="factorize",
-    version=1,
+    version=2,
     accepts=_accepts,
     gives=lambda before, _parameters: "onnx" if before == "onnx" else "torch",
     run=run,

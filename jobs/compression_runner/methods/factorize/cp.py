@@ -12,6 +12,7 @@ RANKS: Final = 6
 """How many ranks are tried: losses are known only once the factors are, so not every rank is."""
 SWEEPS: Final = 100
 RIDGE: Final = 1e-6
+"""Added to the diagonal of the normal equations, times its mean."""
 
 
 class Canonical:
@@ -76,20 +77,38 @@ def canonical(tensor: Doubles, rank: int, sweeps: int = SWEEPS) -> list[Doubles]
     tensorly's parafac does the same, but goes through the components one by one in Python, which takes minutes for the
     hundreds of components that a kernel needs. A little regularisation keeps components from growing apart.
     """
-    from tensorly import unfold
-    from tensorly.tenalg import khatri_rao
-
     random = np.random.default_rng(0)
     factors: list[Doubles] = [random.normal(size=(size, rank)) / size**0.5 for size in tensor.shape]
-    unfolded = [np.asarray(unfold(tensor, axis)) for axis in range(tensor.ndim)]
+    # Of the axes that a step sums over, the longest comes first: what is left is small.
+    longest = [
+        max(set(range(tensor.ndim)) - {axis}, key=lambda other: tensor.shape[other]) for axis in range(tensor.ndim)
+    ]
+    turned = {axis: np.ascontiguousarray(np.moveaxis(tensor, axis, -1)) for axis in set(longest)}
     for _ in range(sweeps):
         for axis in range(tensor.ndim):
-            others = [factor for other, factor in enumerate(factors) if other != axis]
-            gram = np.prod([factor.T @ factor for factor in others], axis=0)
+            gram = np.prod([factor.T @ factor for other, factor in enumerate(factors) if other != axis], axis=0)
             gram += RIDGE * np.trace(gram) / rank * np.eye(rank)
-            factors[axis] = np.linalg.solve(gram, (unfolded[axis] @ khatri_rao(others)).T).T
+            right = _summed(turned[longest[axis]], longest[axis], factors, axis)
+            factors[axis] = np.linalg.solve(gram, right.T).T
         factors = _even(factors)
     return factors
+
+
+def _summed(turned: Doubles, last: int, factors: list[Doubles], kept: int) -> Doubles:
+    """The tensor times the vectors of every axis but `kept`, summed over those axes: (size of kept, rank).
+
+    `turned` is the tensor with the axis `last` moved to the end.
+    """
+    result: Doubles = turned @ factors[last]
+    place = 0
+    for axis, factor in enumerate(factors):
+        if axis == kept:
+            place += 1
+        elif axis != last:
+            shape = [1] * result.ndim
+            shape[place], shape[-1] = factor.shape
+            result = (result * factor.reshape(shape)).sum(axis=place)
+    return result
 
 
 def _even(factors: list[Doubles]) -> list[Doubles]:

@@ -1,8 +1,10 @@
 """The best approximation of a matrix by a product of two of a given rank (Eckart and Young 1936).
 
-With statistics of the inputs it is the best for the layer's outputs: least ||X (W - A B)|| over the inputs X, the
-optimum that SVD-LLM (arXiv:2403.07378) reaches by whitening with the Cholesky factor of X^T X. Singular values come
-from the eigenvalues of the smaller Gram matrix in float64, which needs little memory for tables of many rows.
+Where inputs X are known it is the best for the layer's outputs: least ||X (W - A B)||, the optimum that SVD-LLM
+(arXiv:2403.07378) reaches by whitening with the Cholesky factor of X^T X. Each output counts by the share of its own
+variance: a few outputs of a transformer vary far more than the others, and would take all of the rank, although the
+normalisation after the layer undoes it. Singular values come from the eigenvalues of the smaller Gram matrix in
+float64, which needs little memory for tables of many rows.
 """
 
 from functools import cached_property
@@ -15,6 +17,8 @@ from compression_runner.methods.factorize.decomposition import Candidates, Doubl
 
 DAMPING: Final = 1e-3
 """Added to the diagonal of X^T X, times its mean: directions that no input had keep some weight."""
+LEAST_VARIANCE: Final = 0.01
+"""Share of the mean variance that every output has at least: one that hardly moves does not count as much as others."""
 UNSEEN: Final = 0.5
 """Added to how often each row of a table was read (Krichevsky and Trofimov's estimate): other data will read others."""
 
@@ -29,6 +33,7 @@ class LowRank:
         self._weight = weight
         self._inputs = None if inputs is None else _damped(inputs)
         self._statistics = None if self._inputs is None else self._inputs.squares
+        self._scale = np.ones(weight.shape[1]) if self._inputs is None else _scale(weight, self._inputs)
 
     @property
     def dense(self) -> int:
@@ -55,11 +60,16 @@ class LowRank:
         """A and B, each component as large in one as in the other; its largest number in B is positive."""
         vectors = self._eigen[1][:, :rank]
         if self._by_outputs:
-            first, second = self._weight.astype(np.float64) @ vectors, vectors.T
+            first, second = self._scaled @ vectors, vectors.T
         else:
             whitened, whiten = self._whitened
             first, second = _solve(whiten, vectors), vectors.T @ whitened
-        return balanced(first, second)
+        return balanced(first, second / self._scale)
+
+    @property
+    def _scaled(self) -> Doubles:
+        """The weight with outputs that vary alike."""
+        return self._weight.astype(np.float64) * self._scale
 
     @cached_property
     def _losses(self) -> Doubles:
@@ -67,7 +77,7 @@ class LowRank:
         kept = np.cumsum(self.energies)
         total = kept[-1]
         if self._inputs is not None:
-            mean = self._inputs.sums @ self._weight.astype(np.float64)
+            mean = self._inputs.sums @ self._scaled
             total -= float(mean @ mean) / self._inputs.count
         losses: Doubles = np.clip((kept[-1] - kept) / max(total, np.finfo(np.float64).tiny), 0.0, 1.0)
         return losses
@@ -81,7 +91,7 @@ class LowRank:
     def _eigen(self) -> tuple[Doubles, Doubles]:
         """Eigenvalues and eigenvectors of the smaller Gram matrix of the whitened weight, the largest first."""
         if self._by_outputs:
-            weight, statistics = self._weight.astype(np.float64), self._statistics
+            weight, statistics = self._scaled, self._statistics
             if statistics is None:
                 weighted = weight
             else:
@@ -97,7 +107,7 @@ class LowRank:
     @property
     def _whitened(self) -> tuple[Doubles, Doubles | None]:
         """S W, and S, where S^T S are the statistics."""
-        weight = self._weight.astype(np.float64)
+        weight = self._scaled
         if self._statistics is None:
             return weight, None
         if self._statistics.ndim == 1:
@@ -124,6 +134,18 @@ def _solve(whiten: Doubles | None, vectors: Doubles) -> Doubles:
         return vectors / whiten[:, None]
     solved: Doubles = scipy.linalg.solve_triangular(whiten, vectors)
     return solved
+
+
+def _scale(weight: Floats, inputs: Inputs) -> Doubles:
+    """One over the standard deviation of each output (outputs,); ones for a table, whose columns are alike."""
+    if inputs.squares.ndim == 1:
+        return np.ones(weight.shape[1])
+    matrix, mean = weight.astype(np.float64), inputs.sums / inputs.count
+    covariance = inputs.squares / inputs.count - np.outer(mean, mean)
+    variances = np.maximum((matrix * (covariance @ matrix)).sum(axis=0), 0.0)
+    least = max(LEAST_VARIANCE * float(variances.mean()), np.finfo(np.float64).tiny)
+    scale: Doubles = 1.0 / np.sqrt(np.maximum(variances, least))
+    return scale
 
 
 def _damped(inputs: Inputs) -> Inputs:
