@@ -21,6 +21,11 @@ CASES: Final[dict[str, tuple[str, list[dict[str, Any]]]]] = {
     "student": (TEXT, [{"distill": {"student": {"layers": 1, "hiddenSize": 16}, "training": TRAINING}}]),
     "recovered": (IMAGE, [{"prune": {"sparsity": "0.5"}}, {"recover": {"training": TRAINING}}]),
     "dynamic": (TEXT, [{"quantize": {"method": "dynamic"}}]),
+    "static": (IMAGE, [{"quantize": {"method": "static"}}]),
+    "smoothed": (TEXT, [{"quantize": {"method": "static", "smoothQuant": "0.5"}}]),
+    "float8": (IMAGE, [{"quantize": {"method": "static", "dtype": "float8"}}]),
+    "openvino": (TEXT, [{"quantize": {"method": "static", "backend": "openvino"}}]),
+    "bfloat16": (TEXT, [{"quantize": {"method": "cast", "dtype": "bfloat16"}}]),
     "float16": (IMAGE, [{"quantize": {"method": "cast", "dtype": "float16"}}]),
     "qat-int4": (IMAGE, [{"quantize": {"method": "qat", "dtype": "int4", "training": TRAINING}}]),
     "qat-binary": (TEXT, [{"quantize": {"method": "qat", "dtype": "binary", "training": TRAINING}}]),
@@ -57,7 +62,7 @@ else:
     model, told = kinds[task].from_pretrained(folder, output_loading_info=True)
     assert not told["missing_keys"], told
     given = torch.ones(1, 1, 16, 16) if task.startswith("image") else torch.ones(1, 7, dtype=torch.int64)
-    answer = model.eval()(given).logits.detach().numpy()
+    answer = model.eval()(given.to(model.dtype) if task.startswith("image") else given).logits.detach().float().numpy()
 ours = sorted(name for name in sys.modules if name.startswith(("compression", "samples", "tests")))
 assert not ours, ours
 print(json.dumps({"shape": list(answer.shape), "finite": bool((answer == answer).all())}))

@@ -1,0 +1,73 @@
+"""MiniLM and real sentences, to see what a stage does to embeddings."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.measurement.predictor import engine_of, open_predictor
+from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.methods.registry import METHODS
+from compressionjob.data import CalibrationData, DataRole
+from samples.text import minilm, sentences
+
+CALIBRATED, MEASURED = 64, 100
+
+
+class Sentences:
+    """The first sentences, to calibrate with."""
+
+    sequence_length = 64
+
+    def __init__(self, samples: SampleSet) -> None:
+        self._samples = samples
+
+    def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
+        assert role == "calibration"
+        return self._samples
+
+    def teacher(self) -> Artifact:
+        raise AssertionError("nothing is taught here")
+
+
+class Bench:
+    """MiniLM as a graph, and how far a result's embeddings of other sentences are from its own."""
+
+    def __init__(self, folder: Path) -> None:
+        minilm(folder / "source")
+        (folder / "exported").mkdir()
+        context = StageContext(folder / "exported", "spec.model.source")
+        source = seal(folder / "source", "transformers", "text-embedding")
+        self.model = METHODS["export"].run(source, None, context).artifact
+        sentences(folder, CALIBRATED + MEASURED)
+        assert pq.read_metadata(folder / "sentences.parquet").num_rows == CALIBRATED + MEASURED
+        every = load_samples(
+            CalibrationData.model_validate({"source": "file:///sentences.parquet", "limit": 1000}),
+            folder / "sentences.parquet",
+            task="text-embedding",
+            model_dir=self.model.path,
+            sequence_length=64,
+        )
+        self.data = Sentences(every.only(list(range(CALIBRATED))))
+        self._measured = every.only(list(range(CALIBRATED, CALIBRATED + MEASURED)))
+        self._truth = self._embeddings(self.model)
+
+    def apply(self, method: str, parameters: Any, into: Path) -> Outcome:
+        into.mkdir()
+        context = StageContext(into, f"spec.pipeline[0].{method}", data=self.data)
+        return METHODS[method].run(self.model, parameters, context)
+
+    def cosine(self, result: Artifact) -> float:
+        return float((self._embeddings(result) * self._truth).sum(1).mean())
+
+    def _embeddings(self, artifact: Artifact) -> np.ndarray:
+        with open_predictor(artifact.model_file, 2, engine_of(artifact.model_file)) as predictor:
+            parts = [
+                predictor.run(self._measured.batch(indices, predictor.inputs))[0]
+                for indices in self._measured.batches(predictor.inputs, 25)
+            ]
+        found = np.concatenate([np.asarray(part, np.float32) for part in parts])
+        return found / np.linalg.norm(found, axis=1, keepdims=True)

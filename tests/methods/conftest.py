@@ -1,0 +1,11 @@
+"""What the tests on real data share, each made once."""
+
+import pytest
+
+from tests.methods.bench import Bench
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """MiniLM as a graph, with sentences to calibrate with and others to measure on."""
+    return Bench(tmp_path_factory.mktemp("minilm"))
