@@ -185,7 +185,7 @@ def test_a_result_that_answers_otherwise_is_refused(tmp_path: Path) -> None:
     signs = [-1.0 if (index // 8) % 3 == 0 else 1.0 for index in range(8 * 16)]
     rows = [{"x": (np.abs(random.normal(size=64)) * sign).astype(np.float32)} for sign in signs]
     with pytest.raises(BadRecipe, match="answers otherwise"):
-        quantize(sealed, SampleSet(samples=rows, digest="sha256:0"), tmp_path / "out")
+        quantize(sealed, SampleSet(samples=rows, digest="sha256:0"), tmp_path / "out", accuracyControl={"maxDrop": "1"})
 
 
 def test_rows_of_a_table_have_scales_of_their_own() -> None:

@@ -41,7 +41,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
     """
     graph = onnx.load(work.graph)
     feeds = _feeds(work, graph)
-    observed, checked = divide(feeds)
+    observed, checked = divide(feeds, apart=work.parameters.accuracy_control is not None)
     transformer = is_transformer(graph)
     del graph
     try:
@@ -52,8 +52,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
             quantized = _quantize(work, model, observed, checked, expected, transformer=transformer)
         counts = Counter(node.get_type_name() for node in quantized.get_ops())
         if not counts[QUANTIZER]:
-            problem = "nncf finds nothing in the graph that OpenVINO computes in INT8"
-            raise BadRecipe("NothingToQuantize", work.field, "static", problem, "leave the stage out")
+            raise _nothing_left(work)
         save(quantized, into)
         fidelity = compare(expected, _answer(quantized, checked), classifies=TASKS[work.task].classifies)
     except RuntimeError as error:
@@ -117,6 +116,17 @@ def _quantize(
     found = compare(expected, _answer(controlled, checked), classifies=TASKS[work.task].classifies)
     _require_limit(work, found, control.max_drop)
     return controlled
+
+
+def _nothing_left(work: Work) -> BadRecipe:
+    """Why there is no integer in the result: nncf found nothing to do, or gave all of it back."""
+    control = work.parameters.accuracy_control
+    if control is None:
+        problem = "nncf finds nothing in the graph that OpenVINO computes in INT8"
+        return BadRecipe("NothingToQuantize", work.field, "static", problem, "leave the stage out")
+    problem = f"no part of the model can be quantized with a loss of at most {control.max_drop:g}"
+    field = f"{work.field}.accuracyControl.maxDrop"
+    return BadRecipe("TooLossy", field, control.max_drop, problem, "allow more, or use backend onnxruntime")
 
 
 def _require_limit(work: Work, found: Fidelity, limit: float) -> None:

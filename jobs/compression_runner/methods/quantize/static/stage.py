@@ -34,7 +34,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
         return quantize_by_nncf(work, into)
     model = prepare(work.graph)
     feeds = calibration_feeds(model, work.samples)
-    observed, checked = divide(feeds)
+    observed, checked = divide(feeds, apart=work.parameters.accuracy_control is not None)
     expected = answer(model, checked)
     alpha = work.parameters.smooth_quant
     smoothed = smooth(model, observed, alpha) if alpha is not None else (0, 0)
