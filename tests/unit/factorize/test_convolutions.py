@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compression_runner.methods.factorize.cp import Canonical, canonical
+from compression_runner.methods.factorize.cp import Canonical, canonical, random_start
 from compression_runner.methods.factorize.decomposition import Factor
 from compression_runner.methods.factorize.model import Target
 from compression_runner.methods.factorize.pointwise import Pointwise
@@ -70,7 +70,7 @@ def test_cp_finds_a_kernel_of_low_rank() -> None:
     assert lost(factors, kernel) < 1e-3
 
 
-def test_cp_loses_what_it_says_and_less_at_higher_ranks() -> None:
+def test_cp_loses_no_more_than_it_says_and_less_at_higher_ranks() -> None:
     kernel = RANDOM.normal(size=(8, 6, 3, 3))
     found = Canonical(kernel).candidates
     assert found.sizes.max() < kernel.size
@@ -78,12 +78,13 @@ def test_cp_loses_what_it_says_and_less_at_higher_ranks() -> None:
     for rank, size, loss in zip(found.ranks[:, 0], found.sizes, found.losses, strict=True):
         factors = Canonical(kernel).factors((int(rank),))
         assert numbers(factors) == size
-        assert lost(factors, kernel) == pytest.approx(float(loss), abs=1e-9)
+        assert loss - 0.1 < lost(factors, kernel) <= loss
 
 
 def test_cp_is_the_same_each_time() -> None:
     kernel = RANDOM.normal(size=(5, 4, 3))
-    for one, other in zip(canonical(kernel, 6), canonical(kernel, 6), strict=True):
+    runs = [canonical(kernel, random_start(kernel.shape, 6), 5) for _ in range(2)]
+    for one, other in zip(*runs, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -10,7 +10,10 @@ from compression_runner.methods.factorize.decomposition import Candidates, Doubl
 
 RANKS: Final = 6
 """How many ranks are tried: losses are known only once the factors are, so not every rank is."""
-SWEEPS: Final = 100
+SWEEPS: Final = 20
+"""Sweeps of least squares for each rank that is tried."""
+MORE_SWEEPS: Final = 80
+"""Further sweeps for the rank that is chosen; it loses less then."""
 RIDGE: Final = 1e-6
 """Added to the diagonal of the normal equations, times its mean."""
 
@@ -31,7 +34,7 @@ class Canonical:
 
     @cached_property
     def candidates(self) -> Candidates:
-        """The ranks that were tried."""
+        """The ranks that were tried; the factors lose a little less than is told."""
         each = sum(self._weight.shape)
         largest = (self._weight.size - 1) // each
         if self._wanted is not None:
@@ -45,7 +48,7 @@ class Canonical:
     def factors(self, ranks: tuple[int, ...]) -> tuple[Factor, ...]:
         """Kernels: (rank, inputs, 1...), for each axis (rank, 1, ... size ...), and (outputs, rank, 1...)."""
         (rank,) = ranks
-        outputs, inputs, *spatial = self._vectors(rank)
+        outputs, inputs, *spatial = canonical(self._weight.astype(np.float64), self._vectors(rank), MORE_SWEEPS)
         ones = [1] * len(spatial)
         along = []
         for axis, vectors in enumerate(spatial):
@@ -67,18 +70,25 @@ class Canonical:
 
     def _vectors(self, rank: int) -> list[Doubles]:
         if rank not in self._found:
-            self._found[rank] = _even(canonical(self._weight.astype(np.float64), rank))
+            self._found[rank] = canonical(
+                self._weight.astype(np.float64), random_start(self._weight.shape, rank), SWEEPS
+            )
         return self._found[rank]
 
 
-def canonical(tensor: Doubles, rank: int, sweeps: int = SWEEPS) -> list[Doubles]:
+def random_start(shape: tuple[int, ...], rank: int) -> list[Doubles]:
+    """Vectors (size, rank) for each axis, the same each time."""
+    random = np.random.default_rng(0)
+    return [random.normal(size=(size, rank)) / size**0.5 for size in shape]
+
+
+def canonical(tensor: Doubles, start: list[Doubles], sweeps: int) -> list[Doubles]:
     """Vectors (size, rank) for each axis whose products add up to nearly the tensor, by alternating least squares.
 
     tensorly's parafac does the same, but goes through the components one by one in Python, which takes minutes for the
     hundreds of components that a kernel needs. A little regularisation keeps components from growing apart.
     """
-    random = np.random.default_rng(0)
-    factors: list[Doubles] = [random.normal(size=(size, rank)) / size**0.5 for size in tensor.shape]
+    factors, rank = list(start), start[0].shape[1]
     # Of the axes that a step sums over, the longest comes first: what is left is small.
     longest = [
         max(set(range(tensor.ndim)) - {axis}, key=lambda other: tensor.shape[other]) for axis in range(tensor.ndim)
