@@ -68,8 +68,9 @@ class Factorize(Parameters):
         return self
 
     def promise(self) -> Promise:
-        """Never larger, and within the budget; what is lost depends on the weights, so no quality is promised."""
-        return Promise(max_size_ratio=self.budget or 1.01, min_speedup=None, max_quality_drop=None)
+        """Never larger, and within the budget but for the graph's nodes; quality depends on the weights."""
+        most = 1.0 if self.budget is None else self.budget
+        return Promise(max_size_ratio=most + 0.01, min_speedup=None, max_quality_drop=None)
 
     def needs(self) -> frozenset[DataRole]:
         """Calibration data, where layers are seen at work."""
