@@ -1,6 +1,6 @@
 """An export counts only after its outputs were compared with the source model's on distinct inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,47 +26,54 @@ class Comparison:
     limit: float
 
 
-def compare(source: torch.nn.Module, graph: Path, interface: Interface, inputs: Sequence[Probe]) -> Comparison:
+def _refused(problem: str) -> BadRecipe:
+    remedy = "export the model to ONNX yourself, and name that as the source"
+    return BadRecipe("ExportDiffers", "spec.model.source", "export to ONNX", problem, remedy)
+
+
+def compare(
+    source: torch.nn.Module,
+    graph: Path,
+    interface: Interface,
+    inputs: Sequence[Probe],
+    tolerance: float = TOLERANCE,
+    refused: Callable[[str], BadRecipe] = _refused,
+) -> Comparison:
     """Runs both models on every input.
 
-    Raises BadRecipe with the largest difference where they disagree, or where the graph does not run.
+    Raises what `refused` makes of the largest difference where they disagree, or where the graph does not run.
     """
-    session = _session(graph)
+    session = _session(graph, refused)
     worst, scale = [0.0] * len(interface.outputs), [1.0] * len(interface.outputs)
     for tensors in inputs:
         with torch.no_grad():
             outputs = source(*tensors)
         feed = dict(zip(interface.inputs, (tensor.numpy() for tensor in tensors), strict=True))
-        found = _run(session, interface, feed)
+        found = _run(session, interface, feed, refused)
         answers = [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
         for index, (got, expected) in enumerate(zip(found, answers, strict=True)):
             if got.shape != expected.shape or not np.isfinite(got).all():
                 shapes = f"outputs of shape {got.shape} (expected {expected.shape}) or not finite"
-                raise _refused(f"{shapes} for an input of {tuple(tensors[0].shape)}")
+                raise refused(f"{shapes} for an input of {tuple(tensors[0].shape)}")
             worst[index] = max(worst[index], float(np.abs(got - expected).max(initial=0.0)))
             scale[index] = max(scale[index], float(np.abs(expected).max(initial=0.0)))
     for name, apart, largest in zip(interface.outputs, worst, scale, strict=True):
-        if apart > TOLERANCE * largest:
-            raise _refused(f"outputs {name} differ by up to {apart:.3g}, allowed are {TOLERANCE * largest:.3g}")
-    return Comparison(len(inputs), worst[0], TOLERANCE * scale[0])
+        if apart > tolerance * largest:
+            raise refused(f"outputs {name} differ by up to {apart:.3g}, allowed are {tolerance * largest:.3g}")
+    return Comparison(len(inputs), worst[0], tolerance * scale[0])
 
 
-def _session(graph: Path) -> Any:
+def _session(graph: Path, refused: Callable[[str], BadRecipe]) -> Any:
     try:
         return open_session(graph)
     except RUNTIME_ERRORS as error:
-        raise _refused(f"onnxruntime does not load it: {error}") from error
+        raise refused(f"onnxruntime does not load it: {error}") from error
 
 
-def _run(session: Any, interface: Interface, feed: dict[str, Any]) -> Any:
+def _run(session: Any, interface: Interface, feed: dict[str, Any], refused: Callable[[str], BadRecipe]) -> Any:
     names = {node.name for node in session.get_inputs()}
     try:
         # An input that the model does not use is not part of the graph.
         return session.run(list(interface.outputs), {name: value for name, value in feed.items() if name in names})
     except RUNTIME_ERRORS as error:
-        raise _refused(f"it does not run on an input of another size: {error}") from error
-
-
-def _refused(problem: str) -> BadRecipe:
-    remedy = "export the model to ONNX yourself, and name that as the source"
-    return BadRecipe("ExportDiffers", "spec.model.source", "export to ONNX", problem, remedy)
+        raise refused(f"it does not run on an input of another size: {error}") from error

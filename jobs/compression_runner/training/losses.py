@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from compression_runner.training.batches import Batch
 from compression_runner.training.model import Trainable
-from compressionjob.methods.distill import Losses
+from compressionjob.methods.losses import Losses
 
 
 def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,6 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats import surgery
 from compression_runner.formats.surgery import FactorizedLinear, Surgery
-from compression_runner.methods.distill.student import derive, kept_layers
 from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
 from compression_runner.training import model
@@ -21,7 +20,9 @@ from compression_runner.training.batches import Batches
 from compression_runner.training.holdout import hold_back
 from compression_runner.training.loop import Keeping, train
 from compression_runner.training.losses import Distillation
-from compressionjob.methods.distill import Distill, Losses, Student
+from compression_runner.training.narrowing import derive, kept_layers
+from compressionjob.methods.distill import Distill, Student
+from compressionjob.methods.losses import Losses
 from compressionjob.methods.recover import Recover
 from compressionjob.methods.training import Training
 from tests import tiny_models

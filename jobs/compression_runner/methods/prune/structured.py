@@ -15,9 +15,9 @@ from torch import nn
 
 from compression_runner.errors import BadRecipe
 from compression_runner.formats import surgery
-from compression_runner.methods.distill.student import HEAD_IN, HEAD_OUT, keep_layers
 from compression_runner.training.batches import Batch
 from compression_runner.training.model import Trainable
+from compression_runner.training.narrowing import HEAD_IN, HEAD_OUT, keep_layers
 
 ROUND_TO: Final = 8
 """Channels and neurons are left in multiples of this where there are enough: kernels work on whole vectors."""

@@ -1,0 +1,75 @@
+"""What every stage that trains does: hold data back, teach, and see on what was held back whether it helped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.method import StageContext
+from compression_runner.training.batches import Batch, Batches
+from compression_runner.training.holdout import hold_back, whole
+from compression_runner.training.loop import Keeping, Trained, train
+from compression_runner.training.losses import Distillation, Score, score
+from compression_runner.training.model import Trainable
+from compressionjob.methods.losses import Losses
+from compressionjob.methods.training import Training
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A student, its teacher (None: labels alone), the training data and what to do with it."""
+
+    student: Trainable
+    teacher: Trainable | None
+    data: SampleSet
+    settings: Training
+
+    @cached_property
+    def _parts(self) -> tuple[SampleSet, SampleSet]:
+        return hold_back(self.data)
+
+    @cached_property
+    def checks(self) -> list[Batch]:
+        """What was held back, each sample once."""
+        return whole(self._parts[1], self.student.interface.inputs)
+
+    def score(self, model: Trainable | None = None) -> Score:
+        """How good the student (or another model) is now on what was held back."""
+        return score(model or self.student, self.teacher, self.checks)
+
+    def teach(
+        self,
+        losses: Losses,
+        context: StageContext,
+        remedy: str,
+        after_step: Callable[[], None] = lambda: None,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Trained:
+        """Trains the student in place.
+
+        Raises BadRecipe with the remedy where the training diverges.
+        """
+        settings = self.settings
+        inputs, learned = self.student.interface.inputs, self._parts[0]
+        batches = Batches(learned, inputs, settings.batch_size, settings.seed, settings.augment)
+        learner = Distillation(self.student, self.teacher, losses, batches.of_rows([0]))
+        keeping = Keeping(context.keep, context.kept, context.advance)
+        try:
+            return train(learner, batches, learner.loss, settings, keeping, after_step, enough)
+        except ValueError as error:
+            raise BadRecipe("TrainingDiverged", context.field, settings.learning_rate, str(error), remedy) from error
+
+    def held_back(self, before: Score, after: Score, **more: Any) -> dict[str, Any]:
+        """What the stage's details tell of the samples that were held back."""
+        told = {"samples": len(self._parts[1]), "score": after.what, "before": before.value, "after": after.value}
+        return {"heldBack": told | more}
+
+
+def require_labels(data: SampleSet, field: str, value: object, remedy: str) -> None:
+    """Raises BadRecipe where there are no labels to learn from."""
+    if data.labels is None:
+        problem = "the training data has no labels"
+        remedy = f"name their column in spec.data.training.columns.label, or {remedy}"
+        raise BadRecipe("NoLabels", field, value, problem, remedy)
