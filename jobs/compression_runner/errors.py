@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Final
 
+from safetensors import SafetensorError
+
 from compressionjob.exit_codes import ExitCode
 
 MAX_VALUE: Final = 200
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunnerError(Exception):
@@ -58,19 +61,25 @@ class DiskFull(RunnerError):
 
 @contextmanager
 def room_on(place: str | os.PathLike[str], field: str, remedy: str) -> Iterator[None]:
-    """Turns the operating system's "no space left" while writing below `place` into DiskFull."""
+    """Turns the operating system's "no space left" while writing below `place` into DiskFull.
+
+    safetensors has an error of its own for it, whoever of the libraries writes the file.
+    """
     try:
         yield
-    except OSError as error:
-        if not is_full(error):
+    except (OSError, SafetensorError) as error:
+        number = _full(error)
+        if number is None:
             raise
-        problem = f"no space left ({os.strerror(error.errno or 0)})"
+        problem = f"no space left ({os.strerror(number)})"
         raise DiskFull("DiskFull", field, os.fspath(place), problem, remedy) from error
 
 
-def is_full(error: OSError) -> bool:
-    """Whether the operating system refused a write for want of room (space, quota or file size limit)."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+def _full(error: OSError | SafetensorError) -> int | None:
+    """The number of an error for want of room (space, quota or file size limit), None where it is another."""
+    if isinstance(error, OSError):
+        return error.errno if error.errno in FULL else None
+    return next((number for number in FULL if f"os error {number}" in str(error)), None)
 
 
 WORK_REMEDY: Final = "give the work directory more room (the runtime's work volume, or --workdir)"

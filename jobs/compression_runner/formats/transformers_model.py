@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import (
     AutoModel,
     AutoModelForAudioClassification,
@@ -21,6 +21,7 @@ from transformers import (
 
 from compression_runner.errors import BadRecipe, InvalidInput
 from compression_runner.formats import surgery
+from compression_runner.formats.safetensors_files import save_shard
 from compressionjob.spec import Task
 
 CLASSES: Final[dict[str, Any]] = {
@@ -114,7 +115,7 @@ def save_model(model: torch.nn.Module, changes: surgery.Surgery | None, into: Pa
     model.config.save_pretrained(into)  # type: ignore[union-attr, operator]
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in tied}
-    save_file(tensors, into / WEIGHTS, metadata={"format": "pt"})
+    save_shard(tensors, into / WEIGHTS)
     surgery.write(changes, into)
 
 

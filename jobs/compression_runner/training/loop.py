@@ -136,12 +136,23 @@ def _keep(
     }
     target = keeping.place / f"{STATE}{step:09d}.pt"
     partial = keeping.place / f".{target.name}"
-    torch.save(state, partial)
+    _write(state, partial)
     partial.replace(target)
     for older in keeping.place.glob(f"{STATE}*.pt"):
         if older != target:
             older.unlink()
     keeping.kept()
+
+
+def _write(state: dict[str, Any], place: Path) -> None:
+    """Writes a state; where the disk is full torch hides the operating system's error behind its own."""
+    try:
+        with place.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
 
 
 def _resume(

@@ -1,9 +1,6 @@
 """Directories as stores: confined, atomic, and clear about what goes wrong."""
 
 import hashlib
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from compression_runner.storage import Stores, Upload
 from compression_runner.storage.credentials import Role, credentials
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.locations import parse_location
+from tests.limits import largest_file
 
 
 def store(place: Path) -> DirectoryStore:
@@ -23,17 +21,6 @@ def upload(place: Path, name: str, content: bytes) -> Upload:
     place.mkdir(parents=True, exist_ok=True)
     (place / name).write_bytes(content)
     return Upload(place / name, name, hashlib.sha256(content).hexdigest())
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Lets no file of this process grow above a size: the kernel then refuses as it does on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_publishing_replaces_the_whole_directory(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The training loop, losses and students on tiny real models."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, DiskFull, room_on
 from compression_runner.formats import surgery
 from compression_runner.formats.surgery import FactorizedLinear, Surgery
 from compression_runner.methods.method import StageContext
@@ -26,6 +27,7 @@ from compressionjob.methods.losses import Losses
 from compressionjob.methods.recover import Recover
 from compressionjob.methods.training import Training
 from tests import tiny_models
+from tests.limits import largest_file
 
 CLASSES = 3
 
@@ -110,6 +112,27 @@ def test_a_damaged_state_is_left_out(classifier: Artifact, tmp_path: Path) -> No
     distillation = Distillation(learner, None, Losses(output=0.0, labels=1.0), batches.of_rows([0]))
     trained = train(distillation, batches, distillation.loss, Training(max_steps=2), Keeping(tmp_path))
     assert (trained.steps, trained.resumed_at) == (2, 0)
+
+
+def test_a_full_disk_is_told_as_such(classifier: Artifact, tmp_path: Path) -> None:
+    learner = model.load(classifier)
+    batches = Batches(texts(), learner.interface.inputs, 8, seed=0)
+    distillation = Distillation(learner, None, Losses(output=0.0, labels=1.0), batches.of_rows([0]))
+    settings = Training(max_steps=4, checkpoint_every=2)
+    with largest_file(20_000), pytest.raises(OSError, match="File too large") as full:
+        train(distillation, batches, distillation.loss, settings, Keeping(tmp_path))
+    assert full.value.errno == errno.EFBIG
+
+
+def test_weights_that_find_no_room_are_told_as_a_full_disk(classifier: Artifact, tmp_path: Path) -> None:
+    trainable = model.load(classifier)
+    trainable.changes = Surgery()
+    with (
+        largest_file(20_000),
+        pytest.raises(DiskFull, match="no space left"),
+        room_on(tmp_path, "workdir", "free some"),
+    ):
+        model.save(trainable, classifier, tmp_path)
 
 
 def test_training_teaches(classifier: Artifact, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Prune: weights by magnitude or by what layers see, anywhere or two of every four; or whole structures."""
 
-import errno
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,8 +10,6 @@ from compression_runner.methods.method import MIB, Formats, Method, Need, Outcom
 from compressionjob.methods.prune import CALIBRATED, Prune
 
 if TYPE_CHECKING:
-    import torch
-
     from compression_runner.methods.prune.magnitude import Floats, Threshold
 
 
@@ -124,6 +120,7 @@ def _prune_transformers(artifact: Artifact, parameters: Prune, context: StageCon
     import torch
     from safetensors.torch import load_file
 
+    from compression_runner.formats.safetensors_files import save_shard
     from compression_runner.methods.prune.weights import is_weight, to_array
 
     shards = [file.path for file in artifact.files if file.weights]
@@ -141,26 +138,10 @@ def _prune_transformers(artifact: Artifact, parameters: Prune, context: StageCon
         for name, tensor in sorted(tensors.items()):
             if is_weight(name, tensor):
                 tensors[name] = torch.from_numpy(pruner.prune(to_array(tensor))).to(tensor.dtype).contiguous()
-        target = context.output / shard
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _save(tensors, target)
+        save_shard(tensors, context.output / shard)
         context.advance((index + 1) / len(shards))
     _copy_index(artifact, context.output)
     return pruner.details
-
-
-def _save(tensors: "dict[str, torch.Tensor]", target: Path) -> None:
-    """Writes a shard; a full disk is an OSError here too."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    try:
-        save_file(tensors, target, metadata={"format": "pt"})
-    except SafetensorError as error:
-        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            if f"os error {number}" in str(error):
-                raise OSError(number, os.strerror(number), str(target)) from error
-        raise
 
 
 def _copy_index(artifact: Artifact, into: Path) -> None:
