@@ -10,6 +10,7 @@ import numpy as np
 
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.dataset.preparation import identity
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.splitting import rows_wanted
 from compression_runner.errors import InvalidInput
@@ -43,7 +44,7 @@ class JobData:
         self._teacher = teacher
         self._model = model
         self._fetched: dict[DataRole, Path] = {}
-        self._loaded: dict[tuple[DataRole, Path], SampleSet] = {}
+        self._loaded: dict[tuple[DataRole, str], SampleSet] = {}
         self.sequence_length = spec.benchmark.sequence_length
 
     def teacher(self) -> Artifact:
@@ -59,7 +60,8 @@ class JobData:
 
         Raises InvalidInput where they cannot be used, or where more than a few are among what is measured on.
         """
-        key = (role, model_dir)
+        # Stages hardly ever change how data is prepared, and decoding sixty thousand images takes most of a minute.
+        key = (role, identity(model_dir))
         if key not in self._loaded:
             found = self._load(role, model_dir)
             self._loaded[key] = found if role == "evaluation" else self._apart(found, role, model_dir)
