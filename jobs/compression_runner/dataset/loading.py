@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.artifact import sha256_of
 from compression_runner.dataset.arrays import array_samples
 from compression_runner.dataset.audio import prepare_audio
 from compression_runner.dataset.features import feature_columns, feature_rows, numbers
@@ -28,8 +29,6 @@ from compression_runner.errors import InvalidInput
 from compressionjob.data import CalibrationData, Columns, DataRole, EvaluationData, Split, TrainingData
 from compressionjob.objectives import QualityMetric
 from compressionjob.tasks import TASKS, Task
-
-_READ_AT_ONCE: Final = 1 << 20
 
 
 def load_samples(
@@ -219,8 +218,4 @@ def data_digest(path: Path) -> str:
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, as "sha256:..."."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_AT_ONCE):
-            digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
+    return f"sha256:{sha256_of(path)}"
