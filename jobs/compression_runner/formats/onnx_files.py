@@ -25,11 +25,15 @@ def external_files(graph: Path) -> list[Path]:
     return [graph.parent / location for location in sorted(locations)]
 
 
+def is_large(model: onnx.ModelProto) -> bool:
+    """Whether the weights are too many for one file with the graph."""
+    return sum(len(tensor.raw_data) for tensor in model.graph.initializer) > SINGLE_FILE_LIMIT
+
+
 def save(model: onnx.ModelProto, folder: Path) -> Path:
     """Writes `model.onnx` into `folder`, with its weights beside it where they are too large for one file."""
     graph = folder / GRAPH
-    size = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
-    if size > SINGLE_FILE_LIMIT:
+    if is_large(model):
         onnx.save_model(model, graph, save_as_external_data=True, location=DATA, size_threshold=1024)
     else:
         onnx.save_model(model, graph)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from compression_runner.formats.onnx_files import SINGLE_FILE_LIMIT, nodes
+from compression_runner.formats.onnx_files import is_large, nodes
 
 QUANTIZED: Final = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QAttention", "QEmbedLayerNormalization")
 
@@ -23,14 +23,13 @@ def quantize(model: onnx.ModelProto, target: Path, *, per_channel: bool) -> Mapp
 
     Raises ValueError, TypeError, KeyError or RuntimeError from onnxruntime where it cannot quantize the graph.
     """
-    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > SINGLE_FILE_LIMIT
     with quiet():
         quantize_dynamic(
             model,
             str(target),
             per_channel=per_channel,
             weight_type=QuantType.QInt8,
-            use_external_data_format=large,
+            use_external_data_format=is_large(model),
         )
     result = onnx.load(target, load_external_data=False)
     operators = Counter(node.op_type for node in nodes(result.graph))

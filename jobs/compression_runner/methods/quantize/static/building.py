@@ -10,7 +10,7 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 
-from compression_runner.formats.onnx_files import SINGLE_FILE_LIMIT
+from compression_runner.formats.onnx_files import is_large
 from compression_runner.methods.quantize.dynamic import quiet
 from compression_runner.methods.quantize.static.embedding import quantize_tables
 from compression_runner.methods.quantize.static.float8 import quantize_nodes
@@ -69,7 +69,7 @@ def _quantize(model: onnx.ModelProto, blueprint: Blueprint, nodes: list[str]) ->
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
                 calibration_cache_path=cache,
-                use_external_data_format=_is_large(model),
+                use_external_data_format=is_large(model),
                 extra_options={
                     "MatMulConstBOnly": True,
                     "OpTypesToExcludeOutputQuantization": list(FLOAT_RESULTS),
@@ -85,7 +85,3 @@ def _write_ranges(ranges: Mapping[str, Range], place: Path) -> None:
         for name, seen in ranges.items()
     }
     save_tensors_data(TensorsData(CalibrationMethod.MinMax, found), place)
-
-
-def _is_large(model: onnx.ModelProto) -> bool:
-    return sum(len(tensor.raw_data) for tensor in model.graph.initializer) > SINGLE_FILE_LIMIT
