@@ -11,6 +11,7 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read, save
 from compression_runner.formats.session import RUNTIME_ERRORS
 from compression_runner.measurement.predictor import Engine, Predictor, TensorInfo, open_predictor
+from compression_runner.measurement.quality import row_cosines
 
 ENGINE_ERRORS: Final[tuple[type[Exception], ...]] = (*RUNTIME_ERRORS, RuntimeError, KeyError)
 COMPARED: Final = 8
@@ -41,7 +42,7 @@ def _compare(before: Predictor, after: Predictor, samples: SampleSet, field: str
         except ENGINE_ERRORS as error:
             raise _refused(field, f"the result does not run: {_first(error)}") from error
         for old, new in pairs:
-            least = min(least, _cosine(np.asarray(old, np.float64), np.asarray(new, np.float64)))
+            least = min(least, _cosine(np.asarray(old, np.float32), np.asarray(new, np.float32)))
     if least < ENOUGH:
         raise _refused(field, f"the result answers otherwise than the ONNX graph (cosine {least:.3f})")
     return round(least, 6)
@@ -57,8 +58,7 @@ def _cosine(old: Any, new: Any) -> float:
     """The cosine of all values together; -1 where shapes differ or a value is not finite."""
     if old.shape != new.shape or not np.isfinite(new).all():
         return -1.0
-    norm = float(np.linalg.norm(old) * np.linalg.norm(new))
-    return float((old * new).sum() / norm) if norm else float(not old.any() and not new.any())
+    return float(row_cosines(old.reshape(1, -1), new.reshape(1, -1))[0])
 
 
 def _opened(graph: Path, engine: Engine, field: str) -> Predictor:

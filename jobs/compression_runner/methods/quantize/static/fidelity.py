@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from compression_runner.calibration.feeding import Feed
 from compression_runner.formats.onnx_files import save
 from compression_runner.formats.session import open_session
+from compression_runner.measurement.quality import row_cosines
 
 Rows = NDArray[np.float32]
 KEPT_BYTES: Final = 256 << 20
@@ -80,14 +81,8 @@ def _agreement(old: Rows, new: Rows) -> float:
 
 
 def _cosines(old: Rows, new: Rows) -> NDArray[np.float64]:
-    left, right = old.astype(np.float64), new.astype(np.float64)
-    finite = np.asarray(np.isfinite(right).all(axis=1))
-    right = np.where(finite[:, None], right, 0.0)
-    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    dots = np.einsum("ij,ij->i", left, right)
-    cosines: NDArray[np.float64] = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
-    cosines[(np.abs(left) + np.abs(right)).max(axis=1) == 0] = 1.0
-    cosines[~finite] = -1.0
+    cosines = row_cosines(old, new)
+    cosines[~np.isfinite(new).all(axis=1)] = -1.0
     return cosines
 
 
