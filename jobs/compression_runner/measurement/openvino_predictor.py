@@ -1,19 +1,18 @@
 """A model in OpenVINO on the CPU, with what varies between machines and runs switched off."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
 
 from compression_runner.measurement.openvino_settings import cpu_settings
-from compression_runner.measurement.predictor import Feed, TensorInfo
+from compression_runner.measurement.predictor import Feed, Predictor, TensorInfo
 
 
-class OpenVinoPredictor:
-    """A compiled model over an OpenVINO IR or an ONNX file; frees its memory on `close` or at the end of `with`.
+class OpenVinoPredictor(Predictor):
+    """A compiled model over an OpenVINO IR or an ONNX file.
 
     Floats are computed as float32, where OpenVINO would take bfloat16 by itself. Raises RuntimeError for a file that it
     cannot load.
@@ -36,14 +35,6 @@ class OpenVinoPredictor:
     def close(self) -> None:
         """Free the compiled model."""
         self._request = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _info(port: Any) -> TensorInfo:

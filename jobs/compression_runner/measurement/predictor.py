@@ -1,10 +1,11 @@
 """A model ready to answer, with a fixed number of threads and nothing else that varies between runs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 import onnxruntime
@@ -26,28 +27,29 @@ class TensorInfo:
     shape: tuple[int | None, ...]
 
 
-class Predictor(Protocol):
+class Predictor(ABC):
     """A model on the CPU; frees its memory on `close` or at the end of `with`."""
 
-    @property
-    def inputs(self) -> tuple[TensorInfo, ...]:
-        """What it takes."""
+    inputs: tuple[TensorInfo, ...]
+    """What it takes."""
+    outputs: tuple[TensorInfo, ...]
+    """What it gives."""
 
-    @property
-    def outputs(self) -> tuple[TensorInfo, ...]:
-        """What it gives."""
-
+    @abstractmethod
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
         """Return the named outputs (all by default) for one batch."""
 
+    @abstractmethod
     def close(self) -> None:
         """Free the model."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 def engine_of(model: Path) -> Engine:
@@ -65,8 +67,8 @@ def open_predictor(model: Path, threads: int, engine: Engine) -> Predictor:
     return OnnxPredictor(model, threads)
 
 
-class OnnxPredictor:
-    """An onnxruntime session on the CPU over one ONNX file; frees its memory on `close` or at the end of `with`.
+class OnnxPredictor(Predictor):
+    """An onnxruntime session on the CPU over one ONNX file.
 
     Graph optimisations are onnxruntime's defaults, as a server would have them. Raises onnxruntime's exceptions for a
     file that it cannot load.
@@ -95,14 +97,6 @@ class OnnxPredictor:
     def close(self) -> None:
         """Free the session."""
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 _NUMPY_TYPES = {
