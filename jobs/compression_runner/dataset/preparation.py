@@ -1,4 +1,4 @@
-"""What of a model decides how data is prepared for it: what lies beside its weights, but for what no reader looks at."""
+"""What of a model decides how data is prepared for it: what lies beside its weights, and readers look at."""
 
 import hashlib
 import json

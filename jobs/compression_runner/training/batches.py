@@ -24,6 +24,11 @@ class Batch:
     inputs: tuple[torch.Tensor, ...]
     labels: torch.Tensor | None
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch in a device's memory."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return Batch(tuple(tensor.to(device) for tensor in self.inputs), labels)
+
 
 class Batches:
     """The batches of a data set for a model's inputs.

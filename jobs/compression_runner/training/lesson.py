@@ -9,6 +9,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import StageContext
 from compression_runner.training.batches import Batch, Batches
+from compression_runner.training.compute import fastest
 from compression_runner.training.holdout import hold_back, whole
 from compression_runner.training.loop import Keeping, Trained, train
 from compression_runner.training.losses import Distillation, Score, score
@@ -19,12 +20,21 @@ from compressionjob.methods.training import Training
 
 @dataclass(frozen=True)
 class Lesson:
-    """A student, its teacher (None: labels alone), the training data and what to do with it."""
+    """A student, its teacher (None: labels alone), the training data and what to do with it.
+
+    Both models are moved to where they are fastest; saving one moves it back.
+    """
 
     student: Trainable
     teacher: Trainable | None
     data: SampleSet
     settings: Training
+
+    def __post_init__(self) -> None:
+        compute = fastest(self.settings.precision)
+        for model in (self.student, self.teacher):
+            if model is not None:
+                model.move(compute)
 
     @cached_property
     def _parts(self) -> tuple[SampleSet, SampleSet]:

@@ -50,7 +50,7 @@ class Distillation(torch.nn.Module):
         if teacher is not None and losses.hidden > 0:
             with torch.no_grad():
                 pairs = self._pairs(_hidden(self._run(student, example)[1]), _hidden(self._run(teacher, example)[1]))
-            self.projections.extend(_projection(mine, theirs) for mine, theirs in pairs)
+            self.projections.extend(_projection(mine, theirs).to(student.compute.device) for mine, theirs in pairs)
 
     def train(self, mode: bool = True) -> "Distillation":
         """The teacher stays as it is, whatever the student does."""
@@ -59,6 +59,11 @@ class Distillation(torch.nn.Module):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """The weighted sum of all losses on one batch."""
+        batch = batch.to(self._student.compute.device)
+        with self._student.compute.autocast:
+            return self._loss(batch)
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
         weights, task = self._losses, self._student.task
         answers, mine = self._run(self._student, batch)
         total = answers.new_zeros(())
@@ -161,7 +166,8 @@ def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch])
     good, count, what = 0.0, 0, "agreement"
     classifies = model.task.endswith("classification")
     with torch.no_grad():
-        for batch in batches:
+        for given in batches:
+            batch = given.to(model.compute.device)
             answers = model.outputs(batch.inputs)[0]
             if classifies and batch.labels is not None:
                 good, what = good + float((answers.argmax(-1) == batch.labels).sum()), "accuracy"

@@ -13,6 +13,7 @@ from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.surgery import Surgery
 from compression_runner.formats.task_module import Interface, wrap
 from compression_runner.formats.transformers_model import load_model, save_model
+from compression_runner.training.compute import HOST, Compute, bring_home
 from compressionjob.spec import Task
 
 
@@ -25,6 +26,7 @@ class Trainable:
     interface: Interface
     task: Task
     changes: Surgery | None
+    compute: Compute = HOST
 
     @property
     def inner(self) -> torch.nn.Module:
@@ -34,10 +36,22 @@ class Trainable:
 
     def outputs(self, inputs: tuple[torch.Tensor, ...], **more: bool) -> tuple[torch.Tensor, Any]:
         """What the task's module answers, and the inner model's outputs; `more` asks for hidden states, attentions."""
-        given: Mapping[str, torch.Tensor] = dict(zip(self.interface.inputs, inputs, strict=True))
-        found = self.inner(**given, **more)
-        answers: torch.Tensor = self.module.reduce(found, given)  # type: ignore[operator]
-        return answers, found
+        here = (tensor.to(self.compute.device) for tensor in inputs)
+        given: Mapping[str, torch.Tensor] = dict(zip(self.interface.inputs, here, strict=True))
+        with self.compute.autocast:
+            found = self.inner(**given, **more)
+            answers: torch.Tensor = self.module.reduce(found, given)  # type: ignore[operator]
+        return answers.float(), found
+
+    def move(self, compute: Compute) -> None:
+        """Moves the model, in place; until it is moved back nothing but training can use it."""
+        compute.take(self.module)
+        self.compute = compute
+
+    def bring_home(self) -> None:
+        """Moves the model back to the CPU, in place."""
+        bring_home(self.module)
+        self.compute = HOST
 
     def freeze(self) -> "Trainable":
         """The same model as a teacher: nothing of it learns."""
@@ -59,6 +73,7 @@ def load(artifact: Artifact) -> Trainable:
 
 def save(trainable: Trainable, before: Artifact, into: Path) -> Artifact:
     """Seals the model in `into`, with the tokenizer and other companions of `before`."""
+    trainable.bring_home()
     copy_companions(before, into)
     (into / surgery.SURGERY).unlink(missing_ok=True)
     save_model(trainable.inner, trainable.changes, into)

@@ -1,6 +1,7 @@
 """The training loop, losses and students on tiny real models."""
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,25 @@ def test_training_teaches(classifier: Artifact, tmp_path: Path) -> None:
     held = outcome.details["heldBack"]
     assert held["kept"]
     assert held["after"] > max(0.8, held["before"])
+
+
+@pytest.mark.parametrize("make", [tiny_models.bert, tiny_models.resnet])
+def test_products_in_bfloat16_teach_as_well_and_weights_stay_float32(make: Callable[..., Path], tmp_path: Path) -> None:
+    """Every loss, on tokens and on images, whose convolutions have their channels last on the way."""
+    is_text = make is tiny_models.bert
+    source = make(tmp_path / "model", labels=CLASSES) if is_text else make(tmp_path / "model")
+    artifact = seal(source, "transformers", "text-classification" if is_text else "image-classification")
+    images = [{"pixel_values": np.full((1, 16, 16), label, np.float32)} for label in (0, 1, 2)] * 20
+    data = texts(60) if is_text else SampleSet(images, "sha256:0", labels=np.array([0, 1, 2] * 20))
+    losses = Losses(output=1.0, labels=1.0, hidden=0.1, attention=0.1 if is_text else 0.0)
+    settings = Training(epochs=8, batch_size=8, learning_rate=0.01, precision="bfloat16")
+    outcome = stage("distill", artifact, Distill(losses=losses, training=settings), tmp_path / "out", data=data)
+    held = outcome.details["heldBack"]
+    assert held["after"] > max(0.6, held["before"])
+    written = load_file(tmp_path / "out" / "model.safetensors")
+    assert {tensor.dtype for tensor in written.values() if tensor.is_floating_point()} == {torch.float32}
+    again = model.load(outcome.artifact)
+    assert all(parameter.is_contiguous() for parameter in again.module.parameters())
 
 
 def test_what_does_not_help_is_not_kept(classifier: Artifact, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def train_quantized(artifact: Artifact, parameters: Quantize, context: StageCont
     labelled = samples.labels is not None and student.task.endswith("classification")
     losses = Losses(labels=0.5 if labelled else 0.0)
     trained = lesson.teach(losses, context, "choose a smaller training.learningRate, or more bits")
+    student.bring_home()
     weights = take_off(student.inner, chosen)
     after = lesson.score()
     copy_companions(artifact, context.output, exported=True)
