@@ -15,13 +15,15 @@ _SCOPE_TEXT = (
     "scope belongs to methods magnitude and structured; wanda and sparsegpt take the same share of every layer"
 )
 _SCOPE_RULE = "!has(self.scope) || self.method in ['magnitude', 'structured']"
+_LAMP_TEXT = "scope lamp belongs to method magnitude; use global or layer"
+_LAMP_RULE = "!has(self.scope) || self.scope != 'lamp' || self.method == 'magnitude'"
 _PATTERN_TEXT = 'pattern "2:4" zeroes two of every four weights: it takes sparsity "0.5", no scope and no structure'
 _PATTERN_RULE = (
     "self.pattern != '2:4' || (self.method != 'structured' && !has(self.scope) && double(self.sparsity) == 0.5)"
 )
 CALIBRATED: Final = ("wanda", "sparsegpt")
 """Methods that look at activations."""
-Scope = Literal["global", "layer"]
+Scope = Literal["global", "layer", "lamp"]
 
 
 class Prune(Parameters):
@@ -31,7 +33,10 @@ class Prune(Parameters):
     """
 
     model_config = with_rules(
-        cel(_STRUCTURE_RULE, _STRUCTURE_TEXT), cel(_SCOPE_RULE, _SCOPE_TEXT), cel(_PATTERN_RULE, _PATTERN_TEXT)
+        cel(_STRUCTURE_RULE, _STRUCTURE_TEXT),
+        cel(_SCOPE_RULE, _SCOPE_TEXT),
+        cel(_LAMP_RULE, _LAMP_TEXT),
+        cel(_PATTERN_RULE, _PATTERN_TEXT),
     )
 
     method: Literal["magnitude", "wanda", "sparsegpt", "structured"] = Field(
@@ -43,7 +48,8 @@ class Prune(Parameters):
     scope: Scope | None = Field(
         default=None,
         description="For magnitude and structured: one ranking for all layers together (global, the default), or the "
-        "same share of every layer (layer).",
+        "same share of every layer (layer). For magnitude also lamp: one ranking in which a weight is compared with "
+        "those of its layer that are larger (Lee et al. 2021), which spares small, early layers.",
     )
     pattern: Literal["unstructured", "2:4"] = Field(
         default="unstructured",
@@ -65,6 +71,8 @@ class Prune(Parameters):
             raise ValueError(_STRUCTURE_TEXT)
         if self.scope is not None and self.method in CALIBRATED:
             raise ValueError(_SCOPE_TEXT)
+        if self.scope == "lamp" and self.method != "magnitude":
+            raise ValueError(_LAMP_TEXT)
         free = self.method != "structured" and self.scope is None and self.sparsity == 0.5
         if self.pattern == "2:4" and not free:
             raise ValueError(_PATTERN_TEXT)

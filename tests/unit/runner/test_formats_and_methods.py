@@ -19,6 +19,7 @@ from compression_runner.formats.task_module import wrap
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.pack.unpacking import unpack
+from compression_runner.methods.prune.magnitude import lamp_scores
 from compression_runner.methods.registry import METHODS
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.prune import Prune
@@ -132,6 +133,24 @@ def test_pruning_zeroes_exactly_the_wanted_share_the_smallest_first(bert: Path, 
         gone = max(float(before[name][before[name] != after[name]].abs().max()) for name in weights)
         kept_least = min(float(before[name][after[name] != 0].abs().min()) for name in weights)
         assert gone <= kept_least
+
+
+def test_lamp_ranks_each_weight_among_those_of_its_layer(bert: Path, tmp_path: Path) -> None:
+    """Scores as the paper defines them, by a plain loop; no layer is pruned away."""
+    weights = np.array([[0.5, -2.0], [1.0, 0.25]], np.float32)
+    squares = np.sort(np.square(weights).reshape(-1))
+    plain = {float(value): value / squares[index:].sum() for index, value in enumerate(squares)}
+    expected = np.vectorize(lambda weight: plain[float(weight * weight)])(weights)
+    np.testing.assert_allclose(lamp_scores(weights), expected, rtol=1e-6)
+    np.testing.assert_allclose(lamp_scores(weights * 1e-3), lamp_scores(weights), rtol=1e-6)
+    source = seal(bert, "transformers", "text-embedding")
+    outcome = apply("prune", source, Prune.model_validate({"scope": "lamp", "sparsity": "0.9"}), tmp_path / "out")
+    assert outcome.details["sparsity"] == pytest.approx(0.9, abs=1e-3)
+    before, after = load_file(bert / "model.safetensors"), load_file(outcome.artifact.path / "model.safetensors")
+    for name in (name for name, tensor in before.items() if tensor.dim() >= 2 and name.endswith("weight")):
+        kept, gone = before[name][after[name] != 0].abs(), before[name][after[name] == 0].abs()
+        assert len(kept), name
+        assert gone.numel() == 0 or gone.max() <= kept.min(), name
 
 
 def test_pruning_takes_ties_in_order_and_keeps_the_type(tmp_path: Path) -> None:

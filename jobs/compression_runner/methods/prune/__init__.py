@@ -86,23 +86,27 @@ class _Pruner:
 
     def prepare(self, arrays: "Callable[[], Any]") -> None:
         """Finds the one threshold of all layers; each layer has its own where the scope is a layer."""
-        from compression_runner.methods.prune.magnitude import find_threshold
+        from compression_runner.methods.prune.magnitude import find_threshold, lamp_scores
 
         total = sum(array.size for array in arrays())
         if total == 0:
             problem = "the model has no weights of linear layers, convolutions or embeddings"
             raise BadRecipe("NothingToPrune", self._context.field, "prune", problem, "remove the stage")
-        if self._parameters.effective_scope == "global":
-            self._threshold = find_threshold(arrays, int(total * self._parameters.sparsity))
+        scope, count = self._parameters.effective_scope, int(total * self._parameters.sparsity)
+        if scope == "global":
+            self._threshold = find_threshold(arrays, count)
+        elif scope == "lamp":
+            self._threshold = find_threshold(lambda: map(lamp_scores, arrays()), count)
 
     def prune(self, array: "Floats") -> "Floats":
         """One array with its small weights at zero."""
-        from compression_runner.methods.prune.magnitude import find_threshold, prune
+        from compression_runner.methods.prune.magnitude import find_threshold, lamp_scores, prune
 
         threshold = self._threshold
         if threshold is None:
             threshold = find_threshold(lambda: [array], int(array.size * self._parameters.sparsity))
-        pruned, left = prune(array, threshold)
+        scores = lamp_scores(array) if self._parameters.scope == "lamp" else None
+        pruned, left = prune(array, threshold, scores)
         if self._threshold is not None:
             self._threshold = left
         self.weights += pruned.size

@@ -2,6 +2,8 @@
 
 The threshold is exact and found by counting: the bits of a positive float32, read as an integer, keep its order, so two
 passes over the weights with a histogram of 65,536 bins each find the k-th smallest in constant memory.
+
+Layer-adaptive magnitudes (LAMP, Lee et al. 2021, arXiv:2010.07611) rank all layers together fairly.
 """
 
 from collections.abc import Callable, Iterable
@@ -42,9 +44,26 @@ def find_threshold(arrays: Passes, count: int) -> Threshold:
     return Threshold((high << 16) | low, count - before - within)
 
 
-def prune(array: Floats, threshold: Threshold) -> tuple[Floats, Threshold]:
-    """The array with its small weights at zero, and the threshold with the ties that are left for the next array."""
-    bits = _bits(array.reshape(-1))
+def lamp_scores(array: Floats) -> Floats:
+    """For every weight its square as a share of the squares that are no smaller, in (0, 1]; float32 of the same shape.
+
+    The largest weight of every layer scores 1, so that no layer is pruned away.
+    """
+    squares = np.square(array.reshape(-1).astype(np.float64))
+    order = np.argsort(squares, kind="stable")
+    ranked = squares[order]
+    rest = np.cumsum(ranked[::-1])[::-1]
+    scores = np.empty(len(squares), np.float32)
+    scores[order] = np.divide(ranked, rest, out=np.zeros_like(ranked), where=rest > 0)
+    return scores.reshape(array.shape)
+
+
+def prune(array: Floats, threshold: Threshold, scores: Floats | None = None) -> tuple[Floats, Threshold]:
+    """The array with its small weights at zero, and the threshold with the ties that are left for the next array.
+
+    `scores` are what the threshold was found for, where that was not the weights themselves.
+    """
+    bits = _bits((array if scores is None else scores).reshape(-1))
     goes = bits < threshold.bits
     if threshold.ties:
         equal = np.flatnonzero(bits == threshold.bits)[: threshold.ties]
