@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from compressionjob.locations import LocationText, Storage
+from compressionjob.locations import SourceText, Storage
 from compressionjob.schema import ColumnName, Fraction, Schema, cel, with_rules
 
 MAX_SAMPLES: Final = 1_000_000
@@ -54,7 +54,7 @@ class Columns(Schema):
 class DataSource(Schema):
     """A file of samples, or a folder of images or recordings."""
 
-    source: LocationText = Field(
+    source: SourceText = Field(
         description="A .parquet, .jsonl, .csv or .npz file, or a folder of images or recordings in one folder for each "
         "class. For task onnx an .npz whose arrays bear the input names."
     )

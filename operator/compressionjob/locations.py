@@ -1,4 +1,6 @@
-"""Where models, data and results lie: ``s3://BUCKET/KEY``, ``pvc://CLAIM/PATH``, ``file:///PATH``."""
+"""Where models, data and results lie: ``s3://BUCKET/KEY``, ``pvc://CLAIM/PATH``, ``file:///PATH``; sources also on the
+Hugging Face Hub, ``hf://ORG/NAME[@REVISION][/PATH]``, or ``hf://datasets/...`` as huggingface_hub writes them.
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,28 +10,38 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from compressionjob.schema import ObjectName, Schema, cel
 
-Scheme = Literal["s3", "pvc", "file"]
+Scheme = Literal["s3", "pvc", "file", "hf"]
 
 MAX_LOCATION: Final = 1024
 PVC_MOUNT_ROOT: Final = "/mnt/pvc"
+HUB_DATASETS: Final = "datasets/"
+"""Before the name of a repository on the Hub that holds data."""
 
 _EXAMPLES: Final = (
     "write exactly one of s3://BUCKET/KEY, pvc://CLAIM/PATH or file:///PATH, without '..', '//' or spaces in the path"
 )
+_SOURCE_EXAMPLES: Final = _EXAMPLES.replace(
+    "s3://BUCKET/KEY, pvc://CLAIM/PATH or file:///PATH",
+    "s3://BUCKET/KEY, pvc://CLAIM/PATH, file:///PATH or hf://ORG/NAME[@REVISION][/PATH]",
+)
 _S3: Final = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.*'()=+@,:/-]*[A-Za-z0-9!_.*'()=+@,:-]/?"
 _PVC: Final = r"pvc://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9!_.*()=+@,:-]+)*/?"
 _FILE: Final = r"file://(/[^/\s]+|\.{1,2}/[^/\s]+|[^/\s.][^/\s]*)(/[^/\s]+)*/?"
-_PATTERN: Final = re.compile(f"^({_S3}|{_PVC}|{_FILE})$")
+_HF: Final = r"hf://(datasets/)?(?!datasets/)[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(@[\w.-]{1,128})?(/[\w!.*()=+@,:-]+)*/?"
+_PATTERN: Final = re.compile(f"^({_S3}|{_PVC}|{_FILE}|{_HF})$", re.ASCII)
 # The API server's RE2 gets the simpler test; what only Python refuses ends in the Accepted condition.
-_CEL_RULE: Final = (
-    "self.matches('^(s3://[a-z0-9][a-z0-9.-]+/[^\\\\s]+|pvc://[a-z0-9][a-z0-9.-]*(/[^\\\\s]*)?|file:///[^\\\\s]+)$')"
-    " && !self.matches('(^|/)[.][.](/|$)') && !self.substring(7).contains('//')"
-)
+_CEL_PATTERNS: Final = "s3://[a-z0-9][a-z0-9.-]+/[^\\\\s]+|pvc://[a-z0-9][a-z0-9.-]*(/[^\\\\s]*)?|file:///[^\\\\s]+"
+_CEL_HF: Final = "|hf://(datasets/)?[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][^\\\\s]*"
+_CEL_INSIDE: Final = " && !self.matches('(^|/)[.][.](/|$)') && !self.substring(7).contains('//')"
+_CEL_RULE: Final = f"self.matches('^({_CEL_PATTERNS})$')" + _CEL_INSIDE
+_CEL_SOURCE_RULE: Final = f"self.matches('^({_CEL_PATTERNS}{_CEL_HF})$')" + _CEL_INSIDE
 
 
 @dataclass(frozen=True)
 class Location:
-    """A parsed location. ``container`` is the bucket or claim ("" for files); ``path`` starts with "/" only there."""
+    """A parsed location. ``container`` is the bucket, the claim or the repository with its revision ("" for files);
+    ``path`` starts with "/" only for files.
+    """
 
     scheme: Scheme
     container: str
@@ -68,11 +80,23 @@ def parse_location(text: str) -> Location:
         return Location("file", "", rest.rstrip("/"))
     if scheme == "s3":
         return Location("s3", parts[0], "/".join(parts[1:]))
+    if scheme == "hf":
+        count = 3 if rest.startswith(HUB_DATASETS) else 2
+        return Location("hf", "/".join(parts[:count]), "/".join(parts[count:]))
     return Location("pvc", parts[0], "/".join(parts[1:]))
 
 
+def _check_source(text: str) -> str:
+    try:
+        parse_location(text)
+    except ValueError as error:
+        raise ValueError(_SOURCE_EXAMPLES) from error
+    return text
+
+
 def _check(text: str) -> str:
-    parse_location(text)
+    if parse_location(text).scheme == "hf":
+        raise ValueError(_EXAMPLES)
     return text
 
 
@@ -89,7 +113,22 @@ LocationText = Annotated[
         }
     ),
 ]
-"""A location as text; ``parse_location`` takes it apart."""
+"""A location that is written, as text; ``parse_location`` takes it apart."""
+
+SourceText = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_LOCATION),
+    AfterValidator(_check_source),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 8,
+            "maxLength": MAX_LOCATION,
+            "x-kubernetes-validations": [cel(_CEL_SOURCE_RULE, _SOURCE_EXAMPLES)],
+        }
+    ),
+]
+"""A location that is read, as text; it may be on the Hugging Face Hub."""
 
 _ENDPOINT_PATTERN: Final = r"^https?://[A-Za-z0-9.\[\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?$"
 
@@ -100,10 +139,13 @@ class Storage(Schema):
     secret_name: ObjectName | None = Field(
         default=None,
         description="Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-        "(and AWS_SESSION_TOKEN where needed). Without it the pod uses its ambient identity.",
+        "(and AWS_SESSION_TOKEN where needed), or HF_TOKEN for hf:// sources. Without it the pod uses its ambient "
+        "identity, and reads what is public on the Hub.",
     )
     endpoint: Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN)] | None = Field(
-        default=None, description="URL of an S3-compatible server; AWS when it is absent."
+        default=None,
+        description="URL of an S3-compatible server, or of one that speaks the Hub's protocol; AWS and "
+        "huggingface.co when it is absent.",
     )
     region: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")] | None = Field(
         default=None, description="Region to sign for; us-east-1 when it is absent."

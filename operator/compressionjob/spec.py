@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, ValidationError, model_validator
 from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
-from compressionjob.locations import Location, LocationText, Storage, parse_location
+from compressionjob.locations import Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.schema import Duration, ObjectName, Observed, Schema
@@ -21,9 +21,9 @@ MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl"})
 class Model(Schema):
     """The model that is compressed: the baseline."""
 
-    source: LocationText = Field(
+    source: SourceText = Field(
         description="Folder of a Transformers model (safetensors), an ONNX file or folder, or a GGUF file. "
-        "s3://BUCKET/KEY, pvc://CLAIM/PATH, or file:///PATH below a volume of the runtime."
+        "s3://BUCKET/KEY, pvc://CLAIM/PATH, file:///PATH below a volume of the runtime, or hf://ORG/NAME[@REVISION]."
     )
     task: Task = Field(
         description="What the model does; text-generation is a causal language model, onnx any ONNX model with sample "
@@ -118,9 +118,17 @@ class CompressionJobSpec(Schema):
         """The metric that the SLA names, or None when the task's default applies."""
         return self.sla.quality.metric if self.sla.quality else None
 
-    def storage_of(self, part: Model | EvaluationData | Output) -> Storage:
-        """The storage of a source or the destination: its own, or the job's default."""
-        return part.storage or self.storage or Storage()
+    def storage_of(self, part: Model | EvaluationData | Output, location: str | None = None) -> Storage:
+        """The storage of a source or the destination: its own, or the job's default.
+
+        `location` is another one that is reached as the part is. The job's default is for object stores: on the Hub
+        only the part's own counts, and for a location of the other kind only the default.
+        """
+        own = part.destination if isinstance(part, Output) else part.source
+        is_hub = [text.startswith("hf://") for text in (location or own, own)]
+        if is_hub[0]:
+            return (part.storage if is_hub[1] else None) or Storage()
+        return (None if is_hub[1] else part.storage) or self.storage or Storage()
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """Every location that is read, with its field: models and data."""

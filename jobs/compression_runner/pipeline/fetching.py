@@ -10,12 +10,12 @@ from compression_runner.dataset.rows import Rows, end_of
 from compression_runner.errors import InvalidInput
 from compression_runner.preflight.data_files import DataFiles
 from compression_runner.preflight.source import FIELD, Source
-from compression_runner.storage import Advance, Entry, Store, silent
+from compression_runner.storage import Advance, Entry, Readable, silent
 
 DATA_FIELD: Final = "spec.data.evaluation.source"
 
 
-def fetch_source(store: Store, source: Source, into: Path, advance: Advance = silent) -> Artifact:
+def fetch_source(store: Readable, source: Source, into: Path, advance: Advance = silent) -> Artifact:
     """The source as a sealed directory below `into`; one that a run before fetched completely is used again.
 
     Raises InvalidInput where a file does not have the checksum that the source gives for it.
@@ -38,7 +38,7 @@ def fetch_source(store: Store, source: Source, into: Path, advance: Advance = si
     return artifacts.load(place)
 
 
-def fetch_data(store: Store, data: DataFiles, rows: Rows, into: Path, advance: Advance = silent) -> Path:
+def fetch_data(store: Readable, data: DataFiles, rows: Rows, into: Path, advance: Advance = silent) -> Path:
     """The data as a local file of the same name; of a folder those files that are among `rows`, and every class."""
     if data.classes is None:
         place = into / Path(data.entries[0].path).name
@@ -54,7 +54,7 @@ def fetch_data(store: Store, data: DataFiles, rows: Rows, into: Path, advance: A
     return place
 
 
-def _require(store: Store, entry: Entry, expected: str | None, sha256: str) -> None:
+def _require(store: Readable, entry: Entry, expected: str | None, sha256: str) -> None:
     if expected is not None and expected != sha256:
         problem = f"its sha256 is {sha256}, and the source says {expected}"
         raise InvalidInput("ChecksumMismatch", FIELD, f"{store.url}/{entry.path}", problem, "upload the file again")

@@ -16,7 +16,7 @@ from compression_runner.dataset.splitting import rows_wanted
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline.fetching import fetch_data
 from compression_runner.preflight.data_files import DataFiles
-from compression_runner.storage import Store
+from compression_runner.storage import Readable
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJobSpec
 
@@ -31,7 +31,7 @@ class JobData:
     def __init__(
         self,
         spec: CompressionJobSpec,
-        stores: Mapping[DataRole, Store],
+        stores: Mapping[DataRole, Readable],
         files: Mapping[DataRole, DataFiles],
         scratch: Path,
         teacher: Callable[[], Artifact],

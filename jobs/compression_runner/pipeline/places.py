@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compression_runner.pipeline.names import OUTPUT
-from compression_runner.storage import Store, Stores
+from compression_runner.storage import Readable, Store, Stores
 from compression_runner.storage.credentials import Role
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.data import ROLES, DataRole
@@ -23,9 +23,9 @@ class Places:
     """
 
     workdir: Path
-    model: Store
-    models: Mapping[str, Store]
-    data: Mapping[DataRole, Store]
+    model: Readable
+    models: Mapping[str, Readable]
+    data: Mapping[DataRole, Readable]
     destination: Store
     reports: Store
     remote: Callable[[str], Store] | None
@@ -77,28 +77,31 @@ def of_trial(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
     )
 
 
-def _model(spec: CompressionJobSpec, stores: Stores) -> Store:
-    return stores.open(parse_location(spec.model.source), spec.storage_of(spec.model), Role.MODEL, "spec.model.source")
+def _model(spec: CompressionJobSpec, stores: Stores) -> Readable:
+    location = parse_location(spec.model.source)
+    return stores.open_source(location, spec.storage_of(spec.model), Role.MODEL, "spec.model.source")
 
 
-def _models(spec: CompressionJobSpec, stores: Stores) -> dict[str, Store]:
-    storage = spec.storage_of(spec.model)
+def _models(spec: CompressionJobSpec, stores: Stores) -> dict[str, Readable]:
     return {
-        location: stores.open(
-            parse_location(location), storage, Role.MODEL, f"spec.pipeline[{index}].{stage.method}.{name}"
+        location: stores.open_source(
+            parse_location(location),
+            spec.storage_of(spec.model, location),
+            Role.MODEL,
+            f"spec.pipeline[{index}].{stage.method}.{name}",
         )
         for index, stage in enumerate(spec.pipeline)
         for name, location in stage.parameters.models().items()
     }
 
 
-def _data(spec: CompressionJobSpec, stores: Stores) -> dict[DataRole, Store]:
+def _data(spec: CompressionJobSpec, stores: Stores) -> dict[DataRole, Readable]:
     """A store for each role that some data plays; training data may play two."""
-    storage = spec.storage_of(spec.data.evaluation)
-    found: dict[DataRole, Store] = {}
+    found: dict[DataRole, Readable] = {}
     for role in ROLES:
         part = spec.data.learned(role)
         if part is not None:
             field = f"spec.data.{spec.data.field_of(role)}.source"
-            found[role] = stores.open(parse_location(part.source), storage, Role.DATA, field)
+            storage = spec.storage_of(spec.data.evaluation, part.source)
+            found[role] = stores.open_source(parse_location(part.source), storage, Role.DATA, field)
     return found

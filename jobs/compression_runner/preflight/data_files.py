@@ -9,7 +9,7 @@ from compression_runner.dataset.folders import Kind, Listing, listing
 from compression_runner.dataset.problems import SOURCE
 from compression_runner.dataset.table import READERS
 from compression_runner.errors import InvalidInput
-from compression_runner.storage import Entry, Store
+from compression_runner.storage import Entry, Readable
 from compressionjob.tasks import TASKS, Task
 
 SUFFIXES: Final = tuple(READERS)
@@ -37,7 +37,7 @@ class DataFiles:
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def find_data(store: Store, task: Task, field: str) -> DataFiles:
+def find_data(store: Readable, task: Task, field: str) -> DataFiles:
     """The files at a source.
 
     Raises InvalidInput, naming `field`, for no file that can be read, for several tables, or for a folder that mixes.
@@ -59,7 +59,7 @@ def find_data(store: Store, task: Task, field: str) -> DataFiles:
     return DataFiles((tables[0],))
 
 
-def _folder(store: Store, entries: Sequence[Entry], field: str) -> Listing | None:
+def _folder(store: Readable, entries: Sequence[Entry], field: str) -> Listing | None:
     tables = [entry.path for entry in entries if entry.path.lower().endswith(SUFFIXES)]
     try:
         return listing((entry.path for entry in entries if entry.path not in tables), store.url)
@@ -68,7 +68,7 @@ def _folder(store: Store, entries: Sequence[Entry], field: str) -> Listing | Non
         raise InvalidInput(error.reason, field, error.value, error.problem, error.remedy) from error
 
 
-def _of_folder(folder: Listing, entries: Sequence[Entry], store: Store, task: Task, field: str) -> DataFiles:
+def _of_folder(folder: Listing, entries: Sequence[Entry], store: Readable, task: Task, field: str) -> DataFiles:
     content = TASKS[task].content
     if content != folder.kind:
         remedy = f"give {content} data" if content in get_args(Kind) else "give one file"

@@ -8,14 +8,14 @@ from typing import Final
 from compression_runner.errors import InvalidInput
 from compression_runner.preflight.gguf_header import GgufHeader, read_gguf
 from compression_runner.preflight.ranges import RangeReader
-from compression_runner.storage import Entry, Store
+from compression_runner.storage import Entry, Readable
 from compressionjob.tasks import Task
 
 FIELD: Final = "spec.model.source"
 SUFFIX: Final = ".gguf"
 
 
-def find_gguf(store: Store, entries: Sequence[Entry], task: Task) -> tuple[Entry, GgufHeader]:
+def find_gguf(store: Readable, entries: Sequence[Entry], task: Task) -> tuple[Entry, GgufHeader]:
     """The one GGUF file and its header.
 
     Raises InvalidInput where there are several, the task is another, or Transformers does not know the architecture.

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from compression_runner.storage import Entry, Store
+from compression_runner.storage import Entry, Readable
 
 BLOCK: Final = 64 << 10
 
@@ -10,7 +10,7 @@ BLOCK: Final = 64 << 10
 class RangeReader:
     """Random access to one entry, a block at a time; the last block is kept, as headers are read in order."""
 
-    def __init__(self, store: Store, entry: Entry) -> None:
+    def __init__(self, store: Readable, entry: Entry) -> None:
         self._store = store
         self.entry = entry
         self._start = 0

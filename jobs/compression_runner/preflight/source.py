@@ -16,7 +16,7 @@ from compression_runner.preflight.ranges import RangeReader
 from compression_runner.preflight.safetensors_header import COMPRESSIBLE, read_header
 from compression_runner.preflight.tensors import Tensor
 from compression_runner.preflight.transformers_config import check_task, parse_config
-from compression_runner.storage import Entry, Store
+from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
 
 FIELD: Final = "spec.model.source"
@@ -66,7 +66,7 @@ class Source:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def inspect(store: Store, model: Model) -> Source:
+def inspect(store: Readable, model: Model) -> Source:
     """Looks at a source.
 
     Raises InvalidInput for anything that would fail later: pickles, truncated files, a model that does another task.
@@ -78,7 +78,7 @@ def inspect(store: Store, model: Model) -> Source:
     return inspect_format(store, entries, model.task, _checksums(store, entries))
 
 
-def _format(store: Store, names: Sequence[str]) -> artifacts.Format:
+def _format(store: Readable, names: Sequence[str]) -> artifacts.Format:
     if artifacts.MARKER in names and json.loads(store.read(artifacts.MARKER)).get("packing"):
         problem, remedy = "this is a packed artifact", "restore it with: compression-runner unpack ARTIFACT DEST"
         raise InvalidInput("PackedSource", FIELD, store.url, problem, remedy)
@@ -104,7 +104,7 @@ def _format(store: Store, names: Sequence[str]) -> artifacts.Format:
     raise InvalidInput("NoModel", FIELD, store.url, problem, "name the folder that holds the model")
 
 
-def _transformers(store: Store, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
+def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
     by_path = {entry.path: entry for entry in entries}
     if "config.json" not in by_path:
         remedy = "name the folder that holds config.json"
@@ -121,13 +121,13 @@ def _transformers(store: Store, entries: Sequence[Entry], task: Task, checksums:
     return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums)
 
 
-def _gguf(store: Store, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
+def _gguf(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
     entry, header = find_gguf(store, entries, task)
     architecture = f"{header.architecture}, GGUF of {', '.join(types_of(header))}"
     return Source("gguf", task, (entry,), frozenset({entry.path}), header.tensors, architecture, checksums)
 
 
-def _weight_files(store: Store, by_path: Mapping[str, Entry]) -> list[str]:
+def _weight_files(store: Readable, by_path: Mapping[str, Entry]) -> list[str]:
     index = by_path.get("model.safetensors.index.json")
     if index is None:
         if "model.safetensors" in by_path:
@@ -146,7 +146,7 @@ def _weight_files(store: Store, by_path: Mapping[str, Entry]) -> list[str]:
     return shards
 
 
-def _onnx(store: Store, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
+def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
     by_path = {entry.path: entry for entry in entries}
     graph_path = _graph_file(store, list(by_path))
     graph = read_graph(RangeReader(store, by_path[graph_path]), FIELD)
@@ -170,7 +170,7 @@ def _onnx(store: Store, entries: Sequence[Entry], task: Task, checksums: Mapping
     return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums)
 
 
-def _graph_file(store: Store, names: Sequence[str]) -> str:
+def _graph_file(store: Readable, names: Sequence[str]) -> str:
     graphs = [name for name in names if name.endswith(".onnx")]
     for preferred in ("model.onnx", "onnx/model.onnx"):
         if preferred in graphs:
@@ -203,7 +203,7 @@ def _external_files(graph: OnnxGraph, graph_path: str, by_path: Mapping[str, Ent
     return found
 
 
-def _checksums(store: Store, entries: Sequence[Entry]) -> dict[str, str]:
+def _checksums(store: Readable, entries: Sequence[Entry]) -> dict[str, str]:
     """What SHA256SUMS or artifact.json at the source say of its files."""
     by_path = {entry.path: entry for entry in entries}
     if artifacts.MARKER in by_path:
@@ -224,7 +224,7 @@ def _is_companion(path: str) -> bool:
     return path.endswith(COMPANIONS) and path not in (artifacts.MARKER, "README.md")
 
 
-def _small(store: Store, entry: Entry) -> bytes:
+def _small(store: Readable, entry: Entry) -> bytes:
     if entry.size > MAX_SMALL_FILE:
         problem = f"{entry.size} bytes are too many for a file of its kind"
         raise InvalidInput("InvalidFile", FIELD, entry.path, problem, "remove it")

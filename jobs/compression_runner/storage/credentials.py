@@ -20,3 +20,8 @@ def credentials(environment: Mapping[str, str], role: Role) -> dict[str, str]:
         "aws_session_token": f"{role}_AWS_SESSION_TOKEN",
     }
     return {argument: environment[name] for argument, name in names.items() if environment.get(name)}
+
+
+def hub_token(environment: Mapping[str, str], role: Role) -> str | None:
+    """The token of a role for the Hugging Face Hub; HF_TOKEN, as its own tools have it, where the role has none."""
+    return environment.get(f"{role}_HF_TOKEN") or environment.get("HF_TOKEN") or None

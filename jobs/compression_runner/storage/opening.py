@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compression_runner.storage.credentials import Role, credentials
+from compression_runner.storage.credentials import Role, credentials, hub_token
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.storage.s3 import S3Store
-from compression_runner.storage.store import Store
+from compression_runner.storage.store import Readable, Store
 from compressionjob.locations import PVC_MOUNT_ROOT, Location, Storage
 
 
@@ -18,6 +18,14 @@ class Stores:
     environment: Mapping[str, str] = field(default_factory=dict)
     base: Path = Path()
     claims: Path = Path(PVC_MOUNT_ROOT)
+
+    def open_source(self, location: Location, storage: Storage | None, role: Role, field: str) -> Readable:
+        """The store of a location that is only read, which may be the Hub's too."""
+        if location.scheme == "hf":
+            from compression_runner.storage.hub import HubStore
+
+            return HubStore(location, storage or Storage(), hub_token(self.environment, role), field)
+        return self.open(location, storage, role, field)
 
     def open(self, location: Location, storage: Storage | None, role: Role, field: str) -> Store:
         """The store of a location; `field` is what its errors name. Nothing is contacted yet."""

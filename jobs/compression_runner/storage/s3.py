@@ -13,7 +13,8 @@ import boto3
 from botocore.config import Config
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on
-from compression_runner.storage.s3_errors import explained, patiently
+from compression_runner.storage.patience import patiently
+from compression_runner.storage.s3_errors import explained, may_pass
 from compression_runner.storage.s3_upload import AT_ONCE, PART, abort_left_uploads, send
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 from compressionjob.locations import Location, Storage
@@ -170,7 +171,7 @@ class S3Store:
 
         # botocore tries a request again, but not the reading of its body.
         with explained(self._field, f"s3://{self._location.container}/{key}"):
-            return patiently(attempt)
+            return patiently(attempt, may_pass)
 
     def _changed(self, key: str) -> StorageUnavailable:
         problem, remedy = "the object changed while it was read", "leave the source alone while a job reads it"

@@ -1,10 +1,9 @@
 """What botocore's errors mean to the one who wrote the job: wrong input, a full store, or a store that is away."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,8 +22,6 @@ from urllib3.exceptions import HTTPError
 
 from compression_runner.errors import DiskFull, InvalidInput, RunnerError, StorageUnavailable
 from compression_runner.storage.store import Entry
-
-Result = TypeVar("Result")
 
 CREDENTIALS: Final = {
     "AccessDenied",
@@ -50,8 +47,6 @@ BROKEN: Final = (
     HTTPError,
     OSError,
 )
-PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
-PATIENCE: Final = 30.0
 
 
 @dataclass
@@ -82,17 +77,9 @@ def explained(field: str, value: str, *, absent: bool = False) -> Iterator[Answe
         ) from error
 
 
-def patiently(attempt: Callable[[], Result]) -> Result:
-    """Tries again, with growing pauses, what broke off in the middle; not where trying took long already."""
-    start = time.monotonic()
-    for pause in PAUSES:
-        try:
-            return attempt()
-        except BROKEN:
-            if time.monotonic() - start > PATIENCE:
-                raise
-            time.sleep(pause)
-    return attempt()
+def may_pass(error: Exception) -> bool:
+    """Whether a body broke off: botocore tries a request again, but not the reading of its body."""
+    return isinstance(error, BROKEN)
 
 
 def _client_error(error: ClientError, code: str, field: str, value: str) -> RunnerError:

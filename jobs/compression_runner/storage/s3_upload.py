@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from compression_runner.storage.s3_errors import patiently
+from compression_runner.storage.patience import patiently
+from compression_runner.storage.s3_errors import may_pass
 from compression_runner.storage.store import Advance, Upload
 
 PART: Final = 8 << 20
@@ -96,7 +97,8 @@ class _Sender:
     def _send_one(self, number: int, block: bytes) -> Any:
         """One part; the server compares what it got with the checksum."""
         return patiently(
-            lambda: self._client.upload_part(**self._target, PartNumber=number, Body=block, ChecksumAlgorithm=CHECKSUM)
+            lambda: self._client.upload_part(**self._target, PartNumber=number, Body=block, ChecksumAlgorithm=CHECKSUM),
+            may_pass,
         )
 
     def _finish_one(self) -> None:

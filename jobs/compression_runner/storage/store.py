@@ -1,4 +1,4 @@
-"""The one interface of the stores, and what they say about the files in them."""
+"""The interfaces of the stores, and what they say about the files in them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class Upload:
     sha256: str
 
 
-class Store(Protocol):
-    """Files below one location. Paths are relative, with "/"; all methods raise the types of `errors`."""
+class Readable(Protocol):
+    """Files below one location, to read. Paths are relative, with "/"; all methods raise the types of `errors`."""
 
     @property
     def url(self) -> str:
@@ -49,6 +49,10 @@ class Store(Protocol):
 
     def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
         """Writes one file to `target` and returns its sha256."""
+
+
+class Store(Readable, Protocol):
+    """Files below one location, to read and to write."""
 
     def write(self, path: str, content: bytes) -> None:
         """Writes one small file, complete or not at all."""

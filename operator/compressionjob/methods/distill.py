@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from compressionjob.data import DataRole
-from compressionjob.locations import LocationText
+from compressionjob.locations import SourceText
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
@@ -50,7 +50,7 @@ class Distill(Parameters):
 
     model_config = with_rules(cel(_ONE_STUDENT_RULE, _ONE_STUDENT_TEXT))
 
-    teacher_source: LocationText | None = Field(
+    teacher_source: SourceText | None = Field(
         default=None,
         description="A model that teaches: a Transformers folder of the job's task, reached as spec.model. By default "
         "the job's own model as it was before any stage.",
@@ -58,7 +58,7 @@ class Distill(Parameters):
     student: Student | None = Field(
         default=None, description="Derived from the model that the stage gets; that model itself by default."
     )
-    student_source: LocationText | None = Field(
+    student_source: SourceText | None = Field(
         default=None, description="A model that learns: a Transformers folder of the job's task, reached as spec.model."
     )
     losses: Losses = Field(default=Losses(), description="What the student is measured by.")

@@ -1,0 +1,176 @@
+"""A server that speaks the Hugging Face Hub's protocol for reading, over a folder: ORG/NAME/files, one commit each.
+
+Large files (by git LFS) are redirected to another address, as the Hub does it. Source: https://huggingface.co/docs/hub/api.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+LARGE = 4096
+"""Files from this size are in LFS here."""
+
+
+@dataclass
+class Hub:
+    """The server's state; tests change it while it runs."""
+
+    root: Path
+    token: str | None = None
+    """Asked for private repositories, which all are where it is set."""
+    gated: bool = False
+    cut_after: int | None = None
+    """Bytes after which each content answer breaks off."""
+    failing: int = 0
+    """So many requests are answered with 503 first."""
+    ranges: bool = True
+    damaged: bool = False
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
+    """What came as authorization with each request; of redirected ones too."""
+
+    def commit(self, repository: str) -> str:
+        digest = hashlib.sha1(usedforsecurity=False)
+        for place in self.files(repository):
+            digest.update(place.read_bytes())
+        return digest.hexdigest()
+
+    def files(self, repository: str) -> list[Path]:
+        return sorted(place for place in (self.root / repository).rglob("*") if place.is_file())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = unquote(urlparse(self.path).path).strip("/")
+        self.hub.requests.append(path)
+        self.hub.tokens.append(self.headers.get("Authorization"))
+        if self.hub.failing > 0:
+            self.hub.failing -= 1
+            return self._error(503, "", "overloaded")
+        parts = path.split("/")
+        if parts[0] == "cdn":
+            return self._content(self.hub.root / "/".join(parts[1:]))
+        if parts[0] == "api":
+            return self._api(parts[1:])
+        return self._resolve(parts[1:] if parts[0] == "datasets" else parts)
+
+    def _api(self, parts: list[str]) -> None:
+        repository, revision = "/".join(parts[1:3]), parts[4] if len(parts) > 4 else "main"
+        if not self._allowed(repository, revision):
+            return
+        siblings = []
+        for place in self.hub.files(repository):
+            content = place.read_bytes()
+            blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+            told: dict[str, Any] = {
+                "rfilename": place.relative_to(self.hub.root / repository).as_posix(),
+                "size": len(content),
+                "blobId": blob,
+            }
+            if len(content) >= LARGE:
+                sha256 = hashlib.sha256(content).hexdigest()
+                told["lfs"] = {"size": len(content), "sha256": sha256, "pointerSize": 134}
+            siblings.append(told)
+        self._json({"id": repository, "sha": self.hub.commit(repository), "siblings": siblings})
+
+    def _resolve(self, parts: list[str]) -> None:
+        repository, revision, path = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
+        if not self._allowed(repository, revision):
+            return
+        place = self.hub.root / repository / path
+        if not place.is_file():
+            return self._error(404, "EntryNotFound", "Entry not found")
+        if place.stat().st_size >= LARGE:
+            # "localhost" is another origin than 127.0.0.1: what was sent to the Hub is not for whom it points to.
+            address = self.hub.url.replace("127.0.0.1", "localhost")
+            self.send_response(302)
+            self.send_header("Location", f"{address}/cdn/{repository}/{path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self._content(place)
+
+    def _allowed(self, repository: str, revision: str) -> bool:
+        if self.hub.token is not None and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            self._error(401, "RepoNotFound", "Repository not found")
+        elif not (self.hub.root / repository).is_dir():
+            self._error(404, "RepoNotFound", "Repository not found")
+        elif self.hub.gated:
+            self._error(403, "GatedRepo", "Access to this model is restricted")
+        elif revision not in ("main", self.hub.commit(repository)):
+            self._error(404, "RevisionNotFound", "Invalid rev id")
+        else:
+            return True
+        return False
+
+    def _content(self, place: Path) -> None:
+        content = place.read_bytes()
+        if self.hub.damaged:
+            content = bytes([content[0] ^ 1]) + content[1:]
+        start, until, status = 0, len(content), 200
+        asked = self.headers.get("Range")
+        if asked and self.hub.ranges:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, until, status = int(first), min(len(content), int(last) + 1), 206
+        self.send_response(status)
+        self.send_header("Content-Length", str(until - start))
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{until - 1}/{len(content)}")
+        self.end_headers()
+        sent = content[start:until]
+        if self.hub.cut_after is not None and len(sent) > self.hub.cut_after:
+            self.wfile.write(sent[: self.hub.cut_after])
+            self.close_connection = True
+            return
+        self.wfile.write(sent)
+
+    def _json(self, content: Any) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _error(self, status: int, code: str, message: str) -> None:
+        body = json.dumps({"error": message}).encode()
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.send_header("X-Error-Message", message)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[Hub]:
+    """A running server over `root`."""
+    hub = Hub(root)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
