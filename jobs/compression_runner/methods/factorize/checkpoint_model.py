@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from compression_runner.calibration.sensitivity import WATCHED
 from compression_runner.calibration.statistics import MASK
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.surgery import FactorizedEmbedding, FactorizedLinear, Surgery, replace
 from compression_runner.methods.factorize.decomposition import Factor, Floats, Inputs
-from compression_runner.methods.factorize.model import WATCHED, Target
+from compression_runner.methods.factorize.model import Target
 from compression_runner.methods.factorize.observing import Observed
 from compression_runner.training.batches import Batch
 from compression_runner.training.holdout import whole

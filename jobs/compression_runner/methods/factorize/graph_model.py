@@ -1,26 +1,21 @@
 """An ONNX graph as the stage sees it."""
 
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from compression_runner.calibration.feeding import feeds
-from compression_runner.calibration.layers import Layer, LayerGroup, tensor_of
+from compression_runner.calibration.layers import Layer, LayerGroup
+from compression_runner.calibration.sensitivity import output_changes
 from compression_runner.calibration.statistics import MASK
 from compression_runner.calibration.walking import Walk
 from compression_runner.dataset import SampleSet
-from compression_runner.formats.onnx_files import save
-from compression_runner.formats.session import open_session
-from compression_runner.methods.factorize.decomposition import Doubles, Factor, Floats, Inputs
+from compression_runner.methods.factorize.decomposition import Factor, Floats, Inputs
 from compression_runner.methods.factorize.graph_rewriting import rewrite
 from compression_runner.methods.factorize.graph_weights import GraphWeight, find_weights
-from compression_runner.methods.factorize.model import WATCHED, Kind, Target
+from compression_runner.methods.factorize.model import Kind, Target
 from compression_runner.methods.factorize.observing import Observed
 
 
@@ -58,19 +53,14 @@ class GraphModel:
 
     def changes(self, substitutes: Iterable[tuple[Target, Floats]]) -> list[float]:
         """How far the outputs on calibration data move, squared and relative, when one weight alone is another."""
-        samples = self._known_samples()
-        batches = feeds(self.model, samples.only(list(range(min(WATCHED, len(samples))))))
-        expected = _outputs(self.model, batches)
-        scale = max(sum(float((part**2).sum()) for part in expected), np.finfo(np.float64).tiny)
-        found = []
-        for target, array in substitutes:
-            weight = self._weights[target.name]
-            stored = array.T if weight.layers[0].by_output and target.kind == "linear" else array
-            with _exchanged(self.model, weight.initializer, stored):
-                got = _outputs(self.model, batches)
-            moved = sum(float(((new - old) ** 2).sum()) for new, old in zip(got, expected, strict=True))
-            found.append(moved / scale)
-        return found
+        return output_changes(self.model, self._known_samples(), map(self._stored, substitutes))
+
+    def _stored(self, substitute: tuple[Target, Floats]) -> tuple[str, Floats]:
+        """The name of a target's initializer, and an array as it lies there."""
+        target, array = substitute
+        weight = self._weights[target.name]
+        by_output = weight.layers[0].by_output and target.kind == "linear"
+        return weight.initializer, array.T if by_output else array
 
     def replace(self, factors: Mapping[str, tuple[Factor, ...]]) -> None:
         """Puts factors in the place of weights."""
@@ -80,28 +70,6 @@ class GraphModel:
         if self._samples is None:
             raise ValueError("a graph without calibration samples cannot be observed")
         return self._samples
-
-
-@contextmanager
-def _exchanged(model: onnx.ModelProto, name: str, array: Floats) -> Iterator[None]:
-    """The model with another array in the place of an initializer, for a while."""
-    tensor = tensor_of(model, name)
-    before = onnx.TensorProto()
-    before.CopyFrom(tensor)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), name))
-    try:
-        yield
-    finally:
-        tensor.CopyFrom(before)
-
-
-def _outputs(model: onnx.ModelProto, batches: Sequence[Mapping[str, NDArray[np.generic]]]) -> list[Doubles]:
-    """All floating-point outputs, batch by batch."""
-    # By way of a file: onnxruntime's add_initializer does not reach the weights of convolutions that it fuses.
-    with tempfile.TemporaryDirectory(prefix="factorize-") as place:
-        session = open_session(save(model, Path(place)))
-    results = [result for batch in batches for result in session.run(None, dict(batch))]
-    return [result.astype(np.float64) for result in results if np.issubdtype(result.dtype, np.floating)]
 
 
 def _observe(target: Target, batches: Iterable[tuple[NDArray[np.generic], NDArray[np.generic] | None]]) -> Inputs:

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 from compression_runner.methods.factorize.decomposition import Factor, Floats, Inputs
 
-WATCHED: Final = 32
-"""Calibration samples on which outputs are compared."""
 Kind = Literal["linear", "embedding", "convolution"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from compression_runner.calibration.budget import Choice, Demand, by_budget, most_saved
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.factorize import allocation
 from compression_runner.methods.factorize.cp import Canonical
@@ -35,7 +36,7 @@ class Layer:
     target: Target
     decomposition: Decomposition
     sensitivity: float = 1.0
-    choice: allocation.Choice = None
+    choice: Choice = None
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -119,18 +120,20 @@ def choose(layers: Sequence[Layer], parameters: Factorize, size_bytes: int, fiel
 
 
 def _by_budget(layers: Sequence[Layer], budget: float, size_bytes: int, field: str) -> None:
-    demands = [
-        allocation.Demand(layer.decomposition.candidates, layer.target.size, layer.target.unit, layer.sensitivity)
-        for layer in layers
-    ]
+    demands = [_demand(layer) for layer in layers]
     save = int((1.0 - budget) * size_bytes) + OVERHEAD * len(layers) + 1
-    choices = allocation.by_budget(demands, save)
+    choices = by_budget(demands, save)
     if choices is None:
-        least = 1.0 - (allocation.most_saved(demands) - OVERHEAD * len(layers)) / size_bytes
+        least = 1.0 - (most_saved(demands) - OVERHEAD * len(layers)) / size_bytes
         problem = f"with all layers at their lowest rank the model would still have {least:.3f} of its size"
         raise BadRecipe("BudgetOutOfReach", field, budget, problem, "ask for a larger budget, or include more layers")
     for layer, choice in zip(layers, choices, strict=True):
         layer.choice = choice
+
+
+def _demand(layer: Layer) -> Demand:
+    candidates = layer.decomposition.candidates
+    return Demand(candidates.sizes, candidates.losses, layer.target.size, layer.target.unit, layer.sensitivity)
 
 
 def measure_sensitivities(
