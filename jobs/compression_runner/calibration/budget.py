@@ -32,7 +32,7 @@ class Demand:
 def by_budget(demands: Sequence[Demand], save: int) -> list[Choice] | None:
     """The choices that save at least `save` bytes and lose least; None where all parts together cannot.
 
-    The last part gets the candidate that saves no more than is needed.
+    What is saved beyond that is given back to the parts that it helps most.
     """
     steps = sorted(step for part, demand in enumerate(demands) for step in _steps(part, demand))
     choices: list[Choice] = [None] * len(demands)
@@ -40,10 +40,35 @@ def by_budget(demands: Sequence[Demand], save: int) -> list[Choice] | None:
     for _price, part, _place, index, gain in steps:
         if saved + gain >= save:
             choices[part] = _least(demands[part], choices[part], save - saved)
-            return choices
+            return _given_back(demands, choices, save)
         choices[part] = index
         saved += gain
     return choices if saved >= save else None
+
+
+def _given_back(demands: Sequence[Demand], choices: Sequence[Choice], save: int) -> list[Choice]:
+    """Larger candidates for some parts, one after another: always the one that lowers the loss most and still fits."""
+    found = list(choices)
+    while True:
+        spare = sum(_saved(demand, choice) for demand, choice in zip(demands, found, strict=True)) - save
+        better = [
+            (_lost(demand, now) - _lost(demand, choice), part, choice)
+            for part, (demand, now) in enumerate(zip(demands, found, strict=True))
+            for choice in (None, *range(len(demand.sizes)))
+            if _lost(demand, choice) < _lost(demand, now) and _saved(demand, now) - _saved(demand, choice) <= spare
+        ]
+        if not better:
+            return found
+        _, part, choice = max(better, key=lambda item: item[:2])
+        found[part] = choice
+
+
+def _saved(demand: Demand, choice: Choice) -> int:
+    return 0 if choice is None else (demand.dense - int(demand.sizes[choice])) * demand.unit
+
+
+def _lost(demand: Demand, choice: Choice) -> float:
+    return 0.0 if choice is None else demand.weight * float(demand.losses[choice])
 
 
 def most_saved(demands: Sequence[Demand]) -> int:

@@ -14,7 +14,7 @@ from compressionjob.schema import Drop, Fraction, Schema, cel, with_rules
 DTYPES: Final[dict[str, tuple[str, ...]]] = {
     "dynamic": ("int8",),
     "static": ("int8", "float8"),
-    "weight-only": ("int8", "int4", "int3", "int2"),
+    "weight-only": ("int8", "int4", "int3", "int2", "mixed"),
     "cast": ("float16", "bfloat16"),
     "qat": ("int8", "int4", "int2", "ternary", "binary"),
 }
@@ -29,6 +29,7 @@ OWN_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "group_size": ("weight-only",),
     "symmetric": ("weight-only",),
     "embeddings": ("weight-only",),
+    "budget": ("weight-only",),
 }
 """Fields that only some methods have, by their names in Python."""
 
@@ -47,6 +48,8 @@ _ENTROPY_TEXT: Final = "calibration entropy belongs to backend onnxruntime; use 
 _ENTROPY_RULE: Final = (
     "!has(self.backend) || self.backend != 'openvino' || !has(self.calibration) || self.calibration != 'entropy'"
 )
+_BUDGET_TEXT: Final = "dtype mixed needs a budget, and budget belongs to dtype mixed"
+_BUDGET_RULE: Final = "(self.dtype == 'mixed') == has(self.budget)"
 Algorithm = Literal["rtn", "gptq", "awq"]
 GroupSize = Literal[16, 32, 64, 128, 256]
 """Inputs in a group; onnxruntime has kernels for powers of two from 16."""
@@ -80,6 +83,7 @@ class Quantize(Parameters):
         cel(_GRANULARITY_RULE, _GRANULARITY_TEXT),
         cel(_ENTROPY_RULE, _ENTROPY_TEXT),
         cel(_FLOAT8_RULE, _FLOAT8_TEXT),
+        cel(_BUDGET_RULE, _BUDGET_TEXT),
         *(cel(_own_rule(field), _own_text(field)) for field in OWN_FIELDS),
     )
 
@@ -91,10 +95,13 @@ class Quantize(Parameters):
         "cast: weights and activations in a shorter floating-point type. qat: quantization-aware training, the weights "
         "learn to live with few bits.",
     )
-    dtype: Literal["int8", "int4", "int3", "int2", "ternary", "binary", "float16", "bfloat16", "float8"] = Field(
-        default="int8",
-        description="The type that weights get. float8 is E4M3FN, for hardware that multiplies it; bfloat16 keeps a "
-        "Transformers directory one, and is a type to store an ONNX graph in, since CPUs compute it as float32.",
+    dtype: Literal["int8", "int4", "int3", "int2", "mixed", "ternary", "binary", "float16", "bfloat16", "float8"] = (
+        Field(
+            default="int8",
+            description="The type that weights get. mixed gives each layer 8, 4 or 2 bits, by how much the answers "
+            "depend on it, within budget. float8 is E4M3FN, for hardware that multiplies it; bfloat16 keeps a "
+            "Transformers directory one, and is a type to store an ONNX graph in, since CPUs compute it as float32.",
+        )
     )
     granularity: Literal["channel", "tensor"] = Field(
         default="channel", description="One scale for each output channel (exact), or one for each tensor (simple)."
@@ -125,7 +132,8 @@ class Quantize(Parameters):
     )
     group_size: GroupSize | None = Field(
         default=None,
-        description="For weight-only: inputs that share a scale and a zero point (default 32 for int8, else 128).",
+        description="For weight-only: inputs that share a scale and a zero point (default 32 for int8 and mixed, "
+        "else 128).",
     )
     symmetric: bool | None = Field(
         default=None, description="For weight-only: no zero points, all grids are centred on zero (default false)."
@@ -133,6 +141,10 @@ class Quantize(Parameters):
     embeddings: bool | None = Field(
         default=None,
         description="For weight-only: tables of embeddings and the layer that gives the output too (default true).",
+    )
+    budget: Fraction | None = Field(
+        default=None,
+        description='For dtype mixed: the size of the result as a share of the model\'s before this stage: "0.15".',
     )
     training: Training | None = Field(default=None, description="For qat: how the weights are trained.")
 
@@ -145,6 +157,8 @@ class Quantize(Parameters):
         for field, methods in OWN_FIELDS.items():
             if getattr(self, field) is not None and self.method not in methods:
                 raise ValueError(_own_text(field))
+        if (self.dtype == "mixed") != (self.budget is not None):
+            raise ValueError(_BUDGET_TEXT)
         if self.backend == "openvino" and self.calibration == "entropy":
             raise ValueError(_ENTROPY_TEXT)
         if self.backend == "openvino" and self.dtype == "float8":
@@ -160,7 +174,9 @@ class Quantize(Parameters):
             return Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
         if self.method == "weight-only":
             # Without embeddings the share of the weights that get few bits depends on the model.
-            ratio = WEIGHT_ONLY_RATIOS[self.dtype] if self.effective_embeddings else None
+            ratio = WEIGHT_ONLY_RATIOS.get(self.dtype) if self.effective_embeddings else None
+            if self.budget is not None:
+                ratio = self.budget
             return Promise(max_size_ratio=ratio, max_quality_drop=WEIGHT_ONLY_DROPS.get(self.dtype))
         if self.method == "qat":
             # Weights are turned back to floats while the model runs: smaller, not faster.
@@ -170,7 +186,7 @@ class Quantize(Parameters):
 
     def needs(self) -> frozenset[DataRole]:
         """What the method learns from, or observes activations on."""
-        if self.method == "static" or self.algorithm in ("gptq", "awq"):
+        if self.method == "static" or self.algorithm in ("gptq", "awq") or self.dtype == "mixed":
             return frozenset({"calibration"})
         return frozenset({"training"}) if self.method == "qat" else frozenset()
 
@@ -191,7 +207,7 @@ class Quantize(Parameters):
         The runtime rounds activations to eight bits by the same groups: with large ones that error is greater than that
         of eight-bit weights.
         """
-        return self.group_size or (32 if self.dtype == "int8" else 128)
+        return self.group_size or (32 if self.dtype in ("int8", "mixed") else 128)
 
     @property
     def effective_symmetric(self) -> bool:

@@ -71,5 +71,12 @@ def test_no_more_is_given_up_than_is_needed() -> None:
     assert by_budget([one], 20) == [2]
 
 
+def test_what_is_saved_too_much_is_given_back() -> None:
+    """The cheap steps of the first leave no choice for the last but a large one, after which the first is too small."""
+    small = demand((10, 0.2), dense=30)
+    large = demand((20, 0.9), dense=100)
+    assert by_budget([small, large], 75) == [None, 0]
+
+
 def test_larger_than_dense_is_never_chosen() -> None:
     assert by_budget([demand((150, 0.0), (120, 0.01), unit=4)], 1) is None

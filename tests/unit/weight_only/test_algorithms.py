@@ -88,7 +88,7 @@ def test_inputs_that_are_never_active_are_rounded_to_the_nearest() -> None:
 def test_awq_scales_the_active_channels_up_and_errs_less() -> None:
     inputs, weights = correlated(outliers=4), random(OUTPUTS, INPUTS)
     statistics = seen(inputs)
-    scale = awq.find_scale([weights], statistics, LAYOUT)
+    scale = awq.find_scale([(weights, LAYOUT)], statistics)
     assert scale is not None
     assert statistics.hessian is not None
     assert scale[:4].min() > scale[4:].max()
@@ -105,4 +105,4 @@ def test_awq_scales_the_active_channels_up_and_errs_less() -> None:
 def test_awq_scales_nothing_where_the_weights_lie_on_the_grid() -> None:
     weights = rounded(random(OUTPUTS, INPUTS))
     assert loss(correlated(), weights, rounded(weights)) == pytest.approx(0, abs=1e-3)
-    assert awq.find_scale([weights], seen(correlated()), LAYOUT) is None
+    assert awq.find_scale([(weights, LAYOUT)], seen(correlated())) is None

@@ -65,7 +65,7 @@ TOKENS = {"tokens": np.random.default_rng(2).integers(0, 40, (3, 9))}
 def test_the_written_graph_multiplies_with_what_the_codes_stand_for(bits: int, group: int, symmetric: bool) -> None:
     model = language_model(width=80, hidden=72)
     choice = choose(model, embeddings=True)
-    rounded = round_weights(model, choice, Method("rtn", bits, group, symmetric), [])
+    rounded = round_weights(model, choice, Method("rtn", dict.fromkeys(choice.names, bits), group, symmetric), [])
     expected = run(model, TOKENS)  # the graph's own weights are what the codes stand for now
     write(model, choice, rounded.packed)
     # The kernel rounds its activations to eight bits.
@@ -123,6 +123,39 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         for name in ("first", "second")
     )
     assert first.digest == second.digest
+
+
+def error(outcome: Outcome, truth: np.ndarray) -> float:
+    return float(np.square(run(onnx.load(outcome.artifact.model_file), TOKENS) - truth).sum())
+
+
+@pytest.mark.parametrize("algorithm", ["rtn", "gptq", "awq"])
+def test_mixed_precision_keeps_its_budget_and_loses_less_than_the_same_bits_for_all(
+    tmp_path: Path, algorithm: Any
+) -> None:
+    model = language_model(300, 80, hidden=320)
+    for tensor in model.graph.initializer:
+        if tensor.name == "up":  # the feed-forward block then says little
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(0.02), tensor.name))
+    truth = run(model, TOKENS)
+    same = apply(model, tmp_path / "same", dtype="int4", group_size=32, algorithm=algorithm)
+    whole = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    budget = round((same.artifact.model_file.stat().st_size + 8000) / whole, 4)
+    mixed = apply(model, tmp_path / "mixed", dtype="mixed", budget=budget, group_size=32, algorithm=algorithm)
+    assert mixed.artifact.model_file.stat().st_size <= budget * whole
+    assert len(mixed.details["bits"]) > 1
+    assert error(mixed, truth) < 0.8 * error(same, truth)
+
+
+def test_a_large_budget_leaves_all_as_it_is_but_what_costs_least(tmp_path: Path) -> None:
+    outcome = apply(language_model(), tmp_path, dtype="mixed", budget=0.9)
+    assert "the budget allows it" in outcome.details["left"].values()
+
+
+def test_a_budget_that_two_bits_do_not_keep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match=r"would still have 0\.\d+ of its size") as refused:
+        apply(language_model(), tmp_path, dtype="mixed", budget=0.01)
+    assert refused.value.field == "spec.pipeline[0].quantize.budget"
 
 
 def test_embeddings_and_output_layer_stay_floats_when_asked(tmp_path: Path) -> None:

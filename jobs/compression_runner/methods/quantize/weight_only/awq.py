@@ -21,7 +21,7 @@ FAINTEST: Final = 1e-4
 Scale = NDArray[np.float32]
 
 
-def find_scale(layers: Sequence[Weights], seen: InputStatistics, layout: Layout) -> Scale | None:
+def find_scale(layers: Sequence[tuple[Weights, Layout]], seen: InputStatistics) -> Scale | None:
     """What the input channels of layers (outputs, inputs) that share an input are scaled by, shape (inputs,).
 
     None where no scale lowers the error. Raises ValueError without a Hessian.
@@ -33,7 +33,7 @@ def find_scale(layers: Sequence[Weights], seen: InputStatistics, layout: Layout)
     for power in POWERS:
         scale = np.maximum(seen.means, FAINTEST) ** power
         scale = (scale / np.sqrt(scale.max() * scale.min())).astype(np.float32)
-        error = sum(output_error(weights, _rounded(weights, scale, layout), hessian) for weights in layers)
+        error = sum(output_error(weights, _rounded(weights, scale, layout), hessian) for weights, layout in layers)
         if error < best:
             best, found = error, scale if power else None
     return found

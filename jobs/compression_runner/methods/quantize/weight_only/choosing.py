@@ -1,5 +1,6 @@
 """What of a graph gets few bits: weights of products, and tables that tokens are looked up in."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import onnx
@@ -22,6 +23,17 @@ class Choice:
     def tied(self) -> set[str]:
         """Tables that are the weights of a layer at the same time."""
         return {layer.weight for layer in self.layers} & self.tables.keys()
+
+    @property
+    def names(self) -> list[str]:
+        """The initializers."""
+        return list(dict.fromkeys([*(layer.weight for layer in self.layers), *self.tables]))
+
+    def only(self, names: Collection[str]) -> "Choice":
+        """These initializers; the others stay floats because the budget allows it."""
+        left = self.left | {name: "the budget allows it" for name in self.names if name not in names}
+        layers = tuple(layer for layer in self.layers if layer.weight in names)
+        return Choice(layers, {name: places for name, places in self.tables.items() if name in names}, left)
 
 
 def choose(model: onnx.ModelProto, *, embeddings: bool) -> Choice:

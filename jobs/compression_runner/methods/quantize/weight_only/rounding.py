@@ -1,6 +1,6 @@
 """Which codes the weights of a graph get: by round-to-nearest, or by what the layers see on calibration samples."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -26,17 +26,22 @@ SMALLEST: Final = 16
 
 @dataclass(frozen=True)
 class Method:
-    """How weights are rounded."""
+    """How weights are rounded; `bits` is what each initializer gets, by name."""
 
     algorithm: Algorithm
-    bits: int
+    bits: Mapping[str, int]
     group: int
     symmetric: bool
 
-    def layout(self, inputs: int) -> Layout:
-        """Groups for a layer of so many inputs: no larger than it takes to hold all of them."""
-        whole = max(SMALLEST, 1 << (inputs - 1).bit_length())
-        return Layout(self.bits, min(self.group, whole), self.symmetric)
+    def layout(self, name: str, inputs: int) -> Layout:
+        """Groups for a weight of so many inputs."""
+        return layout(self.bits[name], inputs, self.group, symmetric=self.symmetric)
+
+
+def layout(bits: int, inputs: int, group: int, *, symmetric: bool) -> Layout:
+    """Groups for so many inputs: no larger than it takes to hold all of them."""
+    whole = max(SMALLEST, 1 << (inputs - 1).bit_length())
+    return Layout(bits, min(group, whole), symmetric)
 
 
 @dataclass
@@ -111,7 +116,7 @@ def _round_nearest(model: onnx.ModelProto, name: str, method: Method, rounded: R
     tensor = tensor_of(model, name)
     before = numpy_helper.to_array(tensor)
     weights = before.astype(np.float32)
-    codes, grid = round_nearest(weights, method.layout(weights.shape[1]))
+    codes, grid = round_nearest(weights, method.layout(name, weights.shape[1]))
     rounded.add(name, codes, grid)
     tensor.CopyFrom(numpy_helper.from_array(decode(codes, grid).astype(before.dtype), name))
 
@@ -133,7 +138,7 @@ def _round_group(
         if layer.weight in rounded.packed:
             continue
         weights = weight_matrix(model, layer)
-        codes, grid = _codes(weights, hessian, scale, method)
+        codes, grid = _codes(weights, hessian, scale, method.algorithm, method.layout(layer.weight, layer.inputs))
         result = decode(codes, grid) if scale is None else decode(codes, grid) / scale
         rounded.count(weights, result, hessian)
         rounded.add(layer.weight, codes, grid)
@@ -143,14 +148,13 @@ def _round_group(
 
 
 def _codes(
-    weights: Weights, hessian: NDArray[np.float64] | None, scale: awq.Scale | None, method: Method
+    weights: Weights, hessian: NDArray[np.float64] | None, scale: awq.Scale | None, algorithm: Algorithm, groups: Layout
 ) -> tuple[Codes, Grid]:
-    layout = method.layout(weights.shape[1])
     if hessian is None:
-        return round_nearest(weights, layout)
-    if method.algorithm == "gptq":
-        return gptq.quantize(weights, hessian, layout)
-    return awq.quantize(weights, hessian, scale, layout)
+        return round_nearest(weights, groups)
+    if algorithm == "gptq":
+        return gptq.quantize(weights, hessian, groups)
+    return awq.quantize(weights, hessian, scale, groups)
 
 
 def _scale(
@@ -170,5 +174,5 @@ def _scale(
         for layer in group.layers
     ):
         return None
-    layout = method.layout(group.layers[0].inputs)
-    return awq.find_scale([weight_matrix(model, layer) for layer in group.layers], seen, layout)
+    layers = [(weight_matrix(model, layer), method.layout(layer.weight, layer.inputs)) for layer in group.layers]
+    return awq.find_scale(layers, seen)

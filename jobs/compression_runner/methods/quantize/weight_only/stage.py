@@ -12,7 +12,9 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.session import RUNTIME_ERRORS
 from compression_runner.methods.quantize.weight_only.choosing import Choice, choose
-from compression_runner.methods.quantize.weight_only.rounding import Method, Rounded, round_weights
+from compression_runner.methods.quantize.weight_only.grid import Layout
+from compression_runner.methods.quantize.weight_only.mixing import OutOfReach, mix
+from compression_runner.methods.quantize.weight_only.rounding import Method, Rounded, layout, round_weights
 from compression_runner.methods.quantize.weight_only.scaling import divide_inputs
 from compression_runner.methods.quantize.weight_only.writing import write
 from compressionjob.methods.quantize import Quantize
@@ -44,33 +46,53 @@ def quantize(work: Work) -> Mapping[str, Any]:
     if not choice.layers and not choice.tables:
         problem = "the graph has no MatMul, Gemm or look-up with constant float weights that may be quantized"
         raise BadRecipe("NothingToQuantize", work.field, parameters.dtype, problem, "leave the stage out")
-    method = Method(
-        parameters.effective_algorithm,
-        BITS[parameters.dtype],
-        parameters.effective_group_size,
-        parameters.effective_symmetric,
-    )
-    batches = feeds(work.model, work.samples) if work.samples else []
     try:
+        bits = _bits(work, choice)
+        choice = choice.only(bits)
+        method = Method(
+            parameters.effective_algorithm, bits, parameters.effective_group_size, parameters.effective_symmetric
+        )
+        batches = feeds(work.model, work.samples) if work.samples and method.algorithm != "rtn" else []
         rounded = round_weights(work.model, choice, method, batches, work.advance)
+    except OutOfReach as error:
+        remedy = "ask for a larger budget, or larger groups"
+        raise BadRecipe("BudgetOutOfReach", f"{work.field}.budget", parameters.budget, str(error), remedy) from error
     except FAILURES as error:
         problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
-        raise BadRecipe("CalibrationFailed", work.field, method.algorithm, problem, "use algorithm rtn") from error
+        raise BadRecipe(
+            "CalibrationFailed", work.field, parameters.dtype, problem, "use algorithm rtn, and one dtype"
+        ) from error
     divisions = divide_inputs(work.model, rounded.scaled)
     write(work.model, choice, rounded.packed, divisions)
     return _details(method, choice, rounded, len(divisions))
 
 
+def _bits(work: Work, choice: Choice) -> Mapping[str, int]:
+    """What each initializer gets: all the same, or what the budget gives it."""
+    parameters, names = work.parameters, choice.names
+    if parameters.budget is None:
+        return dict.fromkeys(names, BITS[parameters.dtype])
+    if work.samples is None:
+        raise ValueError("mixed precision without calibration samples")
+    group, symmetric = parameters.effective_group_size, parameters.effective_symmetric
+
+    def layouts(bits: int, inputs: int) -> Layout:
+        return layout(bits, inputs, group, symmetric=symmetric)
+
+    return mix(work.model, choice, layouts, work.samples, parameters.budget, work.advance)
+
+
 def _details(method: Method, choice: Choice, rounded: Rounded, divisions: int) -> Mapping[str, Any]:
+    asked = sorted(set(method.bits.values()))
     details: dict[str, Any] = {
         "algorithm": method.algorithm,
-        "bits": method.bits,
+        "bits": asked[0] if len(asked) == 1 else {str(bits): [*method.bits.values()].count(bits) for bits in asked},
         "layers": len(choice.layers),
         "tables": len(choice.tables),
         "outputError" if rounded.rows else "weightError": round(rounded.error, 6),
     }
     stored = max(packed.bits for packed in rounded.packed.values())
-    if stored != method.bits:
+    if len(asked) == 1 and stored != asked[0]:
         # onnxruntime has no kernel for them: packing gets the unused bits back.
         details["storedBits"] = stored
     if rounded.rows:
