@@ -14,10 +14,10 @@ MARKER: Final = "artifact.json"
 SCHEMA: Final = 1
 BLOCK: Final = 1 << 20
 
-Format = Literal["transformers", "torch", "onnx", "openvino", "gguf"]
+Format = Literal["transformers", "torch", "onnx", "openvino", "torch-export", "gguf"]
 """torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only.
 gguf: a source as llama.cpp has it, which is imported before anything else is done."""
-PUBLISHABLE: Final[frozenset[Format]] = frozenset({"transformers", "onnx", "openvino"})
+PUBLISHABLE: Final[frozenset[Format]] = frozenset({"transformers", "onnx", "openvino", "torch-export"})
 
 
 class ArtifactDamaged(Exception):
@@ -172,7 +172,7 @@ def verify(artifact: Artifact, advance: Callable[[int], None] = silent) -> None:
 def is_weights(path: str) -> bool:
     """Whether a file of a model counts for its size: weights and graphs, with their external data, packed or not."""
     name = path.rsplit("/", 1)[-1]
-    kinds = (".safetensors", ".onnx", "model.xml", "model.bin")
+    kinds = (".safetensors", ".onnx", ".pt2", "model.xml", "model.bin")
     return any(part in name for part in kinds) and not name.endswith(".json")
 
 

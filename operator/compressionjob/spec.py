@@ -52,7 +52,7 @@ class Benchmark(Schema):
     )
 
 
-OutputFormat = Literal["auto", "onnx", "openvino"]
+OutputFormat = Literal["auto", "onnx", "openvino", "torch-export"]
 
 
 class Output(Schema):
@@ -69,7 +69,8 @@ class Output(Schema):
     format: OutputFormat = Field(
         default="auto",
         description="Format of the result: auto keeps what the last stage gives (an ONNX graph where that is none that "
-        "others load), onnx and openvino convert it before a final pack.",
+        "others load), onnx and openvino convert it before a final pack, and torch-export makes a program of it "
+        "(model.pt2), where no stage needs a graph.",
     )
     overwrite: StrictBool = Field(
         default=False, description="Replace a different model at the destination instead of refusing before the run."
@@ -166,7 +167,13 @@ def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
 
 
 def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    """A result for OpenVINO that should become ONNX, from which there is no way back."""
+    """Results that should become what there is no way to: ONNX from OpenVINO, or a program from a graph."""
+    if spec.output.format == "torch-export":
+        return [
+            FieldProblem("spec.output.format", "torch-export", f"{stage.title} gives an ONNX graph; use onnx or auto")
+            for stage in spec.pipeline
+            if stage.parameters.gives_graph()
+        ][:1]
     for stage in spec.pipeline:
         if stage.quantize and stage.quantize.backend == "openvino" and spec.output.format == "onnx":
             remedy = "quantize with backend openvino gives an OpenVINO model; use openvino or auto, or another backend"

@@ -11,7 +11,7 @@ import yaml
 from tests import tiny_models
 
 
-def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]]) -> Path:
+def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto") -> Path:
     """A job on a tiny model with tiny data, below `folder`."""
     if task.startswith("text"):
         tiny_models.bert(folder / "model", labels=3)
@@ -28,7 +28,7 @@ def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]]) -> Path:
         "data": {role: {"source": f"file://./{name}"} for role, name in data.items()},
         "pipeline": pipeline,
         "benchmark": {"timeLimit": "3s", "sequenceLength": 16},
-        "output": {"destination": "file://./out"},
+        "output": {"destination": "file://./out", "format": output},
     }
     metadata = {
         "apiVersion": "compression-operator.io/v1alpha1",

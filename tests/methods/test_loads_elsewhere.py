@@ -25,6 +25,7 @@ CASES: Final[dict[str, tuple[str, list[dict[str, Any]]]]] = {
     "smoothed": (TEXT, [{"quantize": {"method": "static", "smoothQuant": "0.5"}}]),
     "float8": (IMAGE, [{"quantize": {"method": "static", "dtype": "float8"}}]),
     "openvino": (TEXT, [{"quantize": {"method": "static", "backend": "openvino"}}]),
+    "torch-export": (IMAGE, [{"prune": {"method": "structured", "structure": "channels", "sparsity": "0.5"}}]),
     "bfloat16": (TEXT, [{"quantize": {"method": "cast", "dtype": "bfloat16"}}]),
     "float16": (IMAGE, [{"quantize": {"method": "cast", "dtype": "float16"}}]),
     "qat-int4": (IMAGE, [{"quantize": {"method": "qat", "dtype": "int4", "training": TRAINING}}]),
@@ -53,6 +54,10 @@ elif about["format"] == "openvino":
         for node in model.inputs
     }
     answer = model(feed)[0]
+elif about["format"] == "torch-export":
+    import torch
+    program = torch.export.load(folder / "model.pt2").module()
+    answer = program(torch.ones(1, 1, 16, 16)).detach().numpy()
 else:
     import torch, transformers
     kinds = {
@@ -72,7 +77,8 @@ print(json.dumps({"shape": list(answer.shape), "finite": bool((answer == answer)
 @pytest.mark.parametrize("name", CASES)
 def test_a_stranger_can_run_it(name: str, tmp_path: Path) -> None:
     task, pipeline = CASES[name]
-    finish(write_job(tmp_path, task, pipeline), tmp_path / "work")
+    output = name if name == "torch-export" else "auto"
+    finish(write_job(tmp_path, task, pipeline, output), tmp_path / "work")
     folder = tmp_path / "work" / "output"
     command = [sys.executable, "-I", "-W", "ignore", "-c", STRANGER, str(folder), task]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)

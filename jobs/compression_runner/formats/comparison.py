@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.probes import Probe
 from compression_runner.formats.session import RUNTIME_ERRORS, open_session
 from compression_runner.formats.task_module import Interface
 
+Answer = NDArray[np.generic]
 # Relative to the largest output; float32 in another order of additions differs by some 1e-6.
 TOLERANCE: Final = 1e-4
 
@@ -44,12 +46,27 @@ def compare(
     Raises what `refused` makes of the largest difference where they disagree, or where the graph does not run.
     """
     session = _session(graph, refused)
+
+    def answer(tensors: Probe) -> Sequence[Answer]:
+        return _run(session, interface, tensors, refused)
+
+    return compare_answers(source, answer, interface, inputs, tolerance, refused)
+
+
+def compare_answers(
+    source: torch.nn.Module,
+    answer: Callable[[Probe], Sequence[Answer]],
+    interface: Interface,
+    inputs: Sequence[Probe],
+    tolerance: float = TOLERANCE,
+    refused: Callable[[str], BadRecipe] = _refused,
+) -> Comparison:
+    """As `compare`, with whatever `answer` runs in the place of a graph."""
     worst, scale = [0.0] * len(interface.outputs), [1.0] * len(interface.outputs)
     for tensors in inputs:
         with torch.no_grad():
             outputs = source(*tensors)
-        feed = dict(zip(interface.inputs, (tensor.numpy() for tensor in tensors), strict=True))
-        found = _run(session, interface, feed, refused)
+        found = answer(tensors)
         answers = [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
         for index, (got, expected) in enumerate(zip(found, answers, strict=True)):
             if got.shape != expected.shape or not np.isfinite(got).all():
@@ -70,10 +87,14 @@ def _session(graph: Path, refused: Callable[[str], BadRecipe]) -> Any:
         raise refused(f"onnxruntime does not load it: {error}") from error
 
 
-def _run(session: Any, interface: Interface, feed: dict[str, Any], refused: Callable[[str], BadRecipe]) -> Any:
+def _run(session: Any, interface: Interface, tensors: Probe, refused: Callable[[str], BadRecipe]) -> Sequence[Answer]:
+    feed = dict(zip(interface.inputs, (tensor.numpy() for tensor in tensors), strict=True))
     names = {node.name for node in session.get_inputs()}
     try:
         # An input that the model does not use is not part of the graph.
-        return session.run(list(interface.outputs), {name: value for name, value in feed.items() if name in names})
+        found: list[Answer] = session.run(
+            list(interface.outputs), {name: value for name, value in feed.items() if name in names}
+        )
     except RUNTIME_ERRORS as error:
         raise refused(f"it does not run on an input of another size: {error}") from error
+    return found

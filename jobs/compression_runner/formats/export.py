@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,26 @@ def export(artifact: Artifact, into: Path) -> Comparison:
 
     Raises BadRecipe where torch cannot export the model or the result's outputs differ from the source's.
     """
+    taken = take(artifact)
+    graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes)
+    path = save(graph, into)
+    del graph
+    gc.collect()
+    return compare(taken.module, path, taken.interface, taken.inputs)
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A task's module, the names of what goes in and out, inputs to try it with, and which axes are free."""
+
+    module: torch.nn.Module
+    interface: Interface
+    inputs: Sequence[Probe]
+    axes: tuple[Any, ...]
+
+
+def take(artifact: Artifact) -> Exportable:
+    """A model ready to be exported, in whatever way."""
     model = load_model(artifact.path, artifact.task)
     longest = sequence_length_limit(model)
     module: torch.nn.Module
@@ -42,11 +63,7 @@ def export(artifact: Artifact, into: Path) -> Comparison:
         module, interface = wrap(model, artifact.path, artifact.task)
         inputs = probes(model, artifact.path, interface)
         axes = _axes(interface, inputs, longest)
-    graph = _export(module, interface, inputs[0], axes)
-    path = save(graph, into)
-    del graph
-    gc.collect()
-    return compare(module, path, interface, inputs)
+    return Exportable(module, interface, inputs, axes)
 
 
 def graph_of(module: torch.nn.Module, model: torch.nn.Module, path: Path, interface: Interface) -> onnx.ModelProto:

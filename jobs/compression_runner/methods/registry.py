@@ -8,6 +8,7 @@ from compression_runner.methods.method import Method
 METHODS: Final[dict[str, Method]] = {
     "import": importing.METHOD,
     "export": export.METHOD,
+    "export-program": export.PROGRAM,
     "convert": converting.METHOD,
     "prune": prune.METHOD,
     "factorize": factorize.METHOD,

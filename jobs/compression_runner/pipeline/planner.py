@@ -14,10 +14,12 @@ from compressionjob.pipeline import Stage
 from compressionjob.spec import CompressionJobSpec, OutputFormat
 
 EXPORT: Final = METHODS["export"]
+PROGRAM: Final = METHODS["export-program"]
 IMPORT: Final = METHODS["import"]
 CONVERT: Final = METHODS["convert"]
 EXPORT_TITLE: Final = "export"
 CONVERT_TITLE: Final = "convert"
+PROGRAM_TITLE: Final = "export-program"
 IMPORT_TITLE: Final = "import"
 
 
@@ -108,7 +110,11 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
         method, where = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
         if stage.method == "pack":
             _finish(chain, spec.output.format)
-        if stage.method == "quantize" and spec.output.format != "auto" and "onnx" in method.accepts(stage.parameters):
+        if (
+            stage.method == "quantize"
+            and spec.output.format in ("onnx", "openvino")
+            and "onnx" in method.accepts(stage.parameters)
+        ):
             # An export after it would make float32 of what it has rounded.
             _export_if_possible(chain, where)
         _make_acceptable(chain, method, stage, where)
@@ -121,10 +127,20 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
 def _finish(chain: _Chain, wanted: OutputFormat) -> None:
     """Brings the model into the format in which it is published."""
     where = "spec.output.format"
+    if wanted == "torch-export":
+        _finish_program(chain, where)
+        return
     if chain.format not in PUBLISHABLE or (wanted != "auto" and chain.format in EXPORT.accepts(None)):
         chain.export(chain.steps[-1].field if wanted == "auto" and chain.steps else where)
     if wanted == "openvino" and chain.format in CONVERT.accepts(None):
         chain.add(CONVERT_TITLE, CONVERT, None, where)
+
+
+def _finish_program(chain: _Chain, where: str) -> None:
+    if chain.format not in PROGRAM.accepts(None):
+        problem = f"a program is made of a Transformers model, and the last stage gives {chain.format}"
+        raise BadRecipe("FormatMismatch", where, "torch-export", problem, "use onnx or auto, or other stages")
+    chain.add(PROGRAM_TITLE, PROGRAM, None, where)
 
 
 def _export_if_possible(chain: _Chain, where: str) -> None:
@@ -160,10 +176,15 @@ def _baseline(chain: _Chain, source: Source) -> Step | None:
 
 
 def _measured(chain: _Chain, source: Source) -> Step | None:
-    """The export of a result that is no graph; what comes before a pack is the result unpacked."""
-    if chain.format not in EXPORT.accepts(None):
+    """The export of a result that is no graph; what comes before a pack is the result unpacked.
+
+    A program is measured as the graph of the model that it was made of, as a Transformers directory is.
+    """
+    if chain.format not in (*EXPORT.accepts(None), "torch-export"):
         return None
     steps = chain.steps[:-1] if chain.steps[-1].method.name == "pack" else chain.steps
+    if steps and steps[-1].method is PROGRAM:
+        steps = steps[:-1]
     last = steps[-1].format if steps else source.format
     unpacked = _Chain(chain.start, chain.data, last, list(steps))
     unpacked.export(chain.steps[-1].field)

@@ -14,6 +14,10 @@ class Parameters(Schema):
     def promise(self) -> Promise:
         """What the method promises about its result, whatever the SLA asks."""
 
+    def gives_graph(self) -> bool:
+        """Whether the stage works on ONNX graphs alone, whatever comes before it."""
+        return False
+
     def needs(self) -> frozenset[DataRole]:
         """The data that the stage cannot do without."""
         return frozenset()

@@ -184,6 +184,10 @@ class Quantize(Parameters):
         # CPUs without FP16 arithmetic convert back and forth: no promise of speed.
         return Promise(max_size_ratio=0.6, min_speedup=None, max_quality_drop=0.005)
 
+    def gives_graph(self) -> bool:
+        """All but bfloat16, which a Transformers directory can hold."""
+        return self.dtype != "bfloat16"
+
     def needs(self) -> frozenset[DataRole]:
         """What the method learns from, or observes activations on."""
         if self.method == "static" or self.algorithm in ("gptq", "awq") or self.dtype == "mixed":

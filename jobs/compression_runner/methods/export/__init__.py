@@ -1,4 +1,4 @@
-"""The stage that the planner inserts where a Transformers model has to become a graph."""
+"""The stages that the planner inserts where a Transformers model has to become a graph, or a program of torch."""
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
@@ -16,6 +16,17 @@ def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome
     return Outcome(seal(context.output, "onnx", artifact.task), details)
 
 
+def run_program(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
+    """A checked program with the tokenizer beside it."""
+    from compression_runner.formats.companions import copy_companions
+    from compression_runner.formats.program import export_program
+
+    copy_companions(artifact, context.output, exported=True)
+    comparison = export_program(artifact, context.output)
+    details = {"comparedInputs": comparison.inputs, "maxAbsDifference": comparison.max_abs_difference}
+    return Outcome(seal(context.output, "torch-export", artifact.task), details)
+
+
 METHOD = Method(
     name="export",
     version=1,
@@ -24,5 +35,16 @@ METHOD = Method(
     gives=lambda _before, _parameters: "onnx",
     libraries=("torch", "transformers", "onnx", "onnxscript"),
     need=Need(450 * MIB, 2.0, 760 * MIB, 5.5),
+    effort=10.0,
+)
+
+PROGRAM = Method(
+    name="export-program",
+    version=1,
+    accepts=always("transformers", "torch"),
+    run=run_program,
+    gives=lambda _before, _parameters: "torch-export",
+    libraries=("torch", "transformers"),
+    need=Need(450 * MIB, 3.0, 760 * MIB, 4.0),
     effort=10.0,
 )

@@ -1,0 +1,47 @@
+"""From a Transformers directory to a program of torch.export (model.pt2) that is known to give the same answers."""
+
+import warnings
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from compression_runner.artifact import Artifact
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.comparison import Answer, Comparison, compare_answers
+from compression_runner.formats.export import take
+from compression_runner.formats.probes import Probe
+
+PROGRAM: Final = "model.pt2"
+FIELD: Final = "spec.output.format"
+
+
+def export_program(artifact: Artifact, into: Path) -> Comparison:
+    """Writes the program with free batch and sequence axes into `into`, and compares what it reads back.
+
+    It takes tensors by position, in the order of the task's inputs. Raises BadRecipe where torch cannot export the
+    model, or the program's outputs differ from the model's.
+    """
+    taken = take(artifact)
+    place = into / PROGRAM
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(taken.module, taken.inputs[0], dynamic_shapes=taken.axes, strict=False)
+            torch.export.save(program, place)
+            # Made a moment ago: loading runs nothing but what was just saved.
+            read = torch.export.load(place).module()
+    except (RuntimeError, ValueError, TypeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise _refused(f"torch cannot export the model: {first}") from error
+
+    def answer(tensors: Probe) -> list[Answer]:
+        with torch.no_grad():
+            found = read(*tensors)
+        return [tensor.numpy() for tensor in (found if isinstance(found, tuple) else (found,))]
+
+    return compare_answers(taken.module, answer, taken.interface, taken.inputs, refused=_refused)
+
+
+def _refused(problem: str) -> BadRecipe:
+    return BadRecipe("ExportFailed", FIELD, "torch-export", problem, "publish another format")
