@@ -1,32 +1,15 @@
 """The two tools as processes: what each is told, and what it cost in seconds and memory."""
 
 import json
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compression-operator"
+from benchmarks.tooling import Cost, ToolFailedError, interpreter_of, timed
+
 REQUIREMENTS: Final = Path(__file__).with_name("olive-requirements.txt")
-
-
-class ToolFailedError(RuntimeError):
-    """One of the tools ended without a result."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one run of a tool cost; memory is the peak of its largest process."""
-
-    wall_seconds: float
-    cpu_seconds: float
-    peak_bytes: int
 
 
 def run_ours(model: Path, data: Path, work: Path) -> tuple[Cost, dict[str, Any]]:
@@ -36,7 +19,7 @@ def run_ours(model: Path, data: Path, work: Path) -> tuple[Cost, dict[str, Any]]
     manifest.write_text(yaml.safe_dump(_manifest(model, data, work)))
     command = [str(Path(sys.executable).with_name("compression-runner")), "run", str(manifest), "--workdir", str(work)]
     # 3 is a verdict other than Pass, which is a result too.
-    cost = _timed(command, {}, work / "log.txt", accepted=(0, 3))
+    cost = timed(command, {}, work / "log.txt", accepted=(0, 3))
     return cost, json.loads((work / "report.json").read_text())
 
 
@@ -47,7 +30,7 @@ def run_olive(model: Path, work: Path, python: Path) -> tuple[Cost, Path]:
     configuration.write_text(json.dumps(_olive_configuration(model, work), indent=1))
     quiet = {"HF_HUB_OFFLINE": "1", "OLIVE_DISABLE_TELEMETRY": "1"}
     command = [str(python.with_name("olive")), "run", "--config", str(configuration)]
-    cost = _timed(command, quiet, work / "log.txt", accepted=(0,))
+    cost = timed(command, quiet, work / "log.txt", accepted=(0,))
     found = work / "out" / "model.onnx"
     if not found.is_file():
         raise ToolFailedError(f"Olive wrote no {found.name}; see {work / 'log.txt'}")
@@ -55,13 +38,8 @@ def run_olive(model: Path, work: Path, python: Path) -> tuple[Cost, Path]:
 
 
 def olive_python() -> Path:
-    """Return the interpreter of Olive's own environment, made from the pinned requirements where it is missing."""
-    folder = CACHE / "olive-venv"
-    uv = next((str(path) for path in (CACHE / "uv-tool" / "bin" / "uv",) if path.is_file()), "uv")
-    subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], check=True)
-    install = [uv, "pip", "install", "--quiet", "--python", str(folder), "--requirements", str(REQUIREMENTS)]
-    subprocess.run(install, check=True)
-    return folder / "bin" / "python"
+    """Return the interpreter of Olive's own environment."""
+    return interpreter_of("olive", REQUIREMENTS)
 
 
 def _manifest(model: Path, data: Path, work: Path) -> dict[str, Any]:
@@ -98,16 +76,3 @@ def _olive_configuration(model: Path, work: Path) -> dict[str, Any]:
         "output_dir": str(work / "out"),
         "cache_dir": str(work / "cache"),
     }
-
-
-def _timed(command: Sequence[str], more: Mapping[str, str], log: Path, accepted: tuple[int, ...]) -> Cost:
-    start = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=os.environ | more, stdout=output, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - start
-    if process.returncode not in accepted:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
-        raise ToolFailedError(f"{Path(command[0]).name} ended with {process.returncode}:\n{tail}")
-    return Cost(round(seconds, 2), round(usage.ru_utime + usage.ru_stime, 2), usage.ru_maxrss * 1024)

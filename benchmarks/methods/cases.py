@@ -29,6 +29,11 @@ class Case:
 
     path: Path
 
+    @classmethod
+    def named(cls, name: str) -> "Case":
+        """The example of a name."""
+        return cls(EXAMPLES / f"{name}.yaml")
+
     @property
     def name(self) -> str:
         """The example's name."""

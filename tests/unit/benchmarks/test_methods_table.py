@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks.methods.cases import CASES
 from benchmarks.methods.store import Results
 from benchmarks.methods.table import TABLE, render
+from benchmarks.peers import table as peers
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "methods" / "results.json"
 
@@ -32,3 +33,11 @@ def test_every_example_names_the_samples_that_it_needs() -> None:
 
     needed = {name for case in CASES for name in case.samples}
     assert needed <= set(SAMPLES), f"no sample is called {sorted(needed - set(SAMPLES))}"
+
+
+def test_the_table_of_other_tools_is_made_from_its_results() -> None:
+    results = json.loads(peers.RESULTS.read_text())
+    assert peers.README.read_text() == peers.render(results), "run: python -m benchmarks.peers"
+    assert {"compression-runner", "onnxruntime", "Neural Compressor", "Olive"} == {
+        name for rows in results["subjects"].values() for name in rows
+    }

@@ -25,6 +25,7 @@ from compression_runner.training.losses import Distillation
 from compression_runner.training.narrowing import derive, kept_layers
 from compressionjob.methods.distill import Distill, Student
 from compressionjob.methods.losses import Losses
+from compressionjob.methods.prune import Prune
 from compressionjob.methods.recover import Recover
 from compressionjob.methods.training import Training
 from tests import tiny_models
@@ -175,14 +176,26 @@ def test_what_does_not_help_is_not_kept(classifier: Artifact, tmp_path: Path) ->
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_what_comes_nearer_to_its_teacher_is_kept_though_it_answers_alike(classifier: Artifact, tmp_path: Path) -> None:
+    """Training data that the baseline knows is answered well without recovery; the loss still tells what was lost."""
+    data, settings = texts(120), Training(epochs=12, batch_size=8, learning_rate=0.01)
+    by_labels = Recover(method="labels", training=settings)
+    knows = stage("recover", classifier, by_labels, tmp_path / "knows", data=data).artifact
+    pruned = stage("prune", knows, Prune(sparsity=0.8), tmp_path / "pruned").artifact
+    settings = Training(epochs=4, batch_size=8, learning_rate=0.001)
+    outcome = stage("recover", pruned, Recover(training=settings), tmp_path / "out", teacher=knows, data=data)
+    held = outcome.details["heldBack"]
+    assert held["before"] == held["after"] == 1.0
+    assert held["loss"]["after"] < held["loss"]["before"]
+    assert held["kept"]
+
+
 def test_recovery_ends_when_little_enough_is_lost(classifier: Artifact, tmp_path: Path) -> None:
     outcome = stage("recover", classifier, Recover(max_drop=0.5), tmp_path / "out")
     assert outcome.details["heldBack"]["steps"] == 0
 
 
 def test_zeros_stay_zero(classifier: Artifact, tmp_path: Path) -> None:
-    from compressionjob.methods.prune import Prune
-
     pruned = stage("prune", classifier, Prune(sparsity=0.5), tmp_path / "pruned").artifact
     settings = Training(epochs=6, batch_size=8, learning_rate=0.01)
     parameters = Recover(method="labels", training=settings)

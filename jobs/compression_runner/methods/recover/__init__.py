@@ -1,15 +1,22 @@
 """Learn again what a lossy stage lost."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from compression_runner.artifact import Artifact
 from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.recover import Recover
 
+if TYPE_CHECKING:
+    from compression_runner.training.losses import Score
+
 
 def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outcome:
-    """The model after training, or as it was where training did not help on training data that was held back."""
+    """The model after training, or as it was where training did not help on training data that was held back.
+
+    What helps is told by the loss, to the teacher or to the labels: the baseline has mostly learned from this very
+    data, and what is left of it still knows the answers.
+    """
     from compression_runner.training import model
     from compression_runner.training.lesson import Lesson, require_labels
     from compression_runner.training.sparsity import keep_zeros, sparsity
@@ -34,16 +41,23 @@ def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outco
     remedy = "choose a smaller training.learningRate, or some training.warmup"
     trained = lesson.teach(losses, context, remedy, keep_zeros(student.module), enough)
     after = lesson.score()
-    helped = after.value > before.value
+    helped = _loss(after, by_labels) < _loss(before, by_labels)
     result = student if helped else model.load(artifact)
-    details = lesson.held_back(before, after, baseline=baseline, kept=helped)
+    lost = {name: float(f"{_loss(at, by_labels):.4g}") for name, at in (("before", before), ("after", after))}
+    details = lesson.held_back(before, after, baseline=baseline, kept=helped, loss=lost)
     details |= {**trained.details(), "sparsity": round(sparsity(result.module), 6)}
     return Outcome(model.save(result, artifact, context.output), details)
 
 
+def _loss(score: "Score", by_labels: bool) -> float:
+    found = score.to_labels if by_labels else score.to_teacher
+    assert found is not None, "labels were asked for, and the baseline teaches"
+    return found
+
+
 METHOD: Final = Method(
     name="recover",
-    version=1,
+    version=2,
     accepts=always("transformers", "torch"),
     run=run,
     libraries=("torch", "transformers", "safetensors"),

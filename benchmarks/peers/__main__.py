@@ -1,0 +1,59 @@
+"""`python -m benchmarks.peers`: every tool on every subject, in one go; writes results.json and README.md."""
+
+import argparse
+import json
+import shutil
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.peers.comparison import compare
+from benchmarks.peers.subjects import SUBJECTS, Ready, ready
+from benchmarks.peers.table import README, RESULTS, render
+from benchmarks.peers.tools import TOOLS, NotPossible, versions
+from benchmarks.tooling import CACHE, ToolFailedError
+from compression_runner.measurement.noise import machine, noise_between, noise_notes, read_noise
+
+
+def main() -> int:
+    """Run the comparison."""
+    argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__).parse_args()
+    before = read_noise()
+    subjects = {subject.title: _rows(ready(subject)) for subject in SUBJECTS}
+    results = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "versions": versions(),
+        "subjects": subjects,
+        "notes": noise_notes(noise_between(before, read_noise())),
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    README.write_text(render(results))
+    _say("wrote benchmarks/peers/results.json and README.md")
+    return 0
+
+
+def _rows(subject: Ready) -> dict[str, Any]:
+    _say(subject.subject.title)
+    rows = {"compression-runner": {**compare(subject, subject.ours), "seconds": subject.seconds}}
+    work = CACHE / "benchmark-peers" / subject.subject.example
+    shutil.rmtree(work, ignore_errors=True)
+    for name, tool in TOOLS.items():
+        _say(f"    {name}")
+        try:
+            made = tool(subject, work / name.replace(" ", "-").lower())
+            cost = {"seconds": made.cost.wall_seconds, "peakBytes": made.cost.peak_bytes}
+            rows[name] = {**compare(subject, made.graph), **cost}
+        except NotPossible as reason:
+            rows[name] = {"problem": str(reason)}
+        except ToolFailedError as error:
+            rows[name] = {"problem": "it failed: " + " ".join(str(error).splitlines()[-1].split())[:200]}
+    return rows
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""What every tool's result is worth: size, quality and speed against the same float graph, measured alike."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.peers.subjects import Ready
+from compression_runner.measurement.answers import answers
+from compression_runner.measurement.contender import contender
+from compression_runner.measurement.latency import LatencyPlan, measure_latency
+from compression_runner.measurement.predictor import OnnxPredictor
+from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality
+from compressionjob.estimate import Estimate
+
+CONFIDENCE: Final = 0.95
+SECONDS: Final = 30.0
+
+
+def compare(ready: Ready, graph: Path) -> dict[str, Any]:
+    """Size of all files, the quality that is lost, and the speed-up at p50, baseline and result interleaved."""
+    task, benchmark = ready.spec.model.task, ready.spec.benchmark
+    threads = benchmark.threads or 2
+    with OnnxPredictor(ready.full, threads) as full, OnnxPredictor(graph, threads) as result:
+        old, new = (answers(predictor, ready.evaluation, task, 1) for predictor in (full, result))
+        labels = ready.evaluation.labels
+        quality: Quality
+        if task == "text-embedding":
+            metric, quality = "cosine", embedding_quality(old, new, CONFIDENCE)
+        else:
+            metric, quality = "accuracy", classification_quality(old, new, labels, CONFIDENCE)
+        sides = [contender(predictor, ready.evaluation, benchmark) for predictor in (full, result)]
+        run = measure_latency(sides[0], sides[1], LatencyPlan(CONFIDENCE, None, SECONDS))
+    return {
+        "sizeRatio": _size(graph) / _size(ready.full),
+        "metric": metric,
+        "lost": _of(quality.scores[metric].drop),  # type: ignore[index]
+        "speedup": _of(run.speedup("p50", CONFIDENCE)),
+    }
+
+
+def _size(graph: Path) -> int:
+    """The graph with whatever weights lie beside it."""
+    beside = (place for place in graph.parent.iterdir() if place.name.startswith(graph.name) and place != graph)
+    return graph.stat().st_size + sum(place.stat().st_size for place in beside)
+
+
+def _of(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,0 +1,108 @@
+"""What the tools are compared on: examples, run by this project, whose models and data the others get too."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import onnx
+
+from benchmarks.methods.cases import Case, prepared
+from benchmarks.methods.running import run_case
+from benchmarks.tooling import CACHE
+from compression_runner.calibration.feeding import feeds
+from compression_runner.dataset import SampleSet
+from compression_runner.pipeline.job_data import JobData
+from compression_runner.pipeline.places import of_trial
+from compression_runner.preflight.data_files import find_data
+from compression_runner.storage import Stores
+from compressionjob.data import DataRole
+from compressionjob.spec import CompressionJobSpec, parse_job
+
+Kind = Literal["dynamic", "static", "smooth"]
+WORK: Final = CACHE / "benchmark-methods"
+GRAPH: Final = "model.onnx"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An example, and what the other tools are asked for: the same, as far as they know it."""
+
+    example: str
+    kind: Kind
+    title: str
+
+
+SUBJECTS: Final = (
+    Subject("minilm-int8", "dynamic", "MiniLM, INT8, dynamic ranges"),
+    Subject("minilm-static-int8", "static", "MiniLM, INT8, static ranges"),
+    Subject("fashion-static-int8", "static", "CNN on Fashion-MNIST, INT8, static ranges"),
+)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A subject that this project has worked on: the float graph, the result, and the data."""
+
+    subject: Subject
+    spec: CompressionJobSpec
+    full: Path
+    ours: Path
+    seconds: float
+    """Of the quantizing stage alone."""
+    evaluation: SampleSet
+    calibration: SampleSet | None
+
+    def write_batches(self, folder: Path) -> None:
+        """The calibration samples as .npz batches by input name, as every tool can read them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.calibration is None:
+            return
+        for index, feed in enumerate(feeds(onnx.load(self.full), self.calibration)):
+            np.savez(folder / f"{index:04d}.npz", **feed)  # type: ignore[arg-type]
+
+
+def ready(subject: Subject) -> Ready:
+    """Runs the example as a user would (stages that were run before are reused).
+
+    Raises RuntimeError where it ends without a report.
+    """
+    case = prepared(Case.named(subject.example))
+    if run_case(case) is None:
+        raise RuntimeError(f"the example {subject.example} ended without a report")
+    workdir = WORK / subject.example
+    stages = _stages(workdir)
+    job = parse_job(case.manifest)
+    checkpoints = workdir / "checkpoints"
+    full = checkpoints / stages["export"]["fingerprint"]
+    data = _data(job.spec, case.path.parent, workdir / "peers")
+    calibrates = job.spec.data.calibration is not None
+    return Ready(
+        subject,
+        job.spec,
+        full / GRAPH,
+        checkpoints / stages["quantize"]["fingerprint"] / GRAPH,
+        float(stages["quantize"]["seconds"]),
+        data.samples("evaluation", full),
+        data.samples("calibration", full) if calibrates else None,
+    )
+
+
+def _stages(workdir: Path) -> dict[str, Any]:
+    report = json.loads((workdir / "report.json").read_text())
+    return {stage["method"]: stage for stage in report["stages"]}
+
+
+def _data(spec: CompressionJobSpec, base: Path, workdir: Path) -> JobData:
+    places = of_trial(spec, Stores(base=base), workdir)
+    files = {role: find_data(store, spec.model.task, _field(role)) for role, store in places.data.items()}
+
+    def none(*_: object) -> Any:
+        raise RuntimeError("no teacher is needed here")
+
+    return JobData(spec, places.data, files, places.scratch, none, none)
+
+
+def _field(role: DataRole) -> str:
+    return f"spec.data.{role}.source"
