@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+from benchmarks.methods import pods
 from benchmarks.methods.cases import CASES
 from benchmarks.methods.store import Results
 from benchmarks.methods.table import TABLE, render
 from benchmarks.peers import table as peers
+from compressionjob.spec import parse_job
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "methods" / "results.json"
 
@@ -41,3 +43,10 @@ def test_the_table_of_other_tools_is_made_from_its_results() -> None:
     assert {"compression-runner", "onnxruntime", "Neural Compressor", "Olive"} == {
         name for rows in results["subjects"].values() for name in rows
     }
+
+
+def test_every_example_becomes_a_job_of_the_cluster() -> None:
+    for case in CASES:
+        job = parse_job(pods.manifest(case.manifest))
+        assert all(location.startswith("s3://examples/") for _, location in job.spec.sources()), case.name
+        assert job.spec.runtime == pods.RUNTIME
