@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test results lint test-unit test-methods test-integration test-e2e test-images generate check-generated \
+.PHONY: help setup demo test results lint test-unit test-methods test-integration test-e2e test-images test-engines generate check-generated \
         cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -45,6 +45,9 @@ test-e2e: setup cluster ## a real kubelet
 
 test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
 	$(PYTEST) tests/images
+
+test-engines: setup ## slow: install llm-compressor as its image does, and quantize with it
+	$(PYTEST) tests/engines
 
 results: setup ## every local example in full (hours, resumable); writes benchmarks/methods/results.json and the table
 	$(PY) -m benchmarks.methods

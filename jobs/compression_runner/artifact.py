@@ -14,10 +14,13 @@ MARKER: Final = "artifact.json"
 SCHEMA: Final = 1
 BLOCK: Final = 1 << 20
 
-Format = Literal["transformers", "torch", "onnx", "openvino", "torch-export", "gguf"]
+Format = Literal["transformers", "torch", "onnx", "openvino", "torch-export", "compressed-tensors", "gguf"]
 """torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only.
+compressed-tensors: a Transformers directory with weights of few bits, as vLLM loads it.
 gguf: a source as llama.cpp has it, which is imported before anything else is done."""
-PUBLISHABLE: Final[frozenset[Format]] = frozenset({"transformers", "onnx", "openvino", "torch-export"})
+PUBLISHABLE: Final[frozenset[Format]] = frozenset(
+    {"transformers", "onnx", "openvino", "torch-export", "compressed-tensors"}
+)
 
 
 class ArtifactDamaged(Exception):

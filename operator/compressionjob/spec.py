@@ -175,6 +175,9 @@ def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
             if stage.parameters.gives_graph()
         ][:1]
     for stage in spec.pipeline:
+        if stage.quantize and stage.quantize.backend == "llm-compressor" and spec.output.format != "auto":
+            remedy = "backend llm-compressor gives a Transformers folder for vLLM; use auto, or another backend"
+            return [FieldProblem("spec.output.format", spec.output.format, remedy)]
         if stage.quantize and stage.quantize.backend == "openvino" and spec.output.format == "onnx":
             remedy = "quantize with backend openvino gives an OpenVINO model; use openvino or auto, or another backend"
             return [FieldProblem("spec.output.format", "onnx", remedy)]

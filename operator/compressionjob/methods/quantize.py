@@ -22,7 +22,7 @@ DTYPES: Final[dict[str, tuple[str, ...]]] = {
 OWN_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "calibration": ("static",),
     "accuracy_control": ("static",),
-    "backend": ("static",),
+    "backend": ("static", "weight-only"),
     "smooth_quant": ("static",),
     "training": ("qat",),
     "algorithm": ("weight-only",),
@@ -41,9 +41,18 @@ _DTYPE_RULE: Final = " || ".join(
 _GRANULARITY_RULE: Final = "self.method in ['dynamic', 'static'] || self.granularity == 'channel'"
 _GRANULARITY_TEXT: Final = "granularity tensor belongs to methods dynamic and static; remove it"
 Calibration = Literal["minmax", "entropy", "percentile"]
-Backend = Literal["onnxruntime", "openvino"]
+Backend = Literal["onnxruntime", "openvino", "llm-compressor"]
 _FLOAT8_TEXT: Final = "dtype float8 belongs to backend onnxruntime; use int8"
 _FLOAT8_RULE: Final = "!has(self.backend) || self.backend != 'openvino' || self.dtype != 'float8'"
+_BACKEND_TEXT: Final = (
+    "backend openvino belongs to method static; llm-compressor to method weight-only with dtype int8 or int4, without "
+    "embeddings, which it leaves as they are, and without symmetric, which its grids are"
+)
+_BACKEND_RULE: Final = (
+    "!has(self.backend) || self.backend == 'onnxruntime' || (self.backend == 'openvino' && self.method == 'static') || "
+    "(self.backend == 'llm-compressor' && self.method == 'weight-only' && self.dtype in ['int8', 'int4'] "
+    "&& !has(self.embeddings) && !has(self.symmetric))"
+)
 _ENTROPY_TEXT: Final = "calibration entropy belongs to backend onnxruntime; use minmax or percentile"
 _ENTROPY_RULE: Final = (
     "!has(self.backend) || self.backend != 'openvino' || !has(self.calibration) || self.calibration != 'entropy'"
@@ -84,6 +93,7 @@ class Quantize(Parameters):
         cel(_ENTROPY_RULE, _ENTROPY_TEXT),
         cel(_FLOAT8_RULE, _FLOAT8_TEXT),
         cel(_BUDGET_RULE, _BUDGET_TEXT),
+        cel(_BACKEND_RULE, _BACKEND_TEXT),
         *(cel(_own_rule(field), _own_text(field)) for field in OWN_FIELDS),
     )
 
@@ -121,8 +131,9 @@ class Quantize(Parameters):
     )
     backend: Backend | None = Field(
         default=None,
-        description="For static: what quantizes, and will run the result: onnxruntime (the default), or openvino, "
-        "which gives an OpenVINO model by nncf.",
+        description="What quantizes, and will run the result: onnxruntime (the default); for static openvino, which "
+        "gives an OpenVINO model by nncf; for weight-only of language models llm-compressor, which gives a "
+        "Transformers folder for vLLM, and needs a runtime whose image has it.",
     )
     algorithm: Algorithm | None = Field(
         default=None,
@@ -159,11 +170,22 @@ class Quantize(Parameters):
                 raise ValueError(_own_text(field))
         if (self.dtype == "mixed") != (self.budget is not None):
             raise ValueError(_BUDGET_TEXT)
+        if not self._backend_fits():
+            raise ValueError(_BACKEND_TEXT)
         if self.backend == "openvino" and self.calibration == "entropy":
             raise ValueError(_ENTROPY_TEXT)
         if self.backend == "openvino" and self.dtype == "float8":
             raise ValueError(_FLOAT8_TEXT)
         return self
+
+    def _backend_fits(self) -> bool:
+        if self.backend == "openvino":
+            return self.method == "static"
+        if self.backend == "llm-compressor":
+            # Packed zero points of compressed-tensors 0.19 do not load into transformers 5.23: they come out as others.
+            free = self.embeddings is None and self.symmetric is None
+            return self.method == "weight-only" and self.dtype in ("int8", "int4") and free
+        return True
 
     def promise(self) -> Promise:
         """INT8 is promised to be under half the size, not slower, and to keep quality within two points."""
@@ -185,8 +207,8 @@ class Quantize(Parameters):
         return Promise(max_size_ratio=0.6, min_speedup=None, max_quality_drop=0.005)
 
     def gives_graph(self) -> bool:
-        """All but bfloat16, which a Transformers directory can hold."""
-        return self.dtype != "bfloat16"
+        """All but what a Transformers directory can hold."""
+        return self.dtype != "bfloat16" and self.backend != "llm-compressor"
 
     def needs(self) -> frozenset[DataRole]:
         """What the method learns from, or observes activations on."""
@@ -216,9 +238,9 @@ class Quantize(Parameters):
     @property
     def effective_symmetric(self) -> bool:
         """Whether grids have no zero points."""
-        return bool(self.symmetric)
+        return bool(self.symmetric) or self.backend == "llm-compressor"
 
     @property
     def effective_embeddings(self) -> bool:
         """Whether tables and the output layer are quantized too."""
-        return self.embeddings is not False
+        return self.embeddings is not False and self.backend != "llm-compressor"

@@ -30,6 +30,10 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
         from compression_runner.methods.quantize.qat.stage import train_quantized
 
         return train_quantized(artifact, parameters, context)
+    if parameters.backend == "llm-compressor":
+        from compression_runner.methods.quantize.engine.llm_compressor import quantize
+
+        return quantize(artifact, parameters, context)
     copy_companions(artifact, context.output)
     if artifact.format == "transformers":
         return _store_in_bfloat16(artifact, context)
@@ -100,6 +104,8 @@ def _store_in_bfloat16(artifact: Artifact, context: StageContext) -> Outcome:
 def _accepts(parameters: Quantize) -> Formats:
     if parameters.method == "qat":
         return frozenset({"transformers", "torch"})
+    if parameters.backend == "llm-compressor":
+        return frozenset({"transformers"})
     # What holds float32 in a directory can hold bfloat16 there, which every library that loads it can compute with.
     return frozenset({"transformers", "onnx"}) if parameters.dtype == "bfloat16" else frozenset({"onnx"})
 
@@ -107,6 +113,8 @@ def _accepts(parameters: Quantize) -> Formats:
 def _gives(before: Format, parameters: Quantize) -> Format:
     if parameters.dtype == "bfloat16":
         return before
+    if parameters.backend == "llm-compressor":
+        return "compressed-tensors"
     return "openvino" if parameters.backend == "openvino" else "onnx"
 
 

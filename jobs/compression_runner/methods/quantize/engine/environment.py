@@ -1,0 +1,54 @@
+"""Where an engine lives in an image, and how it is run: its own interpreter, no network, nothing of this project."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from compression_runner.errors import BadRecipe
+
+ENGINES: Final = "COMPRESSION_ENGINES"
+"""The environment variable that names the folder of engines, /opt/engines by default."""
+SCRIPTS: Final = Path(__file__).parent / "scripts"
+OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+SAID: Final = 12
+"""Lines of what an engine said last, for the error."""
+
+
+def interpreter(name: str, field: str) -> Path:
+    """The interpreter of an engine.
+
+    Raises BadRecipe where the image has none.
+    """
+    place = Path(os.environ.get(ENGINES) or "/opt/engines") / name / "bin" / "python"
+    if not place.is_file():
+        problem = f"the runner's image has no {name} (there is no {place})"
+        remedy = f"name a CompressionRuntime in spec.runtime whose image has it (images/runner-{name}.Dockerfile)"
+        raise BadRecipe("EngineMissing", f"{field}.backend", name, problem, remedy)
+    return place
+
+
+def run(name: str, settings: Mapping[str, Any], scratch: Path, field: str) -> dict[str, Any]:
+    """Runs an engine's script with settings; returns what it told in the end: versions, and what it did.
+
+    Raises BadRecipe with its last words where it fails.
+    """
+    script = SCRIPTS / f"{name.replace('-', '_')}.py"
+    asked, told, log = scratch / "settings.json", scratch / "told.json", scratch / "log.txt"
+    asked.write_text(json.dumps(dict(settings)))
+    command = [str(interpreter(name, field)), str(script), str(asked), str(told)]
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    with log.open("wb") as output:
+        ended = subprocess.run(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment | OFFLINE, cwd=scratch, check=False
+        )
+    if ended.returncode == 0 and told.is_file():
+        found: dict[str, Any] = json.loads(told.read_text())
+        return found
+    lines = [" ".join(line.split()) for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    if ended.returncode == -9:
+        raise MemoryError(f"{name} was killed, most likely for want of memory")
+    problem = f"it ended with {ended.returncode}: {' / '.join(lines[-SAID:])[-600:]}"
+    raise BadRecipe("EngineFailed", field, name, problem, "use backend onnxruntime, or other parameters")
