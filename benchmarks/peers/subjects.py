@@ -11,7 +11,7 @@ import onnx
 from benchmarks.methods.cases import Case, prepared
 from benchmarks.methods.running import run_case
 from benchmarks.tooling import CACHE
-from compression_runner.calibration.feeding import feeds
+from compression_runner.calibration.feeding import graph_inputs
 from compression_runner.dataset import SampleSet
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import of_trial
@@ -23,6 +23,7 @@ from compressionjob.spec import CompressionJobSpec, parse_job
 Kind = Literal["dynamic", "static", "smooth"]
 WORK: Final = CACHE / "benchmark-methods"
 GRAPH: Final = "model.onnx"
+BATCH: Final = 16
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,11 @@ class Ready:
         folder.mkdir(parents=True, exist_ok=True)
         if self.calibration is None:
             return
-        for index, feed in enumerate(feeds(onnx.load(self.full), self.calibration)):
-            np.savez(folder / f"{index:04d}.npz", **feed)  # type: ignore[arg-type]
+        inputs, length = graph_inputs(onnx.load(self.full)), self.spec.benchmark.sequence_length
+        # All of one shape, which some of the tools ask for.
+        for start in range(0, len(self.calibration) - BATCH + 1, BATCH):
+            feed = self.calibration.batch(list(range(start, start + BATCH)), inputs, length)
+            np.savez(folder / f"{start:04d}.npz", **feed)  # type: ignore[arg-type]
 
 
 def ready(subject: Subject) -> Ready:
