@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+# Tests without servers take all cores, each test one of them.
+PARALLEL := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell nproc) --dist loadscope
 PACKAGES := operator jobs localcluster dashboards charts demo samples tests benchmarks
 
 help: ## show what there is
@@ -32,10 +34,10 @@ lint: setup check-generated ## ruff, mypy --strict, import-linter, generated fil
 	.venv/bin/lint-imports
 
 test-unit: setup ## seconds, no servers
-	$(PYTEST) tests/unit
+	$(PARALLEL) tests/unit
 
 test-methods: setup ## every compression method on a small slice of real data, and stages killed on the way
-	$(PYTEST) tests/methods
+	$(PARALLEL) tests/methods
 
 test-integration: setup ## a real API server, object store and Prometheus on loopback
 	$(PYTEST) tests/integration

@@ -18,7 +18,6 @@ from compression_runner.methods.registry import METHODS
 from compressionjob.methods.quantize import Quantize
 from tests import tiny_models
 
-
 # llm-compressor 0.14 pins what AWQ keeps in memory, which takes a driver.
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="its AWQ asks for a GPU's driver")
 
