@@ -1,4 +1,4 @@
-"""`python -m benchmarks.teacher [--seeds N]`: results.json and README.md, the students' difference with its interval.
+"""`python -m benchmarks.teacher [--seeds N] [NAME ...]`: what a teacher is worth to a student; results.json and README.md.
 
 Both students start from the same weights, see the same samples in the same order and have the same budget; one learns
 from what the teacher answers, the other from labels alone. The interval is Student's t over the paired seeds.
@@ -39,13 +39,16 @@ def main() -> int:
     """Run every student with every seed, both ways."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.teacher", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="paired runs of each student (default 3)")
-    seeds = parser.parse_args().seeds
-    results: dict[str, Any] = {"machine": machine(), "students": {}}
-    for name in STUDENTS:
+    parser.add_argument("names", nargs="*", default=[*STUDENTS], choices=[*STUDENTS], help="students; all by default")
+    arguments = parser.parse_args()
+    seeds, file = arguments.seeds, HERE / "results.json"
+    before = json.loads(file.read_text())["students"] if file.is_file() else {}
+    results: dict[str, Any] = {"machine": machine(), "students": before}
+    for name in arguments.names:
         case = prepared(Case(EXAMPLES / f"{name}.yaml"))
         scores = {way: [_score(case, way, seed) for seed in range(seeds)] for way in LOSSES}
         results["students"][name] = {"metric": METRICS[name], "scores": scores, "difference": _difference(scores)}
-    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    file.write_text(json.dumps(results, indent=1) + "\n")
     (HERE / "README.md").write_text(render(results))
     return 0
 
