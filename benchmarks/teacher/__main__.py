@@ -1,4 +1,4 @@
-"""`python -m benchmarks.teacher [--seeds N] [NAME ...]`: what a teacher is worth to a student; results.json and README.md.
+"""`python -m benchmarks.teacher [--seeds N] [NAME ...]`: what a teacher is worth to a student, with its interval.
 
 Both students start from the same weights, see the same samples in the same order and have the same budget; one learns
 from what the teacher answers, the other from labels alone. The interval is Student's t over the paired seeds.
