@@ -25,12 +25,19 @@ def run_case(case: Case) -> dict[str, Any] | None:
     return figures(json.loads((workdir / "report.json").read_text()), peak)
 
 
+def model_name(source: str) -> str:
+    """The sample that a model is from: the last name of its location that says something."""
+    place = Path(source)
+    return place.parent.name if place.stem == "model" else place.name
+
+
 def figures(report: dict[str, Any], peak_bytes: int) -> dict[str, Any]:
     """What the table tells of a report."""
     before, after = report["baseline"], report["compressed"]
     return {
         "task": report["job"]["spec"]["model"]["task"],
-        "model": Path(report["job"]["spec"]["model"]["source"]).parent.name,
+        "model": model_name(report["job"]["spec"]["model"]["source"]),
+        "metric": report["job"]["spec"]["sla"].get("quality", {}).get("metric"),
         "pipeline": report["job"]["spec"]["pipeline"],
         "verdict": report["verdict"],
         "objectives": [{key: item[key] for key in _OBJECTIVE} for item in report["objectives"]],

@@ -6,7 +6,7 @@ from typing import Any, Final
 from compressionjob.schema import format_bytes, format_duration
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "methods" / "results.md"
-# The metric that says most, where there are several.
+# The metric that says most, where the example names none.
 PREFERRED: Final = ("accuracy", "f1", "perplexity", "mae", "wer", "rouge", "cosine", "agreement")
 
 _HEAD: Final = """# Results
@@ -50,7 +50,7 @@ def _line(name: str, entry: dict[str, Any]) -> str:
 
 def _stage(stage: dict[str, Any]) -> str:
     method, parameters = next((key, value) for key, value in stage.items() if key != "name")
-    told = [str(parameters[key]) for key in _TOLD if key in parameters]
+    told = [str(parameters[key]) for key in _TOLD if parameters.get(key) not in (None, "unstructured")]
     return f"{method} {' '.join(told)}".strip()
 
 
@@ -58,7 +58,7 @@ _TOLD: Final = ("method", "structure", "algorithm", "dtype", "sparsity", "patter
 
 
 def _quality(entry: dict[str, Any]) -> str:
-    metric = next((name for name in PREFERRED if name in entry["quality"]), None)
+    metric = entry["metric"] or next((name for name in PREFERRED if name in entry["quality"]), None)
     if metric is None:
         return "-"
     before, after = entry["quality"][metric]
