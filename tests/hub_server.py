@@ -6,6 +6,7 @@ Large files (by git LFS) are redirected to another address, as the Hub does it. 
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class Hub:
     """So many requests are answered with 503 first."""
     ranges: bool = True
     damaged: bool = False
+    stall: float = 0.0
+    """Seconds that content keeps its reader waiting, and then does not come."""
     url: str = ""
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -72,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._resolve(parts[1:] if parts[0] == "datasets" else parts)
 
     def _api(self, parts: list[str]) -> None:
-        repository, revision = "/".join(parts[1:3]), parts[4] if len(parts) > 4 else "main"
+        repository, revision = "/".join(parts[1:3]), "/".join(parts[4:]) or "main"
         if not self._allowed(repository, revision):
             return
         siblings = []
@@ -135,6 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{until - 1}/{len(content)}")
         self.end_headers()
         sent = content[start:until]
+        if self.hub.stall:
+            time.sleep(self.hub.stall)
+            self.close_connection = True
+            return
         if self.hub.cut_after is not None and len(sent) > self.hub.cut_after:
             self.wfile.write(sent[: self.hub.cut_after])
             self.close_connection = True

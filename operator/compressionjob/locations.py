@@ -27,7 +27,11 @@ _SOURCE_EXAMPLES: Final = _EXAMPLES.replace(
 _S3: Final = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9!_.*'()=+@,:/-]*[A-Za-z0-9!_.*'()=+@,:-]/?"
 _PVC: Final = r"pvc://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9!_.*()=+@,:-]+)*/?"
 _FILE: Final = r"file://(/[^/\s]+|\.{1,2}/[^/\s]+|[^/\s.][^/\s]*)(/[^/\s]+)*/?"
-_HF: Final = r"hf://(datasets/)?(?!datasets/)[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(@[\w.-]{1,128})?(/[\w!.*()=+@,:-]+)*/?"
+_NAME: Final = r"[A-Za-z0-9](?:(?!--|\.\.)[\w.-]){0,95}"
+_HF: Final = (
+    rf"hf://(datasets/)?(?!datasets/|spaces/){_NAME}/{_NAME}(?<!\.git)(?<![.-])"
+    r"(@(refs/(pr|convert)/)?[\w.-]{1,128})?(/[\w!.*()=+@,:-]+)*/?"
+)
 _PATTERN: Final = re.compile(f"^({_S3}|{_PVC}|{_FILE}|{_HF})$", re.ASCII)
 # The API server's RE2 gets the simpler test; what only Python refuses ends in the Accepted condition.
 _CEL_PATTERNS: Final = "s3://[a-z0-9][a-z0-9.-]+/[^\\\\s]+|pvc://[a-z0-9][a-z0-9.-]*(/[^\\\\s]*)?|file:///[^\\\\s]+"
@@ -82,6 +86,8 @@ def parse_location(text: str) -> Location:
         return Location("s3", parts[0], "/".join(parts[1:]))
     if scheme == "hf":
         count = 3 if rest.startswith(HUB_DATASETS) else 2
+        if parts[count - 1].endswith("@refs"):
+            count += 2  # a revision such as refs/pr/1 or refs/convert/parquet
         return Location("hf", "/".join(parts[:count]), "/".join(parts[count:]))
     return Location("pvc", parts[0], "/".join(parts[1:]))
 
@@ -139,14 +145,23 @@ class Storage(Schema):
     secret_name: ObjectName | None = Field(
         default=None,
         description="Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-        "(and AWS_SESSION_TOKEN where needed), or HF_TOKEN for hf:// sources. Without it the pod uses its ambient "
-        "identity, and reads what is public on the Hub.",
+        "(and AWS_SESSION_TOKEN where needed). Without it the pod uses its ambient identity.",
     )
     endpoint: Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN)] | None = Field(
-        default=None,
-        description="URL of an S3-compatible server, or of one that speaks the Hub's protocol; AWS and "
-        "huggingface.co when it is absent.",
+        default=None, description="URL of an S3-compatible server; AWS when it is absent."
     )
     region: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")] | None = Field(
         default=None, description="Region to sign for; us-east-1 when it is absent."
+    )
+
+
+class Hub(Schema):
+    """How to reach the Hugging Face Hub, for all hf:// sources of a job."""
+
+    secret_name: ObjectName | None = Field(
+        default=None,
+        description="Secret in the job's namespace with the key HF_TOKEN. Without it what is public can be read.",
+    )
+    endpoint: Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN)] | None = Field(
+        default=None, description="URL of a server that speaks the Hub's protocol; huggingface.co when it is absent."
     )

@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, ValidationError, model_validator
 from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
-from compressionjob.locations import Location, LocationText, SourceText, Storage, parse_location
+from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.schema import Duration, ObjectName, Observed, Schema
@@ -95,6 +95,7 @@ class CompressionJobSpec(Schema):
 
     model: Model = Field(description="The model to compress.")
     storage: Storage | None = Field(default=None, description="Default for sources and destination without their own.")
+    hub: Hub | None = Field(default=None, description="How to reach the Hugging Face Hub, for hf:// sources.")
     data: Data = Field(description="The data to measure with.")
     pipeline: Pipeline = Field(description="The stages, run in this order.")
     sla: Sla = Field(default=Sla(), description="The limits that the result must keep.")
@@ -119,17 +120,9 @@ class CompressionJobSpec(Schema):
         """The metric that the SLA names, or None when the task's default applies."""
         return self.sla.quality.metric if self.sla.quality else None
 
-    def storage_of(self, part: Model | EvaluationData | Output, location: str | None = None) -> Storage:
-        """The storage of a source or the destination: its own, or the job's default.
-
-        `location` is another one that is reached as the part is. The job's default is for object stores: on the Hub
-        only the part's own counts, and for a location of the other kind only the default.
-        """
-        own = part.destination if isinstance(part, Output) else part.source
-        is_hub = [text.startswith("hf://") for text in (location or own, own)]
-        if is_hub[0]:
-            return (part.storage if is_hub[1] else None) or Storage()
-        return (None if is_hub[1] else part.storage) or self.storage or Storage()
+    def storage_of(self, part: Model | EvaluationData | Output) -> Storage:
+        """The storage of a source or the destination: its own, or the job's default."""
+        return part.storage or self.storage or Storage()
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """Every location that is read, with its field: models and data."""
@@ -169,12 +162,13 @@ def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
 def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
     """Results that should become what there is no way to: ONNX from OpenVINO, or a program from a graph."""
     if spec.output.format == "torch-export":
-        return [
-            FieldProblem("spec.output.format", "torch-export", f"{stage.title} gives an ONNX graph; use onnx or auto")
-            for stage in spec.pipeline
-            if stage.parameters.gives_graph()
-        ][:1]
-    for stage in spec.pipeline:
+        titles = [stage.title for stage in spec.pipeline if stage.parameters.excludes_program()]
+        remedy = "no program can be made of what {} gives; use onnx or auto"
+        return [FieldProblem("spec.output.format", "torch-export", remedy.format(title)) for title in titles[:1]]
+    for index, stage in enumerate(spec.pipeline):
+        if stage.quantize and stage.quantize.backend == "llm-compressor" and spec.model.task != "text-generation":
+            remedy = "it quantizes language models (task text-generation); use backend onnxruntime"
+            return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", "llm-compressor", remedy)]
         if stage.quantize and stage.quantize.backend == "llm-compressor" and spec.output.format != "auto":
             remedy = "backend llm-compressor gives a Transformers folder for vLLM; use auto, or another backend"
             return [FieldProblem("spec.output.format", spec.output.format, remedy)]

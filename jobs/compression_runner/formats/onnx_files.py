@@ -1,5 +1,6 @@
 """Loading and saving of ONNX graphs together with their external data."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,13 @@ def external_files(graph: Path) -> list[Path]:
 
 def is_large(model: onnx.ModelProto) -> bool:
     """Whether the weights are too many for one file with the graph."""
-    return sum(len(tensor.raw_data) for tensor in model.graph.initializer) > SINGLE_FILE_LIMIT
+    return sum(map(size_of, model.graph.initializer)) > SINGLE_FILE_LIMIT
+
+
+def size_of(tensor: onnx.TensorProto) -> int:
+    """Bytes of an initializer's numbers, in whatever field of the file they lie."""
+    numbers: int = math.prod(tensor.dims)
+    return numbers * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
 def save(model: onnx.ModelProto, folder: Path) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from torch._export.verifier import SpecViolationError
 
 from compression_runner.artifact import Artifact
 from compression_runner.errors import BadRecipe
@@ -14,6 +15,7 @@ from compression_runner.formats.probes import Probe
 
 PROGRAM: Final = "model.pt2"
 FIELD: Final = "spec.output.format"
+FAILURES: Final = (RuntimeError, ValueError, TypeError, AssertionError, SpecViolationError)
 
 
 def export_program(artifact: Artifact, into: Path) -> Comparison:
@@ -31,16 +33,22 @@ def export_program(artifact: Artifact, into: Path) -> Comparison:
             torch.export.save(program, place)
             # Made a moment ago: loading runs nothing but what was just saved.
             read = torch.export.load(place).module()
-    except (RuntimeError, ValueError, TypeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise _refused(f"torch cannot export the model: {first}") from error
+    except FAILURES as error:
+        raise _refused(f"torch cannot export the model: {_first(error)}") from error
 
     def answer(tensors: Probe) -> list[Answer]:
-        with torch.no_grad():
-            found = read(*tensors)
+        try:
+            with torch.no_grad():
+                found = read(*tensors)
+        except FAILURES as error:
+            raise _refused(f"it does not run on an input of another size: {_first(error)}") from error
         return [tensor.numpy() for tensor in (found if isinstance(found, tuple) else (found,))]
 
     return compare_answers(taken.module, answer, taken.interface, taken.inputs, refused=_refused)
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _refused(problem: str) -> BadRecipe:

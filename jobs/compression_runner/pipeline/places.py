@@ -79,14 +79,15 @@ def of_trial(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
 
 def _model(spec: CompressionJobSpec, stores: Stores) -> Readable:
     location = parse_location(spec.model.source)
-    return stores.open_source(location, spec.storage_of(spec.model), Role.MODEL, "spec.model.source")
+    return stores.open_source(location, spec.storage_of(spec.model), spec.hub, Role.MODEL, "spec.model.source")
 
 
 def _models(spec: CompressionJobSpec, stores: Stores) -> dict[str, Readable]:
     return {
         location: stores.open_source(
             parse_location(location),
-            spec.storage_of(spec.model, location),
+            spec.storage_of(spec.model),
+            spec.hub,
             Role.MODEL,
             f"spec.pipeline[{index}].{stage.method}.{name}",
         )
@@ -102,6 +103,6 @@ def _data(spec: CompressionJobSpec, stores: Stores) -> dict[DataRole, Readable]:
         part = spec.data.learned(role)
         if part is not None:
             field = f"spec.data.{spec.data.field_of(role)}.source"
-            storage = spec.storage_of(spec.data.evaluation, part.source)
-            found[role] = stores.open_source(parse_location(part.source), storage, Role.DATA, field)
+            storage = spec.storage_of(spec.data.evaluation)
+            found[role] = stores.open_source(parse_location(part.source), storage, spec.hub, Role.DATA, field)
     return found

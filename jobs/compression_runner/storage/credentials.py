@@ -22,6 +22,10 @@ def credentials(environment: Mapping[str, str], role: Role) -> dict[str, str]:
     return {argument: environment[name] for argument, name in names.items() if environment.get(name)}
 
 
-def hub_token(environment: Mapping[str, str], role: Role) -> str | None:
-    """The token of a role for the Hugging Face Hub; HF_TOKEN, as its own tools have it, where the role has none."""
-    return environment.get(f"{role}_HF_TOKEN") or environment.get("HF_TOKEN") or None
+def hub_token(environment: Mapping[str, str], endpoint: str | None) -> str | None:
+    """The token for the Hugging Face Hub: the job's own, from the Secret that it names.
+
+    HF_TOKEN, as the Hub's own tools have it, goes to the Hub alone, not to a server that a manifest names.
+    """
+    ambient = environment.get("HF_TOKEN") if endpoint is None else None
+    return environment.get("HUB_HF_TOKEN") or ambient or None

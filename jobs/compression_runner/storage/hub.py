@@ -16,6 +16,8 @@ from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -30,24 +32,26 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from compression_runner.errors import WORK_REMEDY, InvalidInput, RunnerError, StorageUnavailable, room_on
 from compression_runner.storage import patience
 from compression_runner.storage.store import Advance, Entry, Readable, silent
-from compressionjob.locations import HUB_DATASETS, Location, Storage
+from compressionjob.locations import HUB_DATASETS, Hub, Location
 
+TIMEOUT: Final = 30.0
+"""Seconds without a byte after which a connection counts as broken off."""
 # What the client's HTTP library raises; huggingface_hub's own errors are kinds of it.
 HTTPError: type[Exception] = _HTTPError
-TOKEN_REMEDY: Final = "name a Secret with the key HF_TOKEN in the source's storage.secretName (HF_TOKEN locally)"
+TOKEN_REMEDY: Final = "name a Secret with the key HF_TOKEN in spec.hub.secretName (locally set HF_TOKEN)"
 
 
 class HubStore(Readable):
     """A repository, a folder or a single file in it."""
 
-    def __init__(self, location: Location, storage: Storage, token: str | None, field: str) -> None:
+    def __init__(self, location: Location, hub: Hub, token: str | None, field: str) -> None:
         self._location = location
         self._field = field
         name, _, self._revision = location.container.partition("@")
         self._kind = "dataset" if name.startswith(HUB_DATASETS) else "model"
         self._repository = name.removeprefix(HUB_DATASETS)
         # False: a token that somebody left on the machine is not sent to a server of the job's choice.
-        self._api = HfApi(endpoint=storage.endpoint, token=token or False)
+        self._api = HfApi(endpoint=hub.endpoint, token=token or False)
 
     @property
     def url(self) -> str:
@@ -113,7 +117,11 @@ class HubStore(Readable):
 
     def _ask(self) -> Any:
         return self._api.repo_info(
-            self._repository, revision=self._revision or None, repo_type=self._kind, files_metadata=True
+            self._repository,
+            revision=self._revision or None,
+            repo_type=self._kind,
+            files_metadata=True,
+            timeout=TIMEOUT,
         )
 
     @cached_property
@@ -154,7 +162,8 @@ class HubStore(Readable):
         # identity: a compressed answer would have other bytes in the range.
         wanted = {"Range": f"bytes={start}-{until - 1}", "Accept-Encoding": "identity"}
         headers = build_hf_headers(token=self._api.token) | wanted
-        with get_session().stream("GET", url, headers=headers, follow_redirects=True) as answer:
+        asked = get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT)
+        with asked as answer:
             hf_raise_for_status(answer)
             skipped = 0 if answer.status_code == 206 else start  # a server that knows no ranges sends all
             for arrived in answer.iter_raw():
@@ -174,6 +183,16 @@ class HubStore(Readable):
             yield
         except HTTPError as error:
             raise _meaning(error, self._field, value) from error
+        except HFValidationError as error:
+            problem = f"the Hub knows no such names: {' '.join(str(error).split())[:200]}"
+            raise InvalidInput(
+                "SourceNotFound", self._field, value, problem, "correct the repository's name"
+            ) from error
+        except OfflineModeIsEnabled as error:
+            remedy = "unset HF_HUB_OFFLINE where the runner runs"
+            raise StorageUnavailable(
+                "StorageUnavailable", self._field, value, "it must not be asked", remedy
+            ) from error
 
 
 def _may_pass(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from compression_runner.storage.credentials import Role, credentials, hub_token
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.storage.s3 import S3Store
 from compression_runner.storage.store import Readable, Store
-from compressionjob.locations import PVC_MOUNT_ROOT, Location, Storage
+from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,15 @@ class Stores:
     base: Path = Path()
     claims: Path = Path(PVC_MOUNT_ROOT)
 
-    def open_source(self, location: Location, storage: Storage | None, role: Role, field: str) -> Readable:
+    def open_source(
+        self, location: Location, storage: Storage | None, hub: Hub | None, role: Role, field: str
+    ) -> Readable:
         """The store of a location that is only read, which may be the Hub's too."""
         if location.scheme == "hf":
             from compression_runner.storage.hub import HubStore
 
-            return HubStore(location, storage or Storage(), hub_token(self.environment, role), field)
+            hub = hub or Hub()
+            return HubStore(location, hub, hub_token(self.environment, hub.endpoint), field)
         return self.open(location, storage, role, field)
 
     def open(self, location: Location, storage: Storage | None, role: Role, field: str) -> Store:

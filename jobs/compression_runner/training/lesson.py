@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import StageContext
@@ -68,6 +70,10 @@ class Lesson:
         keeping = Keeping(context.keep, context.kept, context.advance)
         try:
             return train(learner, batches, learner.loss, settings, keeping, after_step, enough)
+        except torch.OutOfMemoryError as error:
+            value, problem = settings.batch_size, "the GPU has too little memory for a step of so many samples"
+            less = "choose a smaller training.batchSize, or a runtime with more memory"
+            raise BadRecipe("OutOfMemory", f"{context.field}.training.batchSize", value, problem, less) from error
         except ValueError as error:
             raise BadRecipe("TrainingDiverged", context.field, settings.learning_rate, str(error), remedy) from error
 

@@ -176,7 +176,7 @@ def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch])
         for given in batches:
             batch = given.to(model.compute.device)
             answers = model.outputs(batch.inputs)[0]
-            wanted = None if teacher is None else teacher.outputs(batch.inputs)[0]
+            wanted = None if teacher is None else teacher.outputs(batch.inputs)[0].to(answers.device)
             losses = {}
             if classifies and batch.labels is not None:
                 losses["to_labels"] = label_loss(model.task, answers, batch.labels)

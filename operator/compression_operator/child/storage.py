@@ -1,6 +1,6 @@
 """What the pod mounts and which credentials it gets: nothing that its job does not name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from compressionjob.locations import PVC_MOUNT_ROOT, Location, Storage, parse_location
@@ -9,11 +9,12 @@ from compressionjob.spec import CompressionJobSpec
 
 TMP_SIZE: Final = "2Gi"
 
-# By scheme: keys in the Secret, and whether the pod can start without each.
-_SECRET_KEYS: Final = {
-    "s3": (("AWS_ACCESS_KEY_ID", False), ("AWS_SECRET_ACCESS_KEY", False), ("AWS_SESSION_TOKEN", True)),
-    "hf": (("HF_TOKEN", False),),
-}
+# Key in the Secret, and whether the pod can start without it.
+_SECRET_KEYS: Final = (
+    ("AWS_ACCESS_KEY_ID", False),
+    ("AWS_SECRET_ACCESS_KEY", False),
+    ("AWS_SESSION_TOKEN", True),
+)
 
 
 def claims_of(spec: CompressionJobSpec) -> dict[str, bool]:
@@ -56,42 +57,49 @@ def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[
 
 def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
     """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
-    data = [part.source for _, part in spec.data.sources()]
-    reached = {
-        "MODEL": {text: spec.storage_of(spec.model, text) for text in _models(spec)},
-        "DATA": {text: spec.storage_of(spec.data.evaluation, text) for text in data},
-        "OUTPUT": {str(location): spec.storage_of(spec.output) for location in _outputs(spec)},
+    roles = {
+        "MODEL": (spec.storage_of(spec.model), _models(spec)),
+        "DATA": (
+            spec.storage_of(spec.data.evaluation),
+            [parse_location(part.source) for _, part in spec.data.sources()],
+        ),
+        "OUTPUT": (spec.storage_of(spec.output), list(_outputs(spec))),
     }
     return [
-        variable
-        for role, storages in reached.items()
-        for scheme, keys in _SECRET_KEYS.items()
-        for variable in _from_secret(role, keys, _storage_for(scheme, storages))
+        *(
+            variable
+            for role, (storage, locations) in roles.items()
+            if any(location.scheme == "s3" for location in locations)
+            for variable in _from_secret(role, storage)
+        ),
+        *_hub_token(spec),
     ]
 
 
-def _storage_for(scheme: str, storages: Mapping[str, Storage]) -> Storage | None:
-    """The one storage through which a role reaches all that it has of a scheme."""
-    return next((storage for text, storage in storages.items() if parse_location(text).scheme == scheme), None)
-
-
-def _from_secret(role: str, keys: Sequence[tuple[str, bool]], storage: Storage | None) -> Iterator[dict[str, Any]]:
-    if storage is None or storage.secret_name is None:
+def _from_secret(role: str, storage: Storage) -> Iterator[dict[str, Any]]:
+    if storage.secret_name is None:
         return
-    for key, optional in keys:
+    for key, optional in _SECRET_KEYS:
         reference: dict[str, Any] = {"name": storage.secret_name, "key": key}
         if optional:
             reference["optional"] = True
         yield {"name": f"{role}_{key}", "valueFrom": {"secretKeyRef": reference}}
 
 
+def _hub_token(spec: CompressionJobSpec) -> Iterator[dict[str, Any]]:
+    is_asked = any(location.scheme == "hf" for location in _sources(spec))
+    if is_asked and spec.hub is not None and spec.hub.secret_name is not None:
+        reference = {"name": spec.hub.secret_name, "key": "HF_TOKEN"}
+        yield {"name": "HUB_HF_TOKEN", "valueFrom": {"secretKeyRef": reference}}
+
+
 def _sources(spec: CompressionJobSpec) -> Iterator[Location]:
     yield from (parse_location(location) for _, location in spec.sources())
 
 
-def _models(spec: CompressionJobSpec) -> list[str]:
+def _models(spec: CompressionJobSpec) -> list[Location]:
     given = (location for stage in spec.pipeline for location in stage.parameters.models().values())
-    return [spec.model.source, *given]
+    return [parse_location(location) for location in (spec.model.source, *given)]
 
 
 def _outputs(spec: CompressionJobSpec) -> Iterator[Location]:

@@ -14,8 +14,8 @@ class Parameters(Schema):
     def promise(self) -> Promise:
         """What the method promises about its result, whatever the SLA asks."""
 
-    def gives_graph(self) -> bool:
-        """Whether the stage works on ONNX graphs alone, whatever comes before it."""
+    def excludes_program(self) -> bool:
+        """Whether no program of torch.export can be made of what the stage gives: of an ONNX graph, say."""
         return False
 
     def needs(self) -> frozenset[DataRole]:

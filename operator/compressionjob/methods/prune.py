@@ -89,7 +89,7 @@ class Prune(Parameters):
             return Promise(max_size_ratio=1.0, min_speedup=None, max_quality_drop=None)
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05 if self.sparsity <= 0.5 else None)
 
-    def gives_graph(self) -> bool:
+    def excludes_program(self) -> bool:
         """Layers are watched in a graph."""
         return self.method in CALIBRATED
 

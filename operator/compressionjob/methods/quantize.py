@@ -206,9 +206,9 @@ class Quantize(Parameters):
         # CPUs without FP16 arithmetic convert back and forth: no promise of speed.
         return Promise(max_size_ratio=0.6, min_speedup=None, max_quality_drop=0.005)
 
-    def gives_graph(self) -> bool:
-        """All but what a Transformers directory can hold."""
-        return self.dtype != "bfloat16" and self.backend != "llm-compressor"
+    def excludes_program(self) -> bool:
+        """A graph, or a folder of numbers that an export would make float32 again."""
+        return True
 
     def needs(self) -> frozenset[DataRole]:
         """What the method learns from, or observes activations on."""

@@ -18,6 +18,7 @@ from compressionjob.locations import Location, parse_location
         ("file://model", Location("file", "", "model")),
         ("hf://acme/model", Location("hf", "acme/model", "")),
         ("hf://acme/model@v1.0/onnx/model.onnx", Location("hf", "acme/model@v1.0", "onnx/model.onnx")),
+        ("hf://acme/model@refs/pr/1/a.onnx", Location("hf", "acme/model@refs/pr/1", "a.onnx")),
         ("hf://datasets/acme/data/test.parquet", Location("hf", "datasets/acme/data", "test.parquet")),
     ],
 )
@@ -32,7 +33,8 @@ def test_parse(text: str, location: Location) -> None:
         "", "model", "/model", "s3://", "s3://bucket", "s3:///key", "s3://b/..", "s3://b/a/../c", "s3://b//c",
         "pvc://claim/../other", "pvc://Claim/a", "pvc://claim/./a", "file:///a/../../etc", "file:///", "file://a/..",
         "http://a/b", "s3://a b/c", "s3://bucket/a b", "s3://bucket/a\nb", "S3://bucket/key", "hf://model", "hf://acme/../x",
-        "hf://acme/model/../x", "hf://datasets/acme", "hf://acme/mo del", "hf://acme/model@",
+        "hf://acme/model/../x", "hf://datasets/acme", "hf://acme/mo del", "hf://acme/model@", "hf://spaces/a/b",
+        "hf://acme/a--b", "hf://acme/a.git", "hf://acme/a.", "hf://acme/a..b",
     ],
 )  # fmt: skip
 def test_refused(text: str) -> None:

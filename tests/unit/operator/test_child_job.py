@@ -117,12 +117,12 @@ def test_the_hubs_token_is_for_the_hub_and_the_stores_keys_for_the_store() -> No
     environment = environment_of(
         build(
             spec__model__source="hf://acme/model",
-            spec__model__storage={"secretName": "hub"},
+            spec__hub={"secretName": "hub"},
             spec__data__evaluation__source="hf://datasets/acme/data/test.parquet",
         )
     )
-    assert environment["MODEL_HF_TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "HF_TOKEN"}}
-    # spec.storage, which names an object store, is not asked for data on the Hub.
+    assert environment["HUB_HF_TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "HF_TOKEN"}}
+    # spec.storage, which names an object store, has no part in what is on the Hub.
     assert not [name for name in environment if name.startswith("DATA_") or name == "MODEL_AWS_ACCESS_KEY_ID"]
     assert environment["OUTPUT_AWS_ACCESS_KEY_ID"]["secretKeyRef"]["name"] == "s3"
 

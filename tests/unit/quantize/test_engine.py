@@ -1,41 +1,68 @@
 """Where an image lacks an engine, or a model is none for it, the job is told so."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from compression_runner.artifact import seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import StageContext
-from compression_runner.methods.quantize.engine.environment import ENGINES
-from compression_runner.methods.registry import METHODS
-from compressionjob.methods.quantize import Quantize
+from compression_runner.methods.quantize.engine.environment import ENGINES, run
+from compression_runner.preflight.check import check_engines
 from tests import tiny_models
 from tests.unit.runner.test_openvino_results import plan_for
 
-CHOSEN = Quantize.model_validate({"method": "weight-only", "dtype": "int4", "backend": "llm-compressor"})
+STAGE: dict[str, Any] = {"quantize": {"method": "weight-only", "dtype": "int4", "backend": "llm-compressor"}}
 
 
 def test_an_image_without_the_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a weight moves."""
     monkeypatch.setenv(ENGINES, str(tmp_path))
-    model = seal(tiny_models.llama(tmp_path / "llama"), "transformers", "text-generation")
+    tiny_models.llama(tmp_path / "llama")
+    plan = plan_for(tmp_path / "llama", "text-generation", "auto", STAGE)
     with pytest.raises(BadRecipe, match="image has no llm-compressor") as missing:
-        METHODS["quantize"].run(model, CHOSEN, StageContext(tmp_path / "out", "spec.pipeline[0].quantize"))
+        check_engines(plan)
     assert "CompressionRuntime" in missing.value.remedy
     assert missing.value.field == "spec.pipeline[0].quantize.backend"
 
 
 def test_a_model_that_is_no_language_model_is_refused(tmp_path: Path) -> None:
-    model = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
-    with pytest.raises(BadRecipe, match="it quantizes language models"):
-        METHODS["quantize"].run(model, CHOSEN, StageContext(tmp_path / "out", "spec.pipeline[0].quantize"))
+    with pytest.raises(ValidationError, match="it quantizes language models"):
+        plan_for(tmp_path, "text-embedding", "auto", STAGE)
+
+
+def stand_in(folder: Path, script: str) -> None:
+    """A program in the place of an engine's interpreter, to see what it is given and what its end means."""
+    place = folder / "llm-compressor" / "bin" / "python"
+    place.parent.mkdir(parents=True)
+    place.write_text(f"#!/bin/sh\n{script}\n")
+    place.chmod(0o755)
+
+
+def test_an_engine_gets_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENGINES, str(tmp_path))
+    for name in ("HUB_HF_TOKEN", "HF_TOKEN", "MODEL_AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    stand_in(tmp_path, 'env > env.txt; echo "{}" > "$3"')
+    assert run("llm-compressor", {}, tmp_path, "spec.pipeline[0].quantize") == {}
+    seen = (tmp_path / "env.txt").read_text()
+    assert "secret" not in seen
+    assert "HF_HUB_OFFLINE=1" in seen
+    assert "PATH=" in seen
+
+
+@pytest.mark.parametrize("script", ["kill -9 $$", 'echo "torch.OutOfMemoryError: CUDA out of memory"; exit 1'])
+def test_want_of_memory_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setenv(ENGINES, str(tmp_path))
+    stand_in(tmp_path, script)
+    with pytest.raises(BadRecipe, match="more memory") as refused:
+        run("llm-compressor", {}, tmp_path, "spec.pipeline[0].quantize")
+    assert refused.value.reason == "OutOfMemory"
 
 
 def test_the_result_is_published_as_it_is_and_measured_as_a_graph(tmp_path: Path) -> None:
     tiny_models.llama(tmp_path / "llama")
-    stage = {"quantize": {"method": "weight-only", "dtype": "int4", "backend": "llm-compressor"}}
-    plan = plan_for(tmp_path / "llama", "text-generation", "auto", stage, {"pack": {}})
+    plan = plan_for(tmp_path / "llama", "text-generation", "auto", STAGE, {"pack": {}})
     assert [(step.method.name, step.format) for step in plan.steps] == [
         ("quantize", "compressed-tensors"),
         ("pack", "compressed-tensors"),
@@ -43,4 +70,4 @@ def test_the_result_is_published_as_it_is_and_measured_as_a_graph(tmp_path: Path
     assert plan.measured is not None
     assert plan.measured.format == "onnx"
     with pytest.raises(ValidationError, match="gives a Transformers folder for vLLM"):
-        plan_for(tmp_path / "llama", "text-generation", "onnx", stage)
+        plan_for(tmp_path / "llama", "text-generation", "onnx", STAGE)

@@ -9,8 +9,9 @@ import pytest
 from compression_runner.errors import InvalidInput, StorageUnavailable
 from compression_runner.preflight.source import inspect
 from compression_runner.storage import Readable, Stores, patience
-from compression_runner.storage.credentials import Role
-from compressionjob.locations import Storage, parse_location
+from compression_runner.storage.credentials import Role, hub_token
+from compressionjob.locations import Hub as HubSettings
+from compressionjob.locations import parse_location
 from compressionjob.spec import Model
 from tests import tiny_models
 from tests.hub_server import LARGE, Hub, serving
@@ -36,8 +37,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 def open_(hub: Hub, text: str = "hf://acme/model", token: str = "") -> Readable:
-    stores = Stores({"MODEL_HF_TOKEN": token})
-    return stores.open_source(parse_location(text), Storage(endpoint=hub.url), Role.MODEL, FIELD)
+    stores = Stores({"HUB_HF_TOKEN": token, "HF_TOKEN": "somebody's own"})
+    return stores.open_source(parse_location(text), None, HubSettings(endpoint=hub.url), Role.MODEL, FIELD)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,28 @@ def test_the_token_reaches_the_hub_alone(hub: Hub, tmp_path: Path) -> None:
     store.download(store.list()[-1], tmp_path / "copy")
     assert hub.requests[-1].startswith("cdn")
     assert hub.tokens == ["Bearer hf_secret", "Bearer hf_secret", None]
+
+
+def test_a_token_of_this_machine_goes_to_the_hub_alone(hub: Hub) -> None:
+    open_(hub).list()
+    assert hub.tokens == [None]
+    assert hub_token({"HF_TOKEN": "mine"}, None) == "mine"
+    assert hub_token({"HF_TOKEN": "mine", "HUB_HF_TOKEN": "the job's"}, None) == "the job's"
+
+
+def test_a_connection_that_stalls_is_given_up(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compression_runner.storage.hub.TIMEOUT", 0.2)
+    store = open_(hub)
+    entry = store.list()[-1]
+    hub.stall = 1.0
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        store.download(entry, tmp_path / "copy")
+
+
+def test_a_revision_may_be_a_reference(hub: Hub) -> None:
+    with pytest.raises(InvalidInput, match="no such revision"):
+        open_(hub, "hf://acme/model@refs/pr/1").list()
+    assert "refs/pr/1" in hub.requests[0]
 
 
 def test_what_came_damaged_is_refused(hub: Hub, tmp_path: Path) -> None:

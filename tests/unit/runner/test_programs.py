@@ -74,10 +74,11 @@ def test_a_graph_is_no_program(tmp_path: Path) -> None:
     [
         {"quantize": {"method": "dynamic"}},
         {"quantize": {"method": "cast", "dtype": "float16"}},
+        {"quantize": {"method": "cast", "dtype": "bfloat16"}},
         {"prune": {"method": "wanda", "sparsity": "0.5"}},
         {"factorize": {"method": "cp", "budget": "0.5"}},
     ],
 )
 def test_stages_that_give_a_graph_are_refused_with_the_spec(tmp_path: Path, stage: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="gives an ONNX graph; use onnx or auto"):
+    with pytest.raises(ValidationError, match="no program can be made of what"):
         plan_for(tmp_path, "text-classification", "torch-export", stage)

@@ -152,6 +152,18 @@ def test_a_large_budget_leaves_all_as_it_is_but_what_costs_least(tmp_path: Path)
     assert "the budget allows it" in outcome.details["left"].values()
 
 
+def test_numbers_count_in_whatever_field_they_lie(tmp_path: Path) -> None:
+    """Some exporters write lists of floats in the place of bytes."""
+    model = language_model(300, 80, hidden=320)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32:
+            tensor.CopyFrom(helper.make_tensor(tensor.name, TensorProto.FLOAT, values.shape, values.flatten().tolist()))
+    outcome = apply(model, tmp_path, dtype="mixed", budget=0.2, group_size=32)
+    whole = sum(4 * int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+    assert outcome.artifact.model_file.stat().st_size <= 0.2 * whole
+
+
 def test_a_budget_that_two_bits_do_not_keep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match=r"would still have 0\.\d+ of its size") as refused:
         apply(language_model(), tmp_path, dtype="mixed", budget=0.01)

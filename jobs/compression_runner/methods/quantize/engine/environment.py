@@ -1,4 +1,4 @@
-"""Where an engine lives in an image, and how it is run: its own interpreter, no network, nothing of this project."""
+"""Where an engine lives in an image, and how it is run: by its own interpreter, without any credentials."""
 
 import json
 import os
@@ -12,6 +12,9 @@ from compression_runner.errors import BadRecipe
 ENGINES: Final = "COMPRESSION_ENGINES"
 """The environment variable that names the folder of engines, /opt/engines by default."""
 SCRIPTS: Final = Path(__file__).parent / "scripts"
+LLM_COMPRESSOR: Final = "llm-compressor"
+PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_LIBRARY_PATH", "CUDA_", "NVIDIA_", "OMP_")
+"""What begins like these of the environment is for engines too; credentials are not."""
 OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 SAID: Final = 12
 """Lines of what an engine said last, for the error."""
@@ -39,7 +42,7 @@ def run(name: str, settings: Mapping[str, Any], scratch: Path, field: str) -> di
     asked, told, log = scratch / "settings.json", scratch / "told.json", scratch / "log.txt"
     asked.write_text(json.dumps(dict(settings)))
     command = [str(interpreter(name, field)), str(script), str(asked), str(told)]
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environment = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
     with log.open("wb") as output:
         ended = subprocess.run(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment | OFFLINE, cwd=scratch, check=False
@@ -48,7 +51,8 @@ def run(name: str, settings: Mapping[str, Any], scratch: Path, field: str) -> di
         found: dict[str, Any] = json.loads(told.read_text())
         return found
     lines = [" ".join(line.split()) for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if ended.returncode == -9:
-        raise MemoryError(f"{name} was killed, most likely for want of memory")
+    if ended.returncode == -9 or any("out of memory" in line.lower() for line in lines[-SAID:]):
+        remedy = "give the runtime more memory, or fewer or shorter calibration samples"
+        raise BadRecipe("OutOfMemory", field, name, "it needs more memory than there is", remedy)
     problem = f"it ended with {ended.returncode}: {' / '.join(lines[-SAID:])[-600:]}"
     raise BadRecipe("EngineFailed", field, name, problem, "use backend onnxruntime, or other parameters")

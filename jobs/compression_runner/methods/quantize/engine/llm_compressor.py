@@ -9,25 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.errors import BadRecipe
 from compression_runner.formats.companions import copy_companions
 from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.engine import environment
+from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR as NAME
 from compressionjob.methods.quantize import Quantize
 
-NAME: Final = "llm-compressor"
 BITS: Final = {"int8": 8, "int4": 4}
 
 
 def quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
     """The model with its linear layers in few bits; embeddings and the output layer stay as they are.
 
-    Raises BadRecipe where the image has no llm-compressor, where it fails, or for another task.
+    Raises BadRecipe where the image has no llm-compressor, or where it fails.
     """
-    if artifact.task != "text-generation":
-        problem = f"it quantizes language models, and the task is {artifact.task}"
-        raise BadRecipe("UnsupportedModel", f"{context.field}.backend", NAME, problem, "use backend onnxruntime")
-    environment.interpreter(NAME, context.field)
     copy_companions(artifact, context.output)
     with tempfile.TemporaryDirectory(prefix="engine-", dir=context.output.parent) as folder:
         scratch = Path(folder)

@@ -52,5 +52,5 @@ def take_off(model: nn.Module, chosen: Mapping[str, Levels]) -> dict[str, OnGrid
         shape = (-1, *(1 for _ in levels.shape[1:]))
         with torch.no_grad():
             module.weight.copy_(levels.to(torch.float32) * steps.reshape(shape))
-        found[name] = OnGrid(levels, steps, kind)
+        found[name] = OnGrid(levels.cpu(), steps.cpu(), kind)
     return found

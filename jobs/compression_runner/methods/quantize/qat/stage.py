@@ -37,9 +37,9 @@ def train_quantized(artifact: Artifact, parameters: Quantize, context: StageCont
     labelled = samples.labels is not None and student.task.endswith("classification")
     losses = Losses(labels=0.5 if labelled else 0.0)
     trained = lesson.teach(losses, context, "choose a smaller training.learningRate, or more bits")
-    student.bring_home()
     weights = take_off(student.inner, chosen)
     after = lesson.score()
+    student.bring_home()
     copy_companions(artifact, context.output, exported=True)
     graph = graph_of(student.module, student.inner, artifact.path, student.interface)
     try:

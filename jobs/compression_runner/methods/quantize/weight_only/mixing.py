@@ -18,6 +18,7 @@ from compression_runner.calibration.budget import Demand, by_budget, most_saved
 from compression_runner.calibration.layers import Layer, tensor_of, weight_matrix
 from compression_runner.calibration.sensitivity import output_changes
 from compression_runner.dataset import SampleSet
+from compression_runner.formats.onnx_files import size_of
 from compression_runner.methods.quantize.weight_only.choosing import Choice
 from compression_runner.methods.quantize.weight_only.grid import Layout, Weights, decode, round_nearest
 from compression_runner.methods.quantize.weight_only.packing import stored_bits
@@ -54,12 +55,12 @@ def mix(
     losses = {name: weights.losses(name, layouts) for name in weights.names}
     substitutes = weights.rounded(layouts, advance)
     changes = dict(zip(weights.names, output_changes(model, samples, substitutes, WATCHED), strict=True))
-    size = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    size = sum(map(size_of, model.graph.initializer))
     demands = [
         Demand(
             np.array(weights.sizes(name, layouts), np.int64),
             np.array(losses[name]),
-            len(tensor_of(model, name).raw_data),
+            size_of(tensor_of(model, name)),
             unit=1,
             weight=changes[name] / max(losses[name][BITS.index(PROBED)], np.finfo(np.float64).tiny),
         )
