@@ -165,7 +165,8 @@ def _resume(
     for state_file in sorted(place.glob(f"{STATE}*.pt"), reverse=True) if place else ():
         try:
             # Tensors and numbers only: no code is run, whatever the file holds.
-            state = torch.load(state_file, weights_only=True)
+            # To the CPU first: the pod that goes on may have no GPU, and each part moves to where its tensors are.
+            state = torch.load(state_file, weights_only=True, map_location="cpu")
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
             state_file.unlink()
             continue
