@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from samples.packages import move
+
 WEIGHTS = "model.safetensors"
 
 
@@ -42,6 +44,4 @@ def keep(fresh: Path, kept: Path) -> None:
     fresh.chmod(0o755)
     for file in fresh.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
-    # Another process may have been first; its copy is as good as this one.
-    if not kept.is_dir():
-        fresh.rename(kept)
+    move(fresh, kept)

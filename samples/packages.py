@@ -42,12 +42,19 @@ def _once(place: Path, make: Callable[[Path], None]) -> Path:
     fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         make(fresh)
-        # Another process may have been first; its copy is as good as this one.
-        if not place.is_dir():
-            fresh.rename(place)
+        move(fresh, place)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return place
+
+
+def move(fresh: Path, place: Path) -> None:
+    """Renames a finished folder to its place; where another process was first, its copy is as good as this one."""
+    try:
+        fresh.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
 
 
 def _install(requirement: str, into: Path) -> None:

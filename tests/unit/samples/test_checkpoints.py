@@ -15,6 +15,7 @@ from transformers import (
 
 from samples import checkpoints, fashion_cnn, motion, prompts
 from samples.images import LABELS
+from samples.packages import move
 
 SHIPPED = [fashion_cnn.CHECKPOINT, prompts.CHECKPOINT, motion.CHECKPOINT]
 
@@ -72,3 +73,14 @@ def test_what_is_kept_can_be_read_by_everybody(tmp_path: Path) -> None:
     checkpoints.keep(fresh, tmp_path / "kept")
     assert (tmp_path / "kept" / "inner" / "weights").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "kept" / "inner").stat().st_mode & 0o777 == 0o755
+
+
+def test_the_copy_of_whoever_was_first_is_kept(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "made-by").write_text(name)
+        move(tmp_path / name, tmp_path / "place")
+    assert (tmp_path / "place" / "made-by").read_text() == "first"
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="Not a directory"):
+        move(tmp_path / "second", tmp_path / "file")
