@@ -60,7 +60,7 @@ PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         [
             {"prune": {"method": "structured", "structure": "layers", "sparsity": "0.5"}},
             {"distill": {"student": {"hiddenSize": 16}, "training": TRAINING}},
-            {"quantize": {"method": "weight-only", "dtype": "mixed", "budget": "0.5", "groupSize": 16}},
+            {"quantize": {"method": "weight-only", "dtype": "mixed", "budget": "0.8", "groupSize": 16}},
         ],
     ),
 }
