@@ -69,9 +69,9 @@ class Plan:
 
     @property
     def every_step(self) -> tuple[Step, ...]:
-        """All steps, each once: those of the pipeline, and those for measuring alone."""
-        extra = (step for step in (self.imported, self.baseline, self.measured) if step)
-        return tuple({step.fingerprint: step for step in (*self.steps, *extra)}.values())
+        """All steps, each once, in the order in which they run; those for measuring alone too."""
+        every = (self.imported, self.baseline, *self.steps, self.measured)
+        return tuple({step.fingerprint: step for step in every if step}.values())
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -104,6 +105,18 @@ def test_packed_results_are_measured_unpacked_and_restored_bit_for_bit(tmp_path:
     spoilt = runner("unpack", work / "output", tmp_path / "other")
     assert spoilt.returncode == 2
     assert "sha256" in spoilt.stderr
+
+
+def test_phases_come_in_the_order_in_which_they_were_expected(tmp_path: Path) -> None:
+    """One that comes too early counts those before it as done, and stands still at their share afterwards."""
+    stages = [{"prune": {"method": "structured", "structure": "heads", "sparsity": "0.5"}}, {"quantize": {}}]
+    ended = runner("run", write_job(tmp_path / "a", pipeline=stages), "--workdir", tmp_path / "work")
+    said = re.findall(r"^\[(\d+)/(\d+)\] (\S+)$", ended.stdout + ended.stderr, re.MULTILINE)
+    assert [name for _, _, name in said] == [
+        "preflight", "fetch", "data", "export", "prune", "export", "quantize", "measure", "publish",
+    ]  # fmt: skip
+    assert [int(number) for number, _, _ in said[1:]] == list(range(2, len(said) + 1))
+    assert {total for _, total, _ in said[1:]} == {str(len(said))}
 
 
 def test_publish_uses_the_places_of_the_spec(tmp_path: Path) -> None:
