@@ -51,6 +51,13 @@ class Lesson:
         """How good the student (or another model) is now on what was held back."""
         return score(model or self.student, self.teacher, self.checks)
 
+    def loss(self, losses: Losses) -> float:
+        """The student's mean loss on what was held back, which tells models apart that answer alike."""
+        learner = Distillation(self.student, self.teacher, losses, self.checks[0])
+        with torch.no_grad():
+            found = [float(learner.loss(batch)) * len(batch.inputs[0]) for batch in self.checks]
+        return sum(found) / len(self._parts[1])
+
     def teach(
         self,
         losses: Losses,

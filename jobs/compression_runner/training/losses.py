@@ -69,7 +69,7 @@ class Distillation(torch.nn.Module):
         total = answers.new_zeros(())
         if weights.labels > 0 and batch.labels is not None:
             total = total + weights.labels * label_loss(task, answers, batch.labels)
-        if self._teacher is None:
+        if self._teacher is None or not weights.asks_teacher:
             return total
         with torch.no_grad():
             wanted, theirs = self._run(self._teacher, batch)
@@ -155,40 +155,26 @@ def _attention_loss(mine: Any, theirs: Any) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Score:
-    """How good a model is on samples that it does not learn from: `value` in [0, 1], and what that number is.
-
-    `to_labels` and `to_teacher` are the mean losses, which tell models apart that answer alike; None without labels, or
-    without a teacher.
-    """
+    """How good a model is on samples that it does not learn from, in [0, 1], and what that number is."""
 
     value: float
     what: str
-    to_labels: float | None = None
-    to_teacher: float | None = None
 
 
 def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> Score:
     """Accuracy where there are labels, otherwise agreement with the teacher (same class, or mean cosine)."""
     good, count, what = 0.0, 0, "agreement"
-    sums: dict[str, float] = {}
     classifies = model.task.endswith("classification")
     with torch.no_grad():
         for given in batches:
             batch = given.to(model.compute.device)
             answers = model.outputs(batch.inputs)[0]
-            wanted = None if teacher is None else teacher.outputs(batch.inputs)[0].to(answers.device)
-            losses = {}
-            if classifies and batch.labels is not None:
-                losses["to_labels"] = label_loss(model.task, answers, batch.labels)
-            if wanted is not None:
-                losses["to_teacher"] = output_loss(model.task, answers, wanted, temperature=1.0)
-            for name, loss in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(loss) * len(answers)
             if classifies and batch.labels is not None:
                 good, what = good + float((answers.argmax(-1) == batch.labels).sum()), "accuracy"
-            elif wanted is not None:
+            elif teacher is not None:
+                wanted = teacher.outputs(batch.inputs)[0].to(answers.device)
                 same = answers.argmax(-1) == wanted.argmax(-1)
                 alike = same if classifies else functional.cosine_similarity(answers, wanted, dim=-1)
                 good += float(alike.sum())
             count += len(answers)
-    return Score(good / max(1, count), what, **{name: total / max(1, count) for name, total in sums.items()})
+    return Score(good / max(1, count), what)

@@ -1,14 +1,11 @@
 """Learn again what a lossy stage lost."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from compression_runner.artifact import Artifact
 from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.recover import Recover
-
-if TYPE_CHECKING:
-    from compression_runner.training.losses import Score
 
 
 def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outcome:
@@ -38,21 +35,17 @@ def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outco
         details = lesson.held_back(before, before, baseline=baseline, kept=False, steps=0)
         return Outcome(model.save(student, artifact, context.output), details | {"sparsity": sparsity(student.module)})
     losses = Losses(output=0.0, labels=1.0) if by_labels else Losses()
+    judged_by = losses.model_copy(update={"temperature": 1.0})
+    lost = lesson.loss(judged_by)
     remedy = "choose a smaller training.learningRate, or some training.warmup"
     trained = lesson.teach(losses, context, remedy, keep_zeros(student.module), enough)
-    after = lesson.score()
-    helped = _loss(after, by_labels) < _loss(before, by_labels)
+    after, left = lesson.score(), lesson.loss(judged_by)
+    helped = left < lost
     result = student if helped else model.load(artifact)
-    lost = {name: float(f"{_loss(at, by_labels):.4g}") for name, at in (("before", before), ("after", after))}
-    details = lesson.held_back(before, after, baseline=baseline, kept=helped, loss=lost)
+    told = {"before": float(f"{lost:.4g}"), "after": float(f"{left:.4g}")}
+    details = lesson.held_back(before, after, baseline=baseline, kept=helped, loss=told)
     details |= {**trained.details(), "sparsity": round(sparsity(result.module), 6)}
     return Outcome(model.save(result, artifact, context.output), details)
-
-
-def _loss(score: "Score", by_labels: bool) -> float:
-    found = score.to_labels if by_labels else score.to_teacher
-    assert found is not None, "labels were asked for, and the baseline teaches"
-    return found
 
 
 METHOD: Final = Method(
