@@ -88,6 +88,8 @@ class Method:
     run: Run
     gives: Callable[[Format, Any], Format] = lambda before, _parameters: before
     """The format of the result; by default that of the input."""
+    require: Callable[[Any, str], None] = lambda _parameters, _field: None
+    """Raises BadRecipe, before weights move, where this image cannot run the method with these parameters."""
     libraries: tuple[str, ...] = ()
     """Distributions whose version may change the output."""
     need: Need = Need(150 * MIB, 2.0, 450 * MIB, 3.0)

@@ -8,7 +8,6 @@ from typing import Any
 
 from compression_runner import artifact as artifacts
 from compression_runner.errors import InvalidInput
-from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR, interpreter
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan, make_plan
 from compression_runner.preflight.data_files import DataFiles, find_data
@@ -52,7 +51,8 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     seen = {location: model.identity for location, model in models.items()}
     plan = make_plan(spec, source, _identities(spec, data) | seen)
     check_patterns(spec, source)
-    check_engines(plan)
+    for step in plan.every_step:
+        step.method.require(step.parameters, step.field)
     existing = _existing(places.destination)
     _check_destination(places, plan, existing)
     memory = memory_forecast(plan, source)
@@ -61,13 +61,6 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     places.workdir.mkdir(parents=True, exist_ok=True)
     check_disk(places.workdir, disk - _present(places.workdir))
     return Prepared(source, models, plan, data, memory, disk, existing)
-
-
-def check_engines(plan: Plan) -> None:
-    """Raises BadRecipe where a stage asks for a library that the image does not have."""
-    for step in plan.steps:
-        if step.settings.get("backend") == LLM_COMPRESSOR:
-            interpreter(LLM_COMPRESSOR, step.field)
 
 
 def is_ours(existing: dict[str, Any] | None, plan: Plan) -> bool:

@@ -8,7 +8,10 @@ from pydantic import ValidationError
 
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.engine.environment import ENGINES, run
-from compression_runner.preflight.check import check_engines
+from compression_runner.pipeline.places import of_trial
+from compression_runner.preflight.check import preflight
+from compression_runner.storage import Stores
+from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models
 from tests.unit.runner.test_openvino_results import plan_for
 
@@ -19,9 +22,17 @@ def test_an_image_without_the_engine_is_told(tmp_path: Path, monkeypatch: pytest
     """Before a weight moves."""
     monkeypatch.setenv(ENGINES, str(tmp_path))
     tiny_models.llama(tmp_path / "llama")
-    plan = plan_for(tmp_path / "llama", "text-generation", "auto", STAGE)
+    tiny_models.text_data(tmp_path / "texts.parquet")
+    spec = CompressionJobSpec.model_validate(
+        {
+            "model": {"source": f"file://{tmp_path}/llama", "task": "text-generation"},
+            "data": {"evaluation": {"source": f"file://{tmp_path}/texts.parquet"}},
+            "pipeline": [STAGE],
+            "output": {"destination": "file:///out"},
+        }
+    )
     with pytest.raises(BadRecipe, match="image has no llm-compressor") as missing:
-        check_engines(plan)
+        preflight(spec, of_trial(spec, Stores(), tmp_path / "work"))
     assert "CompressionRuntime" in missing.value.remedy
     assert missing.value.field == "spec.pipeline[0].quantize.backend"
 

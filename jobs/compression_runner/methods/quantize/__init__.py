@@ -6,6 +6,7 @@ from typing import Any, Final
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
+from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR, interpreter
 from compressionjob.methods.quantize import Quantize
 
 # Operators that only a graph has that was quantized before.
@@ -30,7 +31,7 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
         from compression_runner.methods.quantize.qat.stage import train_quantized
 
         return train_quantized(artifact, parameters, context)
-    if parameters.backend == "llm-compressor":
+    if parameters.backend == LLM_COMPRESSOR:
         from compression_runner.methods.quantize.engine.llm_compressor import quantize
 
         return quantize(artifact, parameters, context)
@@ -104,7 +105,7 @@ def _store_in_bfloat16(artifact: Artifact, context: StageContext) -> Outcome:
 def _accepts(parameters: Quantize) -> Formats:
     if parameters.method == "qat":
         return frozenset({"transformers", "torch"})
-    if parameters.backend == "llm-compressor":
+    if parameters.backend == LLM_COMPRESSOR:
         return frozenset({"transformers"})
     # What holds float32 in a directory can hold bfloat16 there, which every library that loads it can compute with.
     return frozenset({"transformers", "onnx"}) if parameters.dtype == "bfloat16" else frozenset({"onnx"})
@@ -113,9 +114,14 @@ def _accepts(parameters: Quantize) -> Formats:
 def _gives(before: Format, parameters: Quantize) -> Format:
     if parameters.dtype == "bfloat16":
         return before
-    if parameters.backend == "llm-compressor":
+    if parameters.backend == LLM_COMPRESSOR:
         return "compressed-tensors"
     return "openvino" if parameters.backend == "openvino" else "onnx"
+
+
+def _require(parameters: Quantize, field: str) -> None:
+    if parameters.backend == LLM_COMPRESSOR:
+        interpreter(LLM_COMPRESSOR, field)
 
 
 METHOD: Final = Method(
@@ -124,6 +130,7 @@ METHOD: Final = Method(
     accepts=_accepts,
     gives=_gives,
     run=run,
+    require=_require,
     libraries=("onnxruntime", "onnx", "numpy", "openvino", "nncf"),
     need=Need(150 * MIB, 2.0, 350 * MIB, 3.0),
     effort=3.0,
