@@ -106,34 +106,19 @@ def _check(text: str) -> str:
     return text
 
 
-LocationText = Annotated[
-    str,
-    Field(min_length=1, max_length=MAX_LOCATION),
-    AfterValidator(_check),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 8,
-            "maxLength": MAX_LOCATION,
-            "x-kubernetes-validations": [cel(_CEL_RULE, _EXAMPLES)],
-        }
-    ),
-]
+def _json_schema(rule: str, examples: str) -> WithJsonSchema:
+    """How the API server checks a location."""
+    rules = [cel(rule, examples)]
+    return WithJsonSchema(
+        {"type": "string", "minLength": 8, "maxLength": MAX_LOCATION, "x-kubernetes-validations": rules}
+    )
+
+
+_LENGTH: Final = Field(min_length=1, max_length=MAX_LOCATION)
+LocationText = Annotated[str, _LENGTH, AfterValidator(_check), _json_schema(_CEL_RULE, _EXAMPLES)]
 """A location that is written, as text; ``parse_location`` takes it apart."""
 
-SourceText = Annotated[
-    str,
-    Field(min_length=1, max_length=MAX_LOCATION),
-    AfterValidator(_check_source),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 8,
-            "maxLength": MAX_LOCATION,
-            "x-kubernetes-validations": [cel(_CEL_SOURCE_RULE, _SOURCE_EXAMPLES)],
-        }
-    ),
-]
+SourceText = Annotated[str, _LENGTH, AfterValidator(_check_source), _json_schema(_CEL_SOURCE_RULE, _SOURCE_EXAMPLES)]
 """A location that is read, as text; it may be on the Hugging Face Hub."""
 
 _ENDPOINT_PATTERN: Final = r"^https?://[A-Za-z0-9.\[\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?$"

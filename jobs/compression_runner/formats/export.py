@@ -66,6 +66,11 @@ def take(artifact: Artifact) -> Exportable:
     return Exportable(module, interface, inputs, axes)
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what torch says, which says most; the error's name where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
 def graph_of(module: torch.nn.Module, model: torch.nn.Module, path: Path, interface: Interface) -> onnx.ModelProto:
     """The graph of a task's module around `model`; who calls it compares the answers.
 
@@ -105,8 +110,7 @@ def _export(module: torch.nn.Module, interface: Interface, example: Probe, axes:
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, RuntimeError, ValueError, TypeError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            problem, remedy = f"torch cannot export the model: {first}", "export it to ONNX yourself"
+            problem, remedy = f"torch cannot export the model: {first_line(error)}", "export it to ONNX yourself"
             raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", problem, remedy) from error
     if program is None:
         raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", "torch gave no program", "report this")

@@ -10,7 +10,7 @@ from torch._export.verifier import SpecViolationError
 from compression_runner.artifact import Artifact
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.comparison import Answer, Comparison, compare_answers
-from compression_runner.formats.export import take
+from compression_runner.formats.export import first_line, take
 from compression_runner.formats.probes import Probe
 
 PROGRAM: Final = "model.pt2"
@@ -34,21 +34,17 @@ def export_program(artifact: Artifact, into: Path) -> Comparison:
             # Made a moment ago: loading runs nothing but what was just saved.
             read = torch.export.load(place).module()
     except FAILURES as error:
-        raise _refused(f"torch cannot export the model: {_first(error)}") from error
+        raise _refused(f"torch cannot export the model: {first_line(error)}") from error
 
     def answer(tensors: Probe) -> list[Answer]:
         try:
             with torch.no_grad():
                 found = read(*tensors)
         except FAILURES as error:
-            raise _refused(f"it does not run on an input of another size: {_first(error)}") from error
+            raise _refused(f"it does not run on an input of another size: {first_line(error)}") from error
         return [tensor.numpy() for tensor in (found if isinstance(found, tuple) else (found,))]
 
     return compare_answers(taken.module, answer, taken.interface, taken.inputs, refused=_refused)
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _refused(problem: str) -> BadRecipe:

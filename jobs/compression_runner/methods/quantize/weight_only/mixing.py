@@ -90,7 +90,8 @@ class _Weights:
 
     def sizes(self, name: str, layouts: Layouts) -> list[int]:
         """Bytes of codes, scales and zero points, for each of BITS."""
-        outputs, inputs = self._matrix(name).shape
+        layer = self._layers.get(name)
+        outputs, inputs = (layer.outputs, layer.inputs) if layer else tensor_of(self._model, name).dims
         return [_size(outputs, layouts(bits, inputs), inputs) for bits in BITS]
 
     def rounded(self, layouts: Layouts, advance: Callable[[float], None]) -> Iterator[tuple[str, NDArray[np.floating]]]:
