@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compression-operator"
+from compressionjob.estimate import Estimate
+from samples.packages import cache
+
+CACHE: Final = cache().parent
 
 
 class ToolFailedError(RuntimeError):
@@ -50,3 +53,8 @@ def timed(command: Sequence[str], more: Mapping[str, str], log: Path, accepted: 
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
         raise ToolFailedError(f"{Path(command[0]).name} ended with {process.returncode}:\n{tail}")
     return Cost(round(seconds, 2), round(usage.ru_utime + usage.ru_stime, 2), usage.ru_maxrss * 1024)
+
+
+def interval(estimate: Estimate) -> dict[str, float]:
+    """An estimate as results files have it."""
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

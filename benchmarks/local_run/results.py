@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tooling import interval
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.measurement.answers import answers
 from compression_runner.measurement.contender import contender
@@ -11,7 +12,6 @@ from compression_runner.measurement.latency import QUANTILES, LatencyPlan, measu
 from compression_runner.measurement.noise import noise_between, noise_notes, read_noise, usable_cpus
 from compression_runner.measurement.predictor import OnnxPredictor, Predictor
 from compression_runner.measurement.quality import embedding_quality
-from compressionjob.estimate import Estimate
 from compressionjob.spec import Benchmark, EvaluationData
 
 CONFIDENCE = 0.95
@@ -45,7 +45,7 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
         noise = noise_between(before, read_noise())
         quality = _quality(models.full, {"ours": ours, "olive": olive}, evaluation, threads)
     latencies = {
-        name: {side: _of(run.percentile(blocks, name, CONFIDENCE)) for side, blocks in both}
+        name: {side: interval(run.percentile(blocks, name, CONFIDENCE)) for side, blocks in both}
         for name in QUANTILES
         for both in [(("olive", run.baseline), ("ours", run.compressed))]
     }
@@ -53,7 +53,7 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
         "sizeBytes": {"ours": models.ours.stat().st_size, "olive": models.olive.stat().st_size},
         "quality": quality,
         "latencySeconds": latencies,
-        "oliveLatencyOverOurs": {name: _of(run.speedup(name, CONFIDENCE)) for name in QUANTILES},
+        "oliveLatencyOverOurs": {name: interval(run.speedup(name, CONFIDENCE)) for name in QUANTILES},
         "queriesPerModel": sum(len(block) for block in run.compressed),
         "notes": [*run.notes, *noise_notes(noise)],
         "noise": noise,
@@ -68,9 +68,5 @@ def _quality(
     found: dict[str, dict[str, dict[str, float]]] = {}
     for side, predictor in predictors.items():
         scores = embedding_quality(expected, answers(predictor, data, "text-embedding", 1), CONFIDENCE).scores
-        found[side] = {metric: _of(score.compressed) for metric, score in scores.items()}
+        found[side] = {metric: interval(score.compressed) for metric, score in scores.items()}
     return found
-
-
-def _of(estimate: Estimate) -> dict[str, float]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

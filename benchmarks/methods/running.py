@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.methods.cases import Case
-from samples.packages import cache
+from benchmarks.tooling import CACHE
 
-WORK: Final = cache().parent / "benchmark-methods"
+WORK: Final = CACHE / "benchmark-methods"
 VERDICTS: Final = (0, 3)
 
 

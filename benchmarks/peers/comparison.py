@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.peers.subjects import Ready
+from benchmarks.tooling import interval
+from compression_runner.formats.onnx_files import external_files
 from compression_runner.measurement.answers import answers
 from compression_runner.measurement.contender import contender
 from compression_runner.measurement.latency import LatencyPlan, measure_latency
 from compression_runner.measurement.predictor import OnnxPredictor
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality
-from compressionjob.estimate import Estimate
 
 CONFIDENCE: Final = 0.95
 SECONDS: Final = 30.0
@@ -32,16 +33,11 @@ def compare(ready: Ready, graph: Path) -> dict[str, Any]:
     return {
         "sizeRatio": _size(graph) / _size(ready.full),
         "metric": metric,
-        "lost": _of(quality.scores[metric].drop),  # type: ignore[index]
-        "speedup": _of(run.speedup("p50", CONFIDENCE)),
+        "lost": interval(quality.scores[metric].drop),  # type: ignore[index]
+        "speedup": interval(run.speedup("p50", CONFIDENCE)),
     }
 
 
 def _size(graph: Path) -> int:
-    """The graph with whatever weights lie beside it."""
-    beside = (place for place in graph.parent.iterdir() if place.name.startswith(graph.name) and place != graph)
-    return graph.stat().st_size + sum(place.stat().st_size for place in beside)
-
-
-def _of(estimate: Estimate) -> dict[str, float]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    """The graph with the weights that lie beside it."""
+    return sum(place.stat().st_size for place in (graph, *external_files(graph)))

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 
 from benchmarks.methods.cases import Case, prepared
-from benchmarks.methods.running import run_case
-from benchmarks.tooling import CACHE
+from benchmarks.methods.running import WORK, run_case
 from compression_runner.calibration.feeding import graph_inputs
 from compression_runner.dataset import SampleSet
+from compression_runner.formats.onnx_files import GRAPH
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import of_trial
 from compression_runner.preflight.data_files import find_data
@@ -21,8 +21,6 @@ from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJobSpec, parse_job
 
 Kind = Literal["dynamic", "static", "smooth"]
-WORK: Final = CACHE / "benchmark-methods"
-GRAPH: Final = "model.onnx"
 BATCH: Final = 16
 
 

@@ -17,11 +17,11 @@ import yaml
 from scipy import stats
 
 from benchmarks.methods.cases import EXAMPLES, Case, prepared
+from benchmarks.tooling import CACHE
 from compression_runner.measurement.noise import machine
-from samples.packages import cache
 
 HERE: Final = Path(__file__).parent
-WORK: Final = cache().parent / "benchmark-teacher"
+WORK: Final = CACHE / "benchmark-teacher"
 CONFIDENCE: Final = 0.95
 STUDENTS: Final = {
     "fashion-structured-int8": {"training": 20_000, "evaluation": 10_000, "epochs": 4},
@@ -45,7 +45,7 @@ def main() -> int:
     before = json.loads(file.read_text())["students"] if file.is_file() else {}
     results: dict[str, Any] = {"machine": machine(), "students": before}
     for name in arguments.names:
-        case = prepared(Case(EXAMPLES / f"{name}.yaml"))
+        case = prepared(Case.named(name))
         scores = {way: [_score(case, way, seed) for seed in range(seeds)] for way in LOSSES}
         results["students"][name] = {"metric": METRICS[name], "scores": scores, "difference": _difference(scores)}
     file.write_text(json.dumps(results, indent=1) + "\n")
