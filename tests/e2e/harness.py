@@ -96,15 +96,18 @@ class Job:
         """Wait until it has ended, well or not."""
         return self.wait_phase("Succeeded", "Failed", seconds=seconds)
 
-    def wait_condition(self, kind: str, status: str, reason: str = "", seconds: float = 120) -> dict[str, Any]:
-        """Wait for a condition with this status and reason."""
+    def wait_condition(
+        self, kind: str, status: str, reason: str = "", says: str = "", seconds: float = 120
+    ) -> dict[str, Any]:
+        """Wait for a condition with this status and reason, and with a message that contains ``says``."""
 
         def look() -> dict[str, Any] | None:
             found = self.condition(kind)
-            return found if found.get("status") == status and reason in ("", found.get("reason")) else None
+            fits = found.get("status") == status and reason in ("", found.get("reason"))
+            return found if fits and says in found.get("message", "") else None
 
         try:
-            return wait_for(f"{self.name}: {kind}={status} {reason}", look, seconds)
+            return wait_for(f"{self.name}: {kind}={status} {reason} {says}", look, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.diagnosis()}") from error
 
