@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from compression_operator.cluster.errors import Refused
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES, Resource
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
 from compression_operator.observed import Observed
-from compression_operator.records import ChildRecord, JobRecord, PodRecord, RuntimeRecord
+from compression_operator.records import ChildRecord, JobRecord, PodRecord, ReviewRecord, RuntimeRecord
+from compression_operator.reviews import Reviews
 from compressionjob.group import JOB_UID_LABEL
 from compressionjob.report import Progress
 
@@ -20,7 +21,7 @@ MAX_GONE: Final = 4096
 
 
 class Cache:
-    """Records of the four kinds, and what belongs together.
+    """Records of the five kinds, and what belongs together.
 
     ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
     an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
@@ -31,7 +32,9 @@ class Cache:
         self._changed = changed
         self._jobs: dict[str, JobRecord] = {}
         self._runtimes: dict[str, RuntimeRecord] = {}
+        self._reviews = Reviews()
         self._workers: dict[str, Workers] = {}
+        self._by_name: dict[tuple[str, str], str] = {}
         self._by_runtime: dict[str, set[str]] = defaultdict(set)
         self._tally: Counter[tuple[str, str]] = Counter()
         self._gone: OrderedDict[str, None] = OrderedDict()
@@ -65,11 +68,17 @@ class Cache:
         if job is None:
             return None
         workers = self._workers.get(uid, _NONE)
-        own = [child for child in workers.children.values() if child.belongs_to(job) and not child.deleting]
+        own = [
+            child
+            for child in workers.children.values()
+            if child.belongs_to(job) and child.part == job.part and not child.deleting
+        ]
         child = max(own, key=lambda item: item.version, default=None)
         return Observed(
             job=job,
-            runtime=self._runtimes.get(job.runtime),
+            runtime=self._runtimes.get(job.present_runtime),
+            measuring_runtime=self._runtimes.get(job.measuring_runtime),
+            reviews=() if job.ended else self._reviews.about(job.namespace, job.name),
             child=child,
             pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),
             progress=workers.progress,
@@ -94,6 +103,8 @@ class Cache:
             self._put_job(JobRecord.of(raw), told)
         elif resource is RUNTIMES:
             self._put_runtime(RuntimeRecord.of(raw))
+        elif resource is REVIEWS:
+            self._tell_about(self._reviews.put(ReviewRecord.of(raw)))
         else:
             self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), told)
 
@@ -110,6 +121,8 @@ class Cache:
             known = self._runtimes.get(metadata["name"])
             if known is not None and known.uid == uid:
                 del self._runtimes[metadata["name"]]
+        elif resource is REVIEWS:
+            self._tell_about(self._reviews.drop(uid))
         else:
             owner = owner_of(metadata)
             workers = self._workers.get(owner)
@@ -145,17 +158,21 @@ class Cache:
         if resource is RUNTIMES:
             found = self._runtimes.values()
             return {item.uid: (item.version, {"uid": item.uid, "name": item.name}) for item in found}
+        if resource is REVIEWS:
+            return self._reviews.versions()
         return {
             uid: (record.version, {"uid": uid, "labels": {JOB_UID_LABEL: owner}})
             for owner, workers in self._workers.items()
             for uid, record in workers.of(resource).items()
         }
 
-    def _record(self, resource: Resource, metadata: Raw) -> JobRecord | RuntimeRecord | Worker | None:
+    def _record(self, resource: Resource, metadata: Raw) -> JobRecord | RuntimeRecord | ReviewRecord | Worker | None:
         if resource is COMPRESSION_JOBS:
             return self._jobs.get(metadata["uid"])
         if resource is RUNTIMES:
             return self._runtimes.get(metadata["name"])
+        if resource is REVIEWS:
+            return self._reviews.get(metadata["uid"])
         return self._workers.get(owner_of(metadata), _NONE).of(resource).get(metadata["uid"])
 
     def _put_job(self, job: JobRecord, told: Callable[[str], None]) -> None:
@@ -165,9 +182,13 @@ class Cache:
             return
         if known is not None:
             self._count(known, -1)
+            if known.part != job.part and job.uid in self._workers:
+                self._workers[job.uid].progress = None  # it was the last part's
         self._jobs[job.uid] = job
+        self._by_name[job.namespace, job.name] = job.uid
         self._count(job, +1)
-        self._by_runtime[job.runtime].add(job.uid)
+        for runtime in (job.runtime, job.measuring_runtime):
+            self._by_runtime[runtime].add(job.uid)
         if job.ended:
             self._workers.pop(job.uid, None)
         told(job.uid)
@@ -180,9 +201,12 @@ class Cache:
         if known is None:
             return
         self._count(known, -1)
-        self._by_runtime[known.runtime].discard(uid)
-        if not self._by_runtime[known.runtime]:
-            del self._by_runtime[known.runtime]
+        if self._by_name.get((known.namespace, known.name)) == uid:
+            del self._by_name[known.namespace, known.name]
+        for runtime in {known.runtime, known.measuring_runtime}:
+            self._by_runtime[runtime].discard(uid)
+            if not self._by_runtime[runtime]:
+                del self._by_runtime[runtime]
         self._workers.pop(uid, None)
         self._changed(uid)
 
@@ -201,10 +225,17 @@ class Cache:
         if known is not None and known.uid == runtime.uid and known.version >= runtime.version:
             return
         self._runtimes[runtime.name] = runtime
-        # Only jobs without a child look at their runtime.
+        # Only jobs without a child for their present part look at their runtime.
         for uid in self._by_runtime.get(runtime.name, ()):
-            if not self._jobs[uid].ended and not self._workers.get(uid, _NONE).children:
+            job = self._jobs[uid]
+            children = self._workers.get(uid, _NONE).children.values()
+            if not job.ended and not any(child.part == job.part for child in children):
                 self._changed(uid)
+
+    def _tell_about(self, review: ReviewRecord | None) -> None:
+        uid = self._by_name.get((review.namespace, review.job)) if review is not None else None
+        if uid is not None and not self._jobs[uid].ended:
+            self._changed(uid)
 
     def _is_over(self, uid: str) -> bool:
         job = self._jobs.get(uid)

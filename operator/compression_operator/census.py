@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from compression_operator.cache import Cache
 from compression_operator.cluster.client import Client
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES, Resource
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
 from compressionjob.group import JOB_UID_LABEL
 
 LOOK: Final = 0.1
@@ -54,7 +54,8 @@ class Census:
         Raises ApiError when a list cannot be read.
         """
         missing = await self._compare(RUNTIMES, (None,), "")
-        missing += await self._compare(COMPRESSION_JOBS, self._scopes, "")
+        for resource in (COMPRESSION_JOBS, REVIEWS):
+            missing += await self._compare(resource, self._scopes, "")
         for resource in (JOBS, PODS):
             missing += await self._compare(resource, self._scopes, JOB_UID_LABEL)
         return missing
@@ -85,4 +86,4 @@ class Census:
 
 
 def _essence(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {key: metadata[key] for key in ("uid", "name", "resourceVersion", "labels") if key in metadata}
+    return {key: metadata[key] for key in ("uid", "name", "namespace", "resourceVersion", "labels") if key in metadata}

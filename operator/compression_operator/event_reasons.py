@@ -20,6 +20,12 @@ RESUMED: Final = "Resumed"
 """The job goes on."""
 REFUSED: Final = "Refused"
 """The specification cannot work."""
+MEASURING: Final = "Measuring"
+"""The stages are done; another pod measures, on its own runtime."""
+AWAITING_REVIEW: Final = "AwaitingReview"
+"""The verdict is out, and a person must decide; no pod waits meanwhile."""
+REVIEWED: Final = "Reviewed"
+"""A person has decided, or the time for it is over."""
 COMPLETED: Final = "Completed"
 """The job ended with a published result."""
 FAILED: Final = "Failed"
@@ -32,7 +38,7 @@ CHILD_FAILED: Final = "ChildCreationFailed"
 ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
-        EXPIRED, CHILD_FAILED,
+        EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

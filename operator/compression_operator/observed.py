@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from compression_operator.cluster.errors import Refused
-from compression_operator.records import ChildRecord, JobRecord, PodRecord, RuntimeRecord
+from compression_operator.records import ChildRecord, JobRecord, PodRecord, ReviewRecord, RuntimeRecord
 from compressionjob.report import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """A job and its surroundings, as the cache knows them.
+
+    ``child`` and ``pods`` are those of the job's present part, and so is ``runtime``; ``measuring_runtime`` is the one
+    that measures, whichever part it is. ``reviews`` name the job, whatever they are worth.
 
     ``confirmed`` says that child and pods were read from the API server just now: what is missing then is really
     gone. ``foreign_child`` is a Job that has the child's name but another owner; ``refusal`` is why the API server did
@@ -18,6 +21,8 @@ class Observed:
 
     job: JobRecord
     runtime: RuntimeRecord | None = None
+    measuring_runtime: RuntimeRecord | None = None
+    reviews: tuple[ReviewRecord, ...] = ()
     child: ChildRecord | None = None
     pods: tuple[PodRecord, ...] = ()
     progress: Progress | None = None

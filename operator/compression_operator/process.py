@@ -20,7 +20,7 @@ from compression_operator.metrics import JobSeries, JobTally, Metrics
 from compression_operator.options import Options
 from compression_operator.progress_polls import ProgressPolls
 from compression_operator.queue import WorkQueue
-from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, VERSION
+from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, VERSION
 
 CENSUS_INTERVAL: Final = 600.0
 """Seconds between two comparisons of the cache with the cluster."""
@@ -126,7 +126,7 @@ class Replica:
         """kopf looks once, at its start, which kinds exist: so the CRDs must be there before."""
         while True:
             try:
-                missing = {JOB_PLURAL, RUNTIME_PLURAL} - await self._client.kinds(GROUP, VERSION)
+                missing = {JOB_PLURAL, RUNTIME_PLURAL, REVIEW_PLURAL} - await self._client.kinds(GROUP, VERSION)
                 if not missing:
                     return
                 logger.warning("the API server does not know %s; install the CRDs", ", ".join(sorted(missing)))

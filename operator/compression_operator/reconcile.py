@@ -12,6 +12,7 @@ from compression_operator.policies import (
     failure,
     progress,
     retries,
+    review,
     scheduling,
     suspension,
     ttl,
@@ -31,27 +32,32 @@ def reconcile(observed: Observed, now: datetime) -> Plan:
         ttl.expire(draft)
         return draft.plan()
 
-    # 3. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
-    # 4. There is one child Job, created once; one that somebody deleted is replaced as often as retries allow.
+    # 3. A result that a person must decide about waits, without a pod.
+    if review.decide(draft):
+        return draft.plan()
+
+    # 4. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
+    # 5. There is one child Job for each part, created once; one that was deleted is replaced as often as retries allow.
     if observed.child is None:
         accepted = acceptance.accept(draft)
         return draft.plan() if accepted is None else childhood.bring_up(draft, accepted)
     childhood.adopt(draft, observed.child)
 
-    # 5. A child that has ended ends the job, with a verdict or a reason; where the pod's words are missing, look again.
+    # 6. A child that has ended makes room for the next part, or ends the job with a verdict or a reason; where the
+    # pod's words are missing, look again.
     if completion.is_complete(observed.child):
         return completion.conclude(draft)
     if failure.is_failed(observed.child):
         return failure.conclude(draft, observed.child)
 
-    # 6. Tries that failed are counted and told.
+    # 7. Tries that failed are counted and told.
     retries.count(draft, observed.child)
 
-    # 7. Whoever suspends the job gets its hardware back, and resuming goes on.
+    # 8. Whoever suspends the job gets its hardware back, and resuming goes on.
     if suspension.hold(draft, observed.child):
         return draft.plan()
 
-    # 8. Where is the pod, and why does it not run yet; how far has it come.
+    # 9. Where is the pod, and why does it not run yet; how far has it come.
     if scheduling.place(draft, observed.child):
         progress.show(draft)
     return draft.plan()

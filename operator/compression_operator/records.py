@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
 from compressionjob.errors import InvalidSpec
-from compressionjob.group import JOB_KIND, JOB_UID_LABEL, QUEUE_LABEL
+from compressionjob.group import JOB_KIND, JOB_UID_LABEL, PART_LABEL, QUEUE_LABEL
+from compressionjob.parts import COMPRESS, RUN
 from compressionjob.runtime import CompressionRuntime, parse_runtime
 from compressionjob.schema import parse_duration
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
@@ -38,6 +39,8 @@ class JobRecord:
     deleting: bool
     queue: str
     runtime: str
+    measuring_runtime: str
+    part: str
     retries: int
     suspend: bool
     ttl: float | None
@@ -50,6 +53,16 @@ class JobRecord:
     def ended(self) -> bool:
         """Whether the job has succeeded or failed for good."""
         return self.phase in TERMINAL_PHASES
+
+    @property
+    def present_runtime(self) -> str:
+        """The runtime of the present part."""
+        return self.runtime if self.part in (RUN, COMPRESS) else self.measuring_runtime
+
+    @property
+    def first_part(self) -> str:
+        """The part that every job begins with."""
+        return RUN if self.measuring_runtime == self.runtime else COMPRESS
 
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""
@@ -66,6 +79,7 @@ class JobRecord:
         return replace(
             self,
             version=_version(metadata),
+            part=intern(str(status.get("part") or self.first_part)),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
@@ -77,6 +91,8 @@ class JobRecord:
         """Trim a CompressionJob."""
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
         phase = str(status.get("phase") or "Pending")
+        runtime = str(spec.get("runtime", "cpu"))
+        measuring = str((spec.get("sla") or {}).get("runtime") or runtime)
         return cls(
             uid=metadata["uid"],
             namespace=intern(metadata["namespace"]),
@@ -86,7 +102,9 @@ class JobRecord:
             created=metadata.get("creationTimestamp") or "",
             deleting="deletionTimestamp" in metadata,
             queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
-            runtime=intern(str(spec.get("runtime", "cpu"))),
+            runtime=intern(runtime),
+            measuring_runtime=intern(measuring),
+            part=intern(str(status.get("part") or (RUN if measuring == runtime else COMPRESS))),
             retries=int(spec.get("retries", 3)),
             suspend=bool(spec.get("suspend", False)),
             ttl=_seconds(spec.get("ttl")),
@@ -126,6 +144,7 @@ class ChildRecord:
     active: int
     failed: int
     start_time: str
+    part: str
     conditions: Mapping[str, Mark]
 
     @classmethod
@@ -150,6 +169,7 @@ class ChildRecord:
             active=int(status.get("active") or 0),
             failed=int(status.get("failed") or 0),
             start_time=status.get("startTime") or "",
+            part=intern(str((metadata.get("labels") or {}).get(PART_LABEL, RUN))),
             conditions=_true_conditions(status),
         )
 
@@ -226,6 +246,39 @@ class PodRecord:
             waiting=_mark(state["waiting"]) if "waiting" in state else None,
             running="running" in state,
             terminated=_termination(state["terminated"]) if "terminated" in state else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRecord:
+    """A CompressionReview."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    job: str
+    created: str
+    decision: str
+    reason: str
+    reviewer: str
+    digest: str
+
+    @classmethod
+    def of(cls, raw: Raw) -> "ReviewRecord":
+        """Trim a CompressionReview, which the API server has validated."""
+        metadata, spec = raw["metadata"], raw["spec"]
+        return cls(
+            uid=metadata["uid"],
+            namespace=intern(metadata["namespace"]),
+            name=metadata["name"],
+            version=_version(metadata),
+            job=str(spec.get("job", "")),
+            created=metadata.get("creationTimestamp") or "",
+            decision=intern(str(spec.get("decision", ""))),
+            reason=str(spec.get("reason", "")),
+            reviewer=intern(str(spec.get("reviewer", ""))),
+            digest=str(spec.get("digest") or ""),
         )
 
 

@@ -1,4 +1,4 @@
-"""Watching with kopf: four kinds, ``on.event`` only, into the cache. What to do about it is decided elsewhere.
+"""Watching with kopf: five kinds, ``on.event`` only, into the cache. What to do about it is decided elsewhere.
 
 No change handlers, indexes, finalizers or annotations: kopf writes nothing to any object (measured: 537 objects a
 second with ``on.create`` against 925 with ``on.event``).
@@ -13,12 +13,12 @@ from compression_operator.cache import Cache
 from compression_operator.cluster.client import CHUNK, open_session
 from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import CredentialsError
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES, Resource
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
 from compression_operator.lean_kopf import kopf
 from compression_operator.metrics import Metrics
 from compressionjob.group import GROUP, JOB_UID_LABEL, MANAGED_BY
 
-WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, JOBS, PODS)
+WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, REVIEWS, JOBS, PODS)
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,10 @@ SLA_SATISFIED: Final = "SLASatisfied"
 """The verdict: True is Pass, False is Fail, Unknown is Inconclusive."""
 AS_PROMISED: Final = "AsPromised"
 """The result is as small, fast and exact as its method promises, whatever the SLA asks."""
+REVIEWED: Final = "Reviewed"
+"""A person's decision: Unknown while the job waits for it, without a pod; True is approved, False rejected."""
 
-CONDITION_TYPES: Final = (ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED)
+CONDITION_TYPES: Final = (ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED)
 
 # Reasons of Accepted.
 VALID: Final = "Valid"
@@ -47,6 +49,9 @@ SLA_MET: Final = "SLAMet"
 PUBLISHED_DESPITE_VIOLATION: Final = "PublishedDespiteViolation"  # onViolation: Alert
 SLA_VIOLATED: Final = "SLAViolated"
 SLA_INCONCLUSIVE: Final = "SLAInconclusive"
+PUBLISHED_AFTER_REVIEW: Final = "PublishedAfterReview"  # approved though the verdict is no Pass
+REVIEW_REJECTED: Final = "ReviewRejected"
+REVIEW_TIMED_OUT: Final = "ReviewTimedOut"
 INVALID_INPUT: Final = "InvalidInput"
 BAD_RECIPE: Final = "BadRecipe"
 OUT_OF_MEMORY: Final = "OutOfMemory"
@@ -67,7 +72,14 @@ NO_VERDICT_YET: Final = "NoVerdictYet"
 PROMISES_KEPT: Final = "PromisesKept"
 PROMISE_BROKEN: Final = "PromiseBroken"
 
-ConditionType = Literal["Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised"]
+# Reasons of Reviewed; ReviewTimedOut too.
+AWAITING_REVIEW: Final = "AwaitingReview"
+APPROVED: Final = "Approved"
+REJECTED: Final = "Rejected"
+
+ConditionType = Literal[
+    "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed"
+]
 
 
 class Condition(Observed):

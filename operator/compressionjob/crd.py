@@ -16,11 +16,15 @@ from compressionjob.group import (
     JOB_KIND,
     JOB_PLURAL,
     JOB_SHORT_NAME,
+    REVIEW_KIND,
+    REVIEW_PLURAL,
+    REVIEW_SHORT_NAME,
     RUNTIME_KIND,
     RUNTIME_PLURAL,
     RUNTIME_SHORT_NAME,
     VERSION,
 )  # fmt: skip
+from compressionjob.review import CompressionReviewSpec
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.schema import cel
 from compressionjob.spec import MUTABLE_FIELDS, CompressionJobSpec
@@ -119,7 +123,7 @@ def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, de
 
 
 _JOB_COLUMNS: Final = [
-    _column("Phase", ".status.phase", description="Pending, Running, Suspended, Succeeded or Failed"),
+    _column("Phase", ".status.phase", description="Pending, Running, Suspended, AwaitingReview, Succeeded, Failed"),
     _column("Stage", ".status.stage", description="What is being done"),
     _column("Progress", ".status.progress", "integer", description="Per cent done"),
     _column("Size", ".status.sizeRatio", description="Size of the result divided by the baseline's"),
@@ -128,6 +132,13 @@ _JOB_COLUMNS: Final = [
     _column("Confidence", ".status.confidence", priority=1, description="Confidence of the verdict"),
     _column("Runtime", ".spec.runtime", priority=1, description="CompressionRuntime"),
     _column("Message", ".status.message", priority=1, description="The state in one sentence"),
+    _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
+]
+_REVIEW_COLUMNS: Final = [
+    _column("Job", ".spec.job", description="The CompressionJob that it is about"),
+    _column("Decision", ".spec.decision", description="Approve or Reject"),
+    _column("Reviewer", ".spec.reviewer", description="Who decided"),
+    _column("Reason", ".spec.reason", description="Why"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]
 _RUNTIME_COLUMNS: Final = [
@@ -191,7 +202,11 @@ def definitions() -> dict[str, dict[str, Any]]:
         status=structural(CompressionJobStatus, defaults=False),
     )
     runtime = _object("An image and the hardware for jobs to run on.", spec=structural(CompressionRuntimeSpec))
+    review = _object("A person's decision about a result.", spec=structural(CompressionReviewSpec))
     return {
+        f"{REVIEW_PLURAL}.yaml": _definition(
+            REVIEW_KIND, REVIEW_PLURAL, REVIEW_SHORT_NAME, "Namespaced", review, _REVIEW_COLUMNS
+        ),
         f"{JOB_PLURAL}.yaml": _definition(JOB_KIND, JOB_PLURAL, JOB_SHORT_NAME, "Namespaced", job, _JOB_COLUMNS),
         f"{RUNTIME_PLURAL}.yaml": _definition(
             RUNTIME_KIND, RUNTIME_PLURAL, RUNTIME_SHORT_NAME, "Cluster", runtime, _RUNTIME_COLUMNS

@@ -14,9 +14,14 @@ RUNTIME_KIND: Final = "CompressionRuntime"
 RUNTIME_PLURAL: Final = "compressionruntimes"
 RUNTIME_SHORT_NAME: Final = "cprt"
 
+REVIEW_KIND: Final = "CompressionReview"
+REVIEW_PLURAL: Final = "compressionreviews"
+REVIEW_SHORT_NAME: Final = "cprv"
+
 # Label of child Jobs and pods: the name of the CompressionJob that owns them.
 JOB_LABEL: Final = f"{GROUP}/job"
 JOB_UID_LABEL: Final = f"{GROUP}/job-uid"
+PART_LABEL: Final = f"{GROUP}/part"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "compression-operator"
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"

@@ -9,6 +9,7 @@ from compressionjob.schema import (
     Duration,
     Fraction,
     NotNegative,
+    ObjectName,
     Positive,
     PositiveQuantity,
     Schema,
@@ -180,6 +181,11 @@ class Sla(Schema):
     throughput: ThroughputLimit | None = Field(default=None, description="Limit on throughput.")
     size: SizeLimit | None = Field(default=None, description="Limit on size.")
     memory: MemoryLimit | None = Field(default=None, description="Limit on peak memory.")
+    runtime: ObjectName | None = Field(
+        default=None,
+        description="Name of the CompressionRuntime on which the result is measured: the hardware that will serve it. "
+        "By default the one that compresses.",
+    )
     confidence: Fraction = Field(
         default=0.95, description='Confidence that a Pass or a Fail must reach, over all limits together: "0.95".'
     )

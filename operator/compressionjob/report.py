@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from compressionjob.estimate import Estimate
+from compressionjob.parts import RUN, Part
+from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import ObjectiveResult, Verdict
 
@@ -67,6 +69,8 @@ class Report(Observed):
     sentence: str = Field(default="", description="The verdict in one sentence.")
     anomalies: list[str] = Field(default=[], description="Promises of the methods that the result does not keep.")
     published: bool = Field(default=False, description="Whether the result was published.")
+    held: bool = Field(default=False, description="Whether it waits for its review.")
+    review: ReviewOutcome | None = Field(default=None, description="Who decided about publishing, when and why.")
     objectives: list[ObjectiveResult] = Field(default=[], description="Limit by limit.")
     baseline: ModelFigures
     compressed: ModelFigures
@@ -97,10 +101,12 @@ class SideSummary(Observed):
 class Summary(Observed):
     """What the pod leaves in its termination message: a verdict with figures, or an error."""
 
+    part: Part = RUN
     verdict: Verdict | None = None
     confidence: float | None = None
     sentence: Annotated[str, Field(max_length=1024)] = ""
     published: bool = False
+    held: bool = False
     objectives: list[ObjectiveResult] = []
     anomalies: list[Annotated[str, Field(max_length=256)]] = []
     baseline: SideSummary = SideSummary()
@@ -119,7 +125,15 @@ class Summary(Observed):
             text = json.dumps(shorten(data), separators=(",", ":"), sort_keys=True)
             if len(text.encode()) <= MAX_SUMMARY_BYTES:
                 return text
-        return json.dumps({"verdict": self.verdict, "confidence": self.confidence, "published": self.published})
+        return json.dumps(
+            {
+                "part": self.part,
+                "held": self.held,
+                "verdict": self.verdict,
+                "confidence": self.confidence,
+                "published": self.published,
+            }
+        )
 
 
 class Progress(Observed):
@@ -145,7 +159,7 @@ def parse_summary(message: str) -> Summary | None:
         data = json.loads(message)
     except ValueError:
         return None
-    if not isinstance(data, dict) or not ({"verdict", "error"} & data.keys()):
+    if not isinstance(data, dict) or not ({"part", "verdict", "error"} & data.keys()):
         return None
     try:
         return Summary.model_validate(data)

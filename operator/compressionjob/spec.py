@@ -10,7 +10,9 @@ from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
+from compressionjob.parts import COMPRESS, RUN, Part
 from compressionjob.pipeline import Pipeline, order_problems
+from compressionjob.review import Decision, ReviewPolicy
 from compressionjob.schema import Duration, ObjectName, Observed, Schema
 from compressionjob.tasks import TASKS, Task, default_metric
 
@@ -102,6 +104,17 @@ class CompressionJobSpec(Schema):
     benchmark: Benchmark = Field(default=Benchmark(), description="How speed and memory are measured.")
     output: Output = Field(description="Where the result goes.")
     runtime: ObjectName = Field(default="cpu", description="Name of the CompressionRuntime: image and hardware.")
+    review: ReviewPolicy = Field(
+        default="Never",
+        description="Always: a person decides about whatever would be published. OnInconclusive: about a verdict that "
+        "is open. A CompressionReview is the decision.",
+    )
+    review_timeout: Duration | None = Field(
+        default=None, description="How long a result waits for its review; for ever by default."
+    )
+    on_review_timeout: Decision = Field(
+        default="Reject", description="What is decided when nobody has decided within reviewTimeout."
+    )
     deadline: Duration | None = Field(
         default=None, description="Longest time from start to end, pauses not counted; then the job fails."
     )
@@ -133,6 +146,16 @@ class CompressionJobSpec(Schema):
         for field, part in self.data.sources():
             yield field, part.source
 
+    @property
+    def measuring_runtime(self) -> str:
+        """The CompressionRuntime on which the result is measured."""
+        return self.sla.runtime or self.runtime
+
+    @property
+    def first_part(self) -> Part:
+        """What the first child does: all of the job, or only its stages where others measure."""
+        return RUN if self.measuring_runtime == self.runtime else COMPRESS
+
     @model_validator(mode="after")
     def _order(self) -> "CompressionJobSpec":
         problems = [
@@ -141,6 +164,7 @@ class CompressionJobSpec(Schema):
             *_data_problems(self),
             *_metric_problems(self),
             *_overlap_problems(self),
+            *_review_problems(self),
         ]
         if problems:
             raise InvalidSpec(problems)
@@ -208,6 +232,13 @@ def _overlap_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         return []
     remedy = f"the result would lie in or over the model's own folder {spec.model.source}; choose another folder"
     return [FieldProblem("spec.output.destination", spec.output.destination, remedy)]
+
+
+def _review_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
+    if spec.review != "Never" or spec.review_timeout is None:
+        return []
+    remedy = "nobody reviews this job; set spec.review to Always or OnInconclusive, or leave reviewTimeout out"
+    return [FieldProblem("spec.reviewTimeout", spec.review_timeout, remedy)]
 
 
 class Metadata(Observed):

@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from compressionjob.conditions import Condition
+from compressionjob.parts import Part
 from compressionjob.report import SideSummary
+from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import ObjectiveResult, Verdict
 
-Phase = Literal["Pending", "Running", "Suspended", "Succeeded", "Failed"]
+Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
 
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
@@ -28,7 +30,12 @@ class CompressionJobStatus(Observed):
     """State of a job. ``phase`` is a summary of the conditions for people; programs read the conditions."""
 
     observed_generation: int = Field(default=0, description="Generation of the spec that this status speaks of.")
-    phase: Phase = Field(default="Pending", description="Pending, Running, Suspended, Succeeded or Failed.")
+    phase: Phase = Field(
+        default="Pending", description="Pending, Running, Suspended, AwaitingReview, Succeeded or Failed."
+    )
+    part: Part | None = Field(
+        default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."
+    )
     stage: Text = Field(default="", description="What is being done.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")
     verdict: Verdict | None = Field(default=None, description="Pass, Fail or Inconclusive.")
@@ -54,7 +61,10 @@ class CompressionJobStatus(Observed):
         default="", description="Where report.json and report.html are."
     )
     artifact: Annotated[str, Field(max_length=1100)] = Field(default="", description="Where the published model is.")
-    digest: Annotated[str, Field(max_length=80)] = Field(default="", description="Digest of the published model.")
+    digest: Annotated[str, Field(max_length=80)] = Field(
+        default="", description="Digest of the model that is published, or waits for its review."
+    )
+    review: ReviewOutcome | None = Field(default=None, description="Who decided about publishing, when and why.")
     child_job: ChildReference | None = Field(default=None, description="The Job that works for this one.")
     children_created: Annotated[int, Field(ge=0)] = Field(default=0, description="How many Jobs were created for it.")
     retries: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed tries so far, preemptions not counted.")

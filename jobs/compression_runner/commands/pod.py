@@ -17,9 +17,11 @@ from compression_runner.telemetry.progress import RunProgress
 from compression_runner.telemetry.server import serve
 from compression_runner.telemetry.termination import TERMINATION_LOG, exit_on_sigterm, leave_message
 from compressionjob.conditions import INVALID_SPEC
-from compressionjob.errors import InvalidSpec
+from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
+from compressionjob.parts import COMPRESS, PART_VARIABLE, PUBLISH, REVIEW_VARIABLE, RUN
 from compressionjob.report import Summary, Violation
+from compressionjob.review import ReviewOutcome
 from compressionjob.spec import CompressionJob, parse_job
 
 LOG: Final = logging.getLogger("compression_runner")
@@ -88,9 +90,24 @@ def _execute(
     job: CompressionJob, environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics
 ) -> Summary:
     from compression_runner.pipeline.places import of_spec
-    from compression_runner.pipeline.reporting import summarize
-    from compression_runner.pipeline.run import Run, execute
+    from compression_runner.pipeline.reporting import summarize, summarize_stages
+    from compression_runner.pipeline.reviewed import publish_reviewed
+    from compression_runner.pipeline.run import Run, compress, execute
 
-    LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace})
+    part = environment.get(PART_VARIABLE, RUN)
+    LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
     places = of_spec(job.spec, Stores(environment=environment, base=Path("/")), Path(environment.get(WORKDIR, "/work")))
-    return summarize(execute(Run(job, places, progress, metrics)), places.reports)
+    run = Run(job, places, progress, metrics, job.spec.review)
+    if part == COMPRESS:
+        return summarize_stages(compress(run))
+    if part == PUBLISH:
+        return summarize(publish_reviewed(run, _review(environment)), places.reports)
+    return summarize(execute(run), places.reports)
+
+
+def _review(environment: Mapping[str, str]) -> ReviewOutcome:
+    try:
+        return ReviewOutcome.model_validate(json.loads(environment.get(REVIEW_VARIABLE, "null")))
+    except ValueError as error:
+        remedy = "the operator sets it from a CompressionReview"
+        raise InvalidSpec([FieldProblem(REVIEW_VARIABLE, environment.get(REVIEW_VARIABLE, ""), remedy)]) from error

@@ -67,4 +67,5 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool) 
     bars = ConsoleListener(console) if console.is_terminal and sys.stderr.isatty() else None
     progress = RunProgress([metrics, bars or logs.LogListener()])
     with closing(bars) if bars else nullcontext():
-        return execute(Run(job, places, progress, metrics))
+        # A trial of one's own is nobody else's to review.
+        return execute(Run(job, places, progress, metrics, job.spec.review if publish else "Never"))

@@ -33,6 +33,8 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
         console.print(line)
     if not published:
         console.print(f"report: {workdir / 'report.html'}", soft_wrap=True)
+    if report.held:
+        console.print("[yellow]not published:[/] spec.review wants a person's decision; apply the job to a cluster")
     if report.published:
         console.print(f"model: {report.artifact['uri']}", soft_wrap=True)
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
-from compression_runner.artifact import Artifact
 from compression_runner.errors import RunnerError
 from compression_runner.measurement.measure import Measurements
 from compression_runner.pipeline.execution import Made
@@ -16,6 +15,8 @@ from compression_runner.pipeline.planner import Plan
 from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
 from compressionjob.exit_codes import ExitCode
+from compressionjob.parts import COMPRESS
+from compressionjob.publication import HOLD, PUBLISH, Publication
 from compressionjob.report import ModelFigures, Report, SideSummary, StageReport, Summary, Violation
 from compressionjob.schema import format_bytes
 from compressionjob.sla import Judgement
@@ -67,10 +68,10 @@ def provenance(facts: Facts) -> dict[str, Any]:
     }
 
 
-def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, *, published: bool) -> Report:
+def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, publication: Publication) -> Report:
     """The full report."""
+    published = publication == PUBLISH
     found, job = facts.measurements, facts.job
-    artifact = facts.result.artifact
     return Report(
         job={
             "name": job.metadata.name,
@@ -83,6 +84,7 @@ def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, *, pu
         sentence=facts.judgement.sentence(),
         anomalies=found.anomalies,
         published=published,
+        held=publication == HOLD,
         objectives=list(facts.judgement.objectives),
         baseline=found.baseline,
         compressed=found.compressed,
@@ -93,7 +95,7 @@ def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, *, pu
         timings={**facts.timings, **found.timings},
         environment=_environment(facts),
         provenance=dict(told),
-        artifact=_artifact(artifact, destination, published=published),
+        artifact={"uri": destination.url if published else "", **_about(facts.result)},
     )
 
 
@@ -104,16 +106,22 @@ def summarize(report: Report, reports: Store) -> Summary:
         confidence=report.confidence,
         sentence=report.sentence[:1024],
         published=report.published,
+        held=report.held,
         objectives=report.objectives,
         anomalies=[anomaly[:256] for anomaly in report.anomalies],
         baseline=_side(report.baseline),
         compressed=_side(report.compressed),
         report=f"{reports.url}/{REPORT_JSON}",
         artifact=str(report.artifact.get("uri", "")) if report.published else "",
-        digest=str(report.artifact.get("digest", "")) if report.published else "",
+        digest=str(report.artifact.get("digest", "")) if report.published or report.held else "",
         stages_run=_count(report.stages, reused=False),
         stages_reused=_count(report.stages, reused=True),
     )
+
+
+def summarize_stages(stages: Sequence[StageReport]) -> Summary:
+    """What a pod tells that has done the stages alone."""
+    return Summary(part=COMPRESS, stages_run=_count(stages, reused=False), stages_reused=_count(stages, reused=True))
 
 
 def violation(error: RunnerError) -> Violation:
@@ -132,10 +140,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
-def _artifact(artifact: Artifact, destination: Store, *, published: bool) -> dict[str, Any]:
-    about = artifact.to_json()
+def _about(result: Made) -> dict[str, Any]:
+    """What the result is, and the fingerprint under which its checkpoint lies."""
+    about = result.artifact.to_json()
     kept = {key: about[key] for key in ("format", "task", "digest", "sizeBytes", "files", "packing")}
-    return {"uri": destination.url if published else "", **kept}
+    return {"fingerprint": result.stages[-1].fingerprint, **kept}
 
 
 def _environment(facts: Facts) -> dict[str, Any]:

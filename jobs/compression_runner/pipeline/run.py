@@ -1,4 +1,7 @@
-"""The story of a run: preflight, stages, measuring, verdict, publication, report."""
+"""The story of a run: preflight, stages, measuring, verdict, publication, report.
+
+A job in parts tells it in several pods: `compress` up to the stages, `execute` from their checkpoints on.
+"""
 
 import json
 import logging
@@ -13,16 +16,18 @@ from pydantic import ValidationError
 
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compression_runner.pipeline import publishing, reporting
-from compression_runner.pipeline.names import REPORT_HTML, REPORT_JSON
+from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.staging import Staged, stage
 from compression_runner.preflight.check import Prepared, is_from, preflight
-from compression_runner.report import render_html
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import Phase, RunProgress
-from compressionjob.report import Report
+from compressionjob.publication import PUBLISH, publication_of
+from compressionjob.report import Report, StageReport
+from compressionjob.review import ReviewPolicy
 from compressionjob.spec import CompressionJob
 
 LOG: Final = logging.getLogger(__name__)
@@ -31,12 +36,28 @@ FETCHING, MEASURING = 5.0, 60.0
 
 @dataclass(frozen=True)
 class Run:
-    """One job on its way, and who is told about it."""
+    """One job on its way, and who is told about it. `review` is whose decision publishing waits for."""
 
     job: CompressionJob
     places: Places
     progress: RunProgress
     metrics: RunMetrics
+    review: ReviewPolicy = "Never"
+
+
+def compress(run: Run) -> tuple[StageReport, ...]:
+    """Runs the stages of a job, and what measuring will need, up to their checkpoints.
+
+    Raises a RunnerError where that cannot be.
+    """
+    _use_room(run.places)
+    with run.progress.phase("preflight"):
+        prepared = preflight(run.job.spec, run.places)
+    run.progress.expect(_stage_phases(prepared.plan))
+    staged = stage(run.job.spec, prepared, run.places, run.progress)
+    _tell_sizes(run.metrics, prepared, staged)
+    run.progress.finish()
+    return staged.result.stages
 
 
 def execute(run: Run) -> Report:
@@ -89,11 +110,14 @@ def _finished(run: Run, plan: Plan) -> Report | None:
 
 
 def _phases(plan: Plan) -> list[Phase]:
+    return [*_stage_phases(plan), Phase("measure", "", MEASURING), Phase("publish", "", 3.0)]
+
+
+def _stage_phases(plan: Plan) -> list[Phase]:
     steps = [Phase(step.title, step.method.name, step.method.effort) for step in plan.every_step]
     # The tokenizer that the data is prepared with comes out of an import.
     imports, others = steps[: bool(plan.imported)], steps[bool(plan.imported) :]
-    before = [Phase("fetch", "", FETCHING), *imports, Phase("data", "", 2.0)]
-    return [*before, *others, Phase("measure", "", MEASURING), Phase("publish", "", 3.0)]
+    return [Phase("fetch", "", FETCHING), *imports, Phase("data", "", 2.0), *others]
 
 
 def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None:
@@ -117,8 +141,8 @@ def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[fl
 def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[float, str], None]) -> Report:
     """Publishes what may be published, and the report in any case, which comes last: it says whether all is done."""
     places, told = run.places, reporting.provenance(facts)
-    allowed = facts.judgement.verdict == "Pass" or run.job.spec.sla.on_violation == "Alert"
-    if allowed:
+    publication = publication_of(facts.judgement.verdict, run.job.spec.sla.on_violation, run.review)
+    if publication == PUBLISH:
         moved = 0
 
         def count(length: int) -> None:
@@ -130,12 +154,9 @@ def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[flo
         publishing.publish(artifact, told, places.destination, prepared.existing, places.scratch, count)
     elif is_from(prepared.existing, run.job):
         publishing.withdraw(places.destination, prepared.existing)
-    report = reporting.make_report(facts, told, places.destination, published=allowed)
+    report = reporting.make_report(facts, told, places.destination, publication)
     advance(0.95, "report")
-    places.reports.write(REPORT_HTML, render_html(report).encode())
-    places.reports.write(
-        REPORT_JSON, (json.dumps(report.model_dump(mode="json", by_alias=True), indent=2) + "\n").encode()
-    )
+    write_report(report, places.reports)
     return report
 
 

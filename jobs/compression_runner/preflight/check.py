@@ -53,8 +53,7 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     check_patterns(spec, source)
     for step in plan.every_step:
         step.method.require(step.parameters, step.field)
-    existing = _existing(places.destination)
-    _check_destination(places, plan, existing)
+    existing = look_at_destination(places, plan.fingerprint)
     memory = memory_forecast(plan, source)
     check_memory(memory, memory_limit())
     disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
@@ -63,9 +62,23 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     return Prepared(source, models, plan, data, memory, disk, existing)
 
 
-def is_ours(existing: dict[str, Any] | None, plan: Plan) -> bool:
-    """Whether what lies at the destination is this very plan's result, from a run before."""
-    return existing is not None and existing.get("provenance", {}).get("fingerprint") == plan.fingerprint
+def look_at_destination(places: Places, fingerprint: str) -> dict[str, Any] | None:
+    """What lies at the destination: nothing, the result of this very fingerprint, or what may be replaced.
+
+    Raises InvalidInput for another artifact that may not.
+    """
+    existing = _existing(places.destination)
+    if existing is not None and not places.overwrite and not is_ours(existing, fingerprint):
+        problem = f"another artifact ({str(existing.get('digest'))[:19]}) lies there"
+        remedy = "name another destination, or set spec.output.overwrite: true"
+        raise InvalidInput("DestinationNotEmpty", "spec.output.destination", places.destination.url, problem, remedy)
+    places.destination.require_replaceable(artifacts.MARKER)
+    return existing
+
+
+def is_ours(existing: dict[str, Any] | None, fingerprint: str) -> bool:
+    """Whether what lies at the destination is the result of this very plan, from a run before."""
+    return existing is not None and existing.get("provenance", {}).get("fingerprint") == fingerprint
 
 
 def is_from(existing: dict[str, Any] | None, job: CompressionJob) -> bool:
@@ -97,14 +110,6 @@ def _existing(destination: Store) -> dict[str, Any] | None:
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _check_destination(places: Places, plan: Plan, existing: dict[str, Any] | None) -> None:
-    if existing is not None and not places.overwrite and not is_ours(existing, plan):
-        problem = f"another artifact ({str(existing.get('digest'))[:19]}) lies there"
-        remedy = "name another destination, or set spec.output.overwrite: true"
-        raise InvalidInput("DestinationNotEmpty", "spec.output.destination", places.destination.url, problem, remedy)
-    places.destination.require_replaceable(artifacts.MARKER)
 
 
 def _present(workdir: Path) -> int:

@@ -14,8 +14,11 @@ from compressionjob.group import (
     JOB_UID_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    PART_LABEL,
     QUEUE_LABEL,
 )
+from compressionjob.parts import PART_VARIABLE, REVIEW_VARIABLE
+from compressionjob.review import ReviewOutcome
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 
@@ -44,8 +47,9 @@ _CONTAINER_SECURITY: Final = {
 
 
 def child_name(job: JobRecord) -> str:
-    """The name of the child: the same at every try, so that a second one cannot be created by mistake."""
-    return f"{job.name[:_MAX_NAME].rstrip('-.')}-{job.uid[:8]}"
+    """The name of the present part's child: the same at every try, so that no second one is created by mistake."""
+    suffix = "" if job.part == job.first_part else f"-{job.part.lower()}"
+    return f"{job.name[: _MAX_NAME - len(suffix)].rstrip('-.')}-{job.uid[:8]}{suffix}"
 
 
 def child_job(
@@ -55,14 +59,18 @@ def child_job(
     *,
     retries_before: int = 0,
     deadline: int | None = None,
+    review: ReviewOutcome | None = None,
 ) -> dict[str, Any]:
     """The manifest of the child: ``deadline`` in seconds, ``retries_before`` tries are used up already.
+
+    ``review`` is what allows a child of the part Publish to do so.
 
     A job with a queue label is created suspended: starting it is the queue's decision.
     """
     labels = {
         JOB_LABEL: job.name[:_MAX_LABEL].rstrip("-_."),
         JOB_UID_LABEL: job.uid,
+        PART_LABEL: job.part,
         MANAGED_BY_LABEL: MANAGED_BY,
     }
     manifest: dict[str, Any] = {
@@ -85,7 +93,7 @@ def child_job(
             "suspend": job.suspend or bool(job.queue),
             "template": {
                 "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}},
-                "spec": _pod(job, spec, runtime),
+                "spec": _pod(job, spec, runtime, review),
             },
         },
     }
@@ -96,7 +104,9 @@ def child_job(
     return manifest
 
 
-def _pod(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) -> dict[str, Any]:
+def _pod(
+    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, review: ReviewOutcome | None
+) -> dict[str, Any]:
     claims = claims_of(spec)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -109,7 +119,7 @@ def _pod(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSp
                 "image": runtime.image,
                 "imagePullPolicy": runtime.image_pull_policy,
                 "command": runtime.command,
-                "env": _environment(job, spec, runtime),
+                "env": _environment(job, spec, runtime, review),
                 "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
                 "resources": runtime.resources.to_json(),
                 "securityContext": _CONTAINER_SECURITY,
@@ -129,13 +139,18 @@ def _pod(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSp
     return pod | {key: value for key, value in optional.items() if value}
 
 
-def _environment(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
+def _environment(
+    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, review: ReviewOutcome | None
+) -> list[dict[str, Any]]:
     """The operator's variables win over the runtime's of the same name."""
     own: list[dict[str, Any]] = [
         {"name": "COMPRESSION_JOB", "value": json.dumps(pod_manifest_of(job), separators=(",", ":"), sort_keys=True)},
         {"name": "COMPRESSION_WORKDIR", "value": "/work"},
+        {"name": PART_VARIABLE, "value": job.part},
         {"name": "HOME", "value": "/tmp"},
         *credentials_of(spec),
     ]
+    if review is not None:
+        own.append({"name": REVIEW_VARIABLE, "value": json.dumps(review.to_json(), separators=(",", ":"))})
     taken = {variable["name"] for variable in own}
     return [variable.to_json() for variable in runtime.env if variable.name not in taken] + own

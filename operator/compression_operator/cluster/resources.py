@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, VERSION
+from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, VERSION
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Resource:
         return "/" + "/".join(parts)
 
 
+REVIEWS: Final = Resource(GROUP, VERSION, REVIEW_PLURAL)
 COMPRESSION_JOBS: Final = Resource(GROUP, VERSION, JOB_PLURAL)
 RUNTIMES: Final = Resource(GROUP, VERSION, RUNTIME_PLURAL)
 JOBS: Final = Resource("batch", "v1", "jobs")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from compression_operator import event_reasons
 from compression_operator.draft import Draft
 from compression_operator.manifest import manifest_of
+from compression_operator.records import RuntimeRecord
 from compressionjob.conditions import ACCEPTED, INVALID_RUNTIME, INVALID_SPEC, RUNTIME_NOT_FOUND
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.locations import Location, parse_location
@@ -15,7 +16,7 @@ from compressionjob.spec import CompressionJobSpec, parse_job
 
 @dataclass(frozen=True)
 class Accepted:
-    """A job that can work, with the runtime that it will work on."""
+    """A job that can work, with the runtime that its present part will work on."""
 
     spec: CompressionJobSpec
     runtime: CompressionRuntimeSpec
@@ -28,25 +29,35 @@ def accept(draft: Draft) -> Accepted | None:
     except InvalidSpec as error:
         _refuse(draft, str(error))
         return None
-    runtime = _runtime(draft, spec.runtime)
-    if runtime is None:
-        return None
-    problems = list(_misplaced_files(spec, runtime))
+    runtimes: dict[str, CompressionRuntimeSpec] = {}
+    for field, name, record in _runtimes(draft, spec):
+        runtime = _runtime(draft, record, field, name)
+        if runtime is None:
+            return None
+        runtimes[name] = runtime
+    problems = [problem for name, runtime in runtimes.items() for problem in _misplaced_files(spec, name, runtime)]
     if problems:
         _refuse(draft, str(InvalidSpec(problems)))
         return None
-    return Accepted(spec, runtime)
+    return Accepted(spec, runtimes[draft.observed.job.present_runtime])
 
 
-def _runtime(draft: Draft, name: str) -> CompressionRuntimeSpec | None:
+def _runtimes(draft: Draft, spec: CompressionJobSpec) -> Iterator[tuple[str, str, RuntimeRecord | None]]:
+    """Field, name and record of the present part's runtime, and of the one that measures: hours must not end there."""
+    name = draft.observed.job.present_runtime
+    yield ("spec.runtime" if name == spec.runtime else "spec.sla.runtime"), name, draft.observed.runtime
+    if spec.measuring_runtime != name:
+        yield "spec.sla.runtime", spec.measuring_runtime, draft.observed.measuring_runtime
+
+
+def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -> CompressionRuntimeSpec | None:
     """The runtime, or None when it must be waited for: the platform team can create or mend it."""
-    found = draft.observed.runtime
     if found is None:
         remedy = "create it, or delete the job and name another"
-        _wait(draft, RUNTIME_NOT_FOUND, f"spec.runtime: there is no CompressionRuntime {name!r}; {remedy}")
+        _wait(draft, RUNTIME_NOT_FOUND, f"{field}: there is no CompressionRuntime {name!r}; {remedy}")
         return None
     if found.runtime is None:
-        _wait(draft, INVALID_RUNTIME, f"spec.runtime: the CompressionRuntime {name!r} is not valid: {found.problem}")
+        _wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
         return None
     return found.runtime.spec
 
@@ -65,7 +76,7 @@ def _wait(draft: Draft, reason: str, message: str) -> None:
     draft.set_phase("Pending", message)
 
 
-def _misplaced_files(spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
+def _misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
     """file:// outside the runtime's volumes, which would name a path of the node or of the image."""
     for field, location, written in _locations(spec):
         if location.scheme != "file":
@@ -76,14 +87,14 @@ def _misplaced_files(spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) 
             yield FieldProblem(
                 field,
                 str(location),
-                f"in a cluster file:// must lie below a volume of the runtime {spec.runtime!r} ({places}); "
+                f"in a cluster file:// must lie below a volume of the runtime {name!r} ({places}); "
                 "use s3:// or pvc://, or a runtime with that volume",
             )
         elif written and _read_only(volume):
             yield FieldProblem(
                 field,
                 str(location),
-                f"the runtime {spec.runtime!r} mounts {volume.mount_path} read-only; choose one that can be written",
+                f"the runtime {name!r} mounts {volume.mount_path} read-only; choose one that can be written",
             )
 
 

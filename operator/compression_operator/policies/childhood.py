@@ -23,6 +23,7 @@ from compressionjob.conditions import (
     VALID,
     WAITING_FOR_POD,
 )
+from compressionjob.parts import PUBLISH
 from compressionjob.schema import parse_duration
 from compressionjob.status import ChildReference
 
@@ -49,12 +50,16 @@ def bring_up(draft: Draft, accepted: Accepted) -> Plan:
     lost = before.child_job is not None
     if lost and not observed.confirmed:
         return Plan(confirm=True)
-    failed_before = before.retries + 1 if lost else 0
+    failed_before = before.retries + (1 if lost else 0)
     if failed_before > job.retries:
         _give_up(draft)
         return draft.plan()
-    deadline = _remaining(draft, accepted.spec.deadline)
-    return Plan(create=child_job(job, accepted.spec, accepted.runtime, retries_before=failed_before, deadline=deadline))
+    # A person's time is not the job's: the deadline is over when the verdict is out.
+    deadline = None if job.part == PUBLISH else _remaining(draft, accepted.spec.deadline)
+    manifest = child_job(
+        job, accepted.spec, accepted.runtime, retries_before=failed_before, deadline=deadline, review=before.review
+    )
+    return Plan(create=manifest)
 
 
 def adopt(draft: Draft, child: ChildRecord) -> None:
@@ -62,12 +67,13 @@ def adopt(draft: Draft, child: ChildRecord) -> None:
     known = draft.before.child_job
     if known is not None and known.uid == child.uid:
         return
-    draft.set(child_job=ChildReference(name=child.name, uid=child.uid))
+    draft.set(child_job=ChildReference(name=child.name, uid=child.uid), part=draft.observed.job.part)
     draft.set(children_created=draft.before.children_created + 1)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, "the Job has no pod yet")
-    if known is None:
+    if known is None and draft.before.verdict is None:
         draft.set_condition(SLA_SATISFIED, "Unknown", NO_VERDICT_YET, "nothing has been measured yet")
+    if known is None:
         draft.note("Normal", event_reasons.STARTED, f"created the Job {child.name}")
     else:
         draft.note("Warning", event_reasons.RECREATED, f"somebody deleted the Job {child.name}; created it again")

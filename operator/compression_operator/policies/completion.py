@@ -2,13 +2,16 @@
 
 from typing import Final
 
+from compression_operator import event_reasons
 from compression_operator.draft import ConditionStatus, Draft
 from compression_operator.plan import Plan
+from compression_operator.policies import review
 from compression_operator.records import ChildRecord
 from compressionjob.conditions import (
     AS_PROMISED,
     PROMISE_BROKEN,
     PROMISES_KEPT,
+    PUBLISHED_AFTER_REVIEW,
     PUBLISHED_DESPITE_VIOLATION,
     SLA_INCONCLUSIVE,
     SLA_MET,
@@ -19,6 +22,7 @@ from compressionjob.conditions import (
     VERDICT_INCONCLUSIVE,
     VERDICT_PASS,
 )
+from compressionjob.parts import COMPRESS, MEASURE, PUBLISH
 from compressionjob.report import Summary, parse_summary
 from compressionjob.schema import format_duration
 
@@ -36,7 +40,9 @@ def is_complete(child: ChildRecord) -> bool:
 
 
 def conclude(draft: Draft) -> Plan:
-    """End the job with the verdict in its pod's summary."""
+    """End the job with the verdict in its pod's summary, or go on to the part that follows."""
+    if draft.observed.job.part == COMPRESS:
+        return _measure(draft)
     summary = _summary(draft)
     if summary is None or summary.verdict is None:
         if not draft.observed.confirmed:
@@ -45,6 +51,16 @@ def conclude(draft: Draft) -> Plan:
         return draft.plan()
     _show_figures(draft, summary)
     _judge(draft, summary, summary.verdict)
+    return draft.plan()
+
+
+def _measure(draft: Draft) -> Plan:
+    """The stages are in their checkpoints, whatever became of their pod's last words."""
+    message = f"the stages are done; the runtime {draft.observed.job.measuring_runtime!r} measures"
+    draft.set(part=MEASURE, child_job=None, stage="")
+    draft.set_phase("Running", message)
+    draft.note("Normal", event_reasons.MEASURING, message)
+    draft.look_again(0)
     return draft.plan()
 
 
@@ -91,8 +107,12 @@ def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
         draft.set_condition(AS_PROMISED, "False", PROMISE_BROKEN, "; ".join(summary.anomalies))
     else:
         draft.set_condition(AS_PROMISED, "True", PROMISES_KEPT, "the result is what its methods promise")
-    if verdict == VERDICT_PASS:
+    if summary.held:
+        review.ask(draft, sentence)
+    elif verdict == VERDICT_PASS:
         draft.finish("Succeeded", SLA_MET, sentence)
+    elif summary.published and draft.observed.job.part == PUBLISH:
+        draft.finish("Succeeded", PUBLISHED_AFTER_REVIEW, f"published because a review allows it; {sentence}")
     elif summary.published:
         draft.finish("Succeeded", PUBLISHED_DESPITE_VIOLATION, f"published because of onViolation: Alert; {sentence}")
     else:

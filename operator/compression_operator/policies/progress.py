@@ -1,6 +1,12 @@
 """How far a running pod has come."""
 
+from typing import Final
+
 from compression_operator.draft import Draft
+from compressionjob.parts import COMPRESS, MEASURE, PUBLISH, RUN
+
+_SHARE: Final = {RUN: (0.0, 1.0), COMPRESS: (0.0, 0.7), MEASURE: (70.0, 0.3), PUBLISH: (0.0, 1.0)}
+"""Where a part begins in the per cent of the job, and its share of them."""
 
 
 def show(draft: Draft) -> None:
@@ -8,5 +14,6 @@ def show(draft: Draft) -> None:
     progress = draft.observed.progress
     if progress is None:
         return
-    reached = max(progress.percent, draft.before.progress or 0)
+    begins, share = _SHARE[draft.observed.job.part]
+    reached = max(int(begins + share * progress.percent), draft.before.progress or 0)
     draft.set(stage=progress.stage, progress=reached)

@@ -1,6 +1,7 @@
 """The example manifests are valid, and together they show every field of the spec."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,18 @@ import pytest
 import yaml
 
 from compressionjob.crd import definitions
+from compressionjob.review import parse_review
 from compressionjob.runtime import parse_runtime
 from compressionjob.spec import parse_job
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").rglob("*.yaml"))
+
+
+PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "CompressionJob": parse_job,
+    "CompressionRuntime": parse_runtime,
+    "CompressionReview": parse_review,
+}
 
 
 def load(path: Path) -> list[dict[str, Any]]:
@@ -21,8 +30,7 @@ def load(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])
 def test_is_valid(path: Path) -> None:
     for manifest in load(path):
-        parsed = parse_job(manifest) if manifest["kind"] == "CompressionJob" else parse_runtime(manifest)
-        assert parsed.metadata.name
+        assert PARSERS[manifest["kind"]](manifest).metadata.name
 
 
 def paths(schema: dict[str, Any], prefix: str = "") -> set[str]:

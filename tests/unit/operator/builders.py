@@ -8,7 +8,7 @@ from typing import Any
 from compression_operator.observed import Observed
 from compression_operator.plan import Plan
 from compression_operator.reconcile import reconcile
-from compression_operator.records import RETRIES_BEFORE, ChildRecord, JobRecord, PodRecord, RuntimeRecord
+from compression_operator.records import RETRIES_BEFORE, ChildRecord, JobRecord, PodRecord, ReviewRecord, RuntimeRecord
 from compressionjob.report import Progress, SideSummary, Summary, Violation
 from tests import manifests
 
@@ -52,6 +52,25 @@ def job(**options: Any) -> JobRecord:
     return JobRecord.of(raw_job(**options))
 
 
+def review(
+    decision: str = "Approve", *, name: str = "review-a", created: float = 60, digest: str = "", reviewer: str = "rita"
+) -> ReviewRecord:
+    """A CompressionReview of the job."""
+    spec = {"job": "minilm-int8", "decision": decision, "reason": "looked at it", "reviewer": reviewer}
+    return ReviewRecord.of(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "uid": f"uid-{name}",
+                "resourceVersion": "400",
+                "creationTimestamp": stamp(created),
+            },
+            "spec": spec | ({"digest": digest} if digest else {}),
+        }
+    )
+
+
 def runtime(name: str = "cpu", **spec: Any) -> RuntimeRecord:
     """A CompressionRuntime that is valid unless ``spec`` says otherwise."""
     fields: dict[str, Any] = {"image": "runner:1", "resources": {"limits": {"memory": "2Gi"}}}
@@ -68,9 +87,9 @@ def runtime(name: str = "cpu", **spec: Any) -> RuntimeRecord:
 def child(
     *, owner: str = UID, uid: str = CHILD_UID, suspend: bool = False, active: int = 0, failed: int = 0,
     condition: tuple[str, str, str] | None = None, retries_before: int = 0, deadline: int | None = None,
-    start: str = "", created: str = "",
+    start: str = "", created: str = "", part: str = "Run",
 ) -> ChildRecord:  # fmt: skip
-    """The child Job; ``condition`` is a true one: type, reason, message."""
+    """The child Job of a part; ``condition`` is a true one: type, reason, message."""
     status: dict[str, Any] = {"active": active, "failed": failed, "startTime": start}
     if condition is not None:
         kind, reason, message = condition
@@ -78,8 +97,9 @@ def child(
     return ChildRecord.of(
         {
             "metadata": {
-                "name": "minilm-int8-0a1b2c3d",
+                "name": "minilm-int8-0a1b2c3d" + (f"-{part.lower()}" if part in ("Measure", "Publish") else ""),
                 "namespace": "default",
+                "labels": {"compression-operator.io/part": part},
                 "uid": uid,
                 "resourceVersion": "200",
                 "creationTimestamp": created or stamp(),

@@ -1,0 +1,15 @@
+"""The files of a report, for people and for machines."""
+
+import json
+
+from compression_runner.pipeline.names import REPORT_HTML, REPORT_JSON
+from compression_runner.report import render_html
+from compression_runner.storage import Store
+from compressionjob.report import Report
+
+
+def write_report(report: Report, reports: Store) -> None:
+    """Writes report.html and report.json; the latter comes last, since it says that all is done."""
+    reports.write(REPORT_HTML, render_html(report).encode())
+    content = json.dumps(report.model_dump(mode="json", by_alias=True), indent=2) + "\n"
+    reports.write(REPORT_JSON, content.encode())

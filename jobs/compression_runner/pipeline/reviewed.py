@@ -1,0 +1,86 @@
+"""The part Publish: a result that waited for its review is brought from its checkpoint to the destination."""
+
+import json
+from typing import Final
+
+from pydantic import ValidationError
+
+from compression_runner.artifact import Artifact
+from compression_runner.errors import InvalidInput
+from compression_runner.pipeline import publishing
+from compression_runner.pipeline.checkpoints import Checkpoints
+from compression_runner.pipeline.names import REPORT_JSON
+from compression_runner.pipeline.report_files import write_report
+from compression_runner.pipeline.run import Run
+from compression_runner.preflight.check import look_at_destination
+from compression_runner.telemetry.progress import Phase
+from compressionjob.conditions import INVALID_INPUT
+from compressionjob.report import Report
+from compressionjob.review import ReviewOutcome
+
+FETCH: Final = "fetch"
+AGAIN: Final = "apply the job again; it is measured and reviewed anew"
+
+
+def publish_reviewed(run: Run, review: ReviewOutcome) -> Report:
+    """Publishes exactly what was reviewed, with the review in its provenance and in the report.
+
+    Raises InvalidInput where the report or the checkpoint is gone, or is another than the one that was reviewed.
+    """
+    places = run.places
+    with run.progress.phase("preflight"):
+        report = _held_report(run)
+        if report.published:
+            run.progress.finish()
+            return report
+        existing = look_at_destination(places, str(report.provenance.get("fingerprint", "")))
+    run.progress.expect([Phase(FETCH, "", 1.0), Phase("publish", "", 1.0)])
+    with run.progress.phase(FETCH):
+        artifact = _result(run, report)
+    told = {**report.provenance, "review": review.to_json()}
+    with run.progress.phase("publish") as advance:
+        moved = 0
+
+        def count(length: int) -> None:
+            nonlocal moved
+            moved += length
+            advance(0.9 * moved / max(1, artifact.size_bytes), "")
+
+        publishing.publish(artifact, told, places.destination, existing, places.scratch, count)
+        done = {
+            "published": True,
+            "held": False,
+            "review": review,
+            "provenance": told,
+            "artifact": {**report.artifact, "uri": places.destination.url},
+        }
+        report = report.model_copy(update=done)
+        write_report(report, places.reports)
+    run.progress.finish()
+    return report
+
+
+def _held_report(run: Run) -> Report:
+    """The report of this very job."""
+    reports, field = run.places.reports, "spec.output.reports"
+    if reports.find(REPORT_JSON) is None:
+        raise InvalidInput(INVALID_INPUT, field, reports.url, "the report that was reviewed is gone", AGAIN)
+    try:
+        report = Report.model_validate(json.loads(reports.read(REPORT_JSON)))
+    except (ValueError, ValidationError) as error:
+        raise InvalidInput(INVALID_INPUT, field, reports.url, f"{REPORT_JSON} cannot be read", AGAIN) from error
+    if report.job.get("uid") != run.job.metadata.uid or not (report.held or report.published):
+        problem = f"{REPORT_JSON} is no longer the one that was reviewed"
+        raise InvalidInput(INVALID_INPUT, field, reports.url, problem, AGAIN)
+    return report
+
+
+def _result(run: Run, report: Report) -> Artifact:
+    fingerprint = str(report.artifact.get("fingerprint", ""))
+    checkpoints = Checkpoints(run.places.workdir / "checkpoints", run.places.remote)
+    kept = checkpoints.get(fingerprint) if fingerprint else None
+    if kept is None or kept.digest != report.artifact.get("digest"):
+        problem = "the result that was reviewed is gone" if kept is None else "it is not the result that was reviewed"
+        location = run.job.spec.output.checkpoints_location.child(fingerprint)
+        raise InvalidInput(INVALID_INPUT, "spec.output.checkpoints", location, problem, AGAIN)
+    return kept

@@ -1,0 +1,17 @@
+"""The parts of a job: what one child Job does of it, and in which order they come."""
+
+from typing import Final, Literal
+
+Part = Literal["Run", "Compress", "Measure", "Publish"]
+"""Run is a whole job in one pod. With ``sla.runtime`` it is Compress in one and Measure in another. Publish comes after
+a review, when the pod that measured has long gone."""
+
+RUN: Final = "Run"
+COMPRESS: Final = "Compress"
+MEASURE: Final = "Measure"
+PUBLISH: Final = "Publish"
+
+PART_VARIABLE: Final = "COMPRESSION_PART"
+"""Environment variable of a pod: its part."""
+REVIEW_VARIABLE: Final = "COMPRESSION_REVIEW"
+"""Environment variable of a pod that publishes: the review that allows it, as JSON."""

@@ -1,0 +1,30 @@
+"""Whether a result is published, held or refused."""
+
+import pytest
+
+from compressionjob.publication import publication_of
+from compressionjob.review import ReviewPolicy
+from compressionjob.sla import Verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "on_violation", "review", "expected"),
+    [
+        ("Pass", "Fail", "Never", "Publish"),
+        ("Pass", "Fail", "OnInconclusive", "Publish"),
+        ("Pass", "Fail", "Always", "Hold"),
+        ("Inconclusive", "Fail", "Never", "Refuse"),
+        ("Inconclusive", "Fail", "OnInconclusive", "Hold"),
+        ("Inconclusive", "Fail", "Always", "Hold"),
+        ("Inconclusive", "Alert", "Never", "Publish"),
+        ("Inconclusive", "Alert", "OnInconclusive", "Hold"),
+        ("Fail", "Fail", "Never", "Refuse"),
+        ("Fail", "Fail", "Always", "Refuse"),
+        ("Fail", "Fallback", "Always", "Refuse"),
+        ("Fail", "Alert", "Never", "Publish"),
+        ("Fail", "Alert", "OnInconclusive", "Publish"),
+        ("Fail", "Alert", "Always", "Hold"),
+    ],
+)
+def test_every_case(verdict: Verdict, on_violation: str, review: ReviewPolicy, expected: str) -> None:
+    assert publication_of(verdict, on_violation, review) == expected
