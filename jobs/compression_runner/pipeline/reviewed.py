@@ -11,7 +11,7 @@ from compression_runner.pipeline import publishing
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.report_files import write_report
-from compression_runner.pipeline.run import Run
+from compression_runner.pipeline.run import Run, use_room
 from compression_runner.preflight.check import look_at_destination
 from compression_runner.telemetry.progress import Phase
 from compressionjob.conditions import INVALID_INPUT
@@ -28,6 +28,7 @@ def publish_reviewed(run: Run, review: ReviewOutcome) -> Report:
     Raises InvalidInput where the report or the checkpoint is gone, or is another than the one that was reviewed.
     """
     places = run.places
+    use_room(places)
     with run.progress.phase("preflight"):
         report = _held_report(run)
         if report.published:

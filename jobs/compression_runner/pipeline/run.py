@@ -50,7 +50,7 @@ def compress(run: Run) -> tuple[StageReport, ...]:
 
     Raises a RunnerError where that cannot be.
     """
-    _use_room(run.places)
+    use_room(run.places)
     with run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
     run.progress.expect(_stage_phases(prepared.plan))
@@ -65,7 +65,7 @@ def execute(run: Run) -> Report:
 
     Raises a RunnerError where it cannot come to a verdict; nothing is left half-published then.
     """
-    _use_room(run.places)
+    use_room(run.places)
     timings: dict[str, float] = {}
     with _timed(timings, "preflight"), run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
@@ -87,7 +87,7 @@ def execute(run: Run) -> Report:
     return report
 
 
-def _use_room(places: Places) -> None:
+def use_room(places: Places) -> None:
     """Libraries write large temporary files: the work directory is where there is room for them."""
     temporary = places.scratch / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,97 @@
+"""A job in parts against a real S3 server: stages in one pod, measuring in another, publishing after a review."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.runner.conftest import Bucket, Ended, environment, manifest, run_pod
+
+REVIEW = {
+    "name": "review-a",
+    "reviewer": "system:serviceaccount:ml:rita",
+    "decision": "Approve",
+    "reason": "agrees with what we measured",
+    "time": "2026-11-25T10:00:00Z",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean(bucket: Bucket) -> None:
+    for prefix in ("out", "out-report", "out-checkpoints"):
+        bucket.delete(prefix)
+
+
+def run_part(bucket: Bucket, workdir: Path, part: str, **changes: Any) -> Ended:
+    variables = environment(bucket.server, manifest(bucket.server.endpoint, **changes), workdir)
+    return run_pod(variables | {"COMPRESSION_PART": part})
+
+
+def test_stages_and_measuring_in_pods_of_their_own(bucket: Bucket, tmp_path: Path) -> None:
+    stages = run_part(bucket, tmp_path / "gpu", "Compress")
+    assert stages.status == 0, stages.log
+    assert stages.summary is not None
+    assert (stages.summary.part, stages.summary.verdict, stages.summary.stages_run) == ("Compress", None, 2)
+    assert bucket.keys("out") == []
+    assert bucket.keys("out-report") == []
+    measured = run_part(bucket, tmp_path / "serving", "Measure")
+    assert measured.status == 0, measured.log
+    assert measured.summary is not None
+    assert (measured.summary.verdict, measured.summary.published) == ("Pass", True)
+    assert (measured.summary.stages_run, measured.summary.stages_reused) == (0, 2)
+    assert "artifact.json" in bucket.keys("out")
+
+
+def test_a_held_result_is_published_once_it_is_approved(bucket: Bucket, tmp_path: Path) -> None:
+    held = run_part(bucket, tmp_path / "a", "Run", review="Always")
+    assert held.status == 0, held.log
+    assert held.summary is not None
+    assert (held.summary.verdict, held.summary.published, held.summary.held) == ("Pass", False, True)
+    assert held.summary.digest.startswith("sha256:")
+    assert bucket.keys("out") == []
+    assert json.loads(bucket.read("out-report/report.json"))["held"] is True
+
+    published = publish(bucket, tmp_path / "b")
+    assert published.status == 0, published.log
+    assert published.summary is not None
+    assert (published.summary.published, published.summary.held) == (True, False)
+    assert published.summary.digest == held.summary.digest
+    artifact = json.loads(bucket.read("out/artifact.json"))
+    assert artifact["digest"] == held.summary.digest
+    assert artifact["provenance"]["review"] == REVIEW
+    report = json.loads(bucket.read("out-report/report.json"))
+    assert (report["published"], report["held"], report["review"]) == (True, False, REVIEW)
+    again = publish(bucket, tmp_path / "c")
+    assert again.summary is not None
+    assert again.summary.published
+
+
+def publish(bucket: Bucket, workdir: Path) -> Ended:
+    variables = environment(bucket.server, manifest(bucket.server.endpoint, review="Always"), workdir)
+    variables |= {"COMPRESSION_PART": "Publish", "COMPRESSION_REVIEW": json.dumps(REVIEW)}
+    return run_pod(variables)
+
+
+def test_only_what_was_reviewed_is_published(bucket: Bucket, tmp_path: Path) -> None:
+    run_part(bucket, tmp_path / "a", "Run", review="Always")
+    fingerprint = json.loads(bucket.read("out-report/report.json"))["artifact"]["fingerprint"]
+    bucket.delete(f"out-checkpoints/{fingerprint}")
+    gone = publish(bucket, tmp_path / "b")
+    assert gone.status == 2
+    assert gone.summary is not None
+    assert gone.summary.error is not None
+    assert gone.summary.error.field == "spec.output.checkpoints"
+    assert "is gone" in gone.summary.error.message
+    assert bucket.keys("out") == []
+
+
+def test_a_publishing_pod_without_a_review_publishes_nothing(bucket: Bucket, tmp_path: Path) -> None:
+    run_part(bucket, tmp_path / "a", "Run", review="Always")
+    variables = environment(bucket.server, manifest(bucket.server.endpoint, review="Always"), tmp_path / "b")
+    ended = run_pod(variables | {"COMPRESSION_PART": "Publish"})
+    assert ended.status == 2
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    assert ended.summary.error.field == "COMPRESSION_REVIEW"
+    assert bucket.keys("out") == []
