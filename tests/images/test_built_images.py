@@ -16,7 +16,14 @@ from tests.e2e.harness import Namespace
 from tests.e2e.jobs import minilm_job
 
 NAMESPACE = "compression-images"
-REMOVED = ["command=null", "extraVolumes=null", "extraVolumeMounts=null", "runtimes.cpu.volumes=null"]
+# null would delete what the chart's own values have, but not what another values file adds.
+BARE = {
+    "command": ["compression-operator", "run"],
+    "extraVolumes": [],
+    "extraVolumeMounts": [],
+    "runtimes.cpu.volumes": [],
+    "runtimes.cpu.command": ["compression-runner", "pod"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +39,8 @@ def namespace() -> Iterator[Namespace]:
             "image.tag": images.tag(),
             "runtimes.cpu.image": f"localhost/compression-runner:{images.tag()}",
         }
-        values = [f"--set={name}={value}" for name, value in settings.items()] + [f"--set={item}" for item in REMOVED]
-        install_chart(*values, "--set-json=command=[\"compression-operator\",\"run\"]",
-                      "--set-json=runtimes.cpu.command=[\"compression-runner\",\"pod\"]")  # fmt: skip
+        values = [f"--set={name}={value}" for name, value in settings.items()]
+        install_chart(*values, *(f"--set-json={name}={json.dumps(value)}" for name, value in BARE.items()))
         subprocess.run([sys.executable, "-m", "localcluster", "namespace", NAMESPACE], check=True, cwd=REPOSITORY)
         yield Namespace(Kubectl(admin_kubeconfig()), NAMESPACE)
     finally:
