@@ -30,10 +30,10 @@ class Figures:
                 size_ratio=None if ratio is None else float(ratio),
                 latency=_latencies(status),
             )
-        if status.get("verdict") and status.get("phase") != job.phase:
+        if status.get("verdict") and job.status().verdict is None:
             self._metrics.verdicts.labels(status["verdict"]).inc()
-            if status.get("phase") == "Succeeded":
-                self._metrics.bytes_saved.inc(max(0, _size(status, "baseline") - _size(status, "compressed")))
+        if status.get("phase") == "Succeeded" != job.phase:
+            self._metrics.bytes_saved.inc(max(0, _size(status, "baseline") - _size(status, "compressed")))
 
     def end(self, uid: str) -> None:
         """Note that a job is gone."""

@@ -8,6 +8,7 @@ import pytest
 
 from localcluster import tools
 from localcluster.apiserver import APIServer
+from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.integration.chart.helm_release import Helm
 from tests.manifests import job
@@ -17,10 +18,12 @@ ACCOUNT = "compression-operator"
 WORK = [
     *(f"{verb} compressionjobs.compression-operator.io" for verb in ("get", "list", "watch", "delete")),
     "patch compressionjobs.compression-operator.io/status",
+    *(f"{verb} compressionreviews.compression-operator.io" for verb in ("get", "list", "watch")),
     *(f"{verb} jobs.batch" for verb in ("get", "list", "watch", "create", "patch")),
     *(f"{verb} pods" for verb in ("get", "list", "watch")),
     *(f"{verb} events.events.k8s.io" for verb in ("create", "patch")),
 ]
+JOBS = "compressionjobs.compression-operator.io"
 # What it has no business with, anywhere.
 FORBIDDEN = [
     *(f"{verb} secrets" for verb in ("get", "list", "watch", "create")),
@@ -31,6 +34,7 @@ FORBIDDEN = [
     "create compressionjobs.compression-operator.io",
     "patch compressionjobs.compression-operator.io",
     "patch compressionruntimes.compression-operator.io",
+    "create compressionreviews.compression-operator.io",
     "get customresourcedefinitions.apiextensions.k8s.io",
     "list namespaces",
     "list nodes",
@@ -122,3 +126,31 @@ def test_editors_may_use_jobs_and_viewers_may_look(server: APIServer, helm: Helm
     Kubectl(editor).run("create", "--filename=-", stdin=json.dumps(manifest))
     Kubectl(viewer).run("get", "cpj", "minilm-int8", "--namespace=team-a")
     server.kubectl.run("delete", "rolebinding", "edit", "view", "--namespace=team-a")
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_who_may_review_is_apart_from_who_may_create_jobs(server: APIServer, helm: Helm) -> None:
+    helm.install(ACCOUNT)
+    bind = ("create", "rolebinding", "--namespace=team-a")
+    server.kubectl.run(*bind, "writes", "--clusterrole=edit", "--user=ada")
+    server.kubectl.run(*bind, "reviews", f"--clusterrole={helm.namespace}:{ACCOUNT}:review", "--user=rita")
+    ada, rita = server.user("ada"), server.user("rita")
+    review = "compressionreviews.compression-operator.io"
+    assert granted(ada, [f"create {review}", f"get {review}"], "team-a") == {f"get {review}"}
+    assert granted(rita, [f"create {review}", f"update {review}", f"patch {review}"], "team-a") == {f"create {review}"}
+    assert granted(rita, [f"create {JOBS}", f"get {JOBS}"], "team-a") == {f"get {JOBS}"}
+    with pytest.raises(LocalClusterError, match=r"in the name of who makes it; write rita"):
+        decide(rita, reviewer="ada")
+    decide(rita, reviewer="rita")
+    server.kubectl.run("delete", "rolebinding", "writes", "reviews", "--namespace=team-a")
+
+
+def decide(kubeconfig: Path, reviewer: str) -> None:
+    spec = {"job": "minilm-int8", "decision": "Approve", "reason": "looked at it", "reviewer": reviewer}
+    manifest = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionReview",
+        "metadata": {"name": f"by-{reviewer}", "namespace": "team-a"},
+        "spec": spec,
+    }
+    Kubectl(kubeconfig).run("create", "--filename=-", stdin=json.dumps(manifest))

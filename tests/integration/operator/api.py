@@ -79,15 +79,32 @@ class Namespace:
     name: str
 
     def path(self, kind: str, name: str = "", subresource: str = "") -> str:
-        """The URL path of cpj, jobs, pods or events here."""
-        roots = {"cpj": GROUP, "jobs": "/apis/batch/v1", "pods": "/api/v1", "events": "/apis/events.k8s.io/v1"}
-        plural = "compressionjobs" if kind == "cpj" else kind
+        """The URL path of cpj, cprv, jobs, pods or events here."""
+        roots = {
+            "cpj": GROUP,
+            "cprv": GROUP,
+            "jobs": "/apis/batch/v1",
+            "pods": "/api/v1",
+            "events": "/apis/events.k8s.io/v1",
+        }
+        plural = {"cpj": "compressionjobs", "cprv": "compressionreviews"}.get(kind, kind)
         return "/".join(part for part in (f"{roots[kind]}/namespaces/{self.name}/{plural}", name, subresource) if part)
 
     def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Create a CompressionJob here."""
         manifest["metadata"]["namespace"] = self.name
         return self.api.send("POST", self.path("cpj"), manifest)
+
+    def review(self, job: str, decision: str, **more: str) -> dict[str, Any]:
+        """Create a CompressionReview here."""
+        spec = {"job": job, "decision": decision, "reason": "looked at it", "reviewer": "rita", **more}
+        manifest = {
+            "apiVersion": "compression-operator.io/v1alpha1",
+            "kind": "CompressionReview",
+            "metadata": {"generateName": f"{job}-"},
+            "spec": spec,
+        }
+        return self.api.send("POST", self.path("cprv"), manifest)
 
     def job(self, name: str) -> dict[str, Any] | None:
         """A CompressionJob."""

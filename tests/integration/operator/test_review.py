@@ -1,0 +1,88 @@
+"""Reviews on a real API server: the job waits, also over a restart of the operator, and one decision counts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.operator.api import Namespace, Refusal, wait_for
+from tests.integration.operator.operators import OperatorProcess
+from tests.manifests import job
+from tests.unit.operator.builders import summary
+
+Launch = Callable[..., OperatorProcess]
+NAME = "minilm-int8"
+DIGEST = "sha256:" + "a" * 64
+
+
+def phase_is(namespace: Namespace, phase: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        status = namespace.status(NAME)
+        return status if status.get("phase") == phase else None
+
+    return wait_for(f"it is {phase}", look)
+
+
+def held(namespace: Namespace, **changes: Any) -> dict[str, Any]:
+    """A job that waits for its review."""
+    namespace.apply(job(**({"spec__review": "Always"} | changes)))
+    pod = namespace.pod()
+    namespace.run_pod(pod)
+    namespace.end_pod(pod, message=summary("Pass", published=False, held=True, digest=DIGEST, artifact=""))
+    return phase_is(namespace, "AwaitingReview")
+
+
+def parts(namespace: Namespace) -> dict[str, dict[str, Any]]:
+    return {child["metadata"]["labels"]["compression-operator.io/part"]: child for child in namespace.children()}
+
+
+def test_an_approved_result_is_published_by_a_child_of_its_own(namespace: Namespace, launch: Launch) -> None:
+    operator = launch("--lease-name=approve")
+    operator.wait_leading()
+    assert held(namespace)["verdict"] == "Pass"
+    version = (namespace.job(NAME) or {})["metadata"]["resourceVersion"]
+    assert operator.stop() == 0
+    again = launch("--lease-name=approve")
+    again.wait_leading()
+    wait_for(
+        "it has looked", lambda: again.metric('compression_operator_reconcile_seconds_count{outcome="unchanged"}') > 0
+    )
+    assert (namespace.job(NAME) or {})["metadata"]["resourceVersion"] == version
+    assert set(parts(namespace)) == {"Run"}
+    namespace.review(NAME, "Approve", digest=DIGEST)
+    child = wait_for("a child that publishes", lambda: parts(namespace).get("Publish"))
+    assert child["metadata"]["name"].endswith("-publish")
+    pod = namespace.pod()
+    namespace.run_pod(pod)
+    namespace.end_pod(pod, message=summary("Pass", published=True, digest=DIGEST))
+    status = phase_is(namespace, "Succeeded")
+    assert (status["review"]["reviewer"], status["review"]["decision"]) == ("rita", "Approve")
+    assert namespace.condition(NAME, "Reviewed")["reason"] == "Approved"
+    wait_for("events", lambda: namespace.event_reasons() >= {"AwaitingReview", "Reviewed", "Completed"})
+    assert again.metric('compression_operator_verdicts_total{verdict="Pass"}') == 0  # it was counted before
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_rejected_result_is_not_published(namespace: Namespace) -> None:
+    held(namespace)
+    namespace.review(NAME, "Reject")
+    assert "rita: looked at it" in phase_is(namespace, "Failed")["message"]
+    assert namespace.condition(NAME, "Failed")["reason"] == "ReviewRejected"
+    assert set(parts(namespace)) == {"Run"}
+
+
+@pytest.mark.usefixtures("operator")
+def test_time_decides_where_nobody_does(namespace: Namespace) -> None:
+    held(namespace, spec__reviewTimeout="2s")
+    assert phase_is(namespace, "Failed")["review"]["reviewer"] == "timeout"
+
+
+@pytest.mark.usefixtures("operator")
+def test_neither_a_review_nor_the_policy_of_a_job_can_change(namespace: Namespace) -> None:
+    held(namespace)
+    name = namespace.review(NAME, "Reject", digest="sha256:" + "b" * 64)["metadata"]["name"]  # about another result
+    with pytest.raises(Refusal, match="a review cannot change"):
+        namespace.api.patch(namespace.path("cprv", name), {"spec": {"decision": "Approve"}})
+    with pytest.raises(Refusal, match="cannot change once the job exists"):
+        namespace.api.patch(namespace.path("cpj", NAME), {"spec": {"review": "Never"}})
+    assert namespace.status(NAME)["phase"] == "AwaitingReview"
