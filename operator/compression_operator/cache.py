@@ -1,7 +1,7 @@
 """What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -50,6 +50,14 @@ class Cache:
     def job(self, uid: str) -> JobRecord | None:
         """A CompressionJob."""
         return self._jobs.get(uid)
+
+    def jobs(self) -> Iterable[JobRecord]:
+        """All CompressionJobs."""
+        return self._jobs.values()
+
+    def runtime(self, name: str) -> RuntimeRecord | None:
+        """A CompressionRuntime."""
+        return self._runtimes.get(name)
 
     def tally(self) -> Counter[tuple[str, str]]:
         """The number of CompressionJobs by phase and reason."""
@@ -137,12 +145,14 @@ class Cache:
         workers.children = {child.uid: child} if child is not None else {}
         workers.pods = {pod.uid: pod for pod in pods}
 
-    def put_progress(self, uid: str, progress: Progress) -> None:
-        """Remember what a pod told about its progress."""
+    def put_progress(self, uid: str, progress: Progress) -> bool:
+        """Remember what a pod told about its progress; says whether it is news."""
         workers = self._workers.get(uid)
-        if workers is not None and workers.progress != progress:
-            workers.progress = progress
-            self._changed(uid)
+        if workers is None or workers.progress == progress:
+            return False
+        workers.progress = progress
+        self._changed(uid)
+        return True
 
     def knows(self, resource: Resource, metadata: Raw) -> bool:
         """Whether the cache is at least as new as this object, of which only the metadata is given."""

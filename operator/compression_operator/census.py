@@ -60,6 +60,16 @@ class Census:
             missing += await self._compare(resource, self._scopes, JOB_UID_LABEL)
         return missing
 
+    async def missing(self) -> int:
+        """Forget what is gone, and count what the watches have not told PATIENCE seconds after it was listed.
+
+        Raises ApiError when a list cannot be read.
+        """
+        listed = await self.compare()
+        if listed:
+            await asyncio.sleep(PATIENCE)
+        return sum(not self._cache.knows(*item) for item in listed)
+
     async def _compare(
         self, resource: Resource, scopes: Sequence[str | None], selector: str
     ) -> list[tuple[Resource, dict[str, Any]]]:

@@ -167,8 +167,11 @@ class Controller:
     async def _conclude(self, observed: Observed, plan: Plan) -> str:
         job = observed.job
         wrote = plan.status is not None and await self._write_status(job, plan.status)
+        if not wrote:
+            self._figures.remind(job)
         for note in plan.events:
             self._recorder.record(job, note)
+            self._figures.note(note)
         if plan.delete:
             await self._delete(job)
         if plan.requeue_after is not None:

@@ -79,9 +79,9 @@ class Draft:
         if self.observed.job.ttl is not None:
             self.look_again(self.observed.job.ttl)
 
-    def note(self, kind: EventType, reason: str, text: str) -> None:
-        """Tell it in an Event."""
-        self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "..."))
+    def note(self, kind: EventType, reason: str, text: str, *, cause: str = "") -> None:
+        """Tell it in an Event; ``cause`` is why a try failed."""
+        self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "...", cause))
 
     def patch_child(self, spec: dict[str, Any]) -> None:
         """Change fields of the child Job's spec."""

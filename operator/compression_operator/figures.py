@@ -1,53 +1,110 @@
-"""What a job's status tells the metrics: its gauges while it exists, its verdict and its saved bytes once."""
+"""What a job's status tells the metrics: its gauges while it exists; its verdict, its tries and its end once."""
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
 
 from compression_operator.metrics import JobSeries, Metrics
+from compression_operator.plan import Note
 from compression_operator.records import JobRecord
+from compressionjob.objectives import QualityMetric
+from compressionjob.sla import ObjectiveResult
+from compressionjob.status import TERMINAL_PHASES
+
+# What the pod tells beyond these would be labels without bound.
+_PERCENTILES: Final = ("p50", "p90", "p99")
+_QUALITIES: Final = get_args(QualityMetric)
+
+Status = Mapping[str, Any]
 
 
 class Figures:
-    """Turns written statuses into metrics."""
+    """Turns statuses and Events into metrics."""
 
     def __init__(self, metrics: Metrics, series: JobSeries) -> None:
         self._metrics = metrics
         self._series = series
 
-    def tell(self, job: JobRecord, status: Mapping[str, Any]) -> None:
+    def tell(self, job: JobRecord, status: Status) -> None:
         """Note the status that was just written for a job."""
-        # A job that has failed or waits makes no progress: it must not look like one that is stuck.
-        progress = status.get("progress") if status.get("phase") in ("Running", "Succeeded") else None
-        ratio = status.get("sizeRatio")
-        if progress is None and ratio is None:
-            self._series.end(job.uid)
-        else:
-            self._series.show(
-                job.uid,
-                job.namespace,
-                job.name,
-                progress=None if progress is None else progress / 100,
-                size_ratio=None if ratio is None else float(ratio),
-                latency=_latencies(status),
-            )
-        if status.get("verdict") and job.status().verdict is None:
+        before: Status = json.loads(job.status_json)
+        after = job.rewritten({}, status)
+        self._show(after, status)
+        if status.get("verdict") and not before.get("verdict"):
             self._metrics.verdicts.labels(status["verdict"]).inc()
-        if status.get("phase") == "Succeeded" != job.phase:
+        if after.phase == job.phase or after.phase not in TERMINAL_PHASES:
+            return
+        self._metrics.jobs_ended.labels(after.phase, after.reason).inc()
+        if after.phase == "Succeeded" and status.get("verdict"):
             self._metrics.bytes_saved.inc(max(0, _size(status, "baseline") - _size(status, "compressed")))
+
+    def remind(self, job: JobRecord) -> None:
+        """Show a job whose status was written by another replica, or before this one started."""
+        if job.uid not in self._series:
+            self._show(job, json.loads(job.status_json))
+
+    def note(self, note: Note) -> None:
+        """Count a try that failed."""
+        if note.cause:
+            self._metrics.retries.labels(note.cause).inc()
 
     def end(self, uid: str) -> None:
         """Note that a job is gone."""
         self._series.end(uid)
 
+    def _show(self, job: JobRecord, status: Status) -> None:
+        figures = {
+            ("info", job.phase, job.reason, status.get("verdict") or "", job.runtime): 1.0,
+            **dict(_progress(status)),
+            **dict(_results(status)),
+            **dict(_margins(status)),
+        }
+        self._series.show(job.uid, job.namespace, job.name, figures, running=job.phase == "Running")
 
-def _size(status: Mapping[str, Any], model: str) -> int:
+
+def _progress(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    # A job that has failed or waits makes no progress: it must not look like one that is stuck.
+    if status.get("progress") is not None and status.get("phase") in ("Running", "Succeeded"):
+        yield ("progress_ratio",), status["progress"] / 100
+
+
+def _results(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    if status.get("sizeRatio") is not None:
+        yield ("size_ratio",), float(status["sizeRatio"])
+    for model in ("baseline", "compressed"):
+        side = status.get(model, {})
+        for name, field in (
+            ("size_bytes", "sizeBytes"),
+            ("peak_memory_bytes", "peakMemoryBytes"),
+            ("throughput_per_second", "throughputPerSecond"),
+        ):
+            if side.get(field) is not None:
+                yield (name, model), side[field]
+        for percentile, seconds in side.get("latencySeconds", {}).items():
+            if percentile in _PERCENTILES:
+                yield ("latency_seconds", model, percentile), seconds
+        for metric, value in side.get("quality", {}).items():
+            if metric in _QUALITIES:
+                yield ("quality", model, metric), value
+
+
+def _margins(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    for item in status.get("objectives", ()):
+        result = ObjectiveResult.model_validate(item)
+        margin = _margin(result)
+        if margin is not None:
+            yield ("margin_ratio", result.name), margin
+
+
+def _margin(result: ObjectiveResult) -> float | None:
+    """Share of the limit that is left at the interval's worse end: below 0 where the limit is not surely kept."""
+    at_most = result.direction == "at most"
+    bound = result.high if at_most else result.low
+    worst = result.measured if bound is None else bound
+    if worst is None or not result.limit:
+        return None
+    return (result.limit - worst if at_most else worst - result.limit) / abs(result.limit)
+
+
+def _size(status: Status, model: str) -> int:
     return int(status.get(model, {}).get("sizeBytes") or 0)
-
-
-def _latencies(status: Mapping[str, Any]) -> dict[tuple[str, str], float]:
-    return {
-        (model, percentile): seconds
-        for model in ("baseline", "compressed")
-        for percentile, seconds in status.get(model, {}).get("latencySeconds", {}).items()
-        if percentile in ("p50", "p90", "p99")
-    }

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from compressionjob.conditions import FAILURE_REASONS
 from compressionjob.sla import Verdict
 
 DEFAULT_JOB_SERIES: Final = 500
@@ -37,6 +38,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.queue_depth = Gauge("compression_operator_queue_depth", "Jobs that wait for a worker.", registry=registry)
+        self.queue_age = Gauge(
+            "compression_operator_queue_age_seconds", "How long the next job has waited for a worker.",
+            registry=registry,
+        )  # fmt: skip
         self.reconcile_seconds = Histogram(
             "compression_operator_reconcile_seconds",
             "Time to look at one job and do what must be done.",
@@ -53,6 +58,17 @@ class Metrics:
         self.verdicts = Counter("compression_operator_verdicts", "Verdicts of jobs.", ("verdict",), registry=registry)
         for verdict in get_args(Verdict):
             self.verdicts.labels(verdict)  # Prometheus sees no increase in a series that begins with 1
+        self.jobs_ended = Counter(
+            "compression_operator_jobs_ended", "Jobs that ended, by phase and reason.",
+            ("phase", "reason"), registry=registry,
+        )  # fmt: skip
+        self.retries = Counter(
+            "compression_operator_retries", "Tries that failed and are made again, by the reason.",
+            ("reason",), registry=registry,
+        )  # fmt: skip
+        for reason in FAILURE_REASONS:
+            self.jobs_ended.labels("Failed", reason)
+            self.retries.labels(reason)
         self.apply_to_child = Histogram(
             "compression_operator_apply_to_child_seconds",
             "Time from the first sight of a CompressionJob to its child Job.",
@@ -66,10 +82,36 @@ class Metrics:
             "compression_operator_events", "Events about CompressionJobs: sent, repeated, dropped or failed.",
             ("outcome",), registry=registry,
         )  # fmt: skip
+        self.watch_events = Counter(
+            "compression_operator_watch_events", "News from the API server about what is watched.",
+            ("resource",), registry=registry,
+        )  # fmt: skip
+        self.watch_missing = Gauge(
+            "compression_operator_watch_missing_objects",
+            "Objects that were listed at the last comparison, and of which the watches had not told seconds later.",
+            registry=registry,
+        )  # fmt: skip
         self.progress_polls = Counter(
             "compression_operator_progress_polls", "Questions to pods about their progress.",
             ("outcome",), registry=registry,
         )  # fmt: skip
+
+
+JOB_GAUGES: Final = {
+    "info": ("How a job stands: always 1.", ("phase", "reason", "verdict", "runtime")),
+    "progress_ratio": ("Share of a job that is done.", ()),
+    "size_ratio": ("Size of a job's result divided by its baseline's.", ()),
+    "size_bytes": ("Size of a job's models.", ("model",)),
+    "peak_memory_bytes": ("Peak memory of a fresh process that serves one of a job's models.", ("model",)),
+    "latency_seconds": ("Latency of a job's models.", ("model", "percentile")),
+    "throughput_per_second": ("Samples per second of a job's models.", ("model",)),
+    "quality": ("Quality of a job's models, by metric.", ("model", "metric")),
+    "margin_ratio": ("How far the interval's worse end is on the right side of a limit, by the limit.", ("objective",)),
+}
+"""Gauges of one job, ``compression_operator_job_...``: what they mean, and their labels beside namespace and job."""
+
+JobFigures = Mapping[tuple[str, ...], float]
+"""Figures of one job: a gauge's name and its labels' values -> value."""
 
 
 class JobSeries(Collector):
@@ -78,58 +120,48 @@ class JobSeries(Collector):
     def __init__(self, limit: int = DEFAULT_JOB_SERIES) -> None:
         self._limit = limit
         self._names: dict[str, tuple[str, str]] = {}
-        self._progress: dict[str, float] = {}
-        self._size_ratio: dict[str, float] = {}
-        self._latency: dict[str, dict[tuple[str, str], float]] = {}
+        self._figures: dict[str, JobFigures] = {}
+        self._idle: dict[str, None] = {}
 
-    def show(
-        self,
-        uid: str,
-        namespace: str,
-        name: str,
-        *,
-        progress: float | None = None,
-        size_ratio: float | None = None,
-        latency: Mapping[tuple[str, str], float] | None = None,
-    ) -> None:
-        """Show a job's figures, and no other ones of it; ``latency`` is in seconds by model and percentile.
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._names
 
-        Beyond the limit a job is not shown.
+    def show(self, uid: str, namespace: str, name: str, figures: JobFigures, *, running: bool = True) -> None:
+        """Show a job's figures, and no other ones of it.
+
+        Beyond the limit a job that runs takes the place of the one that has been idle longest; others are not shown.
         """
         if uid not in self._names and len(self._names) >= self._limit:
-            return
-        self.end(uid)
+            if not running or not self._idle:
+                return
+            self.end(next(iter(self._idle)))
         self._names[uid] = (namespace, name)
-        if progress is not None:
-            self._progress[uid] = progress
-        if size_ratio is not None:
-            self._size_ratio[uid] = size_ratio
-        if latency:
-            self._latency[uid] = dict(latency)
+        self._figures[uid] = figures
+        if running:
+            self._idle.pop(uid, None)
+        else:
+            self._idle.setdefault(uid)
 
     def end(self, uid: str) -> None:
         """Forget a job."""
         self._names.pop(uid, None)
-        self._progress.pop(uid, None)
-        self._size_ratio.pop(uid, None)
-        self._latency.pop(uid, None)
+        self._figures.pop(uid, None)
+        self._idle.pop(uid, None)
+
+    def clear(self) -> None:
+        """Forget all jobs: a replica that does not lead hears no more of how they go on."""
+        for shown in (self._names, self._figures, self._idle):
+            shown.clear()
 
     def collect(self) -> Iterable[Metric]:
         """The series of all jobs that are shown."""
-        progress = _job_gauge("compression_operator_job_progress_ratio", "Share of a job that is done.")
-        ratio = _job_gauge("compression_operator_job_size_ratio", "Size of a job's result divided by its baseline's.")
-        latency = _job_gauge(
-            "compression_operator_job_latency_seconds", "Latency of a job's models.", "model", "percentile"
-        )
-        for uid, value in self._progress.items():
-            progress.add_metric(self._names[uid], value)
-        for uid, value in self._size_ratio.items():
-            ratio.add_metric(self._names[uid], value)
-        for uid, values in self._latency.items():
-            for key, seconds in values.items():
-                latency.add_metric((*self._names[uid], *key), seconds)
-        return [progress, ratio, latency]
+        families = {name: job_gauge(name, text, *labels) for name, (text, labels) in JOB_GAUGES.items()}
+        for uid, figures in self._figures.items():
+            for (name, *labels), value in figures.items():
+                families[name].add_metric((*self._names[uid], *labels), value)
+        return families.values()
 
 
-def _job_gauge(name: str, text: str, *more: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, text, labels=("namespace", "job", *more))
+def job_gauge(name: str, text: str, *more: str) -> GaugeMetricFamily:
+    """A gauge by job."""
+    return GaugeMetricFamily(f"compression_operator_job_{name}", text, labels=("namespace", "job", *more))

@@ -15,6 +15,7 @@ from compression_operator.cluster.errors import ApiError
 from compression_operator.controller import Controller
 from compression_operator.events import EventRecorder
 from compression_operator.figures import Figures
+from compression_operator.fleet import FleetSeries
 from compression_operator.leader import LeaderElection
 from compression_operator.metrics import JobSeries, JobTally, Metrics
 from compression_operator.options import Options
@@ -60,8 +61,11 @@ class Replica:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; raises what made a part of it end."""
         self._metrics.queue_depth.set_function(lambda: len(self._queue))
+        self._metrics.queue_age.set_function(lambda: self._queue.age)
         self._metrics.registry.register(JobTally(self._cache.tally))
         self._metrics.registry.register(self._series)
+        limit = self._options.max_job_series
+        self._metrics.registry.register(FleetSeries(self._cache, lambda: self._polls.last_news, limit=limit))
         options = self._options
         async with web.serve(options.port, self._metrics.registry, lambda: self._ready) as port:
             logger.info("serving /metrics, /healthz and /readyz on port %d", port, extra={"identity": options.identity})
@@ -102,6 +106,7 @@ class Replica:
         finally:
             self._leading = False
             self._metrics.leader.set(0)
+            self._series.clear()
 
     async def _keep_in_step(self) -> None:
         await self._catch_up()
@@ -110,7 +115,7 @@ class Replica:
         while True:
             await asyncio.sleep(CENSUS_INTERVAL)
             try:
-                await self._census.compare()
+                self._metrics.watch_missing.set(await self._census.missing())
             except ApiError as error:
                 logger.warning("the cache was not compared with the cluster: %s", error)
 

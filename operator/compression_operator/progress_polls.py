@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import random
+import time
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -32,31 +34,41 @@ class ProgressPolls:
         self._metrics = metrics
         self._interval = interval
         self._turns = WorkQueue()
-        self._followed: set[str] = set()
+        self._last_news: dict[str, float] = {}
 
     def follow(self, uid: str) -> None:
         """Ask the job's pod from now on, if one runs."""
-        if uid not in self._followed and self._cache.running_pod(uid) is not None:
-            self._followed.add(uid)
+        if uid not in self._last_news and self._cache.running_pod(uid) is not None:
+            self._last_news[uid] = time.time()
             self._turns.add(uid)
 
+    @property
+    def last_news(self) -> Mapping[str, float]:
+        """When each followed job's pod told something new, or was first asked: Unix times by uid."""
+        return self._last_news
+
     async def run(self) -> None:
-        """Ask until cancelled."""
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, asyncio.TaskGroup() as group:
-            for _ in range(POLLERS):
-                group.create_task(self._poll(session))
+        """Ask until cancelled; the jobs to ask are then forgotten."""
+        try:
+            async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, asyncio.TaskGroup() as group:
+                for _ in range(POLLERS):
+                    group.create_task(self._poll(session))
+        finally:
+            # A question that was cut short would keep its job from ever being asked again.
+            self._turns = WorkQueue()
+            self._last_news.clear()
 
     async def _poll(self, session: aiohttp.ClientSession) -> None:
         while True:
             uid = await self._turns.get()
             pod = self._cache.running_pod(uid)
             if pod is None:
-                self._followed.discard(uid)
+                self._last_news.pop(uid, None)
                 self._turns.done(uid)
                 continue
             progress = await self._ask(session, pod.ip)
-            if progress is not None:
-                self._cache.put_progress(uid, progress)
+            if progress is not None and self._cache.put_progress(uid, progress):
+                self._last_news[uid] = time.time()
             self._turns.add(uid, self._interval * random.uniform(0.8, 1.2))
             self._turns.done(uid)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -27,7 +28,7 @@ class WorkQueue:
         self._longest_backoff = longest_backoff
         self._jitter = jitter
         self._ready: asyncio.Queue[str] = asyncio.Queue()
-        self._queued: set[str] = set()
+        self._queued: dict[str, float] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._working: set[str] = set()
         self._again: dict[str, float] = {}
@@ -42,6 +43,12 @@ class WorkQueue:
         """How many keys wait for their time."""
         return len(self._timers)
 
+    @property
+    def age(self) -> float:
+        """Seconds that the key at the head could have been worked on, 0 when there is none."""
+        since = next(iter(self._queued.values()), None)
+        return 0.0 if since is None else time.monotonic() - since
+
     def add(self, key: str, delay: float = 0.0) -> None:
         """Put a key in the queue, to be worked on in ``delay`` seconds or as soon as an earlier wish says."""
         when = asyncio.get_running_loop().time() + max(0.0, delay)
@@ -53,7 +60,7 @@ class WorkQueue:
     async def get(self) -> str:
         """Wait for a key and take it; ``done`` must follow."""
         key = await self._ready.get()
-        self._queued.discard(key)
+        self._queued.pop(key, None)
         self._working.add(key)
         return key
 
@@ -93,5 +100,5 @@ class WorkQueue:
         self._make_ready(key)
 
     def _make_ready(self, key: str) -> None:
-        self._queued.add(key)
+        self._queued[key] = time.monotonic()
         self._ready.put_nowait(key)

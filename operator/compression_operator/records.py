@@ -28,7 +28,7 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A CompressionJob."""
+    """A CompressionJob; ``since`` is when it came to stand as it stands: when a condition changed last."""
 
     uid: str
     namespace: str
@@ -46,6 +46,7 @@ class JobRecord:
     ttl: float | None
     phase: str
     reason: str
+    since: str
     spec_json: bytes
     status_json: bytes
 
@@ -82,6 +83,7 @@ class JobRecord:
             part=intern(str(status.get("part") or self.first_part)),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
+            since=_since(status) or self.created,
             spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
             status_json=_json(status),
         )
@@ -110,6 +112,7 @@ class JobRecord:
             ttl=_seconds(spec.get("ttl")),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
+            since=_since(status) or metadata.get("creationTimestamp") or "",
             # An ended job needs its spec no more: nothing will be built from it.
             spec_json=b"" if phase in TERMINAL_PHASES else _json(spec),
             status_json=_json(status),
@@ -341,6 +344,11 @@ def _reason(status: Raw, phase: str) -> str:
     if conditions.get(ACCEPTED, {}).get("status") == "False":
         return str(conditions[ACCEPTED].get("reason", ""))
     return str(conditions.get(SCHEDULED, {}).get("reason", "")) if phase == "Pending" else ""
+
+
+def _since(status: Raw) -> str:
+    # Timestamps of one form can be compared as text.
+    return max((item.get("lastTransitionTime") or "" for item in status.get("conditions") or ()), default="")
 
 
 def _mark(raw: Raw) -> Mark:

@@ -55,6 +55,7 @@ def registry(
         @kopf.on.event(resource.group, resource.version, resource.plural, id=resource.plural, registry=handlers)
         async def take_note(event: kopf.RawEvent, **_: Any) -> None:
             raw = event["object"]
+            metrics.watch_events.labels(resource.plural).inc()
             if event["type"] == "DELETED":
                 cache.drop(resource, raw["metadata"])
                 return

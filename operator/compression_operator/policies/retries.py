@@ -16,4 +16,5 @@ def count(draft: Draft, child: ChildRecord) -> None:
     if child.failed and pod is not None:
         cause = cause_of(pod, draft.observed.runtime)
         allowed = draft.observed.job.retries
-        draft.note("Warning", event_reasons.RETRYING, f"try {failed} failed ({allowed} retries): {cause.message}")
+        text = f"try {failed} failed ({allowed} retries): {cause.message}"
+        draft.note("Warning", event_reasons.RETRYING, text, cause=cause.reason)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from compression_operator.metrics import JobSeries, JobTally, Metrics
+from compression_operator.metrics import JOB_GAUGES, JobSeries, JobTally, Metrics
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import Phase
 from compressionjob import conditions
@@ -38,7 +38,7 @@ def exported() -> dict[str, set[str]]:
     metrics, series, runner = Metrics(), JobSeries(), RunMetrics()
     metrics.registry.register(JobTally(lambda: Counter({("Failed", "BadRecipe"): 1})))
     metrics.registry.register(series)
-    series.show("uid", "team", "minilm", progress=0.5, size_ratio=0.25, latency={("baseline", "p99"): 0.01})
+    series.show("uid", "team", "minilm", {(name, *labels): 1.0 for name, (_, labels) in JOB_GAUGES.items()})
     metrics.reconcile_seconds.labels("changed").observe(0.1)
     metrics.reconcile_errors.labels("Conflict").inc()
     metrics.api_requests.labels("get", "jobs", "200").inc()

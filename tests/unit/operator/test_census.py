@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from compression_operator.cache import Cache
@@ -63,3 +64,14 @@ async def test_catching_up_waits_for_what_was_not_seen() -> None:
         assert not waiting.done()
         cache.put(COMPRESSION_JOBS, versioned_job(101))
         await asyncio.wait_for(waiting, timeout=10)
+
+
+async def test_what_the_watches_still_do_not_tell_after_a_while_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compression_operator.census.PATIENCE", 0.3)
+    cache = filled()
+    objects = {"compressionruntimes": raw_runtime(version=8), "compressionjobs": versioned_job(101)}
+    async with server(listing(400, **objects)) as (client, _, _metrics):
+        counting = asyncio.create_task(Census(client, cache, ("default",)).missing())
+        await asyncio.sleep(0.1)
+        cache.put(COMPRESSION_JOBS, versioned_job(101))  # late, but on its way
+        assert await asyncio.wait_for(counting, timeout=10) == 1

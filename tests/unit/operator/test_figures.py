@@ -4,7 +4,8 @@ from typing import Any
 
 from compression_operator.figures import Figures
 from compression_operator.metrics import JobSeries, Metrics
-from tests.unit.operator.builders import job
+from compression_operator.plan import Note
+from tests.unit.operator.builders import child, ended_pod, job, observe, settle, with_raw_status
 
 BOTH = {
     "baseline": {"sizeBytes": 100, "latencySeconds": {"p50": 0.02, "p99": 0.04, "mean": 0.03}},
@@ -12,13 +13,28 @@ BOTH = {
 }
 
 
+INFO = "compression_operator_job_info"
+
+
 def shown(series: JobSeries) -> dict[tuple[str, ...], float]:
-    """Metric and what its labels say, but for the job -> value."""
+    """Metric and what its labels say, but for the job -> value; without how the job stands."""
     return {
         (family.name.removeprefix("compression_operator_job_"), *list(sample.labels.values())[2:]): sample.value
         for family in series.collect()
         for sample in family.samples
+        if family.name != INFO
     }
+
+
+def standing(series: JobSeries) -> list[dict[str, str]]:
+    """What is said of how jobs stand."""
+    return [sample.labels for family in series.collect() for sample in family.samples if family.name == INFO]
+
+
+def ended(phase: str, reason: str, **fields: Any) -> dict[str, Any]:
+    """The status of a job that has ended."""
+    condition = {"type": "Complete" if phase == "Succeeded" else "Failed", "status": "True", "reason": reason}
+    return {"phase": phase, "conditions": [condition], **fields}
 
 
 def tell(*statuses: dict[str, Any], limit: int = 10) -> tuple[dict[tuple[str, ...], float], Metrics]:
@@ -45,6 +61,8 @@ def test_a_job_with_a_verdict_shows_its_figures() -> None:
     assert series == {
         ("progress_ratio",): 1.0,
         ("size_ratio",): 0.25,
+        ("size_bytes", "baseline"): 100,
+        ("size_bytes", "compressed"): 25,
         ("latency_seconds", "baseline", "p50"): 0.02,
         ("latency_seconds", "baseline", "p99"): 0.04,
         ("latency_seconds", "compressed", "p50"): 0.01,
@@ -63,3 +81,89 @@ def test_a_refused_model_shows_figures_but_saves_nothing() -> None:
 
 def test_beyond_the_limit_a_job_is_not_shown() -> None:
     assert tell({"phase": "Running", "progress": 42}, limit=0)[0] == {}
+
+
+def test_how_a_job_stands_is_shown_from_its_first_day_to_its_last() -> None:
+    for status, expected in (
+        ({"phase": "Pending"}, ("Pending", "", "")),
+        (ended("Failed", "SLAViolated", verdict="Fail"), ("Failed", "SLAViolated", "Fail")),
+    ):
+        series = JobSeries()
+        Figures(Metrics(), series).tell(job(), status)
+        (labels,) = standing(series)
+        assert (labels["phase"], labels["reason"], labels["verdict"]) == expected
+        assert (labels["namespace"], labels["job"], labels["runtime"]) == ("default", "minilm-int8", "cpu")
+
+
+def test_quality_memory_and_throughput_are_shown_by_model() -> None:
+    side = {"peakMemoryBytes": 900, "throughputPerSecond": 40.0, "quality": {"accuracy": 0.9, "made-up": 1.0}}
+    series, _ = tell({"phase": "Running", "compressed": side})
+    assert series == {
+        ("peak_memory_bytes", "compressed"): 900,
+        ("throughput_per_second", "compressed"): 40.0,
+        ("quality", "compressed", "accuracy"): 0.9,
+    }
+
+
+def test_a_margin_is_what_the_intervals_worse_end_leaves_of_the_limit() -> None:
+    objectives = [
+        {"name": "latency", "limit": 0.02, "measured": 0.010, "low": 0.008, "high": 0.015, "verdict": "Pass"},
+        {"name": "latency.speedup", "direction": "at least", "limit": 2.0, "low": 1.5, "verdict": "Fail"},
+        {"name": "memory", "limit": 100, "measured": 125, "verdict": "Fail"},
+        {"name": "quality.drop", "limit": 0, "measured": 0.1, "verdict": "Fail"},
+        {"name": "throughput", "limit": 5, "verdict": "Inconclusive"},
+    ]
+    series, _ = tell({"phase": "Running", "objectives": objectives})
+    assert {key: round(value, 9) for key, value in series.items()} == {
+        ("margin_ratio", "latency"): 0.25,
+        ("margin_ratio", "latency.speedup"): -0.25,
+        ("margin_ratio", "memory"): -0.25,
+    }
+
+
+def test_an_end_is_counted_once_by_phase_and_reason() -> None:
+    status = ended("Failed", "StorageUnavailable")
+    metrics = Metrics()
+    figures = Figures(metrics, JobSeries())
+    figures.tell(job(), {"phase": "Running"})
+    figures.tell(job(), status)
+    figures.tell(with_raw_status(job(), status), {**status, "message": "again"})
+    labels = {"phase": "Failed", "reason": "StorageUnavailable"}
+    assert metrics.registry.get_sample_value("compression_operator_jobs_ended_total", labels) == 1
+
+
+def test_a_verdict_that_waits_for_its_review_is_counted_once() -> None:
+    waits = {"phase": "AwaitingReview", "verdict": "Inconclusive"}
+    metrics = Metrics()
+    figures = Figures(metrics, JobSeries())
+    figures.tell(job(), waits)
+    figures.tell(with_raw_status(job(), waits), ended("Succeeded", "SLAMet", verdict="Inconclusive", **BOTH))
+    value = metrics.registry.get_sample_value
+    assert value("compression_operator_verdicts_total", {"verdict": "Inconclusive"}) == 1
+    assert value("compression_operator_bytes_saved_total") == 75
+
+
+def test_a_try_that_failed_is_counted_by_its_cause() -> None:
+    _, plan = settle(observe(child=child(failed=1, active=1), pods=(ended_pod(code=4),)))
+    metrics = Metrics()
+    figures = Figures(metrics, JobSeries())
+    for note in (*plan.events, Note("Normal", "Running", "the pod runs")):
+        figures.note(note)
+    values = {
+        sample.labels["reason"]: sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "compression_operator_retries_total" and sample.value
+    }
+    assert values == {"StorageUnavailable": 1}
+
+
+def test_a_job_that_another_replica_wrote_about_is_shown_but_not_counted() -> None:
+    status = ended("Failed", "SLAViolated", verdict="Fail", sizeRatio="0.5")
+    metrics, series = Metrics(), JobSeries()
+    figures = Figures(metrics, series)
+    figures.remind(with_raw_status(job(), status))
+    assert shown(series) == {("size_ratio",): 0.5}
+    figures.remind(job())
+    assert shown(series) == {("size_ratio",): 0.5}
+    assert metrics.registry.get_sample_value("compression_operator_verdicts_total", {"verdict": "Fail"}) == 0

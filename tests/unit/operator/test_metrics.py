@@ -3,6 +3,7 @@
 from compression_operator import event_reasons
 from compression_operator.figures import Figures
 from compression_operator.metrics import JobSeries, Metrics
+from compressionjob.conditions import FAILURE_REASONS
 from tests.unit.operator.builders import complete, ended_pod, job, observe, settle, summary
 
 
@@ -10,12 +11,40 @@ def test_a_jobs_series_end_with_the_job_and_are_bounded() -> None:
     metrics, series = Metrics(), JobSeries(limit=1)
     metrics.registry.register(series)
     labels = {"namespace": "default", "job": "a"}
-    series.show("1", "default", "a", progress=0.5)
-    series.show("2", "default", "b", progress=0.5)
+    series.show("1", "default", "a", {("progress_ratio",): 0.5})
+    series.show("2", "default", "b", {("progress_ratio",): 0.5})
     assert metrics.registry.get_sample_value("compression_operator_job_progress_ratio", labels) == 0.5
     assert metrics.registry.get_sample_value("compression_operator_job_progress_ratio", labels | {"job": "b"}) is None
     series.end("1")
     assert metrics.registry.get_sample_value("compression_operator_job_progress_ratio", labels) is None
+
+
+def test_a_job_that_runs_takes_the_place_of_the_one_that_has_been_idle_longest() -> None:
+    series = JobSeries(limit=2)
+    for uid in ("ended", "waits", "waits-too"):
+        series.show(uid, "default", uid, {("progress_ratio",): 0}, running=False)
+    series.show("runs", "default", "runs", {("progress_ratio",): 0})
+    assert [uid for uid in ("ended", "waits", "waits-too", "runs") if uid in series] == ["waits", "runs"]
+    series.show("waits", "default", "waits", {("progress_ratio",): 0})
+    series.show("runs-too", "default", "runs-too", {("progress_ratio",): 0})
+    assert "runs-too" not in series
+
+
+def test_a_replica_that_leads_no_more_shows_no_jobs() -> None:
+    series = JobSeries(limit=1)
+    series.show("1", "default", "a", {("progress_ratio",): 0.5}, running=False)
+    series.clear()
+    assert [sample for family in series.collect() for sample in family.samples] == []
+    series.show("2", "default", "b", {("progress_ratio",): 0.5})
+    series.show("3", "default", "c", {("progress_ratio",): 0.5})
+    assert ("2" in series, "3" in series) == (True, False)
+
+
+def test_the_first_failure_of_a_kind_is_seen_to_happen() -> None:
+    value = Metrics().registry.get_sample_value
+    for reason in FAILURE_REASONS:
+        assert value("compression_operator_jobs_ended_total", {"phase": "Failed", "reason": reason}) == 0
+        assert value("compression_operator_retries_total", {"reason": reason}) == 0
 
 
 def test_a_verdict_and_its_saved_bytes_are_counted_once() -> None:

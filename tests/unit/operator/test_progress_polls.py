@@ -1,7 +1,7 @@
 """Running pods are asked for their progress, and only they."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -23,9 +23,16 @@ async def pod_that_says(*answers: str) -> AsyncIterator[int]:
     async def progress(_: web.Request) -> web.Response:
         return web.Response(text=left.pop(0) if len(left) > 1 else left[0])
 
+    async with pod_that(progress) as port:
+        yield port
+
+
+@asynccontextmanager
+async def pod_that(answers: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[int]:
+    """A pod's HTTP server that answers so."""
     application = web.Application()
-    application.add_routes([web.get("/progress", progress)])
-    runner = web.AppRunner(application)
+    application.add_routes([web.get("/progress", answers)])
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield runner.addresses[0][1]
@@ -63,6 +70,46 @@ async def test_what_a_running_pod_says_reaches_the_cache_once_per_change() -> No
             await asking
     assert seen == [("prune", 25), ("pack", 50)]
     assert metrics.registry.get_sample_value("compression_operator_progress_polls_total", {"outcome": "failed"}) == 1
+
+
+async def test_it_is_known_when_a_pod_told_something_new() -> None:
+    changed = asyncio.Event()
+    cache = cache_with(True, changed)
+    async with pod_that_says('{"stage": "prune", "fraction": 0.25}') as port:
+        polls = ProgressPolls(cache, Metrics(), interval=0.01, port=port)
+        polls.follow(UID)
+        began = polls.last_news[UID]
+        asking = asyncio.create_task(polls.run())
+        await asyncio.wait_for(changed.wait(), timeout=10)
+        told = polls.last_news[UID]
+        await asyncio.sleep(0.1)
+        assert began <= told == polls.last_news[UID]
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert polls.last_news == {}
+
+
+async def test_a_replica_that_leads_again_asks_again() -> None:
+    changed, asked = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    cache = cache_with(True, changed)
+    async with pod_that(hang) as port:
+        polls = ProgressPolls(cache, Metrics(), interval=0.01, port=port)
+        polls.follow(UID)
+        for _ in range(2):
+            asking = asyncio.create_task(polls.run())
+            await asyncio.wait_for(asked.wait(), timeout=10)
+            asked.clear()
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            polls.follow(UID)
 
 
 async def test_a_pod_that_does_not_run_is_not_asked() -> None:

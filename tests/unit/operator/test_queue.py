@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from compression_operator.queue import WorkQueue
 
 
@@ -17,6 +19,22 @@ async def test_a_key_waits_once_however_often_it_is_added() -> None:
     assert len(queue) == 2
     assert [await take(queue), await take(queue)] == ["a", "b"]
     assert len(queue) == 0
+
+
+async def test_the_age_is_that_of_the_key_that_waits_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment, queue = 100.0, WorkQueue()
+    monkeypatch.setattr("compression_operator.queue.time.monotonic", lambda: moment)
+    assert queue.age == 0
+    queue.add("a")
+    queue.add("later", delay=1000)
+    moment = 107.0
+    queue.add("b")
+    moment = 110.0
+    assert queue.age == 10
+    await take(queue)
+    assert queue.age == 3
+    await take(queue)
+    assert queue.age == 0
 
 
 async def test_a_key_in_work_comes_back_only_when_it_is_done() -> None:
