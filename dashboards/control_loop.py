@@ -1,35 +1,89 @@
-"""Panels about the operator itself."""
+"""The dashboard of the operator itself, for whoever is called when it is slow or silent."""
+
+from typing import Final
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
-from dashboards.panels import Query, lines
+from dashboards.board import Board
+from dashboards.panels import Query, figures, lines
 from dashboards.promql import of_leader, quantile, rate
 
+_RECONCILE: Final = "compression_operator_reconcile_seconds"
+_REQUESTS: Final = "compression_operator_api_requests_total"
+_MISSING: Final = "max(compression_operator_watch_missing_objects)"
+_PENDING: Final = "max by (receiver) (compression_operator_notifications_pending)"
 
-def panels() -> list[Builder[Panel]]:
-    """In the order in which a slow operator is looked into."""
-    reconcile = "compression_operator_reconcile_seconds"
+
+def board() -> Board:
+    """The dashboard, in the order in which a slow operator is looked into."""
+    return Board(
+        "compression-operator",
+        "Compression: operator",
+        "The operator: whether it leads, keeps up, sees what happens in the cluster, and is heard.",
+        {"Now": _now(), "Work": _work(), "Cluster": _cluster(), "Pods and receivers": _outside()},
+    )
+
+
+def _now() -> list[Builder[Panel]]:
+    return [
+        figures("Leader", "Replicas that lead (1 is right), of those that answer.",
+                Query("sum(compression_operator_leader)", "leading"),
+                Query("count(compression_operator_leader)", "replicas")),
+        figures("Queue", "Jobs that wait for a worker of the leader.",
+                Query(f"sum({of_leader('compression_operator_queue_depth')})", "waiting")),
+        figures("Waiting for a worker", "How long the next job in the leader's queue has waited.",
+                Query(f"max({of_leader('compression_operator_queue_age_seconds')})", "next job"), unit="s", span=4),
+        figures("Unheard of", "Objects that a comparison found, and of which the watches had not told.",
+                Query(_MISSING, "objects"), span=4),
+        figures("Undelivered", "Notifications that wait for their receivers.",
+                Query(f"sum({_PENDING})", "notifications"), span=4),
+    ]  # fmt: skip
+
+
+def _work() -> list[Builder[Panel]]:
     child = "compression_operator_apply_to_child_seconds"
-    requests = "compression_operator_api_requests_total"
     return [
         lines("From apply to child Job", "Time from the first sight of a CompressionJob to its child Job.",
-              Query(quantile(0.5, child), "p50"), Query(quantile(0.99, child), "p99"), unit="s", span=6),
+              Query(quantile(0.5, child), "p50"), Query(quantile(0.99, child), "p99"), unit="s"),
         lines("Reconcile latency", "Time to look at one job and do what must be done.",
-              Query(quantile(0.5, reconcile), "p50"), Query(quantile(0.99, reconcile), "p99"), unit="s", span=6),
-        lines("Queue", "Jobs that wait for a worker of the leader.",
-              Query(f"sum({of_leader('compression_operator_queue_depth')})", "waiting"), span=6),
+              Query(quantile(0.5, _RECONCILE), "p50"), Query(quantile(0.99, _RECONCILE), "p99"), unit="s"),
+        lines("Queue over time", "Jobs that wait for a worker of the leader.",
+              Query(f"sum({of_leader('compression_operator_queue_depth')})", "waiting")),
         lines("Reconciles", "Reconciles per second, by outcome.",
-              Query(rate("outcome", f"{reconcile}_count"), "{{outcome}}"), unit="reqps", span=6),
+              Query(rate("outcome", f"{_RECONCILE}_count"), "{{outcome}}"), unit="reqps"),
         lines("Reconcile errors", "Reconciles per second that failed and are tried again, by reason.",
-              Query(rate("reason", "compression_operator_reconcile_errors_total"), "{{reason}}"),
-              unit="reqps", span=6),
+              Query(rate("reason", "compression_operator_reconcile_errors_total"), "{{reason}}"), unit="reqps"),
+        lines("Leader over time", "1 for the replica that leads.",
+              Query("max by (instance) (compression_operator_leader)", "{{instance}}")),
+    ]  # fmt: skip
+
+
+def _cluster() -> list[Builder[Panel]]:
+    return [
         lines("API requests", "Requests to the API server per second.",
-              Query(rate("verb, resource", requests), "{{verb}} {{resource}}"), unit="reqps", span=6),
+              Query(rate("verb, resource", _REQUESTS), "{{verb}} {{resource}}"), unit="reqps", span=6),
         lines("API requests refused", "Requests per second that did not end well; none is no answer at all.",
-              Query(rate("resource, code", requests + '{code!~"2.."}'), "{{resource}} {{code}}"),
+              Query(rate("resource, code", _REQUESTS + '{code!~"2.."}'), "{{resource}} {{code}}"),
               unit="reqps", span=6),
+        lines("News from watches", "What the API server tells of each kind per second.",
+              Query(rate("resource", "compression_operator_watch_events_total"), "{{resource}}"),
+              unit="reqps", span=6),
+        lines("Objects unheard of", "Objects of which the watches had not told seconds after they were listed.",
+              Query(_MISSING, "objects"), span=6),
+    ]  # fmt: skip
+
+
+def _outside() -> list[Builder[Panel]]:
+    return [
         lines("Questions to pods", "Questions about progress to the runners' pods per second, by outcome.",
               Query(rate("outcome", "compression_operator_progress_polls_total"), "{{outcome}}"),
               unit="reqps", span=6),
+        lines("Events", "Kubernetes Events about jobs per second, by what became of them.",
+              Query(rate("outcome", "compression_operator_events_total"), "{{outcome}}"), unit="reqps", span=6),
+        lines("Notifications", "Notifications per second, by receiver and what became of them.",
+              Query(rate("receiver, result", "compression_operator_notifications_total"), "{{receiver}} {{result}}"),
+              unit="reqps", span=6),
+        lines("Notifications that wait", "Notifications that a receiver has not taken yet.",
+              Query(_PENDING, "{{receiver}}"), span=6),
     ]  # fmt: skip

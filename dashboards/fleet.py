@@ -1,35 +1,106 @@
-"""Panels about all jobs together."""
+"""The dashboard of all jobs together, for the platform team."""
+
+from typing import Final
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
-from dashboards.panels import Query, bars, figures, lines
-from dashboards.promql import jobs
+from dashboards.board import Board
+from dashboards.job import UID as JOB
+from dashboards.panels import Query, bars, figures, lines, table
+from dashboards.promql import increase, jobs, of_job
+
+_VERDICTS: Final = "compression_operator_verdicts_total"
+_ENDED: Final = "compression_operator_jobs_ended_total"
+_COST: Final = "compression_operator_cost_total"
 
 
-def panels() -> list[Builder[Panel]]:
-    """In the order in which they are read."""
+def board() -> Board:
+    """The dashboard."""
+    return Board(
+        "compression-fleet",
+        "Compression: fleet",
+        "All CompressionJobs: how many there are, how they end, what they wait for, what they use and cost.",
+        {
+            "Now": _now(),
+            "Results": _results(),
+            "Waiting": _waiting(),
+            "Hardware and cost": _hardware(),
+            "Jobs": _jobs(),
+        },
+    )
+
+
+def _now() -> list[Builder[Panel]]:
+    judged = f"sum(increase({_VERDICTS}[$__range]))"
+    open_ = f'sum(increase({_VERDICTS}{{verdict="Inconclusive"}}[$__range]))'
     return [
         figures("Jobs", "CompressionJobs that exist, by phase.", Query(jobs("phase"), "{{phase}}"), span=9),
         figures(
             "Verdicts", "Verdicts reached in the time shown.",
-            Query("sum by (verdict) (increase(compression_operator_verdicts_total[$__range]))", "{{verdict}}"),
+            Query(increase("verdict", _VERDICTS, "$__range"), "{{verdict}}"), decimals=0,
+        ),
+        figures(
+            "Inconclusive", "Share of the verdicts in the time shown that the measurements left open.",
+            Query(f"{open_} / {judged}", "inconclusive"), unit="percentunit", span=3,
         ),
         figures(
             "Saved", "Bytes by which the models published in the time shown are smaller than their baselines.",
-            Query("sum(increase(compression_operator_bytes_saved_total[$__range]))", "saved"),
-            unit="bytes", span=5,
+            Query("sum(increase(compression_operator_bytes_saved_total[$__range]))", "saved"), unit="bytes", span=3,
         ),
         figures(
-            "Leader", "Replicas that lead (1 is right), of those that answer.",
-            Query("sum(compression_operator_leader)", "leading"),
-            Query("count(compression_operator_leader)", "replicas"),
-            span=4,
+            "Cost", "What pods cost in the time shown, in the currency of the runtimes' prices.",
+            Query(f"sum(increase({_COST}[$__range]))", "cost"), decimals=2, span=3,
         ),
+    ]  # fmt: skip
+
+
+def _results() -> list[Builder[Panel]]:
+    return [
+        lines("Verdicts per hour", "Verdicts reached within the hour before.",
+              Query(increase("verdict", _VERDICTS, "1h"), "{{verdict}}"), stacked=True),
+        bars("Failures by reason", "CompressionJobs that failed in the time shown, by the reason.",
+             Query(increase("reason", _ENDED + '{phase="Failed"}', "$__range") + " > 0", "{{reason}}")),
+        bars("Retries by reason", "Tries that failed and were made again in the time shown. Preemption is none.",
+             Query(increase("reason", "compression_operator_retries_total", "$__range") + " > 0", "{{reason}}")),
+    ]  # fmt: skip
+
+
+def _waiting() -> list[Builder[Panel]]:
+    return [
         lines("Jobs by phase", "CompressionJobs that exist, over time.",
               Query(jobs("phase"), "{{phase}}"), stacked=True),
-        bars("Failures by reason", "Failed CompressionJobs that exist, by the reason of their Failed condition.",
-             Query(jobs("reason", '{phase="Failed"}'), "{{reason}}")),
         lines("Waiting by reason", "Pending CompressionJobs, by what they wait for.",
               Query(jobs("reason", '{phase="Pending"}'), "{{reason}}"), stacked=True),
+        lines("Waiting longest", "How long the job that has stood longest in a phase, for a reason, has stood there.",
+              Query('max by (phase, reason) (compression_operator_oldest_job_seconds{phase!="Running"})',
+                    "{{phase}} {{reason}}"), unit="s"),
     ]  # fmt: skip
+
+
+def _hardware() -> list[Builder[Panel]]:
+    return [
+        lines("Running by runtime", "Jobs whose pods run, by their CompressionRuntime.",
+              Query("max by (runtime) (compression_operator_runtime_jobs)", "{{runtime}}"), span=5, stacked=True),
+        lines("CPU by runtime", "Cores that the pods of running jobs have.",
+              Query(_resource('resource="cpu"'), "{{runtime}} {{resource}}"), span=5, stacked=True),
+        lines("Memory by runtime", "Memory that the pods of running jobs have.",
+              Query(_resource('resource="memory"'), "{{runtime}} {{resource}}"), unit="bytes", span=5, stacked=True),
+        lines("Devices by runtime", "GPUs and other devices that the pods of running jobs have.",
+              Query(_resource('resource=~".+/.+"'), "{{runtime}} {{resource}}"), span=4, stacked=True),
+        lines("Cost per hour", "What pods cost within the hour before, by their CompressionRuntime.",
+              Query(increase("runtime", _COST, "1h"), "{{runtime}}"), span=5, stacked=True),
+    ]  # fmt: skip
+
+
+def _jobs() -> list[Builder[Panel]]:
+    link = f"/d/{JOB}?var-namespace=${{__data.fields.namespace}}&var-job=${{__data.fields.job}}&${{__url_time_range}}"
+    return [
+        table("Jobs, one by one", "A click on a job's name leads to its dashboard. Their number is bounded.",
+              Query(of_job("info", "", "phase", "reason", "verdict", "runtime"), ""),
+              columns=("namespace", "job", "phase", "reason", "verdict", "runtime"), linked="job", url=link),
+    ]  # fmt: skip
+
+
+def _resource(selector: str) -> str:
+    return f"max by (runtime, resource) (compression_operator_runtime_resources{{{selector}}})"

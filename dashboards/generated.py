@@ -6,19 +6,24 @@ from typing import Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import dashboard, rules
+from dashboards import control_loop, fleet, job, rules
+from dashboards.board import Board
 
 ROOT: Final = Path(__file__).parent.parent
+BOARDS: Final = ROOT / "dashboards"
 CHART_FILES: Final = ROOT / "charts" / "compression-operator" / "files"
 
 
 def files() -> dict[Path, str]:
     """Path -> text. The chart can read only files below its own folder, so it has copies."""
-    board = json.dumps(dashboard.build().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
     alerts = rules.text()
-    return {
-        ROOT / "dashboards" / "compression-operator.json": board,
-        ROOT / "dashboards" / "rules.yaml": alerts,
-        CHART_FILES / "dashboards" / "compression-operator.json": board,
-        CHART_FILES / "rules" / "rules.yaml": alerts,
-    }
+    found = {ROOT / "dashboards" / "rules.yaml": alerts, CHART_FILES / "rules" / "rules.yaml": alerts}
+    for board in boards():
+        text = json.dumps(board.build().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+        found |= {folder / f"{board.uid}.json": text for folder in (BOARDS, CHART_FILES / "dashboards")}
+    return found
+
+
+def boards() -> tuple[Board, ...]:
+    """The dashboards."""
+    return (fleet.board(), job.board(), control_loop.board())

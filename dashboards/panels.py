@@ -1,9 +1,11 @@
-"""The kinds of panels that the dashboard is made of: lines over time, figures, and bars to compare."""
+"""The kinds of panels that dashboards are made of: lines over time, figures, bars to compare, and tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders import table as tables
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
@@ -17,7 +19,13 @@ from grafana_foundation_sdk.models.common import (
     TooltipDisplayMode,
     VizOrientation,
 )
-from grafana_foundation_sdk.models.dashboard import DataSourceRef, Panel
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    DataTransformerConfig,
+    DynamicConfigValue,
+    Panel,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDTH: Final = 24
@@ -62,8 +70,16 @@ def lines(
     return panel
 
 
-def figures(title: str, description: str, *queries: Query, unit: str = "short", span: int = 6) -> Builder[Panel]:
-    """The latest value of each series, large."""
+def figures(
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str = "short",
+    span: int = 6,
+    decimals: int | None = None,
+    named: bool = False,
+) -> Builder[Panel]:
+    """The latest value of each series, large; ``named`` shows the name alone, of series that are always 1."""
     panel = (
         stat.Panel()
         .title(title)
@@ -74,32 +90,61 @@ def figures(title: str, description: str, *queries: Query, unit: str = "short", 
         .span(span)
         .graph_mode(BigValueGraphMode.NONE)
         .color_mode(BigValueColorMode.VALUE)
-        .text_mode(BigValueTextMode.VALUE_AND_NAME)
+        .text_mode(BigValueTextMode.NAME if named else BigValueTextMode.VALUE_AND_NAME)
         .reduce_options(_latest())
     )
+    if decimals is not None:
+        panel.decimals(decimals)
     for query in queries:
         panel.with_target(_target(query).instant())
     return panel
 
 
-def bars(title: str, description: str, *queries: Query, unit: str = "short", span: int = 8) -> Builder[Panel]:
-    """The latest value of each series as a bar, to compare."""
+def bars(
+    title: str, description: str, *queries: Query, unit: str = "short", span: int = 8, least: float | None = 0
+) -> Builder[Panel]:
+    """The latest value of each series as a bar, to compare; bars begin at ``least``, or at the least of them."""
     panel = (
         bargauge.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
         .unit(unit)
-        .min(0)
         .height(HEIGHT)
         .span(span)
         .display_mode(BarGaugeDisplayMode.BASIC)
         .orientation(VizOrientation.HORIZONTAL)
         .reduce_options(_latest())
     )
+    if least is not None:
+        panel.min(least)
     for query in queries:
         panel.with_target(_target(query).instant())
     return panel
+
+
+def table(
+    title: str, description: str, query: Query, *, columns: Sequence[str], linked: str, url: str
+) -> Builder[Panel]:
+    """One line for each series now; ``columns`` are its labels, of which ``linked`` leads to ``url``."""
+    link = {"title": "Open", "url": url, "targetBlank": False}
+    order = {
+        "indexByName": {name: place for place, name in enumerate(columns)},
+        "excludeByName": {"Time": True, "Value": True},
+        "renameByName": {},
+    }
+    return (
+        tables.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .height(HEIGHT * 2)
+        .span(WIDTH)
+        .filterable(True)
+        .with_transformation(DataTransformerConfig(id_val="organize", options=order))
+        .override_by_name(linked, [DynamicConfigValue("links", [link])])
+        .with_target(_target(query).instant().format(PromQueryFormat.TABLE))
+    )
 
 
 def _target(query: Query) -> prometheus.Dataquery:

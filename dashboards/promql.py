@@ -1,18 +1,32 @@
 """Parts of PromQL that several queries share."""
 
 
-def of_leader(metric: str, *, ago: str = "") -> str:
-    """The metric as the leader has it, now or some time ago.
+def of_leader(metric: str) -> str:
+    """The metric as the leader has it.
 
     Every replica sees every job, but only the leader works: what others count or queue is no news.
     """
-    offset = f" offset {ago}" if ago else ""
-    return f"{metric}{offset} * on (instance) group_left () (compression_operator_leader{offset} == 1)"
+    return f"{metric} * on (instance) group_left () (compression_operator_leader == 1)"
 
 
-def jobs(by: str, selector: str = "", *, ago: str = "") -> str:
-    """CompressionJobs that exist, or did some time ago."""
-    return f"sum by ({by}) ({of_leader(f'compression_operator_jobs{selector}', ago=ago)})"
+def jobs(by: str, selector: str = "") -> str:
+    """CompressionJobs that exist."""
+    return f"sum by ({by}) ({of_leader(f'compression_operator_jobs{selector}')})"
+
+
+def of_job(gauge: str, selector: str = "", *more: str) -> str:
+    """A gauge of jobs, whichever replica tells it; ``more`` are labels beside namespace and job."""
+    return f"max by ({', '.join(('namespace', 'job', *more))}) (compression_operator_job_{gauge}{selector})"
+
+
+def among(label: str, *values: str, negated: bool = False) -> str:
+    """A matcher: the label has one of these values, or none of them."""
+    return f'{label}{"!~" if negated else "=~"}"{"|".join(values)}"'
+
+
+def increase(by: str, metric: str, span: str) -> str:
+    """How much a counter has grown."""
+    return f"sum by ({by}) (increase({metric}[{span}]))"
 
 
 def rate(by: str, metric: str) -> str:

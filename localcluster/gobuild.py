@@ -34,6 +34,7 @@ class Program:
 
 KUBERNETES = Program("kubernetes", "kubernetes", ".", f"-s -w {_VERSION_FLAGS}")
 PAUSE = Program("pause", "kubernetes", "./pause", "-s -w")
+GRAFANA_SCHEMA = Program("grafana-schema", "grafana", ".", "-s -w")
 VERSITYGW = Program("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", "-s -w")
 
 

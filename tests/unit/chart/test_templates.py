@@ -103,13 +103,14 @@ def test_a_runtimes_image_is_the_runners_unless_it_names_one() -> None:
     assert images == {"cpu": "r:v2", "nvidia-gpu": "r:v2-cuda", "own": "x:3"}
 
 
-def test_the_rule_and_the_dashboard_are_those_of_the_repository() -> None:
+def test_the_rule_and_the_dashboards_are_those_of_the_repository() -> None:
     dashboards = CHART.parent.parent / "dashboards"
     (rule,) = kind("PrometheusRule", "--set=prometheusRule.enabled=true")
     assert rule["spec"] == yaml.safe_load((dashboards / "rules.yaml").read_text())
     (board,) = kind("ConfigMap", "--set=dashboard.enabled=true")
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert board["data"]["compression-operator.json"] == (dashboards / "compression-operator.json").read_text()
+    assert board["data"] == {file.name: file.read_text() for file in dashboards.glob("*.json")}
+    assert set(board["data"]) == {"compression-fleet.json", "compression-job.json", "compression-operator.json"}
 
 
 def test_the_runbooks_of_the_rule_may_lie_elsewhere() -> None:

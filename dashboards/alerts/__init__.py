@@ -1,0 +1,1 @@
+"""The alerts: what should wake or tell somebody, and where it is explained."""

@@ -1,0 +1,75 @@
+"""Alerts about how jobs end: verdicts, and failures that are no verdict."""
+
+from typing import Final
+
+from compressionjob import conditions
+from dashboards.alerts.alert import Alert
+from dashboards.promql import among, increase
+
+VERDICT_REASONS: Final = (conditions.SLA_VIOLATED, conditions.SLA_INCONCLUSIVE)
+"""Reasons of Failed that are a result, and no trouble."""
+
+WATCHED_APART: Final = (conditions.OUT_OF_MEMORY, conditions.STORAGE_UNAVAILABLE)
+"""Reasons of Failed that have an alert of their own."""
+
+_REFUSALS: Final = 'compression_operator_verdicts_total{verdict="Fail"}'
+_VERDICTS: Final = "compression_operator_verdicts_total"
+_ENDS: Final = "compression_operator_jobs_ended_total"
+_RETRIES: Final = "compression_operator_retries_total"
+
+_OPEN: Final = increase("namespace", _VERDICTS + '{verdict="Inconclusive"}', "6h")
+_JUDGED: Final = increase("namespace", _VERDICTS, "6h")
+_KILLED: Final = increase("namespace", _ENDS + "{" + among("reason", conditions.OUT_OF_MEMORY) + "}", "6h")
+_ENDED: Final = increase("namespace", _ENDS, "6h")
+# One job that fails for good has four failed tries, unless it asks for more: five are not one job's trouble.
+_AWAY: Final = "{" + among("reason", conditions.STORAGE_UNAVAILABLE) + "}"
+_OTHERS: Final = '{phase="Failed", ' + among("reason", *VERDICT_REASONS, *WATCHED_APART, negated=True) + "}"
+
+RESULTS: Final = (
+    Alert(
+        "CompressionJobSLAViolated",
+        # increase() sees no first sample: a counter that is new has counted since it was not there.
+        f"sum by (namespace) (increase({_REFUSALS}[1h]) > 0 or {_REFUSALS} unless {_REFUSALS} offset 1h) > 0",
+        "0m",
+        "info",
+        "A compressed model does not keep its SLA.",
+        "In the last hour {{ $value | humanize }} CompressionJobs ended with the verdict Fail. "
+        "`kubectl get cpj --all-namespaces` shows them; each job's status has the objectives, limit by limit.",
+    ),
+    Alert(
+        "CompressionJobsInconclusive",
+        f"{_OPEN} / ({_JUDGED} >= 4) > 0.25",
+        "0m",
+        "warning",
+        "{{ $value | humanizePercentage }} of the verdicts are Inconclusive.",
+        "In the last 6 hours the measurements left more than a quarter of the verdicts open: the machines are too "
+        "noisy, the runs too short, or the limits too close to what the models do.",
+    ),
+    Alert(
+        "CompressionJobsOutOfMemory",
+        f"{_KILLED} >= 2 and {_KILLED} / {_ENDED} > 0.1",
+        "0m",
+        "warning",
+        '{{ $value | printf "%.0f" }} CompressionJobs ran out of memory.',
+        "In the last 6 hours more than a tenth of the jobs that ended were killed for their memory: the limits of the "
+        "CompressionRuntimes do not suit the models.",
+    ),
+    Alert(
+        "CompressionJobsStorageErrors",
+        f"{increase('namespace', _RETRIES + _AWAY, '30m')} + {increase('namespace', _ENDS + _AWAY, '30m')} >= 5",
+        "0m",
+        "warning",
+        '{{ $value | printf "%.0f" }} tries failed on storage within half an hour.',
+        "A source or a destination of CompressionJobs is away, slow, or refuses their credentials. Tries are repeated "
+        "with a backoff, as often as the jobs' retries allow.",
+    ),
+    Alert(
+        "CompressionJobsFailing",
+        f"{increase('namespace, reason', _ENDS + _OTHERS, '1h')} >= 3",
+        "0m",
+        "warning",
+        '{{ $value | printf "%.0f" }} CompressionJobs failed within an hour: {{ $labels.reason }}.',
+        "Several jobs ended for the same reason, {{ $labels.reason }}, which is no verdict on a model: something that "
+        "they share is at fault, such as a manifest, a runtime or a node.",
+    ),
+)

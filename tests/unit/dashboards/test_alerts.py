@@ -1,0 +1,115 @@
+"""Every alert fires in the promtool tests that are made for it and in no other, and has a page."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from compressionjob import conditions
+from dashboards.alerts.alert import RUNBOOKS, Alert
+from dashboards.alerts.results import VERDICT_REASONS, WATCHED_APART
+from dashboards.alerts.waiting import STUCK_WAITING
+from dashboards.generated import ROOT
+from dashboards.rules import alerts
+from localcluster import debian
+from localcluster.command import run
+from localcluster.errors import LocalClusterError
+
+FILES: Final = sorted((ROOT / "dashboards" / "tests").glob("*.yaml"))
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+LOOK: Final = 300
+"""Seconds between two looks at the alerts that a test does not name."""
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    debian.ensure(debian.PROMETHEUS)
+    return shutil.which("promtool") or "promtool"
+
+
+def seconds(duration: str) -> int:
+    """The length of a duration as promtool writes it."""
+    return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+)([smh])", duration))
+
+
+def load(file: Path) -> dict[str, Any]:
+    """A file of promtool, all scalars as text: to YAML the samples ``0x80`` are a number."""
+    content: dict[str, Any] = yaml.load(file.read_text(), Loader=yaml.BaseLoader)
+    return content
+
+
+def scenarios(file: Path) -> list[dict[str, Any]]:
+    """The tests of one file."""
+    found: list[dict[str, Any]] = load(file)["tests"]
+    return found
+
+
+def firing(test: dict[str, Any]) -> set[str]:
+    """The alerts that a test says to fire."""
+    return {check["alertname"] for check in test["alert_rule_test"] if check["exp_alerts"]}
+
+
+def silence(test: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Checks that no alert that the test says nothing of fires, from its start to its last look."""
+    looks = {seconds(check["eval_time"]) for check in test["alert_rule_test"]}
+    for moment in sorted({*range(0, max(looks), LOOK), *looks}):
+        for alert in alerts():
+            if alert.name not in firing(test):
+                yield {"eval_time": f"{moment}s", "alertname": alert.name, "exp_alerts": []}
+
+
+def only_where_named(file: Path, folder: Path, *, rules: Path) -> Path:
+    """The file with its tests made complete."""
+    content = load(file)
+    for test in content["tests"]:
+        test["alert_rule_test"] += silence(test)
+    target = folder / file.name
+    target.write_text(yaml.safe_dump(content | {"rule_files": [str(rules)]}))
+    return target
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.stem))
+def test_the_promtool_tests_pass_and_no_other_alert_ever_fires_in_them(
+    promtool: str, file: Path, tmp_path: Path
+) -> None:
+    complete = only_where_named(file, tmp_path, rules=ROOT / "dashboards" / "rules.yaml")
+    assert "SUCCESS" in run([promtool, "test", "rules", complete])
+
+
+def test_an_alert_that_fires_where_it_should_not_is_found(promtool: str, tmp_path: Path) -> None:
+    rules = yaml.safe_load((ROOT / "dashboards" / "rules.yaml").read_text())
+    (stuck,) = [rule for group in rules["groups"] for rule in group["rules"] if rule["alert"] == "CompressionJobStuck"]
+    stuck["expr"] = stuck["expr"].replace("> 3600", "> 1800")
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
+    (file,) = [file for file in FILES if file.stem == "waiting"]
+    with pytest.raises(LocalClusterError, match="CompressionJobStuck"):
+        run([promtool, "test", "rules", only_where_named(file, tmp_path, rules=tmp_path / "rules.yaml")])
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.name)
+def test_an_alert_is_tested_both_ways_and_has_a_runbook(alert: Alert) -> None:
+    tests = [test for file in FILES for test in scenarios(file)]
+    fires = [test for test in tests if alert.name in firing(test)]
+    assert fires, "no test where it fires"
+    for test in fires:
+        quiet = [c for c in test["alert_rule_test"] if c["alertname"] == alert.name and not c["exp_alerts"]]
+        assert quiet, f"{test['name']}: it fires from the first look on"
+    named = [check["alertname"] for test in tests if not firing(test) for check in test["alert_rule_test"]]
+    assert alert.name in named, "no test of ordinary life names it"
+    page = (ROOT / RUNBOOKS / f"{alert.name}.md").read_text()
+    assert page.startswith(f"# {alert.name}\n")
+    for heading in ("## What it means", "## What to look at", "## What to do"):
+        assert heading in page
+
+
+def test_every_runbook_belongs_to_an_alert() -> None:
+    assert {path.stem for path in (ROOT / RUNBOOKS).glob("*.md")} == {alert.name for alert in alerts()}
+
+
+def test_the_rules_know_reasons_of_the_contract() -> None:
+    reasons = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
+    assert {*STUCK_WAITING, *VERDICT_REASONS, *WATCHED_APART} <= reasons
