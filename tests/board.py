@@ -67,11 +67,13 @@ def metrics(expression: str) -> set[str]:
     return set(re.findall(r"\bcompression_(?:operator|runner)_\w+", expression))
 
 
-def resolved(expression: str, *, interval: str = "5m", namespace: str = "team", job: str = "minilm") -> str:
-    """The expression with Grafana's variables replaced; ``interval`` is that of rates and of the time shown."""
+def resolved(
+    expression: str, *, interval: str = "5m", span: str = "6h", namespace: str = "team", job: str = "minilm"
+) -> str:
+    """The expression with Grafana's variables replaced; ``interval`` is that of rates, ``span`` the time shown."""
     variables = {
         "$__rate_interval": interval,
-        "$__range": interval,
+        "$__range": span,
         "$namespace": namespace,
         "$job": job,
     }

@@ -1,4 +1,5 @@
-"""Operators with the chart's own permissions, jobs driven to all ends, a real run, and a Prometheus that saw it all."""
+"""Operators with the chart's own permissions, jobs driven to all ends, a real run, a Prometheus that saw it all, and an
+Alertmanager that tells of it."""
 
 import itertools
 import threading
@@ -15,12 +16,14 @@ import pytest
 from compression_runner.pipeline.reporting import summarize
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.telemetry.server import PORT
+from compressionjob.exit_codes import ExitCode
 from compressionjob.report import Report
 from dashboards.promql import jobs
 from localcluster import apiserver, ports
 from localcluster.apiserver import APIServer
 from tests.integration.chart.helm_release import Helm
-from tests.integration.observability import prometheus, runner_run
+from tests.integration.observability import alertmanager, prometheus, runner_run
+from tests.integration.observability.alertmanager import Receiver
 from tests.integration.observability.prometheus import Prometheus
 from tests.integration.observability.runner_run import Telemetry
 from tests.integration.operator import operators
@@ -48,6 +51,7 @@ class World:
     """All that was set up, once everything has happened."""
 
     prometheus: Prometheus
+    receiver: Receiver
     operators: list[OperatorProcess]
     namespace: Namespace
     report: Report
@@ -59,16 +63,21 @@ class World:
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("observability")
-    with apiserver.start(controllers=("job", "garbage-collector", "namespace")) as server:
+    with (
+        apiserver.start(controllers=("job", "garbage-collector", "namespace")) as server,
+        alertmanager.receiving() as receiver,
+        alertmanager.start(receiver) as manager,
+    ):
         helm = Helm(server.kubeconfig, folder)
         helm.install("compression-operator")
         account = server.service_account(helm.namespace, "compression-operator")
         namespace = _namespace(Api(server.kubeconfig))
         lease = (f"--lease-namespace={helm.namespace}", "--lease-name=compression-operator")
-        with _operators(account, folder, *lease) as replicas, prometheus.start(_scrapes(replicas)) as metrics:
+        with _operators(account, folder, *lease) as replicas, prometheus.start(_scrapes(replicas), manager) as metrics:
             started = time.time()
             wait_for("both are scraped", lambda: metrics.number('sum(up{job="compression-operator"})') == 2)
             _live_and_expire(namespace)
+            _try_again(namespace)
             _end_jobs(namespace, metrics)
             calm = time.time()
             with runner_run.serving() as telemetry:
@@ -77,11 +86,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 wait_for("it runs", lambda: namespace.status(MEASURED).get("phase") == "Running")
                 _meet_outages(server, replicas, telemetry)
                 report = _run_a_job(namespace, telemetry, folder)
-                _leave_jobs_waiting(namespace)
-                count = len(ENDS) + 3
+                _leave_jobs_going_on(namespace)
+                count = len(ENDS) + 5
                 wait_for("all is scraped", lambda: metrics.number(f"sum({jobs('phase')})") == count)
                 wait_for("its figures are scraped", lambda: metrics.instant("compression_operator_job_latency_seconds"))
-                yield World(metrics, replicas, namespace, report, started, calm)
+                yield World(metrics, receiver, replicas, namespace, report, started, calm)
 
 
 @contextmanager
@@ -132,9 +141,21 @@ def _is_suspended(namespace: Namespace, suspended: bool) -> bool:
     return bool(namespace.child()["spec"]["suspend"]) is suspended
 
 
+def _try_again(namespace: Namespace) -> None:
+    """A job whose first try ends because its store is away."""
+    namespace.apply(job("comes-back"))
+    first = namespace.pod()
+    namespace.run_pod(first, ip="127.0.0.2")
+    namespace.end_pod(first, code=ExitCode.STORAGE, message=violation("StorageUnavailable", "the store is away"))
+    second = namespace.pod(other_than=first)
+    namespace.run_pod(second, ip="127.0.0.2")
+    namespace.end_pod(second, message=summary("Pass"))
+    wait_for("it passes", lambda: namespace.status("comes-back").get("phase") == "Succeeded")
+
+
 def _end_jobs(namespace: Namespace, metrics: Prometheus) -> None:
     """One after the other, each seen by Prometheus before the next, so that counters are seen to count."""
-    for done, (name, (code, reason, message)) in enumerate(ENDS.items(), start=1):
+    for done, (name, (code, reason, message)) in enumerate(ENDS.items(), start=2):
         namespace.apply(job(name))
         pod = namespace.pod()
         namespace.run_pod(pod, ip="127.0.0.2")  # where nobody tells a progress
@@ -181,8 +202,12 @@ def _meet_outages(server: APIServer, replicas: list[OperatorProcess], telemetry:
         news.join()
 
 
-def _leave_jobs_waiting(namespace: Namespace) -> None:
+def _leave_jobs_going_on(namespace: Namespace) -> None:
+    """Two that wait, and one that runs on other hardware."""
     namespace.apply(job("finds-no-node"))
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
-    namespace.set_pod(namespace.pod(), phase="Pending", conditions=[unschedulable])
+    pod = namespace.pod()
+    namespace.set_pod(pod, phase="Pending", conditions=[unschedulable])
     namespace.apply(job("finds-no-runtime", spec__runtime="quantum"))
+    namespace.apply(job("has-a-gpu", spec__runtime="nvidia-gpu"))
+    namespace.run_pod(namespace.pod(other_than=pod), ip="127.0.0.2")

@@ -64,14 +64,19 @@ def _series(result: list[dict[str, Any]]) -> list[Series]:
 
 
 @contextmanager
-def start(scrapes: Sequence[dict[str, Any]], interval: str = "1s") -> Iterator[Prometheus]:
-    """Start Prometheus with these scrape configurations and the project's rules; it ends with the block."""
+def start(scrapes: Sequence[dict[str, Any]], alertmanager: str, interval: str = "1s") -> Iterator[Prometheus]:
+    """Start Prometheus with these scrape configurations and the project's rules; it ends with the block.
+
+    Alerts go to the Alertmanager at that address.
+    """
     debian.ensure(debian.PROMETHEUS)
     every = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
     with servers("prometheus") as group:
         address = f"127.0.0.1:{ports.free()}"
         config = group.folder / "prometheus.yaml"
-        config.write_text(json.dumps({"global": every, "rule_files": [str(RULES)], "scrape_configs": list(scrapes)}))
+        content = {"global": every, "rule_files": [str(RULES)], "scrape_configs": list(scrapes)}
+        told = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
+        config.write_text(json.dumps(content | {"alerting": told}))
         command = [
             shutil.which("prometheus") or "prometheus",
             f"--config.file={config}",

@@ -1,4 +1,4 @@
-"""Every panel of the dashboard has something to show of what really happened, and shows it right."""
+"""Every panel of the dashboards has something to show of what really happened, and shows it right."""
 
 import math
 import time
@@ -7,16 +7,21 @@ from functools import partial
 import pytest
 
 from dashboards.promql import jobs
-from tests.board import PanelQuery, queries, resolved
-from tests.integration.observability.conftest import MEASURED, TEAM, World
+from tests.board import NOT_YET_SCRAPED, PanelQuery, queries, resolved
+from tests.integration.observability.conftest import ENDS, MEASURED, TEAM, World
 from tests.integration.observability.prometheus import Series
 from tests.integration.operator.api import wait_for
 
+SCRAPED = [query for query in queries() if not query.missing]
+WHILE_IT_RUNS = {"compression-job: Last news: ago"}
+"""Figures that a job has only as long as its pod runs; the rest is there as long as the job."""
 
-def answer(world: World, query: PanelQuery, **variables: str) -> list[Series]:
+
+def answer(world: World, query: PanelQuery, job: str = MEASURED) -> list[Series]:
     """The series that Grafana would get: an instant, or the whole time shown."""
-    expression = resolved(query.expression, interval="3m", **variables)
-    if query.instant:
+    shown = f"{math.ceil(time.time() - world.started)}s"
+    expression = resolved(query.expression, interval="3m", span=shown, namespace=TEAM, job=job)
+    if query.instant and query.id not in WHILE_IT_RUNS:
         return world.prometheus.instant(expression)
     return world.prometheus.range(expression, world.started, time.time())
 
@@ -26,30 +31,44 @@ def figures(world: World, expression: str, label: str) -> dict[str, float]:
     return {series.labels[label]: series.last for series in world.prometheus.instant(expression)}
 
 
-@pytest.mark.parametrize("query", queries(), ids=lambda query: query.id)
+@pytest.mark.parametrize("query", SCRAPED, ids=lambda query: query.id)
 def test_a_panel_shows_data(world: World, query: PanelQuery) -> None:
     found = wait_for("data", lambda: answer(world, query), seconds=20)  # a scrape may come late on a busy machine
     assert any(math.isfinite(value) for series in found for _, value in series.values)
 
 
-@pytest.mark.parametrize("query", [q for q in queries() if "$job" in q.expression], ids=lambda query: query.id)
-def test_a_panel_of_jobs_shows_the_chosen_one_alone(world: World, query: PanelQuery) -> None:
-    for series in answer(world, query, namespace=TEAM, job=MEASURED):
-        assert (series.labels["namespace"], series.labels["job"]) == (TEAM, MEASURED)
-    assert not answer(world, query, namespace=TEAM, job="another")
+@pytest.mark.parametrize("query", [q for q in SCRAPED if "$job" in q.expression], ids=lambda query: query.id)
+def test_a_panel_of_one_job_shows_no_other(world: World, query: PanelQuery) -> None:
+    for series in answer(world, query):
+        chosen = {"namespace": TEAM, "job": MEASURED}
+        assert {name: series.labels.get(name, value) for name, value in chosen.items()} == chosen
+    assert not answer(world, query, job="another")
+
+
+@pytest.mark.parametrize("metric", NOT_YET_SCRAPED)
+def test_a_metric_that_is_scraped_is_not_said_to_be_missing(world: World, metric: str) -> None:
+    """The panels that speak of it could not be shown to work: once it is there, they must be."""
+    assert not world.prometheus.range(metric, world.started, time.time())
 
 
 def test_the_fleet_is_counted_right(world: World) -> None:
     verdicts = "sum by (verdict) (compression_operator_verdicts_total)"
     for expression, label, expected in (
-        (jobs("phase"), "phase", {"Succeeded": 3, "Failed": 4, "Pending": 2}),
+        (jobs("phase"), "phase", {"Succeeded": 4, "Failed": 4, "Pending": 2, "Running": 1}),
         (
             jobs("reason", '{phase="Failed"}'),
             "reason",
             {"SLAViolated": 1, "SLAInconclusive": 1, "OutOfMemory": 1, "InvalidInput": 1},
         ),
         (jobs("reason", '{phase="Pending"}'), "reason", {"Unschedulable": 1, "RuntimeNotFound": 1}),
-        (verdicts, "verdict", {"Pass": 4, "Fail": 1, "Inconclusive": 1}),
+        (verdicts, "verdict", {"Pass": 5, "Fail": 1, "Inconclusive": 1}),
+        (
+            "sum by (phase, reason) (compression_operator_jobs_ended_total) > 0",
+            "reason",
+            {"SLAMet": 5, "SLAViolated": 1, "SLAInconclusive": 1, "OutOfMemory": 1, "InvalidInput": 1},
+        ),
+        ("sum by (reason) (compression_operator_retries_total) > 0", "reason", {"StorageUnavailable": 1}),
+        ("max by (runtime) (compression_operator_runtime_jobs)", "runtime", {"nvidia-gpu": 1}),
     ):
         found = wait_for(label, partial(figures, world, expression, label), seconds=20)
         assert found == expected, expression
@@ -86,10 +105,20 @@ def test_exactly_one_replica_leads_and_the_fleet_is_counted_once(world: World) -
     assert world.prometheus.number("count(count by (instance) (compression_operator_jobs))") == 2
 
 
-def test_the_variables_offer_namespaces_and_jobs(world: World) -> None:
-    progress = world.prometheus.range("compression_operator_job_progress_ratio", world.started, time.time())
-    assert {series.labels["namespace"] for series in progress} == {TEAM}
-    assert MEASURED in {series.labels["job"] for series in progress}
+def test_the_variables_offer_namespaces_and_all_jobs(world: World) -> None:
+    shown = world.prometheus.range("compression_operator_job_info", world.started, time.time())
+    assert {series.labels["namespace"] for series in shown} == {TEAM}
+    assert {series.labels["job"] for series in shown} >= {MEASURED, *ENDS, "finds-no-runtime", "has-a-gpu"}
+
+
+def test_the_margins_of_a_job_follow_its_objectives(world: World) -> None:
+    margins = figures(world, f'compression_operator_job_margin_ratio{{job="{MEASURED}"}}', "objective")
+    objectives = {item.name: item for item in world.report.objectives}
+    assert set(margins) == set(objectives) == {"size.ratio", "latency", "memory"}
+    for name, item in objectives.items():
+        worst = item.measured if item.high is None else item.high
+        assert worst is not None
+        assert margins[name] == pytest.approx(1 - worst / item.limit, abs=1e-3)
 
 
 def test_the_charts_permissions_were_enough(world: World) -> None:
