@@ -106,6 +106,12 @@ def test_an_alert_is_tested_both_ways_and_has_a_runbook(alert: Alert) -> None:
         assert heading in page
 
 
+def test_the_document_names_every_alert_with_its_severity() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    rows = re.findall(r"^\| \[(\w+)\]\((runbooks/\1\.md)\) \| (\w+) \|", page, flags=re.MULTILINE)
+    assert [(name, severity) for name, _, severity in rows] == [(alert.name, alert.severity) for alert in alerts()]
+
+
 def test_every_runbook_belongs_to_an_alert() -> None:
     assert {path.stem for path in (ROOT / RUNBOOKS).glob("*.md")} == {alert.name for alert in alerts()}
 
