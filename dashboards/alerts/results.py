@@ -6,8 +6,13 @@ from compressionjob import conditions
 from dashboards.alerts.alert import Alert
 from dashboards.promql import among, increase
 
-VERDICT_REASONS: Final = (conditions.SLA_VIOLATED, conditions.SLA_INCONCLUSIVE)
-"""Reasons of Failed that are a result, and no trouble."""
+VERDICT_REASONS: Final = (
+    conditions.SLA_VIOLATED,
+    conditions.SLA_INCONCLUSIVE,
+    conditions.REVIEW_REJECTED,
+    conditions.REVIEW_TIMED_OUT,
+)
+"""Reasons of Failed that are a result or a person's decision, and no trouble."""
 
 WATCHED_APART: Final = (conditions.OUT_OF_MEMORY, conditions.STORAGE_UNAVAILABLE)
 """Reasons of Failed that have an alert of their own."""

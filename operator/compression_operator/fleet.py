@@ -44,7 +44,7 @@ class FleetSeries(Collector):
             key = (job.phase, job.reason)
             oldest[key] = min(job.since, oldest.get(key, job.since))
             if job.phase == "Running":
-                running[job.runtime] += 1
+                running[job.present_runtime] += 1
         return [self._oldest(oldest), *self._runtimes(running), self._news()]
 
     def _oldest(self, since: Mapping[tuple[str, str], str]) -> Metric:

@@ -65,8 +65,9 @@ CHILD_CONFLICT: Final = "ChildConflict"  # a Job of that name belongs to somebod
 SUMMARY_MISSING: Final = "SummaryMissing"  # the pod ended well, but its termination message is gone
 
 FAILURE_REASONS: Final = (
-    SLA_VIOLATED, SLA_INCONCLUSIVE, INVALID_SPEC, INVALID_INPUT, BAD_RECIPE, OUT_OF_MEMORY, KILLED, DISK_FULL,
-    STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, RETRIES_EXHAUSTED, CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING,
+    SLA_VIOLATED, SLA_INCONCLUSIVE, REVIEW_REJECTED, REVIEW_TIMED_OUT, INVALID_SPEC, INVALID_INPUT, BAD_RECIPE,
+    OUT_OF_MEMORY, KILLED, DISK_FULL, STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, RETRIES_EXHAUSTED, CHILD_LOST,
+    CHILD_CONFLICT, SUMMARY_MISSING,
 )  # fmt: skip
 """Why a try or a whole job fails: metrics begin with a series for each, so that the first one is seen to happen."""
 

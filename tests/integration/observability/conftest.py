@@ -79,6 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             _live_and_expire(namespace)
             _try_again(namespace)
             _end_jobs(namespace, metrics)
+            _wait_for_a_review(namespace)
             calm = time.time()
             with runner_run.serving() as telemetry:
                 namespace.apply(job(MEASURED))
@@ -87,7 +88,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 _meet_outages(server, replicas, telemetry)
                 report = _run_a_job(namespace, telemetry, folder)
                 _leave_jobs_going_on(namespace)
-                count = len(ENDS) + 5
+                count = len(ENDS) + 6
                 wait_for("all is scraped", lambda: metrics.number(f"sum({jobs('phase')})") == count)
                 wait_for("its figures are scraped", lambda: metrics.instant("compression_operator_job_latency_seconds"))
                 yield World(metrics, receiver, replicas, namespace, report, started, calm)
@@ -161,6 +162,15 @@ def _end_jobs(namespace: Namespace, metrics: Prometheus) -> None:
         namespace.run_pod(pod, ip="127.0.0.2")  # where nobody tells a progress
         namespace.end_pod(pod, code=code, reason=reason, message=message)
         wait_for(f"{name} has ended", partial(_has_ended, metrics, done))
+
+
+def _wait_for_a_review(namespace: Namespace) -> None:
+    namespace.apply(job("is-reviewed", spec__review="Always"))
+    pod = namespace.pod()
+    namespace.run_pod(pod, ip="127.0.0.2")
+    digest = f"sha256:{'a' * 64}"
+    namespace.end_pod(pod, message=summary("Pass", published=False, held=True, digest=digest, artifact=""))
+    wait_for("it waits", lambda: namespace.status("is-reviewed").get("phase") == "AwaitingReview")
 
 
 def _has_ended(metrics: Prometheus, count: int) -> bool:

@@ -54,14 +54,14 @@ def test_a_metric_that_is_scraped_is_not_said_to_be_missing(world: World, metric
 def test_the_fleet_is_counted_right(world: World) -> None:
     verdicts = "sum by (verdict) (compression_operator_verdicts_total)"
     for expression, label, expected in (
-        (jobs("phase"), "phase", {"Succeeded": 4, "Failed": 4, "Pending": 2, "Running": 1}),
+        (jobs("phase"), "phase", {"Succeeded": 4, "Failed": 4, "Pending": 2, "Running": 1, "AwaitingReview": 1}),
         (
             jobs("reason", '{phase="Failed"}'),
             "reason",
             {"SLAViolated": 1, "SLAInconclusive": 1, "OutOfMemory": 1, "InvalidInput": 1},
         ),
         (jobs("reason", '{phase="Pending"}'), "reason", {"Unschedulable": 1, "RuntimeNotFound": 1}),
-        (verdicts, "verdict", {"Pass": 5, "Fail": 1, "Inconclusive": 1}),
+        (verdicts, "verdict", {"Pass": 6, "Fail": 1, "Inconclusive": 1}),
         (
             "sum by (phase, reason) (compression_operator_jobs_ended_total) > 0",
             "reason",
@@ -72,6 +72,12 @@ def test_the_fleet_is_counted_right(world: World) -> None:
     ):
         found = wait_for(label, partial(figures, world, expression, label), seconds=20)
         assert found == expected, expression
+
+
+def test_the_oldest_of_every_phase_that_goes_on_has_an_age(world: World) -> None:
+    ages = figures(world, "max by (phase) (compression_operator_oldest_job_seconds)", "phase")
+    assert set(ages) == {"Pending", "Running", "AwaitingReview"}
+    assert all(0 <= age <= time.time() - world.started for age in ages.values())
 
 
 def test_the_figures_of_a_job_are_those_of_its_report(world: World) -> None:
@@ -108,7 +114,13 @@ def test_exactly_one_replica_leads_and_the_fleet_is_counted_once(world: World) -
 def test_the_variables_offer_namespaces_and_all_jobs(world: World) -> None:
     shown = world.prometheus.range("compression_operator_job_info", world.started, time.time())
     assert {series.labels["namespace"] for series in shown} == {TEAM}
-    assert {series.labels["job"] for series in shown} >= {MEASURED, *ENDS, "finds-no-runtime", "has-a-gpu"}
+    assert {series.labels["job"] for series in shown} >= {
+        MEASURED,
+        *ENDS,
+        "is-reviewed",
+        "finds-no-runtime",
+        "has-a-gpu",
+    }
 
 
 def test_the_margins_of_a_job_follow_its_objectives(world: World) -> None:
