@@ -19,6 +19,7 @@ from tests.integration.operator.operators import OperatorProcess
 from tests.manifests import job
 from tests.unit.operator.builders import summary
 
+INFO = "compression_operator_job_info"
 Launch = Callable[..., OperatorProcess]
 
 RANK = {"": 0, "Pending": 1, "Running": 2, "Succeeded": 3, "Failed": 3}
@@ -167,18 +168,31 @@ def test_a_standby_takes_over_from_a_leader_that_died_or_left(namespace: Namespa
     assert [item["status"]["childrenCreated"] for item in jobs_of(namespace)] == [1, 1]
 
 
+def job_series(operator: OperatorProcess, namespace: Namespace) -> list[str]:
+    """What it tells of single jobs: names of metrics."""
+    here = f'namespace="{namespace.name}"'
+    lines = [line for line in operator.fetch("/metrics").splitlines() if here in line]
+    return [line.partition("{")[0] for line in lines if line.startswith("compression_operator_job_")]
+
+
 def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launch: Launch, api: Api) -> None:
     operator = launch("--lease-name=stolen")
     operator.wait_leading()
+    namespace.apply(job(name="earlier"))
+    namespace.run_pod(namespace.pod(), ip="127.0.0.2")
+    shown = {INFO, "compression_operator_job_last_progress_timestamp_seconds"}
+    wait_for("its series", lambda: set(job_series(operator, namespace)) == shown)
     lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/stolen"
     api.patch(lease, {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 5}})
     wait_for("it stops", lambda: operator.metric("compression_operator_leader") == 0)
+    assert job_series(operator, namespace) == [], "it hears no more of the job, which would seem to stand still"
     namespace.apply(job())
     api.patch(lease, {"spec": {"renewTime": "2026-11-24T00:00:00.000000Z", "holderIdentity": "somebody-else"}})
-    assert not namespace.children()
+    assert len(namespace.children()) == 1
     assert operator.fetch("/healthz")
     operator.wait_leading(seconds=30)
-    wait_for("a child", namespace.children)
+    wait_for("another child", lambda: len(namespace.children()) == 2)
+    wait_for("the series of both", lambda: sorted(job_series(operator, namespace)) == sorted([*shown, INFO]))
 
 
 def test_an_api_server_that_comes_back_is_served_again(namespace: Namespace, launch: Launch, server: APIServer) -> None:
