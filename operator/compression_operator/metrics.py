@@ -12,6 +12,18 @@ from compressionjob.sla import Verdict
 
 DEFAULT_JOB_SERIES: Final = 500
 
+DEADLINE: Final = "deadline_seconds"
+FORECAST: Final = "forecast_finish_seconds"
+COST: Final = "cost"
+BUDGET: Final = "budget"
+PLAIN: Final = {
+    DEADLINE: "Unix time at which a job's deadline passes, while it is not held.",
+    FORECAST: "Unix time at which a running job expects to be done.",
+    COST: "What a job's pods have cost so far, in the currency of the price per hour.",
+    BUDGET: "What a job's pods may cost.",
+}
+"""Gauges of a job without labels of their own: compression_operator_job_..."""
+
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -61,6 +73,10 @@ class Metrics:
         self.bytes_saved = Counter(
             "compression_operator_bytes_saved", "Bytes by which published models are smaller.", registry=registry
         )
+        self.cost = Counter(
+            "compression_operator_cost", "Cost of pods by runtime, in the currency of its price per hour.",
+            ("runtime",), registry=registry,
+        )  # fmt: skip
         self.leader = Gauge("compression_operator_leader", "1 while this replica is the leader.", registry=registry)
         self.events = Counter(
             "compression_operator_events", "Events about CompressionJobs: sent, repeated, dropped or failed.",
@@ -81,6 +97,7 @@ class JobSeries(Collector):
         self._progress: dict[str, float] = {}
         self._size_ratio: dict[str, float] = {}
         self._latency: dict[str, dict[tuple[str, str], float]] = {}
+        self._plain: dict[str, dict[str, float]] = {}
 
     def show(
         self,
@@ -91,9 +108,11 @@ class JobSeries(Collector):
         progress: float | None = None,
         size_ratio: float | None = None,
         latency: Mapping[tuple[str, str], float] | None = None,
+        plain: Mapping[str, float] | None = None,
     ) -> None:
         """Show a job's figures, and no other ones of it; ``latency`` is in seconds by model and percentile.
 
+        ``plain`` has gauges of PLAIN without labels of their own.
         Beyond the limit a job is not shown.
         """
         if uid not in self._names and len(self._names) >= self._limit:
@@ -106,6 +125,8 @@ class JobSeries(Collector):
             self._size_ratio[uid] = size_ratio
         if latency:
             self._latency[uid] = dict(latency)
+        if plain:
+            self._plain[uid] = dict(plain)
 
     def end(self, uid: str) -> None:
         """Forget a job."""
@@ -113,6 +134,7 @@ class JobSeries(Collector):
         self._progress.pop(uid, None)
         self._size_ratio.pop(uid, None)
         self._latency.pop(uid, None)
+        self._plain.pop(uid, None)
 
     def collect(self) -> Iterable[Metric]:
         """The series of all jobs that are shown."""
@@ -128,7 +150,14 @@ class JobSeries(Collector):
         for uid, values in self._latency.items():
             for key, seconds in values.items():
                 latency.add_metric((*self._names[uid], *key), seconds)
-        return [progress, ratio, latency]
+        return [progress, ratio, latency, *self._plain_gauges()]
+
+    def _plain_gauges(self) -> list[GaugeMetricFamily]:
+        gauges = {key: _job_gauge(f"compression_operator_job_{key}", text) for key, text in PLAIN.items()}
+        for uid, values in self._plain.items():
+            for key, value in values.items():
+                gauges[key].add_metric(self._names[uid], value)
+        return list(gauges.values())
 
 
 def _job_gauge(name: str, text: str, *more: str) -> GaugeMetricFamily:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from compression_operator.cache import Cache
 from compression_operator.child.job import METRICS_PORT
+from compression_operator.forecasts import told
 from compression_operator.metrics import Metrics
 from compression_operator.queue import WorkQueue
 from compressionjob.report import Progress
@@ -56,7 +58,7 @@ class ProgressPolls:
                 continue
             progress = await self._ask(session, pod.ip)
             if progress is not None:
-                self._cache.put_progress(uid, progress)
+                self._cache.put_progress(uid, *told(progress, pod.uid, datetime.now(UTC)))
             self._turns.add(uid, self._interval * random.uniform(0.8, 1.2))
             self._turns.done(uid)
 
