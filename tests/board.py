@@ -10,11 +10,6 @@ from typing import Any, Final
 BOARDS: Final = sorted((Path(__file__).parent.parent / "dashboards").glob("*.json"))
 
 NOT_YET_SCRAPED: Final[dict[str, set[str]]] = {
-    "compression_operator_cost_total": {"runtime"},
-    "compression_operator_job_budget": {"namespace", "job"},
-    "compression_operator_job_cost": {"namespace", "job"},
-    "compression_operator_job_deadline_seconds": {"namespace", "job"},
-    "compression_operator_job_forecast_finish_seconds": {"namespace", "job"},
     "compression_operator_notifications_pending": {"receiver"},
     "compression_operator_notifications_total": {"receiver", "result"},
 }

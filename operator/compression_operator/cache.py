@@ -3,10 +3,12 @@
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from compression_operator.cluster.errors import Refused
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.forecasts import Forecast, differs
 from compression_operator.observed import Observed
 from compression_operator.records import ChildRecord, JobRecord, PodRecord, ReviewRecord, RuntimeRecord
 from compression_operator.reviews import Reviews
@@ -90,6 +92,7 @@ class Cache:
             child=child,
             pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),
             progress=workers.progress,
+            finish=workers.finish(),
             confirmed=confirmed,
             foreign_child=foreign_child,
             refusal=refusal,
@@ -145,14 +148,18 @@ class Cache:
         workers.children = {child.uid: child} if child is not None else {}
         workers.pods = {pod.uid: pod for pod in pods}
 
-    def put_progress(self, uid: str, progress: Progress) -> bool:
-        """Remember what a pod told about its progress; says whether it is news."""
+    def put_progress(self, uid: str, progress: Progress, forecast: Forecast | None = None) -> bool:
+        """Remember what a pod told about its progress, and when it expects to be done; says whether it got on."""
         workers = self._workers.get(uid)
-        if workers is None or workers.progress == progress:
+        if workers is None:
             return False
-        workers.progress = progress
-        self._changed(uid)
-        return True
+        got_on = workers.progress != progress
+        news = got_on or differs(workers.noticed, forecast)
+        workers.progress, workers.forecast = progress, forecast
+        if news:
+            workers.noticed = forecast
+            self._changed(uid)
+        return got_on
 
     def knows(self, resource: Resource, metadata: Raw) -> bool:
         """Whether the cache is at least as new as this object, of which only the metadata is given."""
@@ -265,11 +272,19 @@ class Workers:
     children: dict[str, ChildRecord] = field(default_factory=dict)
     pods: dict[str, PodRecord] = field(default_factory=dict)
     progress: Progress | None = None
+    forecast: Forecast | None = None
+    noticed: Forecast | None = None
+    """The forecast that made somebody look last; ``forecast`` may be a little different by now."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing is left."""
         return not self.children and not self.pods
+
+    def finish(self) -> datetime | None:
+        """When the pod that runs expects to be done."""
+        pod = self.pods.get(self.forecast.pod) if self.forecast is not None else None
+        return self.forecast.finish if self.forecast is not None and pod is not None and pod.running else None
 
     def of(self, resource: Resource) -> dict[str, Any]:
         """The records of Jobs or pods by uid."""

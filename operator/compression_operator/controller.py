@@ -62,6 +62,9 @@ class Controller:
         """Work on every known job, then on every change, until cancelled."""
         for uid in self._cache.uids():
             self._queue.add(uid)
+            job = self._cache.job(uid)
+            if job is not None:
+                self._figures.remind(job)
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(self._work())
@@ -156,7 +159,7 @@ class Controller:
         return None, None
 
     async def _patch_child(self, child: ChildRecord, patch: Any) -> None:
-        guarded = {**patch, "metadata": {"resourceVersion": str(child.version)}}
+        guarded = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": str(child.version)}}
         try:
             answer = await self._client.merge_patch(JOBS, child.namespace, child.name, guarded)
         except Conflict:

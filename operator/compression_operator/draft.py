@@ -12,10 +12,14 @@ from compression_operator.plan import EventType, Note, Plan
 from compressionjob import conditions
 from compressionjob.conditions import Condition, ConditionType
 from compressionjob.status import CompressionJobStatus, Phase
+from compressionjob.usage import Usage
 
 MAX_MESSAGE: Final = 1024
 MAX_CONDITION_MESSAGE: Final = 4096
 MAX_NOTE: Final = 1000  # events.k8s.io allows 1 kB
+
+_WHILE_IT_LASTS: Final[tuple[ConditionType, ...]] = (conditions.SUSPENDED, conditions.DEADLINE_AT_RISK)
+"""Conditions of a job that has not ended."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -28,6 +32,7 @@ class Draft:
         self.now = now
         self.before = observed.job.status()
         self._fields: dict[str, Any] = {}
+        self._companions: dict[str, Any] = {}
         self._conditions = {item.type: item for item in self.before.conditions}
         self._notes: list[Note] = []
         self._requeue_after: float | None = None
@@ -61,6 +66,16 @@ class Draft:
         """Change fields of the status, by their Python names."""
         self._fields.update(fields)
 
+    def accompany(self, **fields: Any) -> None:
+        """Change fields that move all the time: written when something else is, and never for their own sake."""
+        self._companions.update(fields)
+
+    @property
+    def usage(self) -> Usage:
+        """What the job's pods have used, as far as this plan knows."""
+        known = self._fields.get("usage") or self._companions.get("usage") or self.before.usage
+        return known if isinstance(known, Usage) else Usage()
+
     def set_phase(self, phase: Phase, message: str) -> None:
         """State the phase of a job that goes on; a job that has run is never called Pending again."""
         self.set(phase="Running" if phase == "Pending" and self.started else phase, message=message[:MAX_MESSAGE])
@@ -70,10 +85,12 @@ class Draft:
         succeeded = phase == "Succeeded"
         self.set_condition(conditions.COMPLETE, "True" if succeeded else "False", reason, message)
         self.set_condition(conditions.FAILED, "False" if succeeded else "True", reason, message)
-        suspended = self._conditions.get(conditions.SUSPENDED)
-        if suspended is not None and suspended.status == "True":
-            self.set_condition(conditions.SUSPENDED, "False", reason, "the job has ended")
+        for kind in _WHILE_IT_LASTS:
+            held = self._conditions.get(kind)
+            if held is not None and held.status == "True":
+                self.set_condition(kind, "False", reason, "the job has ended")
         self.set(phase=phase, message=message[:MAX_MESSAGE], completion_time=timestamp(self.now))
+        self.set(deadline_time=None, expected_completion_time=None)
         event_reason = event_reasons.COMPLETED if succeeded else event_reasons.FAILED
         self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
         if self.observed.job.ttl is not None:
@@ -83,9 +100,9 @@ class Draft:
         """Tell it in an Event; ``cause`` is why a try failed."""
         self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "...", cause))
 
-    def patch_child(self, spec: dict[str, Any]) -> None:
-        """Change fields of the child Job's spec."""
-        self._patch_child = {"spec": spec}
+    def patch_child(self, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> None:
+        """Change fields of the child Job's spec, and annotations of it."""
+        self._patch_child = {"spec": spec} | ({"metadata": {"annotations": annotations}} if annotations else {})
 
     def delete_job(self) -> None:
         """Delete the CompressionJob and everything that it owns."""
@@ -105,9 +122,14 @@ class Draft:
                 "conditions": list(self._conditions.values()),
             }
         )
+        changed = after != self.before
+        if changed:
+            after = after.model_copy(
+                update={key: it for key, it in self._companions.items() if key not in self._fields}
+            )
         return Plan(
             patch_child=self._patch_child,
-            status=None if after == self.before else status_json(after),
+            status=status_json(after) if changed else None,
             events=tuple(self._notes),
             delete=self._delete,
             requeue_after=self._requeue_after,

@@ -34,11 +34,13 @@ EXPIRED: Final = "Expired"
 """The job's ttl has passed; it is deleted."""
 CHILD_FAILED: Final = "ChildCreationFailed"
 """The API server refused the child Job; the note says why."""
+DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
+"""The job is expected to end after its deadline."""
 
 ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
-        EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED,
+        EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

@@ -6,10 +6,11 @@ from typing import Any, Final, get_args
 
 from compression_operator.metrics import JobSeries, Metrics
 from compression_operator.plan import Note
-from compression_operator.records import JobRecord
+from compression_operator.records import JobRecord, parse_time
 from compressionjob.objectives import QualityMetric
 from compressionjob.sla import ObjectiveResult
 from compressionjob.status import TERMINAL_PHASES
+from compressionjob.usage import Usage
 
 # What the pod tells beyond these would be labels without bound.
 _PERCENTILES: Final = ("p50", "p90", "p99")
@@ -32,6 +33,7 @@ class Figures:
         self._show(after, status)
         if status.get("verdict") and not before.get("verdict"):
             self._metrics.verdicts.labels(status["verdict"]).inc()
+        self._count_cost(before, status)
         if after.phase == job.phase or after.phase not in TERMINAL_PHASES:
             return
         self._metrics.jobs_ended.labels(after.phase, after.reason).inc()
@@ -40,6 +42,7 @@ class Figures:
 
     def remind(self, job: JobRecord) -> None:
         """Show a job whose status was written by another replica, or before this one started."""
+        self._metrics.cost.labels(job.runtime)  # Prometheus sees no increase in a series that begins with 1
         if job.uid not in self._series:
             self._show(job, json.loads(job.status_json))
 
@@ -52,10 +55,17 @@ class Figures:
         """Note that a job is gone."""
         self._series.end(uid)
 
+    def _count_cost(self, before: Status, after: Status) -> None:
+        """Count what came to a job's cost since its last status, whoever wrote that: a restart repeats nothing."""
+        paid = _usage(before).by_runtime()
+        for runtime, cost in _usage(after).by_runtime().items():
+            self._metrics.cost.labels(runtime).inc(max(0.0, cost - paid.get(runtime, 0.0)))
+
     def _show(self, job: JobRecord, status: Status) -> None:
         figures = {
             ("info", job.phase, job.reason, status.get("verdict") or "", job.runtime): 1.0,
             **dict(_progress(status)),
+            **dict(_plans(job, status)),
             **dict(_results(status)),
             **dict(_margins(status)),
         }
@@ -66,6 +76,16 @@ def _progress(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
     # A job that has failed or waits makes no progress: it must not look like one that is stuck.
     if status.get("progress") is not None and status.get("phase") in ("Running", "Succeeded"):
         yield ("progress_ratio",), status["progress"] / 100
+
+
+def _plans(job: JobRecord, status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    for name, field in (("deadline_seconds", "deadlineTime"), ("forecast_finish_seconds", "expectedCompletionTime")):
+        if status.get(field):
+            yield (name,), parse_time(status[field]).timestamp()
+    if status.get("cost") is not None:
+        yield ("cost",), float(status["cost"])
+    if job.budget is not None:
+        yield ("budget",), job.budget
 
 
 def _results(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -108,3 +128,7 @@ def _margin(result: ObjectiveResult) -> float | None:
 
 def _size(status: Status, model: str) -> int:
     return int(status.get(model, {}).get("sizeBytes") or 0)
+
+
+def _usage(status: Status) -> Usage:
+    return Usage.model_validate(status.get("usage") or {})

@@ -77,6 +77,10 @@ class Metrics:
         self.bytes_saved = Counter(
             "compression_operator_bytes_saved", "Bytes by which published models are smaller.", registry=registry
         )
+        self.cost = Counter(
+            "compression_operator_cost", "Cost of pods by runtime, in the currency of its price per hour.",
+            ("runtime",), registry=registry,
+        )  # fmt: skip
         self.leader = Gauge("compression_operator_leader", "1 while this replica is the leader.", registry=registry)
         self.events = Counter(
             "compression_operator_events", "Events about CompressionJobs: sent, repeated, dropped or failed.",
@@ -106,6 +110,10 @@ JOB_GAUGES: Final = {
     "latency_seconds": ("Latency of a job's models.", ("model", "percentile")),
     "throughput_per_second": ("Samples per second of a job's models.", ("model",)),
     "quality": ("Quality of a job's models, by metric.", ("model", "metric")),
+    "deadline_seconds": ("Unix time at which a job's deadline passes, while it is not held.", ()),
+    "forecast_finish_seconds": ("Unix time at which a running job expects to be done.", ()),
+    "cost": ("What a job's pods have cost so far, in the currency of the price per hour.", ()),
+    "budget": ("What a job's pods may cost.", ()),
     "margin_ratio": ("How far the interval's worse end is on the right side of a limit, by the limit.", ("objective",)),
 }
 """Gauges of one job, ``compression_operator_job_...``: what they mean, and their labels beside namespace and job."""

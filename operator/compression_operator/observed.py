@@ -1,6 +1,7 @@
 """What reconcile looks at: one CompressionJob and everything in the cluster that belongs to it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from compression_operator.cluster.errors import Refused
 from compression_operator.records import ChildRecord, JobRecord, PodRecord, ReviewRecord, RuntimeRecord
@@ -16,7 +17,7 @@ class Observed:
 
     ``confirmed`` says that child and pods were read from the API server just now: what is missing then is really
     gone. ``foreign_child`` is a Job that has the child's name but another owner; ``refusal`` is why the API server did
-    not take the child just now.
+    not take the child just now. ``finish`` is when the running pod expects to be done, told with its progress.
     """
 
     job: JobRecord
@@ -26,6 +27,7 @@ class Observed:
     child: ChildRecord | None = None
     pods: tuple[PodRecord, ...] = ()
     progress: Progress | None = None
+    finish: datetime | None = None
     confirmed: bool = False
     foreign_child: ChildRecord | None = None
     refusal: Refused | None = None

@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from compression_operator.cache import Cache
 from compression_operator.child.job import METRICS_PORT
+from compression_operator.forecasts import told
 from compression_operator.metrics import Metrics
 from compression_operator.queue import WorkQueue
 from compressionjob.report import Progress
@@ -67,7 +69,7 @@ class ProgressPolls:
                 self._turns.done(uid)
                 continue
             progress = await self._ask(session, pod.ip)
-            if progress is not None and self._cache.put_progress(uid, progress):
+            if progress is not None and self._cache.put_progress(uid, *told(progress, pod.uid, datetime.now(UTC))):
                 self._last_news[uid] = time.time()
             self._turns.add(uid, self._interval * random.uniform(0.8, 1.2))
             self._turns.done(uid)

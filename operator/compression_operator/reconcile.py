@@ -7,8 +7,11 @@ from compression_operator.observed import Observed
 from compression_operator.plan import Plan
 from compression_operator.policies import (
     acceptance,
+    budget,
     childhood,
     completion,
+    cost,
+    deadline,
     failure,
     progress,
     retries,
@@ -32,32 +35,39 @@ def reconcile(observed: Observed, now: datetime) -> Plan:
         ttl.expire(draft)
         return draft.plan()
 
-    # 3. A result that a person must decide about waits, without a pod.
+    # 3. Every pod that ran is paid for, whatever became of it.
+    cost.account(draft)
+
+    # 4. A result that a person must decide about waits, without a pod.
     if review.decide(draft):
+        deadline.pause(draft)
         return draft.plan()
 
-    # 4. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
-    # 5. There is one child Job for each part, created once; one that was deleted is replaced as often as retries allow.
+    # 5. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
+    # 6. There is one child Job for each part, created once; one that was deleted is replaced as often as retries allow.
     if observed.child is None:
         accepted = acceptance.accept(draft)
         return draft.plan() if accepted is None else childhood.bring_up(draft, accepted)
     childhood.adopt(draft, observed.child)
 
-    # 6. A child that has ended makes room for the next part, or ends the job with a verdict or a reason; where the
+    # 7. A child that has ended makes room for the next part, or ends the job with a verdict or a reason; where the
     # pod's words are missing, look again.
     if completion.is_complete(observed.child):
         return completion.conclude(draft)
     if failure.is_failed(observed.child):
         return failure.conclude(draft, observed.child)
 
-    # 7. Tries that failed are counted and told.
+    # 8. Tries that failed are counted and told.
     retries.count(draft, observed.child)
 
-    # 8. Whoever suspends the job gets its hardware back, and resuming goes on.
+    # 9. Whoever suspends the job gets its hardware back, and resuming goes on.
     if suspension.hold(draft, observed.child):
+        deadline.pause(draft)
         return draft.plan()
+    budget.guard(draft, observed.child)
 
-    # 9. Where is the pod, and why does it not run yet; how far has it come.
+    # 10. Where is the pod, and why does it not run yet; how far has it come, and will it be done in time.
     if scheduling.place(draft, observed.child):
         progress.show(draft)
+    deadline.watch(draft, observed.child)
     return draft.plan()

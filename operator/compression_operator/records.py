@@ -12,8 +12,9 @@ from sys import intern
 from typing import Any, Final
 
 from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
+from compressionjob.cost import parse_price
 from compressionjob.errors import InvalidSpec
-from compressionjob.group import JOB_KIND, JOB_UID_LABEL, PART_LABEL, QUEUE_LABEL
+from compressionjob.group import GROUP, JOB_KIND, JOB_UID_LABEL, PART_LABEL, QUEUE_LABEL
 from compressionjob.parts import COMPRESS, RUN
 from compressionjob.runtime import CompressionRuntime, parse_runtime
 from compressionjob.schema import parse_duration
@@ -21,6 +22,12 @@ from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
 RETRIES_BEFORE: Final = "compression-operator.io/retries-before"
 """Annotation of a child Job: tries that failed before it was created, which its own count does not know."""
+RUNTIME_ANNOTATION: Final = f"{GROUP}/runtime"
+PRICE_ANNOTATION: Final = f"{GROUP}/price-per-hour"
+"""Annotations of child Jobs and pods: where they run, and the price for which they do, whatever it becomes later."""
+DEADLINE_ANNOTATION: Final = f"{GROUP}/deadline-seconds"
+"""Annotation of a child Job with a budget: what spec.deadline leaves it, since activeDeadlineSeconds is less."""
+NO_DEADLINE: Final = "none"
 RUNNER_CONTAINER: Final = "runner"
 
 Raw = Mapping[str, Any]
@@ -44,6 +51,7 @@ class JobRecord:
     retries: int
     suspend: bool
     ttl: float | None
+    budget: float | None
     phase: str
     reason: str
     since: str
@@ -110,6 +118,7 @@ class JobRecord:
             retries=int(spec.get("retries", 3)),
             suspend=bool(spec.get("suspend", False)),
             ttl=_seconds(spec.get("ttl")),
+            budget=_amount(spec.get("budget")),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             since=_since(status) or metadata.get("creationTimestamp") or "",
@@ -130,7 +139,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
-    """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type."""
+    """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type.
+
+    ``clock`` is its activeDeadlineSeconds, ``deadline`` what spec.deadline leaves it: with a budget they differ.
+    """
 
     uid: str
     namespace: str
@@ -142,7 +154,9 @@ class ChildRecord:
     created: str
     deleting: bool
     suspended: bool
+    clock: int | None
     deadline: int | None
+    price: float | None
     retries_before: int
     active: int
     failed: int
@@ -167,7 +181,9 @@ class ChildRecord:
             created=metadata.get("creationTimestamp") or "",
             deleting="deletionTimestamp" in metadata,
             suspended=bool(spec.get("suspend", False)),
-            deadline=spec.get("activeDeadlineSeconds"),
+            clock=spec.get("activeDeadlineSeconds"),
+            deadline=_deadline(annotations, spec),
+            price=_amount(annotations.get(PRICE_ANNOTATION)),
             retries_before=int(annotations.get(RETRIES_BEFORE, 0)),
             active=int(status.get("active") or 0),
             failed=int(status.get("failed") or 0),
@@ -188,11 +204,12 @@ class Termination:
     exit_code: int
     reason: str
     message: str
+    finished: str
 
 
 @dataclass(frozen=True, slots=True)
 class PodRecord:
-    """A pod of a child Job."""
+    """A pod of a child Job. ``started`` is when its runner's container did, "" before."""
 
     uid: str
     namespace: str
@@ -211,7 +228,11 @@ class PodRecord:
     disrupted: Mark | None
     waiting: Mark | None
     running: bool
+    started: str
     terminated: Termination | None
+    part: str
+    runtime: str
+    price: float | None
 
     @property
     def over(self) -> bool:
@@ -230,6 +251,7 @@ class PodRecord:
         scheduled: Raw = conditions.get("PodScheduled", {})
         disruption: Raw = conditions.get("DisruptionTarget", {})
         state = _runner_state(status)
+        annotations = metadata.get("annotations") or {}
         return cls(
             uid=metadata["uid"],
             namespace=intern(metadata["namespace"]),
@@ -248,7 +270,11 @@ class PodRecord:
             disrupted=_mark(disruption) if disruption.get("status") == "True" else None,
             waiting=_mark(state["waiting"]) if "waiting" in state else None,
             running="running" in state,
+            started=_started(state),
             terminated=_termination(state["terminated"]) if "terminated" in state else None,
+            part=intern(str((metadata.get("labels") or {}).get(PART_LABEL, "Run"))),
+            runtime=intern(str(annotations.get(RUNTIME_ANNOTATION, ""))),
+            price=_amount(annotations.get(PRICE_ANNOTATION)),
         )
 
 
@@ -335,6 +361,19 @@ def _seconds(text: object) -> float | None:
         return None  # validation says it, with the field's name
 
 
+def _amount(text: object) -> float | None:
+    try:
+        return parse_price(text) if isinstance(text, str) else None
+    except ValueError:
+        return None  # of a spec validation says it; of an annotation nobody but us should have written it
+
+
+def _deadline(annotations: Raw, spec: Raw) -> int | None:
+    seconds: int | None = spec.get("activeDeadlineSeconds")
+    text = str(annotations.get(DEADLINE_ANNOTATION, seconds))
+    return int(text) if text.isdecimal() else None
+
+
 def _reason(status: Raw, phase: str) -> str:
     """The reason that explains the phase best: one of the constants of compressionjob.conditions."""
     conditions = {item["type"]: item for item in status.get("conditions") or ()}
@@ -367,5 +406,12 @@ def _runner_state(status: Raw) -> Raw:
     return {}
 
 
+def _started(state: Raw) -> str:
+    found = str((state.get("running") or state.get("terminated") or {}).get("startedAt") or "")
+    # A container that could not be started has the beginning of Unix time here, or null.
+    return "" if found.startswith("1970-") else found
+
+
 def _termination(raw: Raw) -> Termination:
-    return Termination(int(raw.get("exitCode", -1)), str(raw.get("reason", "")), str(raw.get("message", "")))
+    code, reason, message = int(raw.get("exitCode", -1)), str(raw.get("reason", "")), str(raw.get("message", ""))
+    return Termination(code, reason, message, str(raw.get("finishedAt") or ""))

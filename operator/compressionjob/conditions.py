@@ -23,14 +23,19 @@ AS_PROMISED: Final = "AsPromised"
 """The result is as small, fast and exact as its method promises, whatever the SLA asks."""
 REVIEWED: Final = "Reviewed"
 """A person's decision: Unknown while the job waits for it, without a pod; True is approved, False rejected."""
+DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
+"""The job is expected to end after its deadline; absent where there is no deadline or no forecast."""
 
-CONDITION_TYPES: Final = (ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED)
+CONDITION_TYPES: Final = (
+    ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, DEADLINE_AT_RISK
+)  # fmt: skip
 
 # Reasons of Accepted.
 VALID: Final = "Valid"
 INVALID_SPEC: Final = "InvalidSpec"
 RUNTIME_NOT_FOUND: Final = "RuntimeNotFound"  # not permanent: the job waits for it
 INVALID_RUNTIME: Final = "InvalidRuntime"  # not permanent either: the platform team can mend it
+RUNTIME_WITHOUT_PRICE: Final = "RuntimeWithoutPrice"  # nor is this: a job with a limit on cost waits for the price
 
 # Reasons of Scheduled. Unschedulable carries the scheduler's own message.
 POD_SCHEDULED: Final = "PodScheduled"
@@ -59,6 +64,7 @@ KILLED: Final = "Killed"
 DISK_FULL: Final = "DiskFull"
 STORAGE_UNAVAILABLE: Final = "StorageUnavailable"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+BUDGET_EXCEEDED: Final = "BudgetExceeded"
 RETRIES_EXHAUSTED: Final = "RetriesExhausted"
 CHILD_LOST: Final = "ChildLost"  # somebody deleted the child Job more often than retries allow
 CHILD_CONFLICT: Final = "ChildConflict"  # a Job of that name belongs to somebody else
@@ -66,8 +72,8 @@ SUMMARY_MISSING: Final = "SummaryMissing"  # the pod ended well, but its termina
 
 FAILURE_REASONS: Final = (
     SLA_VIOLATED, SLA_INCONCLUSIVE, REVIEW_REJECTED, REVIEW_TIMED_OUT, INVALID_SPEC, INVALID_INPUT, BAD_RECIPE,
-    OUT_OF_MEMORY, KILLED, DISK_FULL, STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, RETRIES_EXHAUSTED, CHILD_LOST,
-    CHILD_CONFLICT, SUMMARY_MISSING,
+    OUT_OF_MEMORY, KILLED, DISK_FULL, STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, BUDGET_EXCEEDED, RETRIES_EXHAUSTED,
+    CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING,
 )  # fmt: skip
 """Why a try or a whole job fails: metrics begin with a series for each, so that the first one is seen to happen."""
 
@@ -84,9 +90,15 @@ AWAITING_REVIEW: Final = "AwaitingReview"
 APPROVED: Final = "Approved"
 REJECTED: Final = "Rejected"
 
+# Reasons of DeadlineAtRisk.
+FORECAST_LATE: Final = "ForecastLate"
+FORECAST_IN_TIME: Final = "ForecastInTime"
+CLOCK_STOPPED: Final = "ClockStopped"  # held by its user or a queue, or waiting for a person
+
 ConditionType = Literal[
-    "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed"
-]
+    "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed",
+    "DeadlineAtRisk",
+]  # fmt: skip
 
 
 class Condition(Observed):

@@ -131,6 +131,8 @@ _JOB_COLUMNS: Final = [
     _column("Verdict", ".status.verdict", description="Pass, Fail or Inconclusive"),
     _column("Confidence", ".status.confidence", priority=1, description="Confidence of the verdict"),
     _column("Runtime", ".spec.runtime", priority=1, description="CompressionRuntime"),
+    _column("Cost", ".status.cost", priority=1, description="What its pods have cost so far"),
+    _column("Expected", ".status.expectedCompletionTime", priority=1, description="When it expects to be done"),
     _column("Message", ".status.message", priority=1, description="The state in one sentence"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]

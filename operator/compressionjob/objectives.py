@@ -173,6 +173,14 @@ class MemoryLimit(Schema):
         return self
 
 
+class CostLimit(Schema):
+    """What answering may cost on the hardware that measures: its price per hour at the measured throughput."""
+
+    max_per_million: Positive = Field(
+        description='Largest cost of a million samples, in the currency of its pricePerHour: "1.5".'
+    )
+
+
 class Sla(Schema):
     """The limits, the confidence that is wanted of the verdict, and what happens when it is not Pass."""
 
@@ -181,6 +189,7 @@ class Sla(Schema):
     throughput: ThroughputLimit | None = Field(default=None, description="Limit on throughput.")
     size: SizeLimit | None = Field(default=None, description="Limit on size.")
     memory: MemoryLimit | None = Field(default=None, description="Limit on peak memory.")
+    cost: CostLimit | None = Field(default=None, description="Limit on the cost of answers.")
     runtime: ObjectName | None = Field(
         default=None,
         description="Name of the CompressionRuntime on which the result is measured: the hardware that will serve it. "

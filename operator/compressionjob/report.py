@@ -136,6 +136,13 @@ class Summary(Observed):
         )
 
 
+class Remaining(Observed):
+    """How long a run will still take, as far as it can tell."""
+
+    seconds: Annotated[float, Field(ge=0, le=1e9)] = Field(description="Seconds until it expects to be done.")
+    basis: Annotated[str, Field(max_length=256)] = Field(default="", description="What the forecast rests on.")
+
+
 class Progress(Observed):
     """What ``/progress`` answers while a pod works."""
 
@@ -146,6 +153,9 @@ class Progress(Observed):
         default=0.0, description="Share of the whole run that is done."
     )
     detail: Annotated[str, Field(max_length=256)] = Field(default="", description="More, for people.")
+    remaining: Remaining | None = Field(
+        default=None, description="How long the rest will take; absent until there is something to tell it from."
+    )
 
     @property
     def percent(self) -> int:

@@ -136,7 +136,9 @@ class CompressionRuntimeSpec(Schema):
         default=None, description="Service account for an ambient cloud identity; its API token is never mounted."
     )
     workspace: Workspace = Field(default=Workspace(), description="The pod's own disk.")
-    price_per_hour: Positive | None = Field(default=None, description="Price of one pod for one hour.")
+    price_per_hour: Positive | None = Field(
+        default=None, description="Price of one pod for one hour, in the currency of your choice."
+    )
 
 
 class CompressionRuntime(Observed):

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from compressionjob.cost import format_cost
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 from compressionjob.methods.promise import Promise
 from compressionjob.objectives import Sla
@@ -13,7 +14,7 @@ from compressionjob.schema import Observed, format_bytes, format_duration, parse
 
 Verdict = Literal["Pass", "Fail", "Inconclusive"]
 Direction = Literal["at most", "at least"]
-Unit = Literal["ratio", "score", "error", "seconds", "bytes", "samples per second"]
+Unit = Literal["ratio", "score", "error", "seconds", "bytes", "samples per second", "cost per million samples"]
 
 QUALITY_DROP: Final = "quality.drop"
 QUALITY_SCORE: Final = "quality.score"
@@ -26,6 +27,7 @@ SIZE_RATIO: Final = "size.ratio"
 SIZE: Final = "size"
 MEMORY: Final = "memory"
 MEMORY_RATIO: Final = "memory.ratio"
+COST: Final = "cost.perMillion"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,11 @@ def objectives_of(sla: Sla) -> list[Objective]:
         found.append(Objective(MEMORY, parse_quantity(sla.memory.max), "at most", "bytes"))
     if sla.memory and sla.memory.max_ratio is not None:
         found.append(Objective(MEMORY_RATIO, sla.memory.max_ratio, "at most", "ratio"))
-    return found
+    return found + _cost_limit(sla)
+
+
+def _cost_limit(sla: Sla) -> list[Objective]:
+    return [Objective(COST, sla.cost.max_per_million, "at most", "cost per million samples")] if sla.cost else []
 
 
 def interval_confidence(sla: Sla) -> float:
@@ -177,4 +183,6 @@ def write_figure(value: float, unit: str) -> str:
         return f"{value:.4f}"
     if unit == "error":
         return f"{value:.5g}"
+    if unit == "cost per million samples":
+        return format_cost(value)
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -13,7 +13,7 @@ from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityM
 from compressionjob.parts import COMPRESS, RUN, Part
 from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.review import Decision, ReviewPolicy
-from compressionjob.schema import Duration, ObjectName, Observed, Schema
+from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema
 from compressionjob.tasks import TASKS, Task, default_metric
 
 MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl"})
@@ -117,6 +117,11 @@ class CompressionJobSpec(Schema):
     )
     deadline: Duration | None = Field(
         default=None, description="Longest time from start to end, pauses not counted; then the job fails."
+    )
+    budget: Positive | None = Field(
+        default=None,
+        description="Most that the job's pods may cost, in the currency of the runtime's pricePerHour; the job fails "
+        "before it would cost more.",
     )
     retries: Annotated[int, Field(ge=0, le=20)] = Field(
         default=3, description="How often a failure that may pass is tried again; preemption does not count."

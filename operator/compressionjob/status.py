@@ -10,6 +10,7 @@ from compressionjob.report import SideSummary
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.usage import Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
 
@@ -70,4 +71,14 @@ class CompressionJobStatus(Observed):
     retries: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed tries so far, preemptions not counted.")
     start_time: Time | None = Field(default=None, description="When the first pod could start.")
     completion_time: Time | None = Field(default=None, description="When the job ended.")
+    deadline_time: Time | None = Field(
+        default=None, description="When spec.deadline passes; absent while the job is held or has ended."
+    )
+    expected_completion_time: Time | None = Field(
+        default=None, description="When the running pod expects to be done; absent where that cannot be told."
+    )
+    cost: Annotated[str, Field(max_length=24)] | None = Field(
+        default=None, description="What the job's pods have cost so far; absent where no runtime has a price."
+    )
+    usage: Usage | None = Field(default=None, description="How long which pods ran, at which price.")
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")

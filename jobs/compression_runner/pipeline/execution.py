@@ -76,6 +76,7 @@ class Execution:
             return None
         told = kept.provenance
         stages = [StageReport.model_validate(stage) for stage in told["stages"]]
+        self._progress.recall({(stage.name, stage.method): stage.seconds for stage in stages})
         reused = tuple(stage.model_copy(update={"reused": True}) for stage in stages)
         # The title is the manifest's, which may have another name for the same work by now.
         last = reused[-1].model_copy(update={"name": step.title})

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compression_runner.pipeline import publishing, reporting
+from compression_runner.pipeline.earlier import measuring_before
 from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan
@@ -31,7 +32,7 @@ from compressionjob.review import ReviewPolicy
 from compressionjob.spec import CompressionJob
 
 LOG: Final = logging.getLogger(__name__)
-FETCHING, MEASURING = 5.0, 60.0
+FETCHING, MEASURING, PUBLISHING = 5.0, 60.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def compress(run: Run) -> tuple[StageReport, ...]:
     use_room(run.places)
     with run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
-    run.progress.expect(_stage_phases(prepared.plan))
+    run.progress.expect(_stage_phases(prepared.plan), beyond=MEASURING + PUBLISHING)
     staged = stage(run.job.spec, prepared, run.places, run.progress)
     _tell_sizes(run.metrics, prepared, staged)
     run.progress.finish()
@@ -74,6 +75,7 @@ def execute(run: Run) -> Report:
         run.progress.finish()
         return finished
     run.progress.expect(_phases(prepared.plan))
+    run.progress.recall(measuring_before(run.job, run.places.reports))
     with _timed(timings, "stages"):
         staged = stage(run.job.spec, prepared, run.places, run.progress)
     _tell_sizes(run.metrics, prepared, staged)
@@ -110,7 +112,7 @@ def _finished(run: Run, plan: Plan) -> Report | None:
 
 
 def _phases(plan: Plan) -> list[Phase]:
-    return [*_stage_phases(plan), Phase("measure", "", MEASURING), Phase("publish", "", 3.0)]
+    return [*_stage_phases(plan), Phase("measure", "", MEASURING), Phase("publish", "", PUBLISHING)]
 
 
 def _stage_phases(plan: Plan) -> list[Phase]:

@@ -2,23 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
+from compression_runner.telemetry.forecast import Forecaster
+from compression_runner.telemetry.phase import Key, Phase
 from compressionjob.report import Progress
 
 MAX_DETAIL = 256
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A part of a run: its title, its method where it is a stage, and its rough share of the whole time."""
-
-    title: str
-    method: str
-    weight: float
 
 
 class Listener(Protocol):
@@ -37,8 +29,10 @@ class Listener(Protocol):
 class RunProgress:
     """The state of a run, which other threads may read at any time."""
 
-    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(self, listeners: Sequence[Listener] = (), clock: Callable[[], float] = time.monotonic) -> None:
         self._listeners = tuple(listeners)
+        self._clock = clock
+        self._forecaster = Forecaster(clock)
         self._lock = threading.Lock()
         self._phases: list[Phase] = []
         self._index = 0
@@ -48,10 +42,19 @@ class RunProgress:
         self._current = Phase("", "", 0.0)
         self._detail = ""
 
-    def expect(self, phases: Sequence[Phase]) -> None:
-        """Says what is still to come after what was done so far; phases are then entered in this order."""
+    def expect(self, phases: Sequence[Phase], beyond: float = 0.0) -> None:
+        """Says what is still to come after what was done so far; phases are then entered in this order.
+
+        ``beyond`` is the weight of what follows this run elsewhere: it counts in the forecast, not in the progress.
+        """
         with self._lock:
             self._phases = self._phases[: self._index] + list(phases)
+            self._forecaster.expect(phases, beyond)
+
+    def recall(self, seconds: Mapping[Key, float]) -> None:
+        """Says how long phases took in earlier runs; those that have just ended were taken from there."""
+        with self._lock:
+            self._forecaster.recall(seconds)
 
     @contextmanager
     def phase(self, title: str, method: str = "") -> Iterator[Callable[[float, str], None]]:
@@ -63,7 +66,7 @@ class RunProgress:
             outer = (self._current, self._within)
         current = self._enter(title, method)
         self._open += 1
-        start = time.monotonic()
+        start = self._clock()
         for listener in self._listeners:
             listener.started(current, self.snapshot())
         yield self._advance
@@ -73,13 +76,16 @@ class RunProgress:
             self._within, self._detail = 0.0, ""
             if self._open:
                 self._current, self._within = outer
+            else:
+                self._forecaster.end()
         for listener in self._listeners:
-            listener.ended(current, time.monotonic() - start, self.snapshot())
+            listener.ended(current, self._clock() - start, self.snapshot())
 
     def finish(self) -> None:
         """All is done."""
         with self._lock:
             self._done = sum(phase.weight for phase in self._phases) or 1.0
+            self._forecaster = Forecaster(self._clock)
             self._current = Phase("done", "", 0.0)
         for listener in self._listeners:
             listener.advanced(self.snapshot(), 1.0)
@@ -95,6 +101,7 @@ class RunProgress:
                 total=len(self._phases),
                 fraction=min(1.0, done / total) if total else 0.0,
                 detail=self._detail[:MAX_DETAIL],
+                remaining=self._forecaster.remaining(),
             )
 
     def _enter(self, title: str, method: str) -> Phase:
@@ -111,6 +118,8 @@ class RunProgress:
             self._current = self._phases[self._index + skipped]
             self._index += skipped + 1
             self._within = 0.0
+            if not self._open:
+                self._forecaster.begin(self._current, self._phases[self._index :])
             return self._current
 
     def _advance(self, fraction: float, detail: str = "") -> None:
@@ -118,5 +127,7 @@ class RunProgress:
             self._within = max(self._within, min(1.0, fraction))
             self._detail = detail
             within = self._within
+            if self._open == 1:
+                self._forecaster.advance(within)
         for listener in self._listeners:
             listener.advanced(self.snapshot(), within)

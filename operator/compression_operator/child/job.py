@@ -6,7 +6,14 @@ from typing import Any, Final
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
 from compression_operator.manifest import pod_manifest_of
-from compression_operator.records import RETRIES_BEFORE, RUNNER_CONTAINER, JobRecord
+from compression_operator.records import (
+    PRICE_ANNOTATION,
+    RETRIES_BEFORE,
+    RUNNER_CONTAINER,
+    RUNTIME_ANNOTATION,
+    JobRecord,
+)
+from compressionjob.cost import PRICE_VARIABLE
 from compressionjob.group import (
     API_VERSION,
     JOB_KIND,
@@ -73,6 +80,7 @@ def child_job(
         PART_LABEL: job.part,
         MANAGED_BY_LABEL: MANAGED_BY,
     }
+    annotations = {RUNTIME_ANNOTATION: job.present_runtime} | _price(runtime, PRICE_ANNOTATION)
     manifest: dict[str, Any] = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -80,6 +88,7 @@ def child_job(
             "name": child_name(job),
             "namespace": job.namespace,
             "labels": labels | ({QUEUE_LABEL: job.queue} if job.queue else {}),
+            "annotations": annotations | ({RETRIES_BEFORE: str(retries_before)} if retries_before else {}),
             "ownerReferences": [
                 {"apiVersion": API_VERSION, "kind": JOB_KIND, "name": job.name, "uid": job.uid, "controller": True}
             ],
@@ -92,13 +101,11 @@ def child_job(
             "podFailurePolicy": POD_FAILURE_POLICY,
             "suspend": job.suspend or bool(job.queue),
             "template": {
-                "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}},
+                "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}, "annotations": annotations},
                 "spec": _pod(job, spec, runtime, review),
             },
         },
     }
-    if retries_before:
-        manifest["metadata"]["annotations"] = {RETRIES_BEFORE: str(retries_before)}
     if deadline is not None:
         manifest["spec"]["activeDeadlineSeconds"] = deadline
     return manifest
@@ -139,6 +146,12 @@ def _pod(
     return pod | {key: value for key, value in optional.items() if value}
 
 
+def _price(runtime: CompressionRuntimeSpec, name: str) -> dict[str, str]:
+    """The runtime's price as it stands now, under a name."""
+    found = runtime.to_json().get("pricePerHour")
+    return {} if found is None else {name: found}
+
+
 def _environment(
     job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, review: ReviewOutcome | None
 ) -> list[dict[str, Any]]:
@@ -148,6 +161,7 @@ def _environment(
         {"name": "COMPRESSION_WORKDIR", "value": "/work"},
         {"name": PART_VARIABLE, "value": job.part},
         {"name": "HOME", "value": "/tmp"},
+        *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *credentials_of(spec),
     ]
     if review is not None:

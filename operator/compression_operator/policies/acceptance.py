@@ -7,7 +7,13 @@ from compression_operator import event_reasons
 from compression_operator.draft import Draft
 from compression_operator.manifest import manifest_of
 from compression_operator.records import RuntimeRecord
-from compressionjob.conditions import ACCEPTED, INVALID_RUNTIME, INVALID_SPEC, RUNTIME_NOT_FOUND
+from compressionjob.conditions import (
+    ACCEPTED,
+    INVALID_RUNTIME,
+    INVALID_SPEC,
+    RUNTIME_NOT_FOUND,
+    RUNTIME_WITHOUT_PRICE,
+)
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.locations import Location, parse_location
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
@@ -32,7 +38,7 @@ def accept(draft: Draft) -> Accepted | None:
     runtimes: dict[str, CompressionRuntimeSpec] = {}
     for field, name, record in _runtimes(draft, spec):
         runtime = _runtime(draft, record, field, name)
-        if runtime is None:
+        if runtime is None or (runtime.price_per_hour is None and _wait_for_price(draft, spec, name)):
             return None
         runtimes[name] = runtime
     problems = [problem for name, runtime in runtimes.items() for problem in _misplaced_files(spec, name, runtime)]
@@ -60,6 +66,22 @@ def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -
         _wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
         return None
     return found.runtime.spec
+
+
+def _wait_for_price(draft: Draft, spec: CompressionJobSpec, name: str) -> bool:
+    """Wait where a limit on cost could not be kept: the platform team can give the runtime its price."""
+    limits = {"spec.budget": spec.budget}
+    if spec.sla.cost is not None and name == spec.measuring_runtime:
+        limits["spec.sla.cost.maxPerMillion"] = spec.sla.cost.max_per_million
+    for field, value in limits.items():
+        if value is not None:
+            text = (
+                f"{field} ({value:g}): the CompressionRuntime {name!r} has no pricePerHour, so no cost is known; let "
+                "the platform team set it, or delete the job and apply it with another runtime or without this limit"
+            )
+            _wait(draft, RUNTIME_WITHOUT_PRICE, text)
+            return True
+    return False
 
 
 def _refuse(draft: Draft, message: str) -> None:

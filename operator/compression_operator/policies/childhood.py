@@ -8,6 +8,7 @@ from compression_operator.child.job import child_job, child_name
 from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.draft import MAX_MESSAGE, Draft
 from compression_operator.plan import Plan
+from compression_operator.policies import budget
 from compression_operator.policies.acceptance import Accepted
 from compression_operator.records import ChildRecord, parse_time
 from compressionjob.conditions import (
@@ -54,12 +55,15 @@ def bring_up(draft: Draft, accepted: Accepted) -> Plan:
     if failed_before > job.retries:
         _give_up(draft)
         return draft.plan()
+    price = accepted.runtime.price_per_hour
+    if budget.is_spent(draft, price):
+        return draft.plan()
     # A person's time is not the job's: the deadline is over when the verdict is out.
     deadline = None if job.part == PUBLISH else _remaining(draft, accepted.spec.deadline)
     manifest = child_job(
         job, accepted.spec, accepted.runtime, retries_before=failed_before, deadline=deadline, review=before.review
     )
-    return Plan(create=manifest)
+    return Plan(create=budget.limited(draft, manifest, price, deadline))
 
 
 def adopt(draft: Draft, child: ChildRecord) -> None:

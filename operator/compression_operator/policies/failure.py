@@ -6,10 +6,12 @@ from typing import Final
 
 from compression_operator.draft import Draft
 from compression_operator.plan import Plan
+from compression_operator.policies import budget
 from compression_operator.records import ChildRecord, Mark, PodRecord, RuntimeRecord
 from compressionjob import conditions
 from compressionjob.conditions import (
     BAD_RECIPE,
+    BUDGET_EXCEEDED,
     DEADLINE_EXCEEDED,
     DISK_FULL,
     INVALID_INPUT,
@@ -61,7 +63,11 @@ def conclude(draft: Draft, child: ChildRecord) -> Plan:
     """End the job with the reason of its child's failure."""
     failed = child.conditions["Failed"]
     if failed.reason == "DeadlineExceeded":
-        _finish(draft, child, Cause(DEADLINE_EXCEEDED, _deadline_message(draft, child), permanent=True))
+        if budget.ended_it(draft, child):
+            cause = Cause(BUDGET_EXCEEDED, budget.exceeded(draft), permanent=True)
+        else:
+            cause = Cause(DEADLINE_EXCEEDED, _deadline_message(draft, child), permanent=True)
+        _finish(draft, child, cause)
         return draft.plan()
     pod = last_failed(draft.observed.pods)
     if pod is None and not draft.observed.confirmed:

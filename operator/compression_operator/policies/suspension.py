@@ -1,11 +1,10 @@
 """Holding a job and letting it go on: ``spec.suspend`` becomes the child's ``suspend``, unless a queue owns that."""
 
 from datetime import timedelta
-from typing import Any
 
 from compression_operator import event_reasons
 from compression_operator.draft import Draft
-from compression_operator.records import ChildRecord, parse_time
+from compression_operator.records import DEADLINE_ANNOTATION, ChildRecord, parse_time
 from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER
 
 
@@ -16,7 +15,7 @@ def hold(draft: Draft, child: ChildRecord) -> bool:
         _end_suspension(draft)
         return _wait_in_queue(draft, child)
     if job.suspend != child.suspended:
-        draft.patch_child(_suspend(draft, child) if job.suspend else {"suspend": False})
+        _suspend(draft, child) if job.suspend else draft.patch_child({"suspend": False})
     if not job.suspend:
         _end_suspension(draft)
         return False
@@ -25,12 +24,15 @@ def hold(draft: Draft, child: ChildRecord) -> bool:
     return True
 
 
-def _suspend(draft: Draft, child: ChildRecord) -> dict[str, Any]:
+def _suspend(draft: Draft, child: ChildRecord) -> None:
     # Kubernetes starts activeDeadlineSeconds anew when a Job is resumed: leave it what was not used up.
     if child.deadline is None or not child.start_time:
-        return {"suspend": True}
+        draft.patch_child({"suspend": True})
+        return
     used = (draft.now - parse_time(child.start_time)) / timedelta(seconds=1)
-    return {"suspend": True, "activeDeadlineSeconds": max(1, round(child.deadline - used))}
+    left = max(1, round(child.deadline - used))
+    noted = {DEADLINE_ANNOTATION: str(left)} if draft.observed.job.budget is not None else None
+    draft.patch_child({"suspend": True, "activeDeadlineSeconds": left}, noted)
 
 
 def _begin_suspension(draft: Draft) -> None:

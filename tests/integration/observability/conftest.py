@@ -69,7 +69,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         alertmanager.start(receiver) as manager,
     ):
         helm = Helm(server.kubeconfig, folder)
-        helm.install("compression-operator")
+        helm.install("compression-operator", "--set-string=runtimes.cpu.pricePerHour=3.6")
         account = server.service_account(helm.namespace, "compression-operator")
         namespace = _namespace(Api(server.kubeconfig))
         lease = (f"--lease-namespace={helm.namespace}", "--lease-name=compression-operator")
@@ -82,7 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             _wait_for_a_review(namespace)
             calm = time.time()
             with runner_run.serving() as telemetry:
-                namespace.apply(job(MEASURED))
+                namespace.apply(job(MEASURED, spec__deadline="1h", spec__budget="100"))
                 namespace.run_pod(namespace.pod())
                 wait_for("it runs", lambda: namespace.status(MEASURED).get("phase") == "Running")
                 _meet_outages(server, replicas, telemetry)

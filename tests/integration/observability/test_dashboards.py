@@ -13,7 +13,11 @@ from tests.integration.observability.prometheus import Series
 from tests.integration.operator.api import wait_for
 
 SCRAPED = [query for query in queries() if not query.missing]
-WHILE_IT_RUNS = {"compression-job: Last news: ago"}
+WHILE_IT_RUNS = {
+    "compression-job: Last news: ago",
+    "compression-job: Deadline: deadline",
+    "compression-job: Deadline: expected",
+}
 """Figures that a job has only as long as its pod runs; the rest is there as long as the job."""
 
 

@@ -50,6 +50,7 @@ def exported() -> dict[str, set[str]]:
     metrics.api_requests.labels("get", "jobs", "200").inc()
     metrics.progress_polls.labels("answered").inc()
     metrics.events.labels("sent").inc()
+    metrics.cost.labels("cpu").inc()
     metrics.watch_events.labels("jobs").inc()
     runner.started(Phase("quantize", "dynamic", 1.0), Progress())
     runner.ended(Phase("quantize", "dynamic", 1.0), 1.0, Progress())

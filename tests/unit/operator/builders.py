@@ -87,13 +87,14 @@ def runtime(name: str = "cpu", **spec: Any) -> RuntimeRecord:
 def child(
     *, owner: str = UID, uid: str = CHILD_UID, suspend: bool = False, active: int = 0, failed: int = 0,
     condition: tuple[str, str, str] | None = None, retries_before: int = 0, deadline: int | None = None,
-    start: str = "", created: str = "", part: str = "Run",
+    start: str = "", created: str = "", part: str = "Run", annotations: dict[str, str] | None = None, since: str = "",
 ) -> ChildRecord:  # fmt: skip
-    """The child Job of a part; ``condition`` is a true one: type, reason, message."""
+    """The child Job of a part; ``condition`` is a true one, ``since`` when it became so: type, reason, message."""
     status: dict[str, Any] = {"active": active, "failed": failed, "startTime": start}
     if condition is not None:
         kind, reason, message = condition
-        status["conditions"] = [{"type": kind, "status": "True", "reason": reason, "message": message}]
+        told = {"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since}
+        status["conditions"] = [told]
     return ChildRecord.of(
         {
             "metadata": {
@@ -103,7 +104,7 @@ def child(
                 "uid": uid,
                 "resourceVersion": "200",
                 "creationTimestamp": created or stamp(),
-                "annotations": {RETRIES_BEFORE: str(retries_before)},
+                "annotations": {RETRIES_BEFORE: str(retries_before)} | (annotations or {}),
                 "ownerReferences": [
                     {"kind": "CompressionJob", "name": "minilm-int8", "uid": owner, "controller": True}
                 ],
@@ -128,6 +129,7 @@ def pod(
     name: str = "pod-a", *, phase: str = "Pending", state: dict[str, Any] | None = None, ip: str = "",
     conditions: tuple[tuple[str, str, str, str], ...] = (("PodScheduled", "True", "", ""),),
     reason: str = "", message: str = "", created: float = 1, deleting: bool = False,
+    labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None,
 ) -> PodRecord:  # fmt: skip
     """A pod of the child; ``conditions`` are type, status, reason, message; ``state`` is the runner container's."""
     metadata: dict[str, Any] = {
@@ -136,7 +138,8 @@ def pod(
         "uid": f"uid-{name}",
         "resourceVersion": "300",
         "creationTimestamp": stamp(created),
-        "labels": {"compression-operator.io/job-uid": UID},
+        "labels": {"compression-operator.io/job-uid": UID} | (labels or {}),
+        "annotations": annotations or {},
     }
     if deleting:
         metadata["deletionTimestamp"] = stamp()
@@ -152,18 +155,23 @@ def pod(
     return PodRecord.of({"metadata": metadata, "spec": {"containers": []}, "status": status})
 
 
-def running_pod(name: str = "pod-a", **options: Any) -> PodRecord:
+def running_pod(name: str = "pod-a", *, start: float = 0, **options: Any) -> PodRecord:
     """A pod whose container runs."""
-    return pod(name, phase="Running", state={"running": {"startedAt": stamp()}}, ip="10.0.0.7", **options)
+    return pod(name, phase="Running", state={"running": {"startedAt": stamp(start)}}, ip="10.0.0.7", **options)
 
 
-def ended_pod(name: str = "pod-a", code: int = 0, message: str = "", reason: str = "", **options: Any) -> PodRecord:
+def ended_pod(
+    name: str = "pod-a", code: int = 0, message: str = "", reason: str = "", *, start: float = 0, end: float = 0,
+    **options: Any,
+) -> PodRecord:  # fmt: skip
     """A pod whose container has ended."""
     state = {
         "terminated": {
             "exitCode": code,
             "reason": reason or ("Completed" if code == 0 else "Error"),
             "message": message,
+            "startedAt": stamp(start),
+            "finishedAt": stamp(end),
         }
     }
     return pod(name, phase="Succeeded" if code == 0 else "Failed", state=state, **options)
