@@ -54,7 +54,7 @@ def test_a_job_runs_in_the_built_images(namespace: Namespace) -> None:
     operator = namespace.kubectl.read("--namespace", SYSTEM_NAMESPACE, "get", "deployment", "compression-operator")
     (container,) = operator["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"localhost/compression-operator:{images.tag()}"
-    assert "volumeMounts" not in container
+    assert not container.get("volumeMounts")
     job = namespace.job(minilm_job("in-images"))
     status = job.wait_phase("Succeeded", seconds=600)
     assert status["verdict"] == "Pass"
