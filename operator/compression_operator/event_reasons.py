@@ -34,11 +34,15 @@ EXPIRED: Final = "Expired"
 """The job's ttl has passed; it is deleted."""
 CHILD_FAILED: Final = "ChildCreationFailed"
 """The API server refused the child Job; the note says why."""
+RECEIVER_NOT_FOUND: Final = "ReceiverNotFound"
+"""A name in spec.notifications is no receiver's; the job goes on without."""
+NOTIFICATION_DROPPED: Final = "NotificationDropped"
+"""A receiver did not take a notification, and it was given up; the note says why."""
 
 ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
-        EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED,
+        EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, RECEIVER_NOT_FOUND, NOTIFICATION_DROPPED,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

@@ -10,6 +10,7 @@ from compression_operator.policies import (
     childhood,
     completion,
     failure,
+    notifications,
     progress,
     retries,
     review,
@@ -27,10 +28,12 @@ def reconcile(observed: Observed, now: datetime) -> Plan:
     if observed.job.deleting:
         return Plan()
 
-    # 2. A job that has ended stays as it ended, until its time to live is over.
+    # 2. What receivers were told is noted. A job that has ended stays as it ended, until its time to live is over.
+    notifications.settle(draft)
     if observed.job.ended:
         ttl.expire(draft)
         return draft.plan()
+    notifications.check(draft)
 
     # 3. A result that a person must decide about waits, without a pod.
     if review.decide(draft):

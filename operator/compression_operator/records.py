@@ -24,11 +24,13 @@ RETRIES_BEFORE: Final = "compression-operator.io/retries-before"
 RUNNER_CONTAINER: Final = "runner"
 
 Raw = Mapping[str, Any]
+NotificationKey = tuple[str, str, str]
+"""Receiver, event and time of a notification."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A CompressionJob."""
+    """A CompressionJob. ``receivers`` are those that it chose, ``unsent`` the notifications that none has taken yet."""
 
     uid: str
     namespace: str
@@ -44,6 +46,8 @@ class JobRecord:
     retries: int
     suspend: bool
     ttl: float | None
+    receivers: tuple[str, ...]
+    unsent: tuple[NotificationKey, ...]
     phase: str
     reason: str
     spec_json: bytes
@@ -80,6 +84,7 @@ class JobRecord:
             self,
             version=_version(metadata),
             part=intern(str(status.get("part") or self.first_part)),
+            unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
@@ -108,6 +113,8 @@ class JobRecord:
             retries=int(spec.get("retries", 3)),
             suspend=bool(spec.get("suspend", False)),
             ttl=_seconds(spec.get("ttl")),
+            receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
+            unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             # An ended job needs its spec no more: nothing will be built from it.
@@ -341,6 +348,14 @@ def _reason(status: Raw, phase: str) -> str:
     if conditions.get(ACCEPTED, {}).get("status") == "False":
         return str(conditions[ACCEPTED].get("reason", ""))
     return str(conditions.get(SCHEDULED, {}).get("reason", "")) if phase == "Pending" else ""
+
+
+def _unsent(status: Raw) -> tuple[NotificationKey, ...]:
+    return tuple(
+        (intern(str(item.get("receiver", ""))), intern(str(item.get("event", ""))), str(item.get("time", "")))
+        for item in status.get("notifications") or ()
+        if not item.get("result")
+    )
 
 
 def _mark(raw: Raw) -> Mark:

@@ -23,8 +23,12 @@ AS_PROMISED: Final = "AsPromised"
 """The result is as small, fast and exact as its method promises, whatever the SLA asks."""
 REVIEWED: Final = "Reviewed"
 """A person's decision: Unknown while the job waits for it, without a pod; True is approved, False rejected."""
+RECEIVERS_FOUND: Final = "ReceiversFound"
+"""Every receiver in spec.notifications exists; the job goes on either way."""
 
-CONDITION_TYPES: Final = (ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED)
+CONDITION_TYPES: Final = (
+    ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, RECEIVERS_FOUND
+)  # fmt: skip
 
 # Reasons of Accepted.
 VALID: Final = "Valid"
@@ -77,9 +81,14 @@ AWAITING_REVIEW: Final = "AwaitingReview"
 APPROVED: Final = "Approved"
 REJECTED: Final = "Rejected"
 
+# Reasons of ReceiversFound.
+ALL_FOUND: Final = "AllFound"
+RECEIVER_NOT_FOUND: Final = "ReceiverNotFound"
+
 ConditionType = Literal[
-    "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed"
-]
+    "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed",
+    "ReceiversFound",
+]  # fmt: skip
 
 
 class Condition(Observed):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from compressionjob.conditions import Condition
+from compressionjob.notifications import MAX_NOTIFICATIONS, Notification
 from compressionjob.parts import Part
 from compressionjob.report import SideSummary
 from compressionjob.review import ReviewOutcome
@@ -70,4 +71,7 @@ class CompressionJobStatus(Observed):
     retries: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed tries so far, preemptions not counted.")
     start_time: Time | None = Field(default=None, description="When the first pod could start.")
     completion_time: Time | None = Field(default=None, description="When the job ended.")
+    notifications: Annotated[list[Notification], Field(max_length=MAX_NOTIFICATIONS)] = Field(
+        default=[], description="What receivers are told, and what became of it."
+    )
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")
