@@ -51,9 +51,10 @@ def _condition(kind: str, status: str, reason: str | None = None) -> Callable[[C
 
 _HOLDS: Final[Mapping[NotificationEvent, Callable[[CompressionJobStatus], bool]]] = {
     "Accepted": _condition(ACCEPTED, "True"),
-    "Started": lambda job: job.start_time is not None,
-    "AwaitingReview": _condition(REVIEWED, "Unknown", AWAITING_REVIEW),
+    # A pod that ended before anybody looked had started all the same.
+    "Started": lambda job: job.start_time is not None or job.verdict is not None,
     "Verdict": lambda job: job.verdict is not None,
+    "AwaitingReview": _condition(REVIEWED, "Unknown", AWAITING_REVIEW),
     "Completed": _condition(COMPLETE, "True"),
     "Failed": _condition(FAILED, "True"),
 }

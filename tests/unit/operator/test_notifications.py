@@ -22,6 +22,7 @@ from tests.unit.operator.builders import (
     failed,
     job,
     observe,
+    review,
     running_pod,
     settle,
     stamp,
@@ -168,3 +169,17 @@ def test_a_status_of_a_later_version_is_read() -> None:
     record = ended({**COMPLETED, "event": "SomethingNew"})
     assert record.status().notifications[0].event == "SomethingNew"
     assert record.unsent == (("ops", "SomethingNew", stamp()),)
+
+
+def test_a_pod_that_nobody_saw_running_has_started_all_the_same() -> None:
+    plan = reconcile(seen(chosen("ops"), child=complete(), pods=(ended_pod(message=summary()),)), NOW)
+    assert [event for _, event, _ in owed(plan)] == ["Accepted", "Started", "Verdict", "Completed"]
+
+
+def test_a_result_that_waits_for_a_review_is_told_with_its_verdict_and_again_when_it_has_ended() -> None:
+    held = (ended_pod(message=summary(published=False, held=True, digest=f"sha256:{'a' * 64}", artifact="")),)
+    record, plan = settle(seen(chosen("ops", spec__review="Always"), child=complete(), pods=held))
+    assert [event for _, event, _ in owed(plan)] == ["Accepted", "Started", "Verdict", "AwaitingReview"]
+    _, plan = settle(seen(record, reviews=(review(decision="Reject"),)), after(120))
+    assert owed(plan)[-1] == ("ops", "Failed", stamp(120))
+    assert len(owed(plan)) == 5
