@@ -1,6 +1,7 @@
 """The generated parts of the chart: ``python -m charts.generate`` writes them, from the repository's root.
 
-values.schema.json is written by hand but for ``definitions.runtime``, which follows the contract's CompressionRuntime.
+values.schema.json is written by hand but for ``definitions.runtime``, which follows the contract's CompressionRuntime,
+and the events of ``definitions.receiver``, which are the contract's.
 README.md is written by hand but for the table of values, which follows values.yaml and values.schema.json.
 """
 
@@ -13,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from compressionjob.crd import structural
+from compressionjob.notifications import NOTIFICATION_EVENTS
 from compressionjob.runtime import CompressionRuntimeSpec
 
 CHART: Final = Path(__file__).parent / "compression-operator"
@@ -44,6 +46,7 @@ def values_schema() -> dict[str, Any]:
     """values.schema.json with its generated part made anew."""
     schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
     schema["definitions"]["runtime"] = runtime_schema()
+    schema["definitions"]["receiver"]["properties"]["events"]["items"]["enum"] = list(NOTIFICATION_EVENTS)
     return schema
 
 

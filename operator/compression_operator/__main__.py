@@ -6,17 +6,27 @@ import sys
 
 from compression_operator import logs, process
 from compression_operator.cluster.errors import CredentialsError
+from compression_operator.notifications.receivers import read_receivers
 from compression_operator.options import parse
+from compressionjob.errors import InvalidSpec
 
 logger = logging.getLogger("compression_operator")
 
 
 def main() -> int:
-    """Run the operator; the exit status is 0 after SIGTERM, 1 when it cannot go on, 2 for wrong options."""
+    """Run the operator; the exit status is 0 after SIGTERM, 1 when it cannot go on, 2 for wrong options or
+    receivers."""
     options = parse(sys.argv[1:])
     logs.configure(options.log_format, options.log_level)
     try:
-        asyncio.run(process.run(options))
+        receivers = read_receivers(options.notifications)
+    except InvalidSpec as error:
+        logger.error("%s", error)
+        return 2
+    for problem in receivers.unusable_keys():
+        logger.warning("notifications wait: %s", problem)
+    try:
+        asyncio.run(process.run(options, receivers))
     except CredentialsError as error:
         logger.error("%s", error)
         return 1

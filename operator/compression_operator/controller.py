@@ -15,6 +15,7 @@ from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
 from compression_operator.events import EventRecorder
 from compression_operator.figures import Figures
 from compression_operator.metrics import Metrics
+from compression_operator.notifications.notifier import Notifier
 from compression_operator.observed import Observed
 from compression_operator.plan import Plan
 from compression_operator.queue import WorkQueue
@@ -41,6 +42,7 @@ class Controller:
         recorder: EventRecorder,
         metrics: Metrics,
         figures: Figures,
+        notifier: Notifier,
         follow: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -50,6 +52,7 @@ class Controller:
         self._recorder = recorder
         self._metrics = metrics
         self._figures = figures
+        self._notifier = notifier
         self._follow = follow
         self._now = now
         self._first_seen: dict[str, float] = {}
@@ -107,7 +110,9 @@ class Controller:
             if observed is None:
                 self._figures.end(uid)
                 self._first_seen.pop(uid, None)
+                self._notifier.show(uid)
                 return "gone"
+            observed = self._notifier.inform(observed)
             plan = reconcile(observed, self._now())
             if plan.confirm:
                 foreign = await self._confirm(observed.job)
@@ -181,6 +186,7 @@ class Controller:
             self._queue.add(job.uid, plan.requeue_after)
         if observed.child is not None:
             self._follow(job.uid)
+        self._notifier.show(job.uid)
         return "changed" if wrote or plan.delete else "unchanged"
 
     async def _write_status(self, job: JobRecord, status: Any) -> bool:

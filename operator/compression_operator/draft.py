@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from compression_operator import event_reasons
+from compression_operator.notifications.happenings import news
 from compression_operator.observed import Observed
 from compression_operator.plan import EventType, Note, Plan
 from compressionjob import conditions
 from compressionjob.conditions import Condition, ConditionType
+from compressionjob.notifications import Notification
 from compressionjob.status import CompressionJobStatus, Phase
 from compressionjob.usage import Usage
 
@@ -43,6 +45,12 @@ class Draft:
     def started(self) -> bool:
         """Whether a pod of this job has ever run."""
         return bool(self.before.start_time or self._fields.get("start_time"))
+
+    @property
+    def notifications(self) -> list[Notification]:
+        """What receivers are told, as it stands now."""
+        found: list[Notification] = self._fields.get("notifications", self.before.notifications)
+        return found
 
     def condition(self, kind: str) -> Condition | None:
         """A condition as it stands now."""
@@ -122,6 +130,9 @@ class Draft:
                 "conditions": list(self._conditions.values()),
             }
         )
+        job, receivers = self.observed.job, self.observed.receivers
+        told = news(self.before, after, chosen=job.receivers, subscriptions=receivers, time=timestamp(self.now))
+        after = after.model_copy(update={"notifications": told})
         changed = after != self.before
         if changed:
             after = after.model_copy(

@@ -36,11 +36,16 @@ CHILD_FAILED: Final = "ChildCreationFailed"
 """The API server refused the child Job; the note says why."""
 DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
 """The job is expected to end after its deadline."""
+RECEIVER_NOT_FOUND: Final = "ReceiverNotFound"
+"""A name in spec.notifications is no receiver's; the job goes on without."""
+NOTIFICATION_DROPPED: Final = "NotificationDropped"
+"""A receiver did not take a notification, and it was given up; the note says why."""
 
 ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
-        EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK,
+        EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK, RECEIVER_NOT_FOUND,
+        NOTIFICATION_DROPPED,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

@@ -32,6 +32,24 @@ class JobTally(Collector):
         return [family]
 
 
+class PendingNotifications(Collector):
+    """``compression_operator_notifications_pending``, counted from the cache when it is scraped."""
+
+    def __init__(self, count: Callable[[], Tally[str]]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterable[Metric]:
+        """One sample for each receiver."""
+        family = GaugeMetricFamily(
+            "compression_operator_notifications_pending",
+            "Notifications that a receiver has not taken yet, and that are still tried.",
+            labels=("receiver",),
+        )
+        for receiver, number in self._count().items():
+            family.add_metric((receiver,), number)
+        return [family]
+
+
 class Metrics:
     """The metrics of one operator process, in a registry of their own."""
 
@@ -98,6 +116,10 @@ class Metrics:
         self.progress_polls = Counter(
             "compression_operator_progress_polls", "Questions to pods about their progress.",
             ("outcome",), registry=registry,
+        )  # fmt: skip
+        self.notifications = Counter(
+            "compression_operator_notifications", "Notifications: delivered, dropped, or not taken and tried again.",
+            ("receiver", "result"), registry=registry,
         )  # fmt: skip
 
 

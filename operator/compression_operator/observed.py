@@ -1,9 +1,11 @@
 """What reconcile looks at: one CompressionJob and everything in the cluster that belongs to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from compression_operator.cluster.errors import Refused
+from compression_operator.notifications.delivery import Delivery
+from compression_operator.notifications.happenings import Subscriptions
 from compression_operator.records import ChildRecord, JobRecord, PodRecord, ReviewRecord, RuntimeRecord
 from compressionjob.report import Progress
 
@@ -18,6 +20,8 @@ class Observed:
     ``confirmed`` says that child and pods were read from the API server just now: what is missing then is really
     gone. ``foreign_child`` is a Job that has the child's name but another owner; ``refusal`` is why the API server did
     not take the child just now. ``finish`` is when the running pod expects to be done, told with its progress.
+    ``receivers`` are those that can be told of jobs, and ``deliveries`` what became of
+    this job's notifications.
     """
 
     job: JobRecord
@@ -31,3 +35,5 @@ class Observed:
     confirmed: bool = False
     foreign_child: ChildRecord | None = None
     refusal: Refused | None = None
+    receivers: Subscriptions = field(default_factory=dict)
+    deliveries: tuple[Delivery, ...] = ()

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ class Options:
     workers: int
     progress_interval: float
     max_job_series: int
+    notifications: Path | None
     log_format: Literal["json", "text"]
     log_level: str
 
@@ -45,6 +47,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         workers=values.workers,
         progress_interval=values.progress_interval,
         max_job_series=values.max_job_series,
+        notifications=Path(values.notifications) if values.notifications else None,
         log_format=values.log_format,
         log_level=values.log_level,
     )
@@ -81,6 +84,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     run.add_argument(
         "--max-job-series", type=int, default=default("max-job-series", str(DEFAULT_JOB_SERIES)), metavar="N",
         help="most jobs that have metrics of their own",
+    )  # fmt: skip
+    run.add_argument(
+        "--notifications", default=default("notifications", ""), metavar="FILE",
+        help="receivers of notifications, as YAML; none by default",
     )  # fmt: skip
     run.add_argument("--log-format", choices=("json", "text"), default=default("log-format", "json"))
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=default("log-level", "info"))

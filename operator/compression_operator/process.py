@@ -17,7 +17,9 @@ from compression_operator.events import EventRecorder
 from compression_operator.figures import Figures
 from compression_operator.fleet import FleetSeries
 from compression_operator.leader import LeaderElection
-from compression_operator.metrics import JobSeries, JobTally, Metrics
+from compression_operator.metrics import JobSeries, JobTally, Metrics, PendingNotifications
+from compression_operator.notifications.notifier import Notifier
+from compression_operator.notifications.receivers import Receivers
 from compression_operator.options import Options
 from compression_operator.progress_polls import ProgressPolls
 from compression_operator.queue import WorkQueue
@@ -34,7 +36,9 @@ logger = logging.getLogger(__name__)
 class Replica:
     """The parts of one operator process, put together."""
 
-    def __init__(self, options: Options, credentials: Credentials, client: Client, metrics: Metrics) -> None:
+    def __init__(
+        self, options: Options, receivers: Receivers, credentials: Credentials, client: Client, metrics: Metrics
+    ) -> None:
         self._options = options
         self._metrics = metrics
         self._client = client
@@ -44,6 +48,7 @@ class Replica:
         self._census = Census(client, self._cache, options.namespaces)
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
+        self._notifier = Notifier(receivers, self._cache, self._queue, metrics)
         self._controller = Controller(
             cache=self._cache,
             client=client,
@@ -51,6 +56,7 @@ class Replica:
             recorder=self._recorder,
             metrics=metrics,
             figures=Figures(metrics, self._series),
+            notifier=self._notifier,
             follow=self._polls.follow,
         )
         self._handlers = watching.registry(self._cache, self._notice, credentials, metrics)
@@ -66,6 +72,7 @@ class Replica:
         self._metrics.registry.register(self._series)
         limit = self._options.max_job_series
         self._metrics.registry.register(FleetSeries(self._cache, lambda: self._polls.last_news, limit=limit))
+        self._metrics.registry.register(PendingNotifications(self._notifier.pending))
         options = self._options
         async with web.serve(options.port, self._metrics.registry, lambda: self._ready) as port:
             logger.info("serving /metrics, /healthz and /readyz on port %d", port, extra={"identity": options.identity})
@@ -103,6 +110,7 @@ class Replica:
                 group.create_task(self._controller.run(self._options.workers))
                 group.create_task(self._recorder.run())
                 group.create_task(self._polls.run())
+                group.create_task(self._notifier.run())
         finally:
             self._leading = False
             self._metrics.leader.set(0)
@@ -144,13 +152,13 @@ class Replica:
             self._controller.noticed(uid)
 
 
-async def run(options: Options) -> None:
+async def run(options: Options, receivers: Receivers) -> None:
     """Run a replica until SIGTERM or SIGINT; raises what made it end otherwise."""
     stop = asyncio.Event()
     _handle_signals(stop)
     credentials, metrics = Credentials(), Metrics()
     async with Client(credentials, metrics) as client:
-        await Replica(options, credentials, client, metrics).run(stop)
+        await Replica(options, receivers, credentials, client, metrics).run(stop)
 
 
 async def _first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

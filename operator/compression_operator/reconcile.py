@@ -13,6 +13,7 @@ from compression_operator.policies import (
     cost,
     deadline,
     failure,
+    notifications,
     progress,
     retries,
     review,
@@ -30,10 +31,12 @@ def reconcile(observed: Observed, now: datetime) -> Plan:
     if observed.job.deleting:
         return Plan()
 
-    # 2. A job that has ended stays as it ended, until its time to live is over.
+    # 2. What receivers were told is noted. A job that has ended stays as it ended, until its time to live is over.
+    notifications.settle(draft)
     if observed.job.ended:
         ttl.expire(draft)
         return draft.plan()
+    notifications.check(draft)
 
     # 3. Every pod that ran is paid for, whatever became of it.
     cost.account(draft)

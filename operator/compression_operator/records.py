@@ -31,11 +31,17 @@ NO_DEADLINE: Final = "none"
 RUNNER_CONTAINER: Final = "runner"
 
 Raw = Mapping[str, Any]
+NotificationKey = tuple[str, str, str]
+"""Receiver, event and time of a notification."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A CompressionJob; ``since`` is when it came to stand as it stands: when a condition changed last."""
+    """A CompressionJob.
+
+    ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
+    chose, ``unsent`` the notifications that none has taken yet.
+    """
 
     uid: str
     namespace: str
@@ -52,6 +58,8 @@ class JobRecord:
     suspend: bool
     ttl: float | None
     budget: float | None
+    receivers: tuple[str, ...]
+    unsent: tuple[NotificationKey, ...]
     phase: str
     reason: str
     since: str
@@ -89,6 +97,7 @@ class JobRecord:
             self,
             version=_version(metadata),
             part=intern(str(status.get("part") or self.first_part)),
+            unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             since=_since(status) or self.created,
@@ -119,6 +128,8 @@ class JobRecord:
             suspend=bool(spec.get("suspend", False)),
             ttl=_seconds(spec.get("ttl")),
             budget=_amount(spec.get("budget")),
+            receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
+            unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             since=_since(status) or metadata.get("creationTimestamp") or "",
@@ -388,6 +399,14 @@ def _reason(status: Raw, phase: str) -> str:
 def _since(status: Raw) -> str:
     # Timestamps of one form can be compared as text.
     return max((item.get("lastTransitionTime") or "" for item in status.get("conditions") or ()), default="")
+
+
+def _unsent(status: Raw) -> tuple[NotificationKey, ...]:
+    return tuple(
+        (intern(str(item.get("receiver", ""))), intern(str(item.get("event", ""))), str(item.get("time", "")))
+        for item in status.get("notifications") or ()
+        if not item.get("result")
+    )
 
 
 def _mark(raw: Raw) -> Mark:

@@ -26,8 +26,12 @@ REVIEWED: Final = "Reviewed"
 DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
 """The job is expected to end after its deadline; absent where there is no deadline or no forecast."""
 
+RECEIVERS_FOUND: Final = "ReceiversFound"
+"""Every receiver in spec.notifications exists; the job goes on either way."""
+
 CONDITION_TYPES: Final = (
-    ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, DEADLINE_AT_RISK
+    ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, DEADLINE_AT_RISK,
+    RECEIVERS_FOUND,
 )  # fmt: skip
 
 # Reasons of Accepted.
@@ -95,9 +99,13 @@ FORECAST_LATE: Final = "ForecastLate"
 FORECAST_IN_TIME: Final = "ForecastInTime"
 CLOCK_STOPPED: Final = "ClockStopped"  # held by its user or a queue, or waiting for a person
 
+# Reasons of ReceiversFound.
+ALL_FOUND: Final = "AllFound"
+RECEIVER_NOT_FOUND: Final = "ReceiverNotFound"
+
 ConditionType = Literal[
     "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed",
-    "DeadlineAtRisk",
+    "DeadlineAtRisk", "ReceiversFound",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
+from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
 from compressionjob.parts import COMPRESS, RUN, Part
 from compressionjob.pipeline import Pipeline, order_problems
@@ -16,7 +17,7 @@ from compressionjob.review import Decision, ReviewPolicy
 from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema
 from compressionjob.tasks import TASKS, Task, default_metric
 
-MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl"})
+MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl", "notifications"})
 """Fields of the spec that may change after creation."""
 
 
@@ -131,6 +132,9 @@ class CompressionJobSpec(Schema):
     )
     ttl: Duration | None = Field(
         default=None, description="How long the job is kept once it has ended; for ever by default."
+    )
+    notifications: ReceiverNames = Field(
+        default=[], description="Receivers to tell of the job, by the names that the platform team gave them."
     )
 
     @property

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from compressionjob.conditions import Condition
+from compressionjob.notifications import MAX_NOTIFICATIONS, Notification
 from compressionjob.parts import Part
 from compressionjob.report import SideSummary
 from compressionjob.review import ReviewOutcome
@@ -81,4 +82,7 @@ class CompressionJobStatus(Observed):
         default=None, description="What the job's pods have cost so far; absent where no runtime has a price."
     )
     usage: Usage | None = Field(default=None, description="How long which pods ran, at which price.")
+    notifications: Annotated[list[Notification], Field(max_length=MAX_NOTIFICATIONS)] = Field(
+        default=[], description="What receivers are told, and what became of it."
+    )
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")

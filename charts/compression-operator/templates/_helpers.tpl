@@ -73,6 +73,21 @@ meta.helm.sh/release-name: {{ .Release.Name }}
 meta.helm.sh/release-namespace: {{ .Release.Namespace }}
 {{- end }}
 
+{{- /* The receivers of notifications as JSON, without those that are null; "{}" when there are none. */ -}}
+{{- define "compression-operator.receivers" -}}
+{{- $found := dict }}
+{{- range $name, $receiver := .Values.notifications.receivers }}
+{{- if $receiver }}
+{{- $told := omit $receiver "signingKey" }}
+{{- if $receiver.signingKey }}
+{{- $_ := set $told "keyFile" (printf "/etc/compression-operator/notifications/keys/%s" $name) }}
+{{- end }}
+{{- $_ := set $found $name $told }}
+{{- end }}
+{{- end }}
+{{- $found | toJson }}
+{{- end }}
+
 {{- define "compression-operator.leaseName" -}}
 {{- include "compression-operator.fullname" . }}
 {{- end }}

@@ -1,10 +1,15 @@
 """How long an ended job is kept."""
 
 from datetime import timedelta
+from typing import Final
 
 from compression_operator import event_reasons
 from compression_operator.draft import Draft
+from compression_operator.policies import notifications
 from compression_operator.records import parse_time
+
+PATIENCE: Final = timedelta(hours=1)
+"""How much longer a job is kept that receivers have not been told of: what it owes them goes with it."""
 
 
 def expire(draft: Draft) -> None:
@@ -13,6 +18,8 @@ def expire(draft: Draft) -> None:
     if job.ttl is None or not draft.before.completion_time:
         return
     expires = parse_time(draft.before.completion_time) + timedelta(seconds=job.ttl)
+    if notifications.unsettled(draft):
+        expires += PATIENCE
     remaining = (expires - draft.now).total_seconds()
     if remaining > 0:
         draft.look_again(remaining)

@@ -43,6 +43,13 @@ EVERYTHING: dict[str, Any] = {
         },
         "spot": {"image": "other:1", "nodeSelector": {"spot": "true"}, "priorityClassName": "low"},
     },
+    "notifications": {
+        "source": "https://cluster-a.example.com",
+        "receivers": {
+            "ops": {"url": "https://hooks.example.com:8443/a", "signingKey": {"secretName": "ops", "key": "hmac"}},
+            "chat": {"url": "http://chat.internal", "events": ["Failed"], "timeout": "5s"},
+        },
+    },
     "service": {"port": 9090, "labels": {"a": "b"}, "annotations": {"a": "b"}},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},

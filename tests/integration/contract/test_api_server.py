@@ -86,14 +86,14 @@ def test_the_spec_cannot_change(kubectl: Kubectl, field: str, value: object) -> 
     assert "delete the job and create another" in refusal(kubectl, changed)
 
 
-def test_only_suspend_and_ttl_may_change(kubectl: Kubectl) -> None:
+def test_only_suspend_ttl_and_notifications_may_change(kubectl: Kubectl) -> None:
     manifest = job("mutable")
     create(kubectl, manifest)
-    changed = job("mutable", spec__suspend=True, spec__ttl="1h")
+    changed = job("mutable", spec__suspend=True, spec__ttl="1h", spec__notifications=["ops"])
     create(kubectl, changed)
     assert kubectl.read("get", "cpj", "mutable")["spec"]["ttl"] == "1h"
     create(kubectl, job("mutable", spec__suspend=False))
-    assert {"suspend", "ttl"} == MUTABLE_FIELDS
+    assert {"suspend", "ttl", "notifications"} == MUTABLE_FIELDS
 
 
 def test_every_field_is_explained(kubectl: Kubectl) -> None:

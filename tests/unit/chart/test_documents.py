@@ -38,6 +38,17 @@ def test_the_example_of_values_is_understood(tmp_path: Path) -> None:
     assert "name: nvidia-gpu" not in rendered
 
 
+def test_the_example_of_receivers_is_understood(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```yaml\n(# values.yaml\n.*?)```", (ROOT / "docs" / "notifications.md").read_text(), re.DOTALL
+    )
+    file = tmp_path / "values.yaml"
+    file.write_text(block)
+    rendered = run([tools.helm(), "template", "demo", CHART, f"--values={file}"])
+    assert "url: https://hooks.example.com/compression" in rendered
+    assert "name: ml-platform-webhook" in rendered
+
+
 def test_the_local_clusters_values_are_understood() -> None:
     rendered = run([tools.helm(), "template", "demo", CHART, f"--values={ROOT / 'localcluster' / 'values.yaml'}"])
     assert "image: localhost/compression-operator-base:local" in rendered

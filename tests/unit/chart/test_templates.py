@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from charts.generate import CHART
+from compression_operator.notifications.receivers import read_receivers
 from compression_operator.options import parse
 from compressionjob import group
 from compressionjob.crd import definitions
@@ -138,6 +139,65 @@ def test_the_notes_tell_the_next_commands(tmp_path: Path) -> None:
     assert "podDisruptionBudget.enabled=true" in notes
 
 
+RECEIVERS = (
+    "--set=notifications.source=https://cluster-a",
+    "--set=notifications.receivers.ops.url=https://hooks.example.com/a?b=c",
+    "--set=notifications.receivers.ops.events={Completed,Failed}",
+    "--set=notifications.receivers.ops.timeout=5s",
+    "--set=notifications.receivers.ops.signingKey.secretName=ops-webhook",
+    "--set=notifications.receivers.chat.url=http://chat.internal:8065",
+    "--set=notifications.receivers.former=null",
+)
+
+
+def test_the_operator_reads_the_receivers_and_their_keys(tmp_path: Path) -> None:
+    (config,) = kind("ConfigMap", *RECEIVERS)
+    file = tmp_path / "receivers.yaml"
+    file.write_text(config["data"]["receivers.yaml"])
+    found = read_receivers(file)
+    assert found.source == "https://cluster-a"
+    assert set(found.receivers) == {"ops", "chat"}
+    assert found.receivers["ops"].events == {"Completed", "Failed"}
+    assert found.receivers["chat"].key_file is None
+    (deployment,) = kind("Deployment", *RECEIVERS)
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    options = parse([*container["command"][1:], *container["args"]], {})
+    (mount,) = [item for item in container["volumeMounts"] if item["name"] == "notifications"]
+    assert str(options.notifications) == f"{mount['mountPath']}/receivers.yaml"
+    (volume,) = [item for item in pod["volumes"] if item["name"] == "notifications"]
+    names, secret = volume["projected"]["sources"]
+    assert names == {"configMap": {"name": config["metadata"]["name"]}}
+    assert (secret["secret"]["name"], secret["secret"]["items"][0]["key"]) == ("ops-webhook", "key")
+    assert str(found.receivers["ops"].key_file) == f"{mount['mountPath']}/{secret['secret']['items'][0]['path']}"
+
+
+def test_without_receivers_there_is_nothing_to_read() -> None:
+    assert kind("ConfigMap") == []
+    assert not [word for word in operator()["args"] if "notifications" in word]
+
+
+def test_other_receivers_make_other_pods() -> None:
+    def checksum(*arguments: str) -> str:
+        (deployment,) = kind("Deployment", *arguments)
+        return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/notifications"])
+
+    assert checksum(*RECEIVERS) == checksum(*RECEIVERS)
+    assert checksum(*RECEIVERS) != checksum(*RECEIVERS, "--set=notifications.receivers.chat.timeout=1s")
+
+
+def test_the_network_policy_lets_the_operator_reach_receivers_on_their_ports() -> None:
+    (policy,) = kind("NetworkPolicy", "--set=networkPolicy.enabled=true", *RECEIVERS)
+    rule = policy["spec"]["egress"][-1]
+    assert {item["port"] for item in rule["ports"]} == {443, 8065}
+    assert "to" not in rule
+    where = '--set-json=networkPolicy.receiversAt=[{"ipBlock":{"cidr":"10.0.0.0/8"}}]'
+    (policy,) = kind("NetworkPolicy", "--set=networkPolicy.enabled=true", where, *RECEIVERS)
+    assert policy["spec"]["egress"][-1]["to"] == [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
+    (policy,) = kind("NetworkPolicy", "--set=networkPolicy.enabled=true")
+    assert len(policy["spec"]["egress"]) == 3
+
+
 NONSENSE = [
     ("replicas=-1", "/replicas", "minimum"),
     ("replicas=two", "/replicas", "got string, want integer"),
@@ -172,6 +232,11 @@ NONSENSE = [
     ("networkPolicy.apiServerPorts[0]=0", "/networkPolicy/apiServerPorts/0", "minimum"),
     ("podDisruptionBudget.maxUnavailable=half", "/podDisruptionBudget/maxUnavailable", "does not match pattern"),
     ("prometheusRule.runbookBase=wiki", "/prometheusRule/runbookBase", "does not match pattern"),
+    ("notifications.receivers.Ops.url=https://h", "", "invalid propertyName 'Ops'"),
+    ("notifications.receivers.ops.events={Failed}", "/notifications/receivers/ops", "missing property 'url'"),
+    ("notifications.receivers.ops.url=h", "/notifications/receivers/ops/url", "does not match pattern"),
+    ("notifications.receivers.ops.url=https://a:b@h", "/notifications/receivers/ops/url", "does not match pattern"),
+    ("notifications.receivers.ops.hmacKey=x", "/notifications/receivers/ops", "additional properties 'hmacKey'"),
     ("dnsPolicy=Mine", "/dnsPolicy", "value must be one of"),
 ]
 

@@ -95,10 +95,10 @@ def test_the_runtime_gives_image_and_hardware() -> None:
 
 
 def test_the_pod_gets_its_job_without_what_may_change() -> None:
-    manifest = build(spec__ttl="1h", spec__suspend=True)
+    manifest = build(spec__ttl="1h", spec__suspend=True, spec__notifications=["ops"])
     given = json.loads(environment_of(manifest)["COMPRESSION_JOB"])
     assert given["metadata"] == {"name": "minilm-int8", "namespace": "default", "uid": UID}
-    assert not {"suspend", "ttl"} & given["spec"].keys()
+    assert not {"suspend", "ttl", "notifications"} & given["spec"].keys()
     assert parse_job(given).spec.runtime == "cpu"
     assert manifest["spec"]["suspend"] is True
 

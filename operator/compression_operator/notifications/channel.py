@@ -1,0 +1,134 @@
+"""The way to one receiver: its notifications in a queue of their own, so that a slow or dead one holds up no other."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import aiohttp
+
+from compression_operator.cache import Cache
+from compression_operator.metrics import Metrics
+from compression_operator.notifications.delivery import Delivery
+from compression_operator.notifications.patience import FIRST_PAUSE, LONGEST_PAUSE, Patience
+from compression_operator.notifications.receivers import Receiver
+from compression_operator.notifications.sending import Failure, send, too_old
+from compression_operator.queue import WorkQueue
+from compression_operator.records import JobRecord, NotificationKey
+
+SENDERS: Final = 8
+"""Most requests that are open to one receiver."""
+RESULTS: Final = ("delivered", "retried", "dropped")
+
+Keys = frozenset[NotificationKey]
+
+logger = logging.getLogger(__name__)
+
+
+class Channel:
+    """Sends what one receiver is owed, job by job, until it takes it or it is too old.
+
+    Held in memory is only which jobs owe it something: what it is told is read from the job's status at each try.
+    ``ended`` is told of each notification that was delivered or dropped, ``passed`` of each job that was worked on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        receiver: Receiver,
+        *,
+        source: str,
+        cache: Cache,
+        metrics: Metrics,
+        ended: Callable[[str, Delivery], None],
+        passed: Callable[[str], None],
+    ) -> None:
+        self._name = name
+        self._receiver = receiver
+        self._source = source
+        self._cache = cache
+        self._counts = {result: metrics.notifications.labels(name, result) for result in RESULTS}
+        self._ended = ended
+        self._passed = passed
+        self._queue = WorkQueue(first_backoff=FIRST_PAUSE, longest_backoff=LONGEST_PAUSE)
+        self._patience = Patience(first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        self._owed: dict[str, Keys] = {}
+
+    def offer(self, uid: str, keys: Keys) -> None:
+        """Send these notifications of a job, which may be under way already."""
+        if not keys <= self._owed.get(uid, frozenset()):
+            self._queue.add(uid)
+        if keys:
+            self._owed[uid] = keys
+        else:
+            self._owed.pop(uid, None)
+
+    def forget(self, uid: str) -> None:
+        """Drop what is owed of a job that is gone."""
+        self._counts["dropped"].inc(len(self._owed.pop(uid, ())))
+
+    async def run(self, session: aiohttp.ClientSession) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SENDERS):
+                group.create_task(self._work(session))
+
+    async def _work(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            uid = await self._queue.get()
+            try:
+                await self._pass(session, uid)
+            except Exception:
+                # It must not end the jobs' own work.
+                self._queue.retry(uid)
+                logger.exception("this is a bug", extra={"job": uid})
+            finally:
+                self._queue.done(uid)
+
+    async def _pass(self, session: aiohttp.ClientSession, uid: str) -> None:
+        """Try what is owed of one job, in the order in which it happened; the first failure ends the pass."""
+        job = self._cache.job(uid)
+        for key in () if job is None else job.unsent:
+            began = await self._patience.wait()
+            job = self._cache.job(uid)
+            if job is None or key not in self._owed.get(uid, ()):
+                continue
+            failure = await send(session, self._receiver, job, job.status(), key, self._source)
+            if failure is not None and not self._give_up(job, key, failure):
+                self._try_again(job, failure, began)
+                break
+            if failure is None:
+                self._patience.succeeded()
+                self._end(uid, Delivery(key, "Delivered", datetime.now(UTC)))
+        else:
+            self._queue.forget(uid)
+        self._passed(uid)
+
+    def _give_up(self, job: JobRecord, key: NotificationKey, failure: Failure) -> bool:
+        now = datetime.now(UTC)
+        if not failure.final and not too_old(key, now):
+            return False
+        text = f"the receiver {self._name} was not told of {key[1]} ({key[2]}): {failure.text}"
+        logger.warning("given up: %s", text, extra={"job": f"{job.namespace}/{job.name}"})
+        self._end(job.uid, Delivery(key, "Dropped", now, text))
+        return True
+
+    def _try_again(self, job: JobRecord, failure: Failure, began: float) -> None:
+        self._counts["retried"].inc()
+        delay = self._queue.retry(job.uid, min(failure.retry_after, LONGEST_PAUSE))
+        names = {"job": f"{job.namespace}/{job.name}"}
+        pause = self._patience.failed(began, failure.retry_after)
+        if pause is not None:
+            logger.warning("receiver %s left alone for %.1f s: %s", self._name, pause, failure.text, extra=names)
+        else:
+            logger.debug("receiver %s again in %.1f s: %s", self._name, delay, failure.text, extra=names)
+
+    def _end(self, uid: str, delivery: Delivery) -> None:
+        self._counts[delivery.result.lower()].inc()
+        left = self._owed.get(uid, frozenset()) - {delivery.key}
+        if left:
+            self._owed[uid] = left
+        else:
+            self._owed.pop(uid, None)
+        self._ended(uid, delivery)
