@@ -25,8 +25,9 @@ _OF_FAILURE: Final = {
     conditions.DEADLINE_EXCEEDED: "give it more time; finished stages are kept: kubectl compress retry {name} --set "
     "spec.deadline=TIME",
     conditions.CHILD_CONFLICT: "a Job of its name belongs to somebody else: kubectl compress retry {name}",
-    "ReviewRejected": "read the reviewer's reason; change the pipeline or the limits, and submit it under another name",
-    "ReviewTimedOut": "nobody reviewed it in time: kubectl compress retry {name}",
+    conditions.REVIEW_REJECTED: "read the reviewer's reason; change the pipeline or the limits, and submit it "
+    "under another name",
+    conditions.REVIEW_TIMED_OUT: "nobody reviewed it in time: kubectl compress retry {name}",
 }
 _OF_WAITING: Final = {
     conditions.RUNTIME_NOT_FOUND: "see which runtimes there are: kubectl get compressionruntimes",

@@ -1,5 +1,6 @@
 """Where two specs differ, field by field."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,14 +29,20 @@ def completed(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
-    """The fields of two specs that differ once both have their defaults, in the order of the fields."""
+    """The fields of two specs that differ once both have their defaults, those of a part of the spec together."""
     one, two = (dict(_leaves(completed(spec), "spec")) for spec in (first, second))
     fields = [*one, *(field for field in two if field not in one)]
+    parts = list(dict.fromkeys(_part(field) for field in fields))
+    fields.sort(key=lambda field: parts.index(_part(field)))
     return [
         Difference(field, one.get(field, ""), two.get(field, ""))
         for field in fields
         if one.get(field) != two.get(field)
     ]
+
+
+def _part(field: str) -> str:
+    return re.split(r"[.\[]", field)[1]
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, str]]:

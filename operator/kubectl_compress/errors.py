@@ -39,7 +39,7 @@ class InvalidManifest(Invalid):
     """A manifest that the contract refuses."""
 
     def __init__(self, origin: str, problems: Sequence[FieldProblem]) -> None:
-        super().__init__(f"{origin} is not a valid CompressionJob", "correct it, and submit it again")
+        super().__init__(f"{origin} is not a valid CompressionJob")
         self.problems = tuple(problems)
 
 

@@ -10,21 +10,23 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from compressionjob import conditions
+from compressionjob.conditions import AWAITING_REVIEW
 from compressionjob.group import GROUP
 from compressionjob.report import SideSummary
 from compressionjob.sla import ObjectiveResult
 from compressionjob.status import TERMINAL_PHASES
 
-AWAITING_REVIEW: Final = "AwaitingReview"
 # Steps of a run around the stages of its pipeline, as /progress calls them.
 _BEFORE: Final = ("preflight", "fetch", "data")
 _AFTER: Final = ("measure", "publish")
+_ALL_DONE: Final = "done"
+"""What /progress says in the moments between the last step and the end of the pod."""
 _BRIEF_METADATA: Final = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}
 _BRIEF_STATUS: Final = {
     "phase", "stage", "progress", "verdict", "sizeRatio", "latencyP99", "message", "conditions", "review",
 }  # fmt: skip
 
-StepState = Literal["done", "now", "failed", "to come"]
+StepState = Literal["done", "now", "failed", "to come", "left out"]
 
 
 @dataclass(frozen=True)
@@ -175,19 +177,28 @@ class Job:
 
     @property
     def steps(self) -> list[Step]:
-        """All steps of its run in order, as far as the spec tells them."""
+        """All steps of its run in order, as far as the spec tells them; a job that failed, where it was seen last."""
         titles = [*_BEFORE, *self.stages, *_AFTER]
-        if self.verdict and self.phase in ("Succeeded", "Failed"):
+        if self.verdict:
+            return [*(Step(title, "done") for title in titles[:-1]), Step(titles[-1], self._publishing)]
+        if self.stage == _ALL_DONE:
             return [Step(title, "done") for title in titles]
         if self.stage and self.stage not in titles:
             # Something that the planner put in, such as an export: it stands before the first stage.
             titles.insert(len(_BEFORE), self.stage)
         at = titles.index(self.stage) if self.stage else 0
-        here: StepState = "failed" if self.phase == "Failed" else "now" if self.stage else "to come"
+        here: StepState = "to come" if not self.stage else "failed" if self.phase == "Failed" else "now"
         return [
             Step(title, "done" if index < at else here if index == at else "to come")
             for index, title in enumerate(titles)
         ]
+
+    @property
+    def _publishing(self) -> StepState:
+        """How far a result with a verdict is on its way to its destination."""
+        if self.ended:
+            return "done" if self.phase == "Succeeded" else "left out"
+        return "to come" if self.awaits_review else "now"
 
 
 def _title(stage: Mapping[str, Any]) -> str:

@@ -59,7 +59,8 @@ def read(places: Sequence[str]) -> Manifests:
     found = Manifests([], [], [])
     for place in places:
         for number, document in enumerate(_documents(place), start=1):
-            _sort(found, document, place if number == 1 else f"{place}, document {number}")
+            origin = "standard input" if place == STANDARD_INPUT else place
+            _sort(found, document, origin if number == 1 else f"{origin}, document {number}")
     return found
 
 

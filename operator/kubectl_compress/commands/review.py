@@ -2,22 +2,19 @@
 
 import argparse
 import time
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rich.text import Text
 
-from compressionjob.group import API_VERSION, JOB_KIND
+from compressionjob.group import API_VERSION, JOB_KIND, REVIEW_KIND, REVIEW_PLURAL
+from compressionjob.review import CompressionReviewSpec, Decision
 from kubectl_compress.cluster import Cluster
-from kubectl_compress.display.detail import objectives_table
-from kubectl_compress.display.terminal import Terminal, answer_of, coloured
+from kubectl_compress.display.detail import headline, objectives_table
+from kubectl_compress.display.terminal import Terminal, answer_of
 from kubectl_compress.errors import Invalid
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 
-Decision = Literal["Approve", "Reject"]
-
-REVIEW_KIND: Final = "CompressionReview"
-REVIEW_PLURAL: Final = "compressionreviews"
 MAX_REASON: Final = 1024
 PATIENCE: Final = 15.0
 """Seconds to wait for the operator to take a decision up."""
@@ -37,8 +34,9 @@ def reject(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
 
 def review_of(job: Job, decision: Decision, reason: str, reviewer: str) -> dict[str, Any]:
     """The review of a job; it is deleted with the job, and holds for the result that the reviewer saw."""
-    spec = {"job": job.name, "decision": decision, "reason": reason, "reviewer": reviewer}
-    digest = job.status.get("digest")
+    spec = CompressionReviewSpec(
+        job=job.name, decision=decision, reason=reason, reviewer=reviewer, digest=job.status.get("digest") or None
+    )
     owner = {"apiVersion": API_VERSION, "kind": JOB_KIND, "name": job.name, "uid": job.uid}
     return {
         "apiVersion": API_VERSION,
@@ -49,7 +47,7 @@ def review_of(job: Job, decision: Decision, reason: str, reviewer: str) -> dict[
             # Not blocking: that would take the right to update the job's finalizers.
             "ownerReferences": [owner],
         },
-        "spec": spec | ({"digest": digest} if digest else {}),
+        "spec": spec.to_json(),
     }
 
 
@@ -97,23 +95,21 @@ def _require_waiting(job: Job) -> None:
 
 def _show(job: Job, decision: Decision, reviewer: str, terminal: Terminal) -> None:
     """What is about to be decided; a note, as the result of the command is the review."""
-    notes = terminal.notes
-    notes.print(Text(job.name, style="bold").append("  verdict ", style="not bold").append_text(coloured(job.verdict)))
-    for anomaly in job.anomalies:
-        notes.print(Text(f"not as promised: {anomaly}", style="yellow"))
-    if job.objectives:
-        notes.print(objectives_table(job.objectives))
+    destination = job.spec.get("output", {}).get("destination", "")
     facts = {
         "you are": reviewer,
         "result": job.status.get("digest", ""),
         "report": job.status.get("report", ""),
-        "then": f"publish to {job.spec.get('output', {}).get('destination', '')}"
-        if decision == "Approve"
-        else "publish nothing, and fail the job",
+        "then": f"publish to {destination}" if decision == "Approve" else "publish nothing, and fail the job",
     }
-    for name, text in facts.items():
-        if text:
-            notes.print(Text(f"{name:<9}", style="dim").append(str(text), style="not dim"), soft_wrap=True)
+    terminal.note(
+        headline(job),
+        *(Text(f"not as promised: {anomaly}", style="yellow") for anomaly in job.anomalies),
+        Text(),
+        *((objectives_table(job.objectives), Text()) if job.objectives else ()),
+        *(Text(f"{name:<9}", style="dim").append(str(text), style="not dim") for name, text in facts.items() if text),
+        Text(),
+    )
 
 
 def _confirm(cluster: Cluster, job: Job, review: str, terminal: Terminal) -> ExitCode:

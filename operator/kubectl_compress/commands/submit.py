@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from compressionjob.group import JOB_PLURAL
 from compressionjob.spec import MUTABLE_FIELDS
@@ -15,6 +15,9 @@ from kubectl_compress.errors import AlreadyExists, Invalid, PluginError
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 from kubectl_compress.manifests import Manifest
+
+MOST_DIFFERENCES: Final = 8
+"""Differing fields that are listed when a name is taken."""
 
 
 def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
@@ -87,20 +90,17 @@ def _conflict(cluster: Cluster, manifest: Manifest, error: AlreadyExists) -> Plu
     there = cluster.job(manifest.name, _namespace(manifest, cluster))
     found = differences(there.spec, manifest.raw.get("spec", {}))
     state = f"it is {there.phase}" if there.phase else "no operator has seen it yet"
-    again = f"to run another, name it: kubectl compress submit {_place(manifest)} --name {next_name(there.name)}"
+    again = f"to run another, give it another name: --name {next_name(there.name)}, or metadata.name in the manifest"
     if not found:
         if there.phase == "Failed":
             again = f"to try it again: kubectl compress retry {there.name}"
         return AlreadyExists(f"the job {there.name} is there already with this very spec; {state}", again)
-    changed = "; ".join(f"{item.field}: {item.first or 'unset'} there, {item.second or 'unset'} here" for item in found)
+    lines = [f"\n  {item.field}: {item.first or 'unset'} there, {item.second or 'unset'} here" for item in found]
+    more = f"\n  and {len(found) - MOST_DIFFERENCES} more fields" if len(found) > MOST_DIFFERENCES else ""
     if all(item.field.split(".")[1] in MUTABLE_FIELDS for item in found):
         again = "these fields may change while it exists: kubectl apply does that"
     problem = f"the job {there.name} is there already with another spec, and a job's spec cannot change; {state}"
-    return AlreadyExists(f"{problem}\n  {changed}", again)
-
-
-def _place(manifest: Manifest) -> str:
-    return manifest.origin.split(":", 1)[0].split(",", 1)[0]
+    return AlreadyExists(f"{problem}{''.join(lines[:MOST_DIFFERENCES])}{more}", again)
 
 
 def next_name(name: str) -> str:

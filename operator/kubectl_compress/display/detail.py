@@ -1,6 +1,6 @@
 """One job in full: what it is, how far, its state in words, its limits, and what to do next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +17,13 @@ from kubectl_compress.display.table import columns
 from kubectl_compress.display.terminal import age, coloured, span
 from kubectl_compress.job import Job, Step, parse_time
 
-_MARKS: Final = {"done": ("✓", "green"), "now": ("▸", "bold cyan"), "failed": ("✗", "red"), "to come": ("·", "dim")}
+_MARKS: Final = {
+    "done": ("✓", "green"),
+    "now": ("▸", "bold cyan"),
+    "failed": ("✗", "red"),
+    "to come": ("·", "dim"),
+    "left out": ("–", "dim"),
+}
 _GOOD, _BAD, _OPEN = ("✓", "green"), ("✗", "red"), ("?", "yellow")
 # What is meant by each condition when it is True, False, or Unknown; None: not worth a line.
 _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
@@ -26,28 +32,42 @@ _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
     conditions.SUSPENDED: ("held", None, None),
     conditions.SLA_SATISFIED: ("the limits are kept", "a limit is not kept", "undecided whether the limits are kept"),
     conditions.AS_PROMISED: ("as small, fast and exact as promised", "not as promised", None),
-    "Reviewed": ("approved", "rejected", "waits for review"),
+    conditions.REVIEWED: ("approved", "rejected", "waits for review"),
     conditions.COMPLETE: ("complete", None, None),
     conditions.FAILED: ("failed", None, None),
 }
-_GOOD_WHEN_FALSE: Final = {conditions.SUSPENDED, conditions.FAILED}
-_OBVIOUS: Final = {conditions.VALID, conditions.POD_SCHEDULED, conditions.PROMISES_KEPT}
-"""Reasons whose message says no more than the condition."""
+# Reasons whose message says no more than the condition, reasons that it names itself, and those not worth a line.
+_OBVIOUS: Final = {
+    conditions.VALID, conditions.POD_SCHEDULED, conditions.PROMISES_KEPT, conditions.AWAITING_REVIEW,
+    conditions.SUSPENDED_BY_USER,
+}  # fmt: skip
+_SAID_BY_WORDS: Final = {
+    conditions.VERDICT_PASS, conditions.VERDICT_FAIL, conditions.VERDICT_INCONCLUSIVE, conditions.PROMISE_BROKEN,
+    conditions.APPROVED, conditions.REJECTED,
+}  # fmt: skip
+_NOTHING_YET: Final = {conditions.NO_VERDICT_YET}
+_WITH_POD: Final = ("Pending", "Running")
+"""Phases in which it matters whether a node was found."""
 
 
 def job_detail(job: Job, now: datetime) -> Group:
     """Everything that the status tells, for a person."""
     parts: list[RenderableType] = [headline(job), Padding(_facts(job, now), (1, 0, 1, 0))]
-    if job.message and not job.verdict:
-        parts += [Text(job.message), Text()]
-    parts += list(condition_lines(job, now))
+    said = message_of(job)
+    if said:
+        parts += [Text(said), Text()]
+    parts += list(condition_lines(job, now, [said]))
     if job.objectives:
         parts += [Text(), objectives_table(job.objectives)]
-    parts += [Text(f"not as promised: {text}", style="yellow") for text in job.anomalies]
     next_step = advice(job)
     if next_step:
         parts += [Text(), Text("next: ", style="bold").append(next_step, style="not bold")]
     return Group(*parts)
+
+
+def message_of(job: Job) -> str:
+    """The state in one sentence, where stage and conditions do not say it."""
+    return "" if job.verdict or (job.stage and job.phase == "Running") else job.message
 
 
 def headline(job: Job) -> Text:
@@ -94,30 +114,49 @@ def interval(item: ObjectiveResult) -> str:
     return f"{write_figure(item.low, item.unit)} to {write_figure(item.high, item.unit)}"
 
 
-def condition_lines(job: Job, now: datetime) -> Iterator[Text]:
-    """The conditions in words, in the order of a job's life; those of later versions as they are."""
-    known = [job.condition(kind) for kind in _WORDS]
+def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterator[Text]:
+    """The conditions in words, in the order of a job's life; those of later versions as they are.
+
+    What was ``said`` before, or is by the conditions above, is not said again.
+    """
+    known = [job.condition(kind) for kind in _WORDS if kind != conditions.SCHEDULED or job.phase in _WITH_POD]
     others = [item for item in job.conditions if item.get("type") not in _WORDS]
+    told = [text for text in said if text]
     for item in [*known, *others]:
-        line = _condition_line(item, now) if item else None
+        line = _condition_line(item, now, told) if item else None
         if line is not None:
             yield line
 
 
-def _condition_line(item: Mapping[str, Any], now: datetime) -> Text | None:
+def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> Text | None:
     kind, status, reason = str(item.get("type")), str(item.get("status")), str(item.get("reason", ""))
     words = _WORDS.get(kind, (kind, f"not {kind}", f"{kind} unknown"))
     said = words[("True", "False").index(status) if status in ("True", "False") else 2]
-    if said is None:
+    if said is None or reason in _NOTHING_YET:
         return None
-    good = (status == "True") != (kind in _GOOD_WHEN_FALSE)
-    mark, style = _OPEN if status == "Unknown" else _GOOD if good else _BAD
-    line = Text(mark, style=style).append(f" {said}", style="default")
+    mark, style = _mark(kind, status)
+    line = Text().append(mark, style=style).append(f" {said}")
     if reason not in _OBVIOUS:
-        message = str(item.get("message", ""))
-        line.append(f": {reason}" if reason and reason not in said else "").append(f": {message}" if message else "")
+        message = _new(str(item.get("message", "")), told)
+        line.append("" if reason in _SAID_BY_WORDS else f": {reason}").append(f": {message}" if message else "")
     since = age(parse_time(item.get("lastTransitionTime")), now)
     return line.append(f"  {since} ago" if since else "", style="dim")
+
+
+def _mark(kind: str, status: str) -> tuple[str, str]:
+    if status == "Unknown" or kind == conditions.SUSPENDED:
+        return _OPEN
+    return _GOOD if (status == "True") != (kind == conditions.FAILED) else _BAD
+
+
+def _new(message: str, told: list[str]) -> str:
+    """What a message says that was not told before; it is told then."""
+    new = message
+    for text in told:
+        new = new.replace(text, "").strip(" ;:")
+    if new:
+        told.append(new)
+    return new
 
 
 def _facts(job: Job, now: datetime) -> Table:
@@ -127,8 +166,9 @@ def _facts(job: Job, now: datetime) -> Table:
     rows: list[tuple[str, Text]] = [
         ("model", Text(f"{model.get('source', '')} ({model.get('task', '')})")),
         ("steps", steps_line(job.steps)),
-        ("runtime", Text(str(spec.get("runtime", "cpu")))),
-        ("result", Text(str(status.get("artifact") or spec.get("output", {}).get("destination", "")))),
+        ("runtime", Text(_runtimes(spec))),
+        ("output", Text(_output(job))),
+        ("review", Text(_review(spec))),
         ("time", Text(times(job, now))),
     ]
     if status.get("report"):
@@ -141,6 +181,24 @@ def _facts(job: Job, now: datetime) -> Table:
     return table
 
 
+def _output(job: Job) -> str:
+    destination = str(job.status.get("artifact") or job.spec.get("output", {}).get("destination", ""))
+    return f"{destination}, not published" if job.ended and not job.status.get("artifact") else destination
+
+
+def _review(spec: Mapping[str, Any]) -> str:
+    """The job's rule for reviews, where it has one."""
+    rule, patience = str(spec.get("review", "Never")), spec.get("reviewTimeout")
+    if rule == "Never":
+        return ""
+    return f"{rule}; {spec.get('onReviewTimeout', 'Reject')} after {patience} without one" if patience else rule
+
+
+def _runtimes(spec: Mapping[str, Any]) -> str:
+    compresses, measures = str(spec.get("runtime", "")), str(spec.get("sla", {}).get("runtime", ""))
+    return f"{compresses}, measured on {measures}" if measures and measures != compresses else compresses
+
+
 def times(job: Job, now: datetime) -> str:
     """How long ago it started, how long it took, and what is left of its deadline."""
     start, end = parse_time(job.status.get("startTime")), parse_time(job.status.get("completionTime"))
@@ -148,6 +206,8 @@ def times(job: Job, now: datetime) -> str:
         return f"created {age(job.created, now)} ago, not started"
     if end is not None:
         return f"took {span((end - start).total_seconds())}, ended {age(end, now)} ago"
+    if job.phase != "Running":
+        return f"started {age(start, now)} ago"
     text = f"runs for {age(start, now)}"
     deadline = job.spec.get("deadline")
     if not deadline:

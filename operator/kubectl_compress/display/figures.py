@@ -19,8 +19,6 @@ PERCENTILES: Final = ("p50", "p90", "p99")
 
 Judgement = Literal["better", "worse", "same", "undecided", ""]
 
-_SAME: Final = 0.0005
-"""Share of a figure below which a difference is none: less than any figure shows."""
 _COLOURS: Final = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
@@ -46,7 +44,7 @@ class Row:
         """What the difference means for whoever serves the second."""
         if self.first is None or self.second is None:
             return ""
-        if (self.change is not None and abs(self.change) < _SAME) or self.first == self.second:
+        if _write(self.first, self.unit) == _write(self.second, self.unit):
             return "same"
         return "better" if (self.second < self.first) == self.less_is_better else "worse"
 
@@ -107,7 +105,7 @@ def figures_table(titles: tuple[str, str, str], rows: list[Row]) -> Table:
             Text(row.name),
             Text("-" if row.first is None else _write(row.first, row.unit)),
             Text("-" if row.second is None else _write(row.second, row.unit)),
-            Text("" if row.change is None or row.judgement == "same" else per_cent(row.change)),
+            Text(_difference(row)),
             judged(row.judgement),
         )
     return table
@@ -119,7 +117,7 @@ def limits_table(first: Job, second: Job) -> Table:
     ones, twos = ({item.name: item for item in job.objectives} for job in (first, second))
     for name in [*ones, *(name for name in twos if name not in ones)]:
         one, two = ones.get(name), twos.get(name)
-        table.add_row(Text(name), _result(one), _result(two), judged(judge(one, two)))
+        table.add_row(Text(name), _result(first, one), _result(second, two), judged(judge(one, two)))
     return table
 
 
@@ -142,14 +140,18 @@ def judged(word: Judgement) -> Text:
     return Text(text, style=_COLOURS.get(word, "dim"))
 
 
-def per_cent(change: float) -> str:
-    """A change as per cent with its sign."""
-    return f"{change * 100:+.1f} %"
+def _difference(row: Row) -> str:
+    """What a score gained or lost, and by how many per cent anything else grew or shrank."""
+    if row.first is None or row.second is None or row.judgement == "same":
+        return ""
+    if row.unit == "score":
+        return f"{row.second - row.first:+.4f}"
+    return "" if row.change is None else f"{row.change * 100:+.1f} %"
 
 
-def _result(item: ObjectiveResult | None) -> Text:
+def _result(job: Job, item: ObjectiveResult | None) -> Text:
     if item is None:
-        return Text("no limit", style="dim")
+        return Text("no limit" if job.verdict else "no verdict", style="dim")
     measured = "not measured" if item.measured is None else write_figure(item.measured, item.unit)
     around = interval(item)
     text = Text(measured).append(f" ({around})" if around not in ("", "exact") else "").append(" ")

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kubectl_compress.display.detail import condition_lines, headline, steps_line, times
+from kubectl_compress.display.detail import condition_lines, headline, message_of, steps_line, times
 from kubectl_compress.display.table import jobs_table
 from kubectl_compress.display.terminal import Terminal, coloured
 from kubectl_compress.job import Job
@@ -103,15 +103,19 @@ class _Picture(Silent, ABC):
         self._terminal = terminal
         self._clock = clock
         self._trouble = ""
-        self._live = Live(console=terminal.out, get_renderable=self._draw, refresh_per_second=_REFRESH, transient=True)
+        self._live: Live | None = None
 
     def __enter__(self) -> Self:
+        self._live = Live(
+            console=self._terminal.out, get_renderable=self._draw, refresh_per_second=_REFRESH, transient=True
+        )
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give the terminal back."""
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def trouble(self, text: str) -> None:
         """Drawn below the picture while it lasts."""
@@ -152,9 +156,10 @@ class OneJob(_Picture):
             Text(times(job, now), style="dim"),
         )
         parts: list[RenderableType] = [headline(job), Padding(Group(bar, steps_line(job.steps)), (1, 0))]
-        if job.message and not job.stage:
-            parts.append(Text(job.message))
-        return Group(*parts, *condition_lines(job, now))
+        said = message_of(job)
+        if said:
+            parts.append(Text(said))
+        return Group(*parts, *condition_lines(job, now, [said]))
 
 
 class ManyJobs(_Picture):

@@ -14,15 +14,15 @@ _BAR = 20
 
 
 def jobs_table(jobs: Iterable[Job], now: datetime, *, namespaces: bool, bars: bool = False) -> Table:
-    """Name, phase, what is being done, size, latency, verdict and age; with ``bars`` the progress is drawn."""
-    table = columns("NAME", "PHASE", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE")
+    """Name, phase, what it does or why not, figures, verdict and age; with ``bars`` the progress is drawn."""
+    table = columns("NAME", "PHASE", "DETAIL", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE")
     if namespaces:
-        table = columns("NAMESPACE", "NAME", "PHASE", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE")
+        table = columns("NAMESPACE", "NAME", "PHASE", "DETAIL", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE")
     for job in jobs:
         cells = [
             Text(job.name),
             coloured(job.phase or "-"),
-            Text("" if job.ended else job.stage or job.reason),
+            Text(_detail(job)),
             _progress(job, bars=bars),
             Text(str(job.status.get("sizeRatio", ""))),
             Text(str(job.status.get("latencyP99", ""))),
@@ -39,6 +39,13 @@ def columns(*titles: str) -> Table:
     for title in titles:
         table.add_column(title, no_wrap=True, overflow="ellipsis")
     return table
+
+
+def _detail(job: Job) -> str:
+    """What it does, why it waits, or why it failed."""
+    if job.phase == "Running":
+        return job.stage
+    return job.reason if job.phase in ("Pending", "Failed") else ""
 
 
 def _progress(job: Job, *, bars: bool) -> Text | Table:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
@@ -36,14 +36,8 @@ class Terminal:
         return cls(_console(stderr=False), _console(stderr=True), interactive)
 
     def show(self, *parts: RenderableType) -> None:
-        """Print results; off a terminal without the blanks that fill up columns."""
-        if self.out.is_terminal:
-            self.out.print(*parts, sep="\n")
-            return
-        with self.out.capture() as captured:
-            self.out.print(*parts, sep="\n")
-        lines = [line.rstrip() for line in captured.get().splitlines()]
-        self.out.file.write("\n".join(lines) + "\n")
+        """Print results."""
+        _print(self.out, parts)
 
     def show_json(self, value: Any) -> None:
         """Print JSON, as kubectl does."""
@@ -53,9 +47,9 @@ class Terminal:
         """Print one line as it is."""
         self.out.file.write(f"{text}\n")
 
-    def note(self, text: str) -> None:
+    def note(self, *parts: RenderableType) -> None:
         """Say something that is no result."""
-        self.notes.print(Text(text), soft_wrap=True)
+        _print(self.notes, [Text(part) if isinstance(part, str) else part for part in parts])
 
     def explain(self, error: PluginError) -> None:
         """Say what went wrong, and what to do."""
@@ -72,6 +66,16 @@ class Terminal:
         self.notes.print(Text(f"{question} [y/N] ", style="bold"), end="", soft_wrap=True)
         self.notes.file.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _print(console: Console, parts: Sequence[RenderableType]) -> None:
+    """Print one below the other; off a terminal without the blanks that fill up columns."""
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _console(*, stderr: bool) -> Console:
