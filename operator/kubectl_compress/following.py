@@ -13,6 +13,7 @@ from kubectl_compress.job import Job
 LONGEST_PAUSE: Final = 10.0
 """Seconds between two tries to reach the API server, at most."""
 
+_FIRST_PAUSE: Final = 0.5
 _GONE: Final = 410  # the version to go on from is too old
 
 
@@ -52,13 +53,14 @@ class Follower:
         yield self._list()
         if self._selection.name and not self._known:
             raise NotFound(f'compressionjobs.compression-operator.io "{self._selection.name}" not found')
-        pause = 0.5
+        pause = _FIRST_PAUSE
         while True:
             try:
                 if not self._version:
-                    yield self._list()
-                    pause = 0.5
+                    listed = self._list()
+                    pause = _FIRST_PAUSE
                     self._trouble("")
+                    yield listed
                 for change in self._watch():
                     yield [change]
             except Unreachable as error:

@@ -30,11 +30,12 @@ def compare(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> 
     if given.output == "json":
         terminal.show_json(_json(first, second, changed))
     else:
-        terminal.show(*_page(first, second, changed))
+        terminal.show(*page(first, second, changed))
     return ExitCode.DONE
 
 
-def _page(first: Job, second: Job, changed: list[Difference]) -> list[RenderableType]:
+def page(first: Job, second: Job, changed: list[Difference]) -> list[RenderableType]:
+    """Verdicts, figures, ratios to the own baselines, limits and specs, one below the other."""
     titles = ("", first.name, second.name)
     heads = columns(*titles)
     heads.add_row(Text("phase"), coloured(first.phase or "-"), coloured(second.phase or "-"))
