@@ -35,12 +35,10 @@ class Follower:
         *,
         timeout: float | None = None,
         trouble: Callable[[str], None] = lambda _text: None,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._cluster = cluster
         self._selection = selection
         self._trouble = trouble
-        self._sleep = sleep
         self._end = None if timeout is None else time.monotonic() + timeout
         self._known: dict[str, Job] = {}
         self._version = ""
@@ -67,7 +65,7 @@ class Follower:
                 self._trouble(error.problem)
                 self._version = ""
                 left = self._left()
-                self._sleep(pause if left is None else min(pause, left))
+                time.sleep(pause if left is None else min(pause, left))
                 pause = min(LONGEST_PAUSE, 2 * pause)
 
     def _list(self) -> list[Change]:

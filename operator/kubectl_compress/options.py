@@ -166,6 +166,14 @@ COMMANDS: Final = (
 )
 
 
+_POSITIONALS: Final[dict[Kind, str]] = {
+    "manifest": "YAML or JSON files; - is standard input",
+    "job": "a CompressionJob",
+    "waiting job": "a job that waits for review",
+    "failed job": "a job that failed",
+}
+
+
 def flags_of(command: Command) -> tuple[Flag, ...]:
     """All flags of a command, its own first."""
     return (*command.flags, _NAMESPACE, *_CONNECTION)
@@ -194,8 +202,9 @@ def _add(commands: Any, command: Command) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    for name, count, _ in command.positionals:
-        sub.add_argument(name.lower(), metavar=name, **({} if count is None else {"nargs": count}))
+    for name, count, kind in command.positionals:
+        more = {} if count is None else {"nargs": count}
+        sub.add_argument(name.lower(), metavar=name, help=_POSITIONALS[kind], **more)
     for flag in command.flags:
         _add_flag(sub, flag)
     group = sub.add_argument_group("cluster, as for kubectl")

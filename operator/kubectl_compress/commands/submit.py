@@ -27,16 +27,17 @@ def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
         return ExitCode.INVALID
     created: list[dict[str, Any]] = []
     status = ExitCode.DONE
-    for manifest in jobs:
-        namespace = _namespace(manifest, cluster)
+    placed = [(manifest, _namespace(manifest, cluster)) for manifest in jobs]
+    for manifest, namespace in placed:
         try:
             created.append(create(cluster, namespace, manifest.raw, dry_run=given.dry_run))
         except PluginError as error:
-            terminal.explain(_conflict(cluster, manifest, error) if isinstance(error, AlreadyExists) else error)
+            taken = isinstance(error, AlreadyExists)
+            terminal.explain(_conflict(cluster.job(manifest.name, namespace), manifest) if taken else error)
             status = error.status
             continue
         told(terminal, created[-1], given.output, dry_run=given.dry_run)
-    if given.output == "json":
+    if given.output == "json" and created:
         terminal.show_json(created[0] if len(created) == 1 else _list(created))
     if not given.watch or given.dry_run or status is not ExitCode.DONE:
         return status
@@ -85,9 +86,8 @@ def _namespace(manifest: Manifest, cluster: Cluster) -> str:
     return wanted or cluster.namespace
 
 
-def _conflict(cluster: Cluster, manifest: Manifest, error: AlreadyExists) -> PluginError:
+def _conflict(there: Job, manifest: Manifest) -> PluginError:
     """Why there cannot be two of a name, in what they differ, and what to do."""
-    there = cluster.job(manifest.name, _namespace(manifest, cluster))
     found = differences(there.spec, manifest.raw.get("spec", {}))
     state = f"it is {there.phase}" if there.phase else "no operator has seen it yet"
     again = f"to run another, give it another name: --name {next_name(there.name)}, or metadata.name in the manifest"

@@ -92,7 +92,6 @@ class Lines(Silent):
     def _say(self, key: str, text: str) -> None:
         if text and self._said.get(key) != text:
             (self._terminal.show_line if key else self._terminal.note)(text)
-            self._terminal.out.file.flush()
         self._said[key] = text
 
 

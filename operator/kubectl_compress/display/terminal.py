@@ -46,6 +46,7 @@ class Terminal:
     def show_line(self, text: str) -> None:
         """Print one line as it is."""
         self.out.file.write(f"{text}\n")
+        self.out.file.flush()
 
     def note(self, *parts: RenderableType) -> None:
         """Say something that is no result."""

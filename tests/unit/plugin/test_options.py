@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,19 @@ from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.running import ACTIONS
 from tests.unit.plugin.screens import DIGEST, job, judged
 
+PAGE = Path(__file__).parents[3] / "docs" / "kubectl-compress.md"
+
 
 def test_every_command_of_the_table_is_run_by_something() -> None:
     assert {command.name for command in options.COMMANDS} == set(ACTIONS)
+
+
+def test_the_page_about_the_plugin_has_every_command_and_exit_status() -> None:
+    page = PAGE.read_text()
+    headings = {name for line in page.splitlines() if line.startswith("## ") for name in line[3:].split(", ")}
+    assert headings == {command.name for command in options.COMMANDS}
+    table = {int(line.split("|")[1]) for line in page.splitlines() if line.startswith("| ") and line[2].isdigit()}
+    assert table == {int(code) for code in ExitCode}
 
 
 def test_kubectl_gets_its_own_flags_and_no_others() -> None:
