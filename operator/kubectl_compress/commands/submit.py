@@ -32,7 +32,7 @@ def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
         try:
             created.append(create(cluster, namespace, manifest.raw, dry_run=given.dry_run))
         except PluginError as error:
-            taken = isinstance(error, AlreadyExists)
+            taken = isinstance(error, AlreadyExists) and manifest.name
             terminal.explain(_conflict(cluster.job(manifest.name, namespace), manifest) if taken else error)
             status = error.status
             continue
@@ -97,9 +97,10 @@ def _conflict(there: Job, manifest: Manifest) -> PluginError:
         return AlreadyExists(f"the job {there.name} is there already with this very spec; {state}", again)
     lines = [f"\n  {item.field}: {item.first or 'unset'} there, {item.second or 'unset'} here" for item in found]
     more = f"\n  and {len(found) - MOST_DIFFERENCES} more fields" if len(found) > MOST_DIFFERENCES else ""
-    if all(item.field.split(".")[1] in MUTABLE_FIELDS for item in found):
-        again = "these fields may change while it exists: kubectl apply does that"
     problem = f"the job {there.name} is there already with another spec, and a job's spec cannot change; {state}"
+    if all(item.field.split(".")[1] in MUTABLE_FIELDS for item in found):
+        problem = f"the job {there.name} is there already; {state}"
+        again = "these fields may change while it exists: kubectl apply does that"
     return AlreadyExists(f"{problem}{''.join(lines[:MOST_DIFFERENCES])}{more}", again)
 
 

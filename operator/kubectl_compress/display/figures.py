@@ -117,7 +117,10 @@ def limits_table(first: Job, second: Job) -> Table:
     ones, twos = ({item.name: item for item in job.objectives} for job in (first, second))
     for name in [*ones, *(name for name in twos if name not in ones)]:
         one, two = ones.get(name), twos.get(name)
-        table.add_row(Text(name), _result(first, one), _result(second, two), judged(judge(one, two)))
+        limits = {_limit(item) for item in (one, two) if item is not None}
+        title, told = (f"{name} {limits.pop()}", False) if len(limits) == 1 else (name, True)
+        cells = [_result(job, item, limit=told) for job, item in ((first, one), (second, two))]
+        table.add_row(Text(title), *cells, judged(judge(one, two)))
     return table
 
 
@@ -149,15 +152,17 @@ def _difference(row: Row) -> str:
     return "" if row.change is None else f"{row.change * 100:+.1f} %"
 
 
-def _result(job: Job, item: ObjectiveResult | None) -> Text:
+def _result(job: Job, item: ObjectiveResult | None, *, limit: bool) -> Text:
     if item is None:
         return Text("no limit" if job.verdict else "no verdict", style="dim")
     measured = "not measured" if item.measured is None else write_figure(item.measured, item.unit)
     around = interval(item)
     text = Text(measured).append(f" ({around})" if around not in ("", "exact") else "").append(" ")
-    return text.append_text(coloured(item.verdict)).append(
-        f", {item.direction} {write_figure(item.limit, item.unit)}", style="dim"
-    )
+    return text.append_text(coloured(item.verdict)).append(f", {_limit(item)}" if limit else "", style="dim")
+
+
+def _limit(item: ObjectiveResult) -> str:
+    return f"{item.direction} {write_figure(item.limit, item.unit)}"
 
 
 def _write(value: float, unit: str) -> str:

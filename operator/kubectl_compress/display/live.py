@@ -23,6 +23,8 @@ _REFRESH: Final = 4
 _BAR: Final = 48
 _AROUND: Final = 4
 """Lines of a live table that are not rows."""
+_WIDE_ENOUGH: Final = 120
+"""Columns of a terminal in which a live table, whose lines must fit, has room for all that it can show."""
 
 
 class Listener(Protocol):
@@ -181,7 +183,8 @@ class ManyJobs(_Picture):
         """Counts by phase, and the table."""
         jobs = sorted(self._jobs.copy().values(), key=_urgency)
         room = max(1, self._terminal.out.height - _AROUND)
-        table = jobs_table(jobs[:room], now, namespaces=self._namespaces, bars=True)
+        narrow = self._terminal.out.width < _WIDE_ENOUGH
+        table = jobs_table(jobs[:room], now, namespaces=self._namespaces, bars=True, narrow=narrow)
         hidden = len(jobs) - room
         more = [Text(f"and {hidden} more", style="dim")] if hidden > 0 else []
         return Group(counts(jobs), Text(), table, *more)

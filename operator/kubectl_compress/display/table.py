@@ -10,25 +10,30 @@ from rich.text import Text
 from kubectl_compress.display.terminal import age, coloured
 from kubectl_compress.job import Job
 
-_BAR = 20
+_BAR, _NARROW_BAR = 20, 10
 
 
-def jobs_table(jobs: Iterable[Job], now: datetime, *, namespaces: bool, bars: bool = False) -> Table:
-    """Name, phase, what it does or why not, figures, verdict and age; with ``bars`` the progress is drawn."""
-    table = columns("NAME", "PHASE", "DETAIL", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE")
-    if namespaces:
-        table = columns("NAMESPACE", "NAME", "PHASE", "DETAIL", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE")
+def jobs_table(
+    jobs: Iterable[Job], now: datetime, *, namespaces: bool, bars: bool = False, narrow: bool = False
+) -> Table:
+    """Name, phase, what it does or why not, figures, verdict and age.
+
+    With ``bars`` the progress is drawn; ``narrow`` leaves out figures and age.
+    """
+    titles = ["NAME", "PHASE", "DETAIL", "PROGRESS", "VERDICT"] + ([] if narrow else ["SIZE", "P99", "AGE"])
+    table = columns(*(["NAMESPACE", *titles] if namespaces else titles))
     for job in jobs:
         cells = [
             Text(job.name),
             coloured(job.phase or "-"),
             Text(_detail(job)),
-            _progress(job, bars=bars),
+            _progress(job, _NARROW_BAR if narrow else _BAR) if bars else _per_cent(job),
+            coloured(job.verdict),
             Text(str(job.status.get("sizeRatio", ""))),
             Text(str(job.status.get("latencyP99", ""))),
-            coloured(job.verdict),
             Text(age(job.created, now)),
         ]
+        cells = cells[: len(titles)]
         table.add_row(*([Text(job.namespace), *cells] if namespaces else cells))
     return table
 
@@ -48,10 +53,14 @@ def _detail(job: Job) -> str:
     return job.reason if job.phase in ("Pending", "Failed") else ""
 
 
-def _progress(job: Job, *, bars: bool) -> Text | Table:
-    text = Text("" if job.progress is None or job.phase == "Failed" else f"{job.progress} %")
-    if not bars or job.ended or job.progress is None:
+def _progress(job: Job, width: int) -> Text | Table:
+    text = _per_cent(job)
+    if job.ended or job.progress is None:
         return text
     cell = Table.grid(padding=(0, 1, 0, 0))
-    cell.add_row(ProgressBar(total=100, completed=job.progress, width=_BAR), text)
+    cell.add_row(ProgressBar(total=100, completed=job.progress, width=width), text)
     return cell
+
+
+def _per_cent(job: Job) -> Text:
+    return Text("" if job.progress is None or job.phase == "Failed" else f"{job.progress} %")

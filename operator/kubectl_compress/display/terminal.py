@@ -1,5 +1,6 @@
 """The two streams: results on one, notes and questions on the other; plain text where nobody looks at a terminal."""
 
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from kubectl_compress.errors import InvalidManifest, PluginError
@@ -72,11 +74,31 @@ class Terminal:
 def _print(console: Console, parts: Sequence[RenderableType]) -> None:
     """Print one below the other; off a terminal without the blanks that fill up columns."""
     if console.is_terminal:
-        console.print(*parts, sep="\n")
+        _print_parts(console, parts)
         return
-    with console.capture() as captured:
-        console.print(*parts, sep="\n")
-    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    buffer = io.StringIO()
+    _print_parts(Console(file=buffer, width=console.width, highlight=False, markup=False, emoji=False), parts)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines()))
+
+
+def _print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
+    for part in parts:
+        if isinstance(part, Group):
+            _print_parts(console, part.renderables)
+        elif isinstance(part, Table) and part.show_header:
+            # As kubectl does: a name that is cut cannot be copied, so a line may be longer than the terminal.
+            _wide(console).print(part, crop=False, soft_wrap=True)
+        else:
+            console.print(part)
+
+
+def _wide(console: Console) -> Console:
+    """The same stream, without an end of its lines."""
+    wide = Console(
+        file=console.file, force_terminal=console.is_terminal, highlight=False, markup=False, emoji=False, width=_WIDE
+    )
+    wide.no_color = console.no_color
+    return wide
 
 
 def _console(*, stderr: bool) -> Console:

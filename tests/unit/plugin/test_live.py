@@ -3,6 +3,7 @@
 import pytest
 
 from kubectl_compress.display.live import Lines, ManyJobs, OneJob
+from kubectl_compress.display.table import jobs_table
 from kubectl_compress.display.terminal import span
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
@@ -59,6 +60,24 @@ def test_a_table_that_is_higher_than_the_terminal_shows_what_works_first_and_cou
     assert lines[3].split()[:3] == ["works", "Running", "quantize"]
     assert lines[-1] == "and 34 more"
     assert len(lines) <= 10
+
+
+def test_on_a_narrow_terminal_the_live_table_shows_less_and_cuts_no_name() -> None:
+    screen = terminal(width=80)
+    picture = ManyJobs(screen, lambda: NOW, namespaces=False)
+    picture.show(running(20, "embeddings-of-the-night"))
+    screen.out.print(picture.picture(NOW))
+    lines = text_of(screen).splitlines()
+    assert lines[2].split() == ["NAME", "PHASE", "DETAIL", "PROGRESS", "VERDICT"]
+    assert lines[3].split()[:3] == ["embeddings-of-the-night", "Running", "quantize"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_what_is_printed_once_is_never_cut_whatever_the_terminal() -> None:
+    screen = terminal(width=40)
+    name = "embeddings-of-the-night-before-last"
+    screen.show(jobs_table([job(name, judged(sizeRatio="0.2512"))], NOW, namespaces=False))
+    assert text_of(screen).splitlines()[1].split() == [name, "Succeeded", "100", "%", "Pass", "0.2512", "2m"]
 
 
 @pytest.mark.parametrize(

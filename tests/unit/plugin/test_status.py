@@ -109,8 +109,8 @@ def test_the_table_has_a_row_for_each_job_and_nothing_after_its_last_column() ->
     jobs = [job("a", judged(sizeRatio="0.2512", latencyP99="7.3ms")), job("b", failed), job("c")]
     lines = drawn(jobs_table(jobs, NOW, namespaces=True)).splitlines()
     assert [line.split() for line in lines] == [
-        ["NAMESPACE", "NAME", "PHASE", "DETAIL", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE"],
-        ["ml", "a", "Succeeded", "100", "%", "0.2512", "7.3ms", "Pass", "2m"],
+        ["NAMESPACE", "NAME", "PHASE", "DETAIL", "PROGRESS", "VERDICT", "SIZE", "P99", "AGE"],
+        ["ml", "a", "Succeeded", "100", "%", "Pass", "0.2512", "7.3ms", "2m"],
         ["ml", "b", "Failed", "OutOfMemory", "2m"],
         ["ml", "c", "-", "2m"],
     ]
