@@ -1,0 +1,1 @@
+"""``kubectl compress``: CompressionJobs submitted, followed, compared, reviewed and tried again from a terminal."""

@@ -1,0 +1,27 @@
+"""The command ``kubectl-compress``, which kubectl runs as ``kubectl compress``."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from kubectl_compress import options
+from kubectl_compress.exit_codes import ExitCode
+
+_NO_RICH = "error: kubectl compress needs rich: pip install 'compression-operator[kubectl]'\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status (``exit_codes``)."""
+    if find_spec("rich") is None:
+        sys.stderr.write(_NO_RICH)
+        return ExitCode.REFUSED
+    given = options.parser(version("compression-operator")).parse_args(arguments)
+    # --help need not wait for what the commands import.
+    from kubectl_compress.running import run
+
+    return run(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

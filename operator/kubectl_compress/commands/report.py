@@ -1,0 +1,95 @@
+"""`report`: the verdict and its figures from the status, and the report itself from where it lies."""
+
+import argparse
+import tempfile
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from kubectl_compress.cluster import Cluster
+from kubectl_compress.display.detail import headline, objectives_table
+from kubectl_compress.display.figures import figures_table, rows_of
+from kubectl_compress.display.terminal import Terminal
+from kubectl_compress.downloads import FORMATS, ReportPlace, fetch, place_of
+from kubectl_compress.errors import Invalid
+from kubectl_compress.exit_codes import ExitCode
+from kubectl_compress.job import Job
+
+
+def report(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+    """Show what the status tells of a verdict; with --save or --open fetch the report."""
+    if given.save and Path(given.save).suffix not in FORMATS:
+        raise Invalid(f"--save {given.save}: there is no such format", f"name a file that ends in {', '.join(FORMATS)}")
+    job = cluster.job(given.name)
+    if not job.verdict:
+        state = f"it failed: {job.message}" if job.phase == "Failed" else f"it is {job.phase or 'not seen yet'}"
+        raise Invalid(f"the job {job.name} has no verdict and so no report; {state}", f"see: {_status(job)}")
+    if given.save or given.open:
+        _deliver(given, place_of(job, given.endpoint), terminal)
+        return ExitCode.DONE
+    if given.output == "json":
+        terminal.show_json({"job": job.name, "namespace": job.namespace, "status": job.status})
+    else:
+        terminal.show(Group(*_page(job)))
+    return ExitCode.DONE
+
+
+def _status(job: Job) -> str:
+    return f"kubectl compress status {job.name}"
+
+
+def _deliver(given: argparse.Namespace, place: ReportPlace, terminal: Terminal) -> None:
+    if given.save:
+        target = Path(given.save)
+        target.write_bytes(fetch(place, target.suffix))
+        terminal.note(f"{place.url(target.suffix)} is in {target}")
+    if given.open:
+        # The browser reads it after this process has ended.
+        target = Path(tempfile.mkdtemp(prefix="compression-report-"), "report.html")
+        target.write_bytes(fetch(place, ".html"))
+        opened = webbrowser.open(target.as_uri())
+        terminal.note(f"opened {target}" if opened else f"there is no browser here; the report is in {target}")
+
+
+def _page(job: Job) -> Iterator[RenderableType]:
+    yield headline(job)
+    yield Text()
+    for anomaly in job.anomalies:
+        yield Text(f"not as promised: {anomaly}", style="yellow")
+    yield _sentence(job)
+    if job.objectives:
+        yield Text()
+        yield objectives_table(job.objectives)
+    yield Text()
+    yield figures_table(("", "BASELINE", "RESULT"), rows_of(job.baseline, job.compressed))
+    yield Text()
+    yield from _whereabouts(job)
+
+
+def _sentence(job: Job) -> Text:
+    said = str(job.condition("SLASatisfied").get("message", "")) or job.message
+    confidence = job.status.get("confidence")
+    return Text(said if not confidence or "confidence" in said else f"{said} (confidence {confidence})")
+
+
+def _whereabouts(job: Job) -> Iterator[Text]:
+    artifact, digest = job.status.get("artifact"), job.status.get("digest")
+    if artifact:
+        yield Text(f"published   {artifact}")
+    elif job.awaits_review:
+        yield Text(f"published   not yet: it waits for review, then goes to {job.spec['output']['destination']}")
+    else:
+        yield Text("published   no")
+    if digest:
+        yield Text(f"digest      {digest}")
+    if job.review:
+        decision = "approved" if job.review.get("decision") == "Approve" else "rejected"
+        yield Text(
+            f"review      {decision} by {job.review.get('reviewer', '')} at {job.review.get('time', '')}: "
+            f"{job.review.get('reason', '')}"
+        )
+    yield Text(f"report      {job.status.get('report', '')}")
+    yield Text(f"to read it  kubectl compress report {job.name} --open, or --save report.html")

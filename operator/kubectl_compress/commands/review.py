@@ -1,0 +1,134 @@
+"""`approve` and `reject`: a CompressionReview in the caller's name."""
+
+import argparse
+import time
+from typing import Any, Final
+
+from rich.text import Text
+
+from compressionjob.group import API_VERSION, JOB_KIND, REVIEW_KIND, REVIEW_PLURAL
+from compressionjob.review import CompressionReviewSpec, Decision
+from kubectl_compress.cluster import Cluster
+from kubectl_compress.display.detail import headline, objectives_table
+from kubectl_compress.display.terminal import Terminal, answer_of
+from kubectl_compress.errors import Invalid
+from kubectl_compress.exit_codes import ExitCode
+from kubectl_compress.job import Job
+
+MAX_REASON: Final = 1024
+PATIENCE: Final = 15.0
+"""Seconds to wait for the operator to take a decision up."""
+
+_PAST: Final = {"Approve": "approved", "Reject": "rejected"}
+
+
+def approve(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+    """Approve a job that waits for review."""
+    return _decide("Approve", given, cluster, terminal)
+
+
+def reject(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+    """Reject a job that waits for review."""
+    return _decide("Reject", given, cluster, terminal)
+
+
+def review_of(job: Job, decision: Decision, reason: str, reviewer: str) -> dict[str, Any]:
+    """The review of a job; it is deleted with the job, and holds for the result that the reviewer saw."""
+    spec = CompressionReviewSpec(
+        job=job.name, decision=decision, reason=reason, reviewer=reviewer, digest=job.status.get("digest") or None
+    )
+    owner = {"apiVersion": API_VERSION, "kind": JOB_KIND, "name": job.name, "uid": job.uid}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": REVIEW_KIND,
+        "metadata": {
+            "generateName": f"{job.name}-",
+            "namespace": job.namespace,
+            # Not blocking: that would take the right to update the job's finalizers.
+            "ownerReferences": [owner],
+        },
+        "spec": spec.to_json(),
+    }
+
+
+def _decide(decision: Decision, given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+    reason = _reason(given.reason)
+    job = cluster.job(given.name)
+    _require_waiting(job)
+    reviewer = cluster.user()
+    _show(job, decision, reviewer, terminal)
+    if not given.yes and not given.dry_run:
+        if not terminal.interactive:
+            raise Invalid("there is nobody to ask for confirmation", "add --yes")
+        if not terminal.confirmed(f"{decision} it?"):
+            terminal.note("nothing was done")
+            return ExitCode.REFUSED
+    manifest = review_of(job, decision, reason, reviewer)
+    created = cluster.create(REVIEW_PLURAL, job.namespace, manifest, dry_run=given.dry_run)
+    terminal.show_line(f"{answer_of(created)} created{' (server dry run)' if given.dry_run else ''}")
+    return ExitCode.DONE if given.dry_run else _confirm(cluster, job, str(created["metadata"]["name"]), terminal)
+
+
+def _reason(text: str) -> str:
+    found = text.strip()
+    if not found:
+        raise Invalid("--reason is empty", "say why in a sentence; it becomes part of the provenance")
+    if len(found) > MAX_REASON:
+        raise Invalid(f"--reason has {len(found)} characters", f"use at most {MAX_REASON}")
+    return found
+
+
+def _require_waiting(job: Job) -> None:
+    if job.awaits_review:
+        return
+    if job.review:
+        decision = _PAST.get(str(job.review.get("decision")), "decided")
+        who, why = job.review.get("reviewer", "somebody"), job.review.get("reason", "")
+        raise Invalid(f"the job {job.name} was {decision} by {who}: {why}", "a decision stands; nothing was done")
+    state = f"it is {job.phase}" if job.phase else "no operator has seen it yet"
+    rule = job.spec.get("review", "Never")
+    remedy = f"its spec.review is {rule}: " + (
+        "it never waits" if rule == "Never" else "it waits once it has a verdict that needs a person"
+    )
+    raise Invalid(f"the job {job.name} does not wait for review; {state}", remedy)
+
+
+def _show(job: Job, decision: Decision, reviewer: str, terminal: Terminal) -> None:
+    """What is about to be decided; a note, as the result of the command is the review."""
+    destination = job.spec.get("output", {}).get("destination", "")
+    facts = {
+        "you are": reviewer,
+        "result": job.status.get("digest", ""),
+        "report": job.status.get("report", ""),
+        "then": f"publish to {destination}" if decision == "Approve" else "publish nothing, and fail the job",
+    }
+    terminal.note(
+        headline(job),
+        *(Text(f"not as promised: {anomaly}", style="yellow") for anomaly in job.anomalies),
+        Text(),
+        *((objectives_table(job.objectives), Text()) if job.objectives else ()),
+        *(Text(f"{name:<9}", style="dim").append(str(text), style="not dim") for name, text in facts.items() if text),
+        Text(),
+    )
+
+
+def _confirm(cluster: Cluster, job: Job, review: str, terminal: Terminal) -> ExitCode:
+    """Wait until the operator has taken up a decision, and say whether it was this one."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        now = cluster.job(job.name, job.namespace)
+        if now.review:
+            return _tell(now, review, terminal)
+        time.sleep(0.5)
+    terminal.note(f"the operator has not taken it up yet: kubectl compress status {job.name}")
+    return ExitCode.DONE
+
+
+def _tell(job: Job, review: str, terminal: Terminal) -> ExitCode:
+    decision = _PAST.get(str(job.review.get("decision")), "decided")
+    if job.review.get("name") != review:
+        terminal.note(f"too late: {job.name} was {decision} by {job.review.get('reviewer', 'somebody')} before")
+        return ExitCode.REFUSED
+    following = "it is being published" if decision == "approved" else "nothing is published"
+    terminal.note(f"{job.name} is {decision}; {following}")
+    return ExitCode.DONE

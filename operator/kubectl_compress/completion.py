@@ -1,0 +1,151 @@
+"""The command ``kubectl_complete-compress``: kubectl runs it for completion in bash, zsh and fish.
+
+It gets the words after ``kubectl compress``, the last of which is to be completed, and prints a candidate a line, with
+a description after a tab, then ``:DIRECTIVE`` as cobra reads it
+(https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins, "Providing shell completion").
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntFlag
+from typing import Final
+
+from kubectl_compress.errors import PluginError
+from kubectl_compress.kubectl import Kubectl
+from kubectl_compress.options import COMMANDS, Command, Flag, Kind, connection_flags, flags_of
+
+PHASES: Final = ("Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed")
+MANIFESTS: Final = ("yaml", "yml", "json")
+
+_QUICK: Final = "--request-timeout=3s"
+_TABLE: Final = ("get", "compressionjobs.compression-operator.io", "--no-headers")
+
+
+class Directive(IntFlag):
+    """What the shell should do with the candidates: cobra's ShellCompDirective."""
+
+    DEFAULT = 0
+    NO_SPACE = 2
+    NO_FILES = 4
+    FILE_EXTENSIONS = 8
+
+
+class Completion:
+    """Candidates for a command line; nothing that goes wrong is said, as it would land in the user's prompt."""
+
+    def __init__(self, kubectl: Callable[[tuple[str, ...], str], Kubectl] = Kubectl) -> None:
+        self._make = kubectl
+        self._offers: Mapping[Kind, Callable[[Kubectl], list[str]]] = {
+            "job": lambda kubectl: _jobs(kubectl),
+            "failed job": lambda kubectl: _jobs(kubectl, "Failed"),
+            "waiting job": lambda kubectl: _jobs(kubectl, "AwaitingReview"),
+            "namespace": lambda kubectl: [
+                line.removeprefix("namespace/")
+                for line in kubectl.run("get", "namespaces", "--output=name").splitlines()
+            ],
+            "context": lambda kubectl: kubectl.run("config", "get-contexts", "--output=name").splitlines(),
+            # Below a heading.
+            "cluster": lambda kubectl: kubectl.run("config", "get-clusters").splitlines()[1:],
+            "user": lambda kubectl: kubectl.run("config", "get-users").splitlines()[1:],
+            "phase": lambda _kubectl: list(PHASES),
+            "setting": lambda _kubectl: _settings(),
+        }
+
+    def of(self, words: Sequence[str]) -> tuple[list[str], Directive]:
+        """The candidates for the last of the words, after those before it."""
+        *before, last = words or [""]
+        command = next((item for item in COMMANDS if before and item.name == before[0]), None)
+        if command is None:
+            offered = [] if before else [f"{item.name}\t{item.help}" for item in COMMANDS]
+            return _starting(offered, last), Directive.NO_FILES
+        return self._inside(command, before[1:], last)
+
+    def _inside(self, command: Command, before: Sequence[str], last: str) -> tuple[list[str], Directive]:
+        flags = {name: flag for flag in flags_of(command) for name in flag.names}
+        positionals, values, waiting = _parsed(flags, before)
+        if waiting is not None:
+            return self._values(waiting.kind, waiting.choices, last, values)
+        name, equals, value = last.partition("=")
+        if equals and name in flags:
+            return self._values(flags[name].kind, flags[name].choices, value, values)
+        if last.startswith("-"):
+            offered = [f"{flag.names[-1]}\t{flag.help}" for flag in flags_of(command) if _may_come(flag, values)]
+            return _starting(offered, last), Directive.NO_FILES
+        index = min(len(positionals), len(command.positionals) - 1)
+        _, count, kind = command.positionals[index]
+        if len(positionals) >= len(command.positionals) and count != "+":
+            return [], Directive.NO_FILES
+        offered, directive = self._values(kind, (), last, values)
+        return [item for item in offered if item.split("\t")[0] not in positionals], directive
+
+    def _values(
+        self, kind: Kind, choices: Sequence[str], last: str, values: Mapping[str, list[str]]
+    ) -> tuple[list[str], Directive]:
+        if kind == "file":
+            return [], Directive.DEFAULT
+        if kind == "manifest":
+            return list(MANIFESTS), Directive.FILE_EXTENSIONS
+        if choices:
+            return _starting(choices, last), Directive.NO_FILES
+        offer = self._offers.get(kind)
+        if offer is None:
+            return [], Directive.NO_FILES
+        try:
+            found = offer(self._make((*connection_flags(values), _QUICK), (values.get("--namespace") or [""])[-1]))
+        except PluginError:
+            return [], Directive.NO_FILES
+        return _starting(found, last), Directive.NO_FILES | (Directive.NO_SPACE if kind == "setting" else 0)
+
+
+def _parsed(flags: Mapping[str, Flag], words: Sequence[str]) -> tuple[list[str], dict[str, list[str]], Flag | None]:
+    """The positional arguments, the values of flags by their long name, and a flag that still waits for its value."""
+    positionals: list[str] = []
+    values: dict[str, list[str]] = {}
+    waiting: Flag | None = None
+    for word in words:
+        name, equals, value = word.partition("=")
+        if waiting is not None:
+            values.setdefault(waiting.names[-1], []).append(word)
+            waiting = None
+        elif name in flags:
+            flag = flags[name]
+            if equals or not flag.metavar:
+                values.setdefault(flag.names[-1], []).append(value)
+            else:
+                waiting = flag
+        elif not word.startswith("-") or word == "-":
+            positionals.append(word)
+    return positionals, values, waiting
+
+
+def _may_come(flag: Flag, values: Mapping[str, list[str]]) -> bool:
+    return flag.many or flag.names[-1] not in values
+
+
+def _starting(offered: Sequence[str], start: str) -> list[str]:
+    return [item for item in offered if item.startswith(start)]
+
+
+def _jobs(kubectl: Kubectl, phase: str = "") -> list[str]:
+    """Names of jobs, described by their phase; the server's own table has no more than what is printed."""
+    place = (f"--namespace={kubectl.namespace_flag}",) if kubectl.namespace_flag else ()
+    rows = [line.split() for line in kubectl.run(*_TABLE, *place).splitlines()]
+    found = [(row[0], row[1] if len(row) > 2 else "") for row in rows if row]
+    return [f"{name}\t{state}" if state else name for name, state in found if not phase or state == phase]
+
+
+def _settings() -> list[str]:
+    from kubectl_compress.overrides import fields
+
+    return [f"{field}=" for field in fields()]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print candidates and directive."""
+    found, directive = Completion().of(sys.argv[1:] if arguments is None else arguments)
+    sys.stdout.write("".join(f"{line}\n" for line in (*found, f":{directive.value}")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""One job in full: what it is, how far, its state in words, its limits, and what to do next."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from compressionjob import conditions
+from compressionjob.schema import parse_duration
+from compressionjob.sla import ObjectiveResult, write_figure
+from kubectl_compress.advice import advice
+from kubectl_compress.display.table import columns
+from kubectl_compress.display.terminal import age, coloured, span
+from kubectl_compress.job import Job, Step, parse_time
+
+_MARKS: Final = {
+    "done": ("✓", "green"),
+    "now": ("▸", "bold cyan"),
+    "failed": ("✗", "red"),
+    "to come": ("·", "dim"),
+    "left out": ("–", "dim"),
+}
+_GOOD, _BAD, _OPEN = ("✓", "green"), ("✗", "red"), ("?", "yellow")
+# What is meant by each condition when it is True, False, or Unknown; None: not worth a line.
+_WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
+    conditions.ACCEPTED: ("accepted: the specification can work", "not accepted", "not looked at yet"),
+    conditions.SCHEDULED: ("scheduled: a node was found", "not scheduled", "not scheduled yet"),
+    conditions.SUSPENDED: ("held", None, None),
+    conditions.SLA_SATISFIED: ("the limits are kept", "a limit is not kept", "undecided whether the limits are kept"),
+    conditions.AS_PROMISED: ("as small, fast and exact as promised", "not as promised", None),
+    conditions.REVIEWED: ("approved", "rejected", "waits for review"),
+    conditions.COMPLETE: ("complete", None, None),
+    conditions.FAILED: ("failed", None, None),
+}
+# Reasons whose message says no more than the condition, reasons that it names itself, and those not worth a line.
+_OBVIOUS: Final = {
+    conditions.VALID, conditions.POD_SCHEDULED, conditions.PROMISES_KEPT, conditions.AWAITING_REVIEW,
+    conditions.SUSPENDED_BY_USER,
+}  # fmt: skip
+_SAID_BY_WORDS: Final = {
+    conditions.VERDICT_PASS, conditions.VERDICT_FAIL, conditions.VERDICT_INCONCLUSIVE, conditions.PROMISE_BROKEN,
+    conditions.APPROVED, conditions.REJECTED,
+}  # fmt: skip
+_NOTHING_YET: Final = {conditions.NO_VERDICT_YET}
+_WITH_POD: Final = ("Pending", "Running")
+"""Phases in which it matters whether a node was found."""
+
+
+def job_detail(job: Job, now: datetime) -> Group:
+    """Everything that the status tells, for a person."""
+    parts: list[RenderableType] = [headline(job), Padding(_facts(job, now), (1, 0, 1, 0))]
+    said = message_of(job)
+    if said:
+        parts += [Text(said), Text()]
+    parts += list(condition_lines(job, now, [said]))
+    if job.objectives:
+        parts += [Text(), objectives_table(job.objectives)]
+    next_step = advice(job)
+    if next_step:
+        parts += [Text(), Text("next: ", style="bold").append(next_step, style="not bold")]
+    return Group(*parts)
+
+
+def message_of(job: Job) -> str:
+    """The state in one sentence, where stage and conditions do not say it."""
+    return "" if job.verdict or (job.stage and job.phase == "Running") else job.message
+
+
+def headline(job: Job) -> Text:
+    """Name, phase, verdict or stage."""
+    line = Text(job.name, style="bold").append("  ").append_text(coloured(job.phase or "not seen yet"))
+    if job.verdict:
+        line.append("  ").append_text(coloured(job.verdict))
+    elif job.ended:
+        line.append(f"  {job.reason}")
+    elif job.stage:
+        line.append(f"  {job.stage}").append("" if job.progress is None else f"  {job.progress} %")
+    return line
+
+
+def steps_line(steps: list[Step]) -> Text:
+    """The steps of a run with a mark each: over, under way, failed, to come."""
+    line = Text()
+    for step in steps:
+        mark, style = _MARKS[step.state]
+        line.append("  " if line else "").append(f"{mark} {step.title}", style=style)
+    return line
+
+
+def objectives_table(objectives: list[ObjectiveResult]) -> Table:
+    """Limit by limit: measured, interval, limit, verdict."""
+    table = columns("LIMIT", "MUST BE", "MEASURED", "INTERVAL", "VERDICT")
+    for item in objectives:
+        table.add_row(
+            Text(item.name),
+            Text(f"{item.direction} {write_figure(item.limit, item.unit)}"),
+            Text("not measured" if item.measured is None else write_figure(item.measured, item.unit)),
+            Text(interval(item)),
+            coloured(item.verdict),
+        )
+    return table
+
+
+def interval(item: ObjectiveResult) -> str:
+    """The interval of a figure, or "exact" where it was counted."""
+    if item.low is None or item.high is None:
+        return ""
+    if item.low == item.high:
+        return "exact"
+    return f"{write_figure(item.low, item.unit)} to {write_figure(item.high, item.unit)}"
+
+
+def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterator[Text]:
+    """The conditions in words, in the order of a job's life; those of later versions as they are.
+
+    What was ``said`` before, or is by the conditions above, is not said again.
+    """
+    known = [job.condition(kind) for kind in _WORDS if kind != conditions.SCHEDULED or job.phase in _WITH_POD]
+    others = [item for item in job.conditions if item.get("type") not in _WORDS]
+    told = [text for text in said if text]
+    for item in [*known, *others]:
+        line = _condition_line(item, now, told) if item else None
+        if line is not None:
+            yield line
+
+
+def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> Text | None:
+    kind, status, reason = str(item.get("type")), str(item.get("status")), str(item.get("reason", ""))
+    words = _WORDS.get(kind, (kind, f"not {kind}", f"{kind} unknown"))
+    said = words[("True", "False").index(status) if status in ("True", "False") else 2]
+    if said is None or reason in _NOTHING_YET:
+        return None
+    mark, style = _mark(kind, status)
+    line = Text().append(mark, style=style).append(f" {said}")
+    if reason not in _OBVIOUS:
+        message = _new(str(item.get("message", "")), told)
+        line.append("" if reason in _SAID_BY_WORDS else f": {reason}").append(f": {message}" if message else "")
+    since = age(parse_time(item.get("lastTransitionTime")), now)
+    return line.append(f"  {since} ago" if since else "", style="dim")
+
+
+def _mark(kind: str, status: str) -> tuple[str, str]:
+    if status == "Unknown" or kind == conditions.SUSPENDED:
+        return _OPEN
+    return _GOOD if (status == "True") != (kind == conditions.FAILED) else _BAD
+
+
+def _new(message: str, told: list[str]) -> str:
+    """What a message says that was not told before; it is told then."""
+    new = message
+    for text in told:
+        new = new.replace(text, "").strip(" ;:")
+    if new:
+        told.append(new)
+    return new
+
+
+def _facts(job: Job, now: datetime) -> Table:
+    table = Table.grid(padding=(0, 3, 0, 0))
+    spec, status = job.spec, job.status
+    model = spec.get("model", {})
+    rows: list[tuple[str, Text]] = [
+        ("model", Text(f"{model.get('source', '')} ({model.get('task', '')})")),
+        ("steps", steps_line(job.steps)),
+        ("runtime", Text(_runtimes(spec))),
+        ("output", Text(_output(job))),
+        ("review", Text(_review(spec))),
+        ("time", Text(times(job, now))),
+    ]
+    if status.get("report"):
+        rows.append(("report", Text(str(status["report"]))))
+    if status.get("retries"):
+        rows.append(("retries", Text(f"{status['retries']} of {spec.get('retries', 3)}")))
+    for name, text in rows:
+        if text:
+            table.add_row(Text(name, style="dim"), text)
+    return table
+
+
+def _output(job: Job) -> str:
+    destination = str(job.status.get("artifact") or job.spec.get("output", {}).get("destination", ""))
+    return f"{destination}, not published" if job.ended and not job.status.get("artifact") else destination
+
+
+def _review(spec: Mapping[str, Any]) -> str:
+    """The job's rule for reviews, where it has one."""
+    rule, patience = str(spec.get("review", "Never")), spec.get("reviewTimeout")
+    if rule == "Never":
+        return ""
+    return f"{rule}; {spec.get('onReviewTimeout', 'Reject')} after {patience} without one" if patience else rule
+
+
+def _runtimes(spec: Mapping[str, Any]) -> str:
+    compresses, measures = str(spec.get("runtime", "")), str(spec.get("sla", {}).get("runtime", ""))
+    return f"{compresses}, measured on {measures}" if measures and measures != compresses else compresses
+
+
+def times(job: Job, now: datetime) -> str:
+    """How long ago it started, how long it took, and what is left of its deadline."""
+    start, end = parse_time(job.status.get("startTime")), parse_time(job.status.get("completionTime"))
+    if start is None:
+        return f"created {age(job.created, now)} ago, not started"
+    if end is not None:
+        return f"took {span((end - start).total_seconds())}, ended {age(end, now)} ago"
+    if job.phase != "Running":
+        return f"started {age(start, now)} ago"
+    text = f"runs for {age(start, now)}"
+    deadline = job.spec.get("deadline")
+    if not deadline:
+        return text
+    left = parse_duration(str(deadline)) - (now - start).total_seconds()
+    return f"{text}, {span(left)} left of its deadline of {deadline}" if left > 0 else f"{text}, its deadline is over"

@@ -1,0 +1,169 @@
+"""Two columns of figures: a result beside its baseline, or two results side by side."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from compressionjob.objectives import ERROR_METRICS
+from compressionjob.report import SideSummary
+from compressionjob.sla import ObjectiveResult, write_figure
+from kubectl_compress.display.detail import interval
+from kubectl_compress.display.table import columns
+from kubectl_compress.display.terminal import coloured
+from kubectl_compress.job import Job
+
+PERCENTILES: Final = ("p50", "p90", "p99")
+
+Judgement = Literal["better", "worse", "same", "undecided", ""]
+
+_COLOURS: Final = {"better": "green", "worse": "red", "undecided": "yellow"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure of two models; ``less_is_better`` decides what a difference means."""
+
+    name: str
+    unit: str
+    first: float | None
+    second: float | None
+    less_is_better: bool
+
+    @property
+    def change(self) -> float | None:
+        """The second as a share of the first, less one."""
+        if self.first is None or self.second is None or self.first == 0:
+            return None
+        return self.second / self.first - 1
+
+    @property
+    def judgement(self) -> Judgement:
+        """What the difference means for whoever serves the second."""
+        if self.first is None or self.second is None:
+            return ""
+        if _write(self.first, self.unit) == _write(self.second, self.unit):
+            return "same"
+        return "better" if (self.second < self.first) == self.less_is_better else "worse"
+
+
+def rows_of(first: SideSummary, second: SideSummary) -> list[Row]:
+    """Every figure that one of the two has."""
+    rows = [
+        Row("size", "bytes", first.size_bytes, second.size_bytes, less_is_better=True),
+        Row("memory", "bytes", first.peak_memory_bytes, second.peak_memory_bytes, less_is_better=True),
+        *_latencies(first, second),
+        Row(
+            "throughput", "samples per second", first.throughput_per_second, second.throughput_per_second,
+            less_is_better=False,
+        ),
+    ]  # fmt: skip
+    for metric in [*first.quality, *(name for name in second.quality if name not in first.quality)]:
+        error = metric in ERROR_METRICS
+        unit = "error" if error else "score"
+        rows.append(Row(metric, unit, first.quality.get(metric), second.quality.get(metric), less_is_better=error))
+    return [row for row in rows if row.first is not None or row.second is not None]
+
+
+def ratios_of(first: Job, second: Job) -> list[Row]:
+    """Figures of two jobs against each job's own baseline, which was measured beside it on the same machine."""
+    pairs = ((first.baseline, first.compressed), (second.baseline, second.compressed))
+    sizes = [_ratio(after.size_bytes, before.size_bytes) for before, after in pairs]
+    memories = [_ratio(after.peak_memory_bytes, before.peak_memory_bytes) for before, after in pairs]
+    rows = [
+        Row("size, of its baseline", "ratio", sizes[0], sizes[1], less_is_better=True),
+        Row("memory, of its baseline", "ratio", memories[0], memories[1], less_is_better=True),
+    ]
+    for name in PERCENTILES:
+        gains = [_ratio(before.latency_seconds.get(name), after.latency_seconds.get(name)) for before, after in pairs]
+        rows.append(Row(f"speed-up {name}", "ratio", gains[0], gains[1], less_is_better=False))
+    return [row for row in rows if row.first is not None or row.second is not None]
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return one / other if one is not None and other else None
+
+
+def _latencies(first: SideSummary, second: SideSummary) -> Iterator[Row]:
+    for name in PERCENTILES:
+        yield Row(
+            f"latency {name}",
+            "seconds",
+            first.latency_seconds.get(name),
+            second.latency_seconds.get(name),
+            less_is_better=True,
+        )
+
+
+def figures_table(titles: tuple[str, str, str], rows: list[Row]) -> Table:
+    """Figures side by side, with the difference and what it means."""
+    table = columns(titles[0], titles[1], titles[2], "DIFFERENCE", "")
+    for row in rows:
+        table.add_row(
+            Text(row.name),
+            Text("-" if row.first is None else _write(row.first, row.unit)),
+            Text("-" if row.second is None else _write(row.second, row.unit)),
+            Text(_difference(row)),
+            judged(row.judgement),
+        )
+    return table
+
+
+def limits_table(first: Job, second: Job) -> Table:
+    """The limits of two jobs with verdicts; where intervals overlap, the data do not tell which is better."""
+    table = columns("LIMIT", first.name, second.name, "DIFFERENCE")
+    ones, twos = ({item.name: item for item in job.objectives} for job in (first, second))
+    for name in [*ones, *(name for name in twos if name not in ones)]:
+        one, two = ones.get(name), twos.get(name)
+        limits = {_limit(item) for item in (one, two) if item is not None}
+        title, told = (f"{name} {limits.pop()}", False) if len(limits) == 1 else (name, True)
+        cells = [_result(job, item, limit=told) for job, item in ((first, one), (second, two))]
+        table.add_row(Text(title), *cells, judged(judge(one, two)))
+    return table
+
+
+def judge(one: ObjectiveResult | None, two: ObjectiveResult | None) -> Judgement:
+    """Which of two results of the same limit is better, as far as their intervals tell."""
+    if one is None or two is None or one.unit != two.unit or one.direction != two.direction:
+        return ""
+    if one.low is None or one.high is None or two.low is None or two.high is None:
+        return ""
+    if (one.low, one.high) == (two.low, two.high) and one.low == one.high:
+        return "same"
+    if one.low <= two.high and two.low <= one.high:
+        return "undecided"
+    return "better" if (two.high < one.low) == (one.direction == "at most") else "worse"
+
+
+def judged(word: Judgement) -> Text:
+    """A judgement in its colour."""
+    text = "intervals overlap" if word == "undecided" else word
+    return Text(text, style=_COLOURS.get(word, "dim"))
+
+
+def _difference(row: Row) -> str:
+    """What a score gained or lost, and by how many per cent anything else grew or shrank."""
+    if row.first is None or row.second is None or row.judgement == "same":
+        return ""
+    if row.unit == "score":
+        return f"{row.second - row.first:+.4f}"
+    return "" if row.change is None else f"{row.change * 100:+.1f} %"
+
+
+def _result(job: Job, item: ObjectiveResult | None, *, limit: bool) -> Text:
+    if item is None:
+        return Text("no limit" if job.verdict else "no verdict", style="dim")
+    measured = "not measured" if item.measured is None else write_figure(item.measured, item.unit)
+    around = interval(item)
+    text = Text(measured).append(f" ({around})" if around not in ("", "exact") else "").append(" ")
+    return text.append_text(coloured(item.verdict)).append(f", {_limit(item)}" if limit else "", style="dim")
+
+
+def _limit(item: ObjectiveResult) -> str:
+    return f"{item.direction} {write_figure(item.limit, item.unit)}"
+
+
+def _write(value: float, unit: str) -> str:
+    return f"{write_figure(value, unit)}/s" if unit == "samples per second" else write_figure(value, unit)

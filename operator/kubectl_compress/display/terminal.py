@@ -1,0 +1,147 @@
+"""The two streams: results on one, notes and questions on the other; plain text where nobody looks at a terminal."""
+
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kubectl_compress.errors import InvalidManifest, PluginError
+
+_WIDE: Final = 2000
+"""Columns where there is no terminal: nothing is folded or cut, whoever reads it."""
+
+COLOURS: Final = {
+    "Pass": "green", "Fail": "red", "Inconclusive": "yellow",
+    "Succeeded": "green", "Failed": "red", "Running": "cyan", "AwaitingReview": "yellow", "Suspended": "magenta",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a command writes; ``interactive`` when a person can be asked."""
+
+    out: Console
+    notes: Console
+    interactive: bool
+
+    @classmethod
+    def of_process(cls) -> Self:
+        """The process's own streams."""
+        interactive = sys.stdin.isatty() and sys.stderr.isatty()
+        return cls(_console(stderr=False), _console(stderr=True), interactive)
+
+    def show(self, *parts: RenderableType) -> None:
+        """Print results."""
+        _print(self.out, parts)
+
+    def show_json(self, value: Any) -> None:
+        """Print JSON, as kubectl does."""
+        self.out.file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def show_line(self, text: str) -> None:
+        """Print one line as it is."""
+        self.out.file.write(f"{text}\n")
+        self.out.file.flush()
+
+    def note(self, *parts: RenderableType) -> None:
+        """Say something that is no result."""
+        _print(self.notes, [Text(part) if isinstance(part, str) else part for part in parts])
+
+    def explain(self, error: PluginError) -> None:
+        """Say what went wrong, and what to do."""
+        line = Text("error: ", style="bold red").append(error.problem, style="default not bold")
+        self.notes.print(line, soft_wrap=True)
+        for problem in error.problems if isinstance(error, InvalidManifest) else ():
+            said = Text("  ").append(problem.field, style="bold").append(f": {problem.value!r} is not valid: ")
+            self.notes.print(said.append(problem.remedy), soft_wrap=True)
+        if error.remedy:
+            self.notes.print(Text("to do: ", style="bold").append(error.remedy, style="not bold"), soft_wrap=True)
+
+    def confirmed(self, question: str) -> bool:
+        """Ask a person, who must say yes."""
+        self.notes.print(Text(f"{question} [y/N] ", style="bold"), end="", soft_wrap=True)
+        self.notes.file.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _print(console: Console, parts: Sequence[RenderableType]) -> None:
+    """Print one below the other; off a terminal without the blanks that fill up columns."""
+    if console.is_terminal:
+        _print_parts(console, parts)
+        return
+    buffer = io.StringIO()
+    _print_parts(Console(file=buffer, width=console.width, highlight=False, markup=False, emoji=False), parts)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines()))
+
+
+def _print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
+    for part in parts:
+        if isinstance(part, Group):
+            _print_parts(console, part.renderables)
+        elif isinstance(part, Table) and part.show_header:
+            # As kubectl does: a name that is cut cannot be copied, so a line may be longer than the terminal.
+            _wide(console).print(part, crop=False, soft_wrap=True)
+        else:
+            console.print(part)
+
+
+def _wide(console: Console) -> Console:
+    """The same stream, without an end of its lines."""
+    wide = Console(
+        file=console.file, force_terminal=console.is_terminal, highlight=False, markup=False, emoji=False, width=_WIDE
+    )
+    wide.no_color = console.no_color
+    return wide
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+
+
+def coloured(word: str) -> Text:
+    """A verdict or a phase in its colour."""
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """How long ago something was, as kubectl writes it: 45s, 5m, 3h20m, 2d; "" for what never was."""
+    if since is None:
+        return ""
+    return span((now - since) / timedelta(seconds=1))
+
+
+def span(seconds: float) -> str:
+    """A length of time in one or two units: 45s, 3m20s, 50m, 3h20m, 2d."""
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 120:
+        return f"{whole}s"
+    if minutes < 10:
+        return f"{minutes}m{whole % 60}s" if whole % 60 else f"{minutes}m"
+    if hours < 2:
+        return f"{minutes}m"
+    if hours < 8:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    if days < 2:
+        return f"{hours}h"
+    return f"{days}d"
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def answer_of(answer: Mapping[str, Any]) -> str:
+    """An object as kubectl names it."""
+    group = str(answer["apiVersion"]).split("/", 1)[0]
+    return f"{str(answer['kind']).lower()}.{group}/{answer['metadata']['name']}"

@@ -1,0 +1,210 @@
+"""A CompressionJob as the API server sends it, read with patience.
+
+The operator may be newer than this plugin: a phase or a field that is not known yet must be shown, not refused. So
+the status is read field by field, and only limits with their figures are the contract's models.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from compressionjob import conditions
+from compressionjob.conditions import AWAITING_REVIEW
+from compressionjob.group import GROUP
+from compressionjob.report import SideSummary
+from compressionjob.sla import ObjectiveResult
+from compressionjob.status import TERMINAL_PHASES
+
+# Steps of a run around the stages of its pipeline, as /progress calls them.
+_BEFORE: Final = ("preflight", "fetch", "data")
+_AFTER: Final = ("measure", "publish")
+_ALL_DONE: Final = "done"
+"""What /progress says in the moments between the last step and the end of the pod."""
+_BRIEF_METADATA: Final = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}
+_BRIEF_STATUS: Final = {
+    "phase", "stage", "progress", "verdict", "sizeRatio", "latencyP99", "message", "conditions", "review",
+}  # fmt: skip
+
+StepState = Literal["done", "now", "failed", "to come", "left out"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a run and whether it is over."""
+
+    title: str
+    state: StepState
+
+
+@dataclass(frozen=True)
+class Job:
+    """One CompressionJob; ``raw`` is the whole object."""
+
+    raw: Mapping[str, Any]
+
+    def brief(self) -> "Job":
+        """The same job with no more than a table shows: thousands of them must fit into memory."""
+        metadata = {key: value for key, value in self.raw["metadata"].items() if key in _BRIEF_METADATA}
+        status = {key: value for key, value in self.status.items() if key in _BRIEF_STATUS}
+        return Job({"metadata": metadata, "spec": {}, "status": status})
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.raw["metadata"]["name"])
+
+    @property
+    def resource(self) -> str:
+        """Its name with its kind, as kubectl writes it."""
+        return f"compressionjob.{GROUP}/{self.name}"
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return str(self.raw["metadata"].get("namespace", ""))
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return str(self.raw["metadata"].get("uid", ""))
+
+    @property
+    def version(self) -> str:
+        """Its resourceVersion."""
+        return str(self.raw["metadata"].get("resourceVersion", ""))
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was created."""
+        return parse_time(self.raw["metadata"].get("creationTimestamp"))
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Its spec, as it was written and defaulted."""
+        found: Mapping[str, Any] = self.raw.get("spec") or {}
+        return found
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """Its status, empty before the operator has seen it."""
+        found: Mapping[str, Any] = self.raw.get("status") or {}
+        return found
+
+    @property
+    def phase(self) -> str:
+        """The phase, "" before the operator has seen the job."""
+        return str(self.status.get("phase", ""))
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.phase in TERMINAL_PHASES
+
+    @property
+    def awaits_review(self) -> bool:
+        """Whether it waits for a person."""
+        return self.phase == AWAITING_REVIEW
+
+    @property
+    def stage(self) -> str:
+        """What is being done, or was when it ended; "" when nothing is."""
+        return str(self.status.get("stage", ""))
+
+    @property
+    def progress(self) -> int | None:
+        """Per cent done."""
+        found = self.status.get("progress")
+        return None if found is None else int(found)
+
+    @property
+    def verdict(self) -> str:
+        """Pass, Fail, Inconclusive, or "" while there is none."""
+        return str(self.status.get("verdict", ""))
+
+    @property
+    def message(self) -> str:
+        """The state in one sentence."""
+        return str(self.status.get("message", ""))
+
+    @property
+    def anomalies(self) -> list[str]:
+        """Promises of the methods that the result does not keep."""
+        return [str(item) for item in self.status.get("anomalies", ())]
+
+    @property
+    def objectives(self) -> list[ObjectiveResult]:
+        """Limit by limit."""
+        return [ObjectiveResult.model_validate(item) for item in self.status.get("objectives", ())]
+
+    @property
+    def baseline(self) -> SideSummary:
+        """Figures of the baseline."""
+        return SideSummary.model_validate(self.status.get("baseline") or {})
+
+    @property
+    def compressed(self) -> SideSummary:
+        """Figures of the result."""
+        return SideSummary.model_validate(self.status.get("compressed") or {})
+
+    @property
+    def review(self) -> Mapping[str, Any]:
+        """The review that decided, empty while there is none."""
+        found: Mapping[str, Any] = self.status.get("review") or {}
+        return found
+
+    @property
+    def conditions(self) -> list[Mapping[str, Any]]:
+        """The conditions."""
+        return list(self.status.get("conditions", ()))
+
+    def condition(self, kind: str) -> Mapping[str, Any]:
+        """One condition, empty when it is not stated."""
+        return next((item for item in self.conditions if item.get("type") == kind), {})
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, or why it does not go on; "" when all is well."""
+        kinds = (conditions.FAILED, conditions.COMPLETE) if self.ended else (conditions.ACCEPTED, conditions.SCHEDULED)
+        wanted = "True" if self.ended else "False"
+        found = next((item for item in map(self.condition, kinds) if item.get("status") == wanted), {})
+        return str(found.get("reason", ""))
+
+    @property
+    def stages(self) -> list[str]:
+        """The titles of the pipeline's stages: their names, or their methods."""
+        return [_title(stage) for stage in self.spec.get("pipeline", ())]
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps of its run in order, as far as the spec tells them; a job that failed, where it was seen last."""
+        titles = [*_BEFORE, *self.stages, *_AFTER]
+        if self.verdict:
+            return [*(Step(title, "done") for title in titles[:-1]), Step(titles[-1], self._publishing)]
+        if self.stage == _ALL_DONE:
+            return [Step(title, "done") for title in titles]
+        if self.stage and self.stage not in titles:
+            # Something that the planner put in, such as an export: it stands before the first stage.
+            titles.insert(len(_BEFORE), self.stage)
+        at = titles.index(self.stage) if self.stage else 0
+        here: StepState = "to come" if not self.stage else "failed" if self.phase == "Failed" else "now"
+        return [
+            Step(title, "done" if index < at else here if index == at else "to come")
+            for index, title in enumerate(titles)
+        ]
+
+    @property
+    def _publishing(self) -> StepState:
+        """How far a result with a verdict is on its way to its destination."""
+        if self.ended:
+            return "done" if self.phase == "Succeeded" else "left out"
+        return "to come" if self.awaits_review else "now"
+
+
+def _title(stage: Mapping[str, Any]) -> str:
+    return str(stage.get("name") or next((key for key in stage if key != "name"), "?"))
+
+
+def parse_time(text: object) -> datetime | None:
+    """A time as Kubernetes writes it."""
+    return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) and text else None

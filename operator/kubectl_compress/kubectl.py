@@ -1,0 +1,132 @@
+"""kubectl as the way to the cluster.
+
+The plugin runs where kubectl runs, so kubectl itself reads the kubeconfig, honours the user's context, proxies,
+impersonation and authentication plugins, and needs no library here. ``--raw`` gives the API's own JSON, in pages and
+as a stream.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from kubectl_compress.errors import AlreadyExists, ClusterError, Forbidden, NotFound, PluginError, Unreachable
+
+SERVICE_ACCOUNT_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where a pod finds the namespace that kubectl uses there."""
+
+_FROM_SERVER: Final = re.compile(r"Error from server(?: \((?P<reason>\w+)\))?: (?P<message>.*)", re.DOTALL)
+_NOT_SERVED: Final = "the server could not find the requested resource"
+_ERRORS: Final[dict[str, type[ClusterError]]] = {
+    "NotFound": NotFound,
+    "AlreadyExists": AlreadyExists,
+    "Forbidden": Forbidden,
+    "ServiceUnavailable": Unreachable,
+    "InternalError": Unreachable,
+    "Timeout": Unreachable,
+    "ServerTimeout": Unreachable,
+    "TooManyRequests": Unreachable,
+    "Expired": Unreachable,  # a list or a watch from a version that is too old: begin again
+}
+# kubectl's words when there was no answer at all.
+_NO_ANSWER: Final = (
+    "Unable to connect to the server",
+    "The connection to the server",
+    "unexpected EOF",
+    "connection reset",
+    "connection refused",
+    "http2:",
+    "context deadline exceeded",
+    "i/o timeout",
+)
+
+
+@dataclass
+class Kubectl:
+    """kubectl with the user's own flags, such as ``--context=prod``; ``namespace_flag`` is what -n said."""
+
+    flags: tuple[str, ...] = ()
+    namespace_flag: str = ""
+    warnings: list[str] = field(default_factory=list)
+    """What kubectl said on its error stream although it succeeded; for the command to show."""
+
+    @cached_property
+    def executable(self) -> str:
+        """The kubectl on PATH.
+
+        Raises PluginError when there is none.
+        """
+        found = shutil.which("kubectl")
+        if found is None:
+            raise PluginError("there is no kubectl on PATH", "install it; the plugin reaches the cluster through it")
+        return found
+
+    @cached_property
+    def namespace(self) -> str:
+        """The namespace that kubectl would use: that of -n, of the context, of the pod, or default."""
+        if self.namespace_flag:
+            return self.namespace_flag
+        try:
+            found = self.run("config", "view", "--minify", "--output=jsonpath={.contexts[0].context.namespace}")
+        except ClusterError:
+            # No kubeconfig, as in a pod; a context that does not exist is said by the first request.
+            if SERVICE_ACCOUNT_NAMESPACE.is_file():
+                return SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="ascii").strip()
+            return "default"
+        return found.strip() or "default"
+
+    def run(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl to its end, and return what it printed.
+
+        Raises the ClusterError that its message stands for.
+        """
+        command = [self.executable, *arguments, *self.flags]
+        done = subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", check=False)
+        if done.returncode != 0:
+            raise error_of(done.stderr)
+        self.warnings += [line for line in done.stderr.splitlines() if line]
+        return done.stdout
+
+    def lines(self, *arguments: str) -> Generator[str, None, None]:
+        """Run kubectl, and give its lines as they come; kubectl ends when the iterator is closed.
+
+        Raises the ClusterError that its message stands for, when it ends by itself and badly.
+        """
+        command = [self.executable, *arguments, *self.flags]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+        with process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            try:
+                yield from process.stdout
+                if process.wait() != 0:
+                    raise error_of(process.stderr.read())
+            finally:
+                process.terminate()
+
+
+def error_of(message: str) -> ClusterError:
+    """The error that kubectl's message stands for."""
+    message = message.strip()
+    found = _FROM_SERVER.search(message)
+    if found is not None:
+        kind = _ERRORS.get(found["reason"] or "", ClusterError)
+        if kind is NotFound and _NOT_SERVED in found["message"]:
+            remedy = "install the operator and its CRDs (docs/install.md), or choose another --context"
+            return ClusterError("this cluster does not know the resources of compression-operator.io", remedy)
+        return kind(found["message"].strip(), _remedy(kind))
+    if any(words in message for words in _NO_ANSWER):
+        return Unreachable(message, _remedy(Unreachable))
+    return ClusterError(message.removeprefix("error: ") or "kubectl failed and said nothing")
+
+
+def _remedy(kind: type[ClusterError]) -> str:
+    if kind is Forbidden:
+        return "ask for these rights; `kubectl auth whoami` tells who you are"
+    if kind is Unreachable:
+        return "see to the cluster, or choose another --context"
+    return ""

@@ -1,0 +1,115 @@
+"""CompressionJobs out of YAML files: several documents, lists, standard input."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from compressionjob.errors import FieldProblem, InvalidSpec
+from compressionjob.group import JOB_KIND
+from compressionjob.spec import parse_job
+from kubectl_compress.errors import Invalid, InvalidManifest
+
+STANDARD_INPUT: Final = "-"
+_GENERATED: Final = "xxxxx"
+"""Stands for the end of a name that the server will make."""
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A valid CompressionJob as its author wrote it; ``origin`` says where."""
+
+    origin: str
+    raw: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The job's name, "" where the server makes it from generateName."""
+        return str(self.raw["metadata"].get("name", ""))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that the manifest names, or ""."""
+        return str(self.raw["metadata"].get("namespace", ""))
+
+    def renamed(self, name: str) -> "Manifest":
+        """The same job under another name."""
+        metadata = {key: value for key, value in self.raw["metadata"].items() if key != "generateName"}
+        return Manifest(self.origin, self.raw | {"metadata": metadata | {"name": name}})
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """What files hold: jobs, and objects of other kinds as ``Secret/s3 in job.yaml``."""
+
+    jobs: list[Manifest]
+    others: list[str]
+    problems: list[InvalidManifest]
+
+
+def read(places: Sequence[str]) -> Manifests:
+    """Read every CompressionJob in the files, and check it.
+
+    Raises Invalid for a file that cannot be read.
+    """
+    found = Manifests([], [], [])
+    for place in places:
+        for number, document in enumerate(_documents(place), start=1):
+            origin = "standard input" if place == STANDARD_INPUT else place
+            _sort(found, document, origin if number == 1 else f"{origin}, document {number}")
+    return found
+
+
+def check(raw: dict[str, Any], origin: str) -> Manifest:
+    """A manifest that the contract accepts.
+
+    Raises InvalidManifest with every field that is wrong.
+    """
+    metadata = raw.get("metadata")
+    prefix = metadata.get("generateName") if isinstance(metadata, dict) else None
+    named = raw
+    if prefix and isinstance(metadata, dict) and not metadata.get("name"):
+        named = raw | {"metadata": metadata | {"name": f"{prefix}{_GENERATED}"}}
+    try:
+        parse_job(named)
+    except InvalidSpec as error:
+        raise InvalidManifest(origin, error.problems) from error
+    return Manifest(origin, {key: value for key, value in raw.items() if key != "status"})
+
+
+def _sort(found: Manifests, document: Any, origin: str) -> None:
+    if not isinstance(document, dict):
+        problem = FieldProblem("manifest", type(document).__name__, "a manifest is a mapping with apiVersion and kind")
+        found.problems.append(InvalidManifest(origin, [problem]))
+        return
+    kind, metadata = document.get("kind"), document.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    if kind != JOB_KIND and kind is not None:
+        found.others.append(f"{kind}/{name} in {origin}")
+        return
+    try:
+        found.jobs.append(check(document, f"{origin}: {name}" if name else origin))
+    except InvalidManifest as error:
+        found.problems.append(error)
+
+
+def _documents(place: str) -> Iterator[Any]:
+    for document in _load(place):
+        if isinstance(document, dict) and document.get("kind") == "List":
+            yield from document.get("items") or ()
+        elif document is not None:
+            yield document
+
+
+def _load(place: str) -> list[Any]:
+    if place != STANDARD_INPUT and Path(place).is_dir():
+        raise Invalid(f"{place} is a folder", f"name the files, such as {place.rstrip('/')}/*{_SUFFIXES[0]}")
+    try:
+        text = sys.stdin.read() if place == STANDARD_INPUT else Path(place).read_text(encoding="utf-8")
+        return list(yaml.safe_load_all(text))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Invalid(f"{place} cannot be read: {error}", "correct it") from error

@@ -1,0 +1,237 @@
+"""The command line: one table of commands and flags, from which the parser and the completion are made."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from kubectl_compress.kubectl import Kubectl
+
+Kind = Literal[
+    "", "file", "manifest", "job", "failed job", "waiting job", "context", "cluster", "user", "namespace", "phase",
+    "setting",
+]  # fmt: skip
+"""What the shell can offer for a value."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option; ``metavar`` is "" for one without a value."""
+
+    names: tuple[str, ...]
+    help: str
+    metavar: str = ""
+    kind: Kind = ""
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    required: bool = False
+    attribute: str = ""
+    """What argparse sets, where it is not the flag's name."""
+
+    @property
+    def destination(self) -> str:
+        """The attribute that argparse sets."""
+        return self.attribute or self.names[-1].lstrip("-").replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command with its positional arguments: name of each, how many (as argparse says it), what they are."""
+
+    name: str
+    help: str
+    about: str
+    positionals: tuple[tuple[str, str | int | None, Kind], ...]
+    flags: tuple[Flag, ...] = field(default=())
+
+
+_CONNECTION: Final = (
+    Flag(("--kubeconfig",), "path of the kubeconfig", "FILE", "file"),
+    Flag(("--context",), "context of the kubeconfig", "NAME", "context"),
+    Flag(("--cluster",), "cluster of the kubeconfig", "NAME", "cluster"),
+    Flag(("--user",), "user of the kubeconfig", "NAME", "user"),
+    Flag(("--as",), "user to impersonate", "NAME"),
+    Flag(("--as-group",), "group to impersonate; may be repeated", "NAME", many=True),
+    Flag(("--as-uid",), "uid to impersonate", "UID"),
+    Flag(("-s", "--server"), "address of the API server", "URL"),
+    Flag(("--token",), "bearer token", "TOKEN"),
+    Flag(("--request-timeout",), "how long one request may take, such as 10s", "TIME"),
+)
+"""Flags that kubectl itself gets, as they are."""
+_NAMESPACE: Final = Flag(("-n", "--namespace"), "namespace; that of the context by default", "NAME", "namespace")
+_WATCH: Final = Flag(("-w", "--watch"), "follow it until it ends; the exit status says how")
+_TIMEOUT: Final = Flag(("--timeout",), "stop waiting after this time, such as 30m (exit status 124)", "TIME")
+_DRY_RUN: Final = Flag(("--dry-run",), "let the server check it, but store nothing")
+_SELECTOR: Final = Flag(("-l", "--selector"), "labels that jobs must have, as kubectl's", "LABELS")
+_REASON: Final = Flag(("--reason",), "why, for the provenance (required)", "TEXT", required=True)
+_YES: Final = Flag(("-y", "--yes"), "do not ask for confirmation")
+
+
+def _output(*formats: str) -> Flag:
+    return Flag(("-o", "--output"), f"print {' or '.join(formats)} instead", "FORMAT", choices=formats)
+
+
+COMMANDS: Final = (
+    Command(
+        "submit",
+        "check manifests here and on the server, then create the jobs",
+        "Every CompressionJob in the files is checked here first, field by field; nothing is created unless all are\n"
+        "valid. Files may hold several documents; - is standard input.",
+        (("FILE", "+", "manifest"),),
+        (
+            Flag(("--name",), "another name for the one job in the file", "NAME", attribute="new_name"),
+            _DRY_RUN,
+            _WATCH,
+            _TIMEOUT,
+            _output("name", "json"),
+        ),
+    ),
+    Command(
+        "status",
+        "all jobs of a namespace in a table, or one job in full; live with --watch",
+        "Exit status with --watch or --wait: 0 published with the verdict Pass or approved, 3 Fail, Inconclusive or\n"
+        "rejected, 4 failed before a verdict, 5 waits for review, 124 --timeout. Of several jobs the gravest, in the\n"
+        "order 4, 3, 5.",
+        (("NAME", "?", "job"),),
+        (
+            _WATCH,
+            Flag(("--wait",), "as --watch, but say nothing until the end"),
+            _TIMEOUT,
+            Flag(("-A", "--all-namespaces"), "jobs of all namespaces"),
+            _SELECTOR,
+            Flag(("--phase",), "jobs in this phase only; may be repeated", "PHASE", "phase", many=True),
+            _output("name", "json"),
+        ),
+    ),
+    Command(
+        "report",
+        "verdict, limits, figures and promises of a job; --save and --open fetch the report itself",
+        "The report lies where the job's spec.output.reports says. From s3:// it is fetched with your own AWS\n"
+        "credentials (environment, profile), never with the job's Secret; this needs the extra kubectl-s3.",
+        (("NAME", None, "job"),),
+        (
+            Flag(("--save",), "fetch the report into FILE: .html, .json or .md", "FILE", "file"),
+            Flag(("--open",), "fetch the page, and open it in the browser"),
+            Flag(("--endpoint",), "URL of the object store, where the job's own is not reachable from here", "URL"),
+            _output("json"),
+        ),
+    ),
+    Command(
+        "compare",
+        "two jobs side by side: verdict, size, latency, throughput, memory, quality, spec",
+        "Differences are B against A, each marked better or worse.",
+        (("A", None, "job"), ("B", None, "job")),
+        (_output("json"),),
+    ),
+    Command(
+        "approve",
+        "approve a job that waits for review: its result is published",
+        "Creates a CompressionReview in your name. Who may is RBAC: create on compressionreviews.",
+        (("NAME", None, "waiting job"),),
+        (_REASON, _YES, _DRY_RUN),
+    ),
+    Command(
+        "reject",
+        "reject a job that waits for review: nothing is published, and it fails",
+        "Creates a CompressionReview in your name. Who may is RBAC: create on compressionreviews.",
+        (("NAME", None, "waiting job"),),
+        (_REASON, _YES, _DRY_RUN),
+    ),
+    Command(
+        "retry",
+        "a failed job again, as a new job; finished stages come from its checkpoints",
+        "A job's spec cannot change and its end is an end, so the new job has the same spec and another name.",
+        (("NAME", None, "failed job"),),
+        (
+            Flag(
+                ("--set",),
+                "another value for a field that leaves the compression as it is, such as spec.deadline=2h; null "
+                "removes it; may be repeated",
+                "FIELD=VALUE",
+                "setting",
+                many=True,
+            ),
+            Flag(
+                ("--name",),
+                "name of the new job; NAME-retry-1 and so on by default",
+                "NAME",
+                attribute="new_name",
+            ),
+            _DRY_RUN,
+            _WATCH,
+            _TIMEOUT,
+            _output("name", "json"),
+        ),
+    ),
+)
+
+
+_POSITIONALS: Final[dict[Kind, str]] = {
+    "manifest": "YAML or JSON files; - is standard input",
+    "job": "a CompressionJob",
+    "waiting job": "a job that waits for review",
+    "failed job": "a job that failed",
+}
+
+
+def flags_of(command: Command) -> tuple[Flag, ...]:
+    """All flags of a command, its own first."""
+    return (*command.flags, _NAMESPACE, *_CONNECTION)
+
+
+def parser(version: str) -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    root = argparse.ArgumentParser(
+        prog="kubectl compress",
+        description="CompressionJobs from a terminal.",
+        epilog="kubectl compress COMMAND --help tells more.",
+        allow_abbrev=False,
+    )
+    root.add_argument("--version", action="version", version=version)
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        _add(commands, command)
+    return root
+
+
+def _add(commands: Any, command: Command) -> None:
+    sub = commands.add_parser(
+        command.name,
+        help=command.help,
+        description=f"{command.help[0].upper()}{command.help[1:]}.\n\n{command.about}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for name, count, kind in command.positionals:
+        more = {} if count is None else {"nargs": count}
+        sub.add_argument(name.lower(), metavar=name, help=_POSITIONALS[kind], **more)
+    for flag in command.flags:
+        _add_flag(sub, flag)
+    group = sub.add_argument_group("cluster, as for kubectl")
+    for flag in (_NAMESPACE, *_CONNECTION):
+        _add_flag(group, flag)
+
+
+def _add_flag(target: Any, flag: Flag) -> None:
+    settings: dict[str, Any] = {"help": flag.help, "dest": flag.destination}
+    if not flag.metavar:
+        settings["action"] = "store_true"
+    else:
+        settings |= {"metavar": flag.metavar, "default": [] if flag.many else "", "required": flag.required}
+        settings["action"] = "append" if flag.many else "store"
+        if flag.choices:
+            settings |= {"choices": flag.choices, "metavar": "|".join(flag.choices)}
+    target.add_argument(*flag.names, **settings)
+
+
+def kubectl_of(given: argparse.Namespace) -> Kubectl:
+    """kubectl with the flags of the command line that are its own."""
+    values = {flag.names[-1]: getattr(given, flag.destination) for flag in _CONNECTION}
+    listed = {name: [value] if isinstance(value, str) else value for name, value in values.items()}
+    return Kubectl(connection_flags(listed), str(given.namespace))
+
+
+def connection_flags(values: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What kubectl gets of the values of flags, which are given by their long names."""
+    names = [flag.names[-1] for flag in _CONNECTION]
+    return tuple(f"{name}={value}" for name in names for value in values.get(name, ()) if value)

@@ -1,0 +1,85 @@
+"""``--set spec.deadline=2h``: other values for fields of a job that is tried again, typed by the CRD's schema."""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from compressionjob.crd import structural
+from compressionjob.spec import CompressionJobSpec
+from kubectl_compress.errors import Invalid
+
+REFUSED: Final = frozenset({"model", "data", "pipeline", "search"})
+"""Fields that say what is compressed and how: with another value it would not be the same compression again."""
+
+
+def changed(spec: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """The spec with every ``FIELD=VALUE``; the value null removes a field.
+
+    Raises Invalid, naming the field, for one that is not there, that a retry cannot change, or whose value has not its
+    type.
+    """
+    result = copy.deepcopy(dict(spec))
+    schema = structural(CompressionJobSpec)
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals or not path:
+            raise Invalid(f"--set {setting}: there is no '='", "write FIELD=VALUE, such as spec.deadline=2h")
+        _set(result, schema, path, value)
+    return result
+
+
+def fields() -> list[str]:
+    """Every field that ``--set`` takes, such as spec.sla.latency.max."""
+    return _leaves(structural(CompressionJobSpec), "spec", REFUSED)
+
+
+def _leaves(schema: Mapping[str, Any], path: str, left_out: frozenset[str] = frozenset()) -> list[str]:
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    found: list[str] = []
+    for name, inner in properties.items():
+        if name in left_out or inner.get("type") == "array":
+            continue
+        found += _leaves(inner, f"{path}.{name}") if "properties" in inner else [f"{path}.{name}"]
+    return found
+
+
+def _set(spec: dict[str, Any], schema: Mapping[str, Any], path: str, value: str) -> None:
+    names = path.removeprefix("spec.").split(".")
+    if names[0] in REFUSED:
+        remedy = (
+            "for another compression write a manifest of its own: `kubectl get cpj NAME --output=yaml`, then submit"
+        )
+        raise Invalid(f"--set {path}: a retry is the same compression again", remedy)
+    target = spec
+    for index, name in enumerate(names):
+        properties = schema.get("properties", {})
+        if name not in properties:
+            where = ".".join(["spec", *names[:index]])
+            known = sorted(set(properties) - (REFUSED if index == 0 else set()))
+            remedy = f"{where} has {', '.join(known)}" if known else f"{where} has no fields"
+            raise Invalid(f"--set {path}: there is no field {name!r}", remedy)
+        schema = properties[name]
+        if index < len(names) - 1:
+            if not isinstance(target.get(name), dict):
+                target[name] = {}
+            target = target[name]
+    if value == "null":
+        target.pop(names[-1], None)
+    else:
+        target[names[-1]] = _typed(schema, path, value)
+
+
+def _typed(schema: Mapping[str, Any], path: str, value: str) -> Any:
+    kind = schema.get("type", "string")
+    if kind == "string":
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = value
+    kinds: dict[str, type] = {"integer": int, "boolean": bool, "object": dict, "array": list}
+    if type(found) is not kinds.get(kind, type(found)):
+        example = {"integer": "3", "boolean": "true", "object": '{"max": "20ms"}', "array": '["a"]'}.get(kind, "")
+        raise Invalid(f"--set {path}={value}: the value must be of type {kind}", f"write one such as {example}")
+    return found

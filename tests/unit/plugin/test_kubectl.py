@@ -1,0 +1,55 @@
+"""What kubectl's messages mean."""
+
+import pytest
+
+from kubectl_compress import errors
+from kubectl_compress.exit_codes import ExitCode
+from kubectl_compress.kubectl import Kubectl, error_of
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "problem"),
+    [
+        (
+            'Error from server (NotFound): compressionjobs.compression-operator.io "a" not found\n',
+            errors.NotFound,
+            'compressionjobs.compression-operator.io "a" not found',
+        ),
+        (
+            'Error from server (AlreadyExists): compressionjobs.compression-operator.io "a" already exists',
+            errors.AlreadyExists,
+            'compressionjobs.compression-operator.io "a" already exists',
+        ),
+        ('Error from server (Forbidden): x is forbidden: User "bob" cannot', errors.Forbidden, "cannot"),
+        ("Error from server (Expired): The resourceVersion is too old", errors.Unreachable, "too old"),
+        (
+            "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
+            errors.Unreachable,
+            "127.0.0.1:1",
+        ),
+        ("Unable to connect to the server: net/http: TLS handshake timeout", errors.Unreachable, "TLS"),
+        ('error: context "nope" does not exist', errors.ClusterError, 'context "nope" does not exist'),
+        ('The CompressionJob "a" is invalid: spec.retries: Invalid value', errors.ClusterError, "spec.retries"),
+        ("", errors.ClusterError, "said nothing"),
+    ],
+)
+def test_a_message_becomes_the_error_that_it_stands_for(
+    said: str, kind: type[errors.ClusterError], problem: str
+) -> None:
+    error = error_of(said)
+    assert type(error) is kind
+    assert problem in error.problem
+    assert error.status is ExitCode.REFUSED
+
+
+def test_a_cluster_without_the_operator_is_told_apart_from_a_job_that_is_not_there() -> None:
+    error = error_of("Error from server (NotFound): the server could not find the requested resource")
+    assert not isinstance(error, errors.NotFound)
+    assert "does not know" in error.problem
+    assert "install the operator" in error.remedy
+
+
+def test_without_kubectl_the_remedy_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(errors.PluginError, match="no kubectl on PATH"):
+        Kubectl().run("version")
