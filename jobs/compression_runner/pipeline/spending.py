@@ -1,4 +1,4 @@
-"""What a run costs, and what the answers of its result would: by the price of an hour of the hardware that it runs on."""
+"""What a run costs, and what the answers of its result would, by the price of an hour of its hardware."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,8 @@ def price_of(environment: Mapping[str, str], given: str | None = None) -> float 
 
     Raises InvalidInput when it is no price.
     """
-    field, text = (
-        ("--price-per-hour", given) if given is not None else (PRICE_VARIABLE, environment.get(PRICE_VARIABLE))
-    )
+    field = PRICE_VARIABLE if given is None else "--price-per-hour"
+    text = environment.get(PRICE_VARIABLE) if given is None else given
     if not text:
         return None
     try:
