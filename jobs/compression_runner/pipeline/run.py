@@ -26,7 +26,8 @@ from compression_runner.pipeline.spending import add_cost, require_price, run_co
 from compression_runner.pipeline.staging import Staged, stage
 from compression_runner.preflight.check import Prepared, is_from, preflight
 from compression_runner.telemetry.metrics import RunMetrics
-from compression_runner.telemetry.progress import Phase, RunProgress
+from compression_runner.telemetry.phase import Phase
+from compression_runner.telemetry.progress import RunProgress
 from compressionjob.publication import PUBLISH, publication_of
 from compressionjob.report import Report, StageReport
 from compressionjob.review import ReviewPolicy

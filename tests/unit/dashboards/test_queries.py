@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from compression_operator.metrics import JobSeries, JobTally, Metrics
 from compression_runner.telemetry.metrics import RunMetrics
-from compression_runner.telemetry.progress import Phase
+from compression_runner.telemetry.phase import Phase
 from compressionjob import conditions
 from compressionjob.report import Progress
 from dashboards.generated import ROOT
