@@ -28,10 +28,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--publish", action="store_true", help="leave result, report and checkpoints where spec.output says instead"
     )
+    _ask_price(run)
     run.set_defaults(command=_run)
     plan = commands.add_parser("plan", help="say what a job would do, with sizes and memory; moves no weights")
     plan.add_argument("job", type=Path, metavar="JOB.yaml", help="a CompressionJob manifest")
     plan.add_argument("--publish", action="store_true", help="look at the destination that spec.output names, too")
+    _ask_price(plan)
     plan.set_defaults(command=_plan)
     pod = commands.add_parser("pod", help="run the job in the environment variable COMPRESSION_JOB, in a pod")
     pod.set_defaults(command=_pod)
@@ -42,17 +44,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _ask_price(command: argparse.ArgumentParser) -> None:
+    text = "price of an hour of this machine, for sla.cost (COMPRESSION_PRICE_PER_HOUR by default)"
+    command.add_argument("--price-per-hour", metavar="PRICE", help=text)
+
+
 # Each command imports what it needs: `plan` and --help must not wait for torch.
 def _run(given: argparse.Namespace) -> int:
     from compression_runner.commands.run import run
 
-    return run(given.job, given.workdir, publish=given.publish)
+    return run(given.job, given.workdir, publish=given.publish, price=given.price_per_hour)
 
 
 def _plan(given: argparse.Namespace) -> int:
     from compression_runner.commands.plan import plan
 
-    return plan(given.job, publish=given.publish)
+    return plan(given.job, publish=given.publish, price=given.price_per_hour)
 
 
 def _pod(_given: argparse.Namespace) -> int:

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from compressionjob.cost import format_cost
 from compressionjob.estimate import Estimate
 from compressionjob.parts import RUN, Part
 from compressionjob.review import ReviewOutcome
-from compressionjob.schema import Observed
+from compressionjob.schema import Observed, format_duration
 from compressionjob.sla import ObjectiveResult, Verdict
 
 MAX_SUMMARY_BYTES: Final = 4096
@@ -59,6 +60,23 @@ class Violation(Observed):
         return f"{where}{self.message}" + (f"; {self.remedy}" if self.remedy else "")
 
 
+class RunCost(Observed):
+    """What a run cost, by the price of its hardware; its other pods and parts are not known to it."""
+
+    price_per_hour: float = Field(description="Price of an hour of the hardware.")
+    seconds: float = Field(description="Seconds from the run's beginning to its report.")
+    cost: float = Field(description="What these cost.")
+    baseline_per_million: Estimate | None = Field(
+        default=None, description="Cost of a million samples answered by the baseline, at its measured throughput."
+    )
+    compressed_per_million: Estimate | None = Field(default=None, description="The same of the result.")
+
+    def sentence(self) -> str:
+        """The run's cost for people."""
+        ran = format_duration(self.seconds)
+        return f"{format_cost(self.cost)} for {ran} at {self.price_per_hour:g} an hour, this run alone"
+
+
 class Report(Observed):
     """``report.json``: everything that a person who signs needs."""
 
@@ -83,6 +101,7 @@ class Report(Observed):
         default={}, description="Latencies in seconds, baseline and compressed, for the picture."
     )
     timings: dict[str, float] = Field(default={}, description="Seconds by phase of the run.")
+    cost: RunCost | None = Field(default=None, description="What the run cost; absent where no price is known.")
     environment: dict[str, Any] = Field(default={}, description="Machine, threads, noise seen during measurement.")
     provenance: dict[str, Any] = Field(default={}, description="Source digest, data digest, versions, parameters.")
     artifact: dict[str, Any] = Field(default={}, description="URI, format, digest and files of the result.")

@@ -10,6 +10,7 @@ from rich.table import Table
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest
 from compression_runner.pipeline.places import of_spec, of_trial
+from compression_runner.pipeline.spending import price_of, require_price
 from compression_runner.preflight.check import Prepared, preflight
 from compression_runner.preflight.resources import cpu_limit, memory_limit
 from compression_runner.storage import Stores
@@ -20,12 +21,13 @@ from compressionjob.sla import objectives_of
 from compressionjob.spec import CompressionJob
 
 
-def plan(manifest: Path, *, publish: bool) -> int:
+def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
     """Prints the plan; the exit status is that of a run that would end in preflight."""
     logs.configure(as_json=False)
     try:
         with explained(), tempfile.TemporaryDirectory() as workdir:
             job = read_manifest(manifest)
+            require_price(job.spec, price_of(os.environ, price))
             stores = Stores(environment=os.environ, base=manifest.absolute().parent)
             places = of_spec if publish else of_trial
             prepared = preflight(job.spec, places(job.spec, stores, Path(workdir)))

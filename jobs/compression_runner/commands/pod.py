@@ -93,11 +93,12 @@ def _execute(
     from compression_runner.pipeline.reporting import summarize, summarize_stages
     from compression_runner.pipeline.reviewed import publish_reviewed
     from compression_runner.pipeline.run import Run, compress, execute
+    from compression_runner.pipeline.spending import price_of
 
     part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
     places = of_spec(job.spec, Stores(environment=environment, base=Path("/")), Path(environment.get(WORKDIR, "/work")))
-    run = Run(job, places, progress, metrics, job.spec.review)
+    run = Run(job, places, progress, metrics, job.spec.review, price_of(environment))
     if part == COMPRESS:
         return summarize_stages(compress(run))
     if part == PUBLISH:

@@ -27,10 +27,11 @@ from compressionjob.report import Report
 LOG: Final = logging.getLogger("compression_runner")
 
 
-def run(manifest: Path, workdir: Path, *, publish: bool) -> int:
+def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = None) -> int:
     """Runs the job and prints the verdict.
 
-    Paths of file:// sources that are not absolute start from the manifest's folder.
+    `price` is that of an hour of this machine; by default the environment says it. Paths of file:// sources that
+    are not absolute start from the manifest's folder.
     """
     logs.configure(as_json=False)
     exit_on_sigterm()
@@ -39,7 +40,7 @@ def run(manifest: Path, workdir: Path, *, publish: bool) -> int:
         with explained():
             if not publish:
                 _clear(workdir)
-            report = _execute(manifest, workdir.absolute(), console, publish=publish)
+            report = _execute(manifest, workdir.absolute(), console, publish=publish, price=price)
     except Ended as end:
         return end.status
     show(report, workdir, Console(), published=publish)
@@ -55,11 +56,12 @@ def _clear(workdir: Path) -> None:
         shutil.rmtree(workdir / OUTPUT)
 
 
-def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool) -> Report:
+def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, price: str | None) -> Report:
     job = read_manifest(manifest)
     # torch and onnxruntime take seconds to import: a wrong manifest is told before that.
     from compression_runner.pipeline.places import of_spec, of_trial
     from compression_runner.pipeline.run import Run, execute
+    from compression_runner.pipeline.spending import price_of
 
     stores = Stores(environment=os.environ, base=manifest.absolute().parent)
     places = of_spec(job.spec, stores, workdir) if publish else of_trial(job.spec, stores, workdir)
@@ -68,4 +70,5 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool) 
     progress = RunProgress([metrics, bars or logs.LogListener()])
     with closing(bars) if bars else nullcontext():
         # A trial of one's own is nobody else's to review.
-        return execute(Run(job, places, progress, metrics, job.spec.review if publish else "Never"))
+        review = job.spec.review if publish else "Never"
+        return execute(Run(job, places, progress, metrics, review, price_of(os.environ, price)))

@@ -31,6 +31,8 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
     console.print(f"size {format_bytes(before)} -> {format_bytes(after)} ({after / before:.3f} of the baseline)")
     for line in _decoding(report):
         console.print(line)
+    if report.cost is not None:
+        console.print(f"cost: {report.cost.sentence()}")
     if not published:
         console.print(f"report: {workdir / 'report.html'}", soft_wrap=True)
     if report.held:

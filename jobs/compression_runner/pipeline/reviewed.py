@@ -13,7 +13,7 @@ from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.run import Run, use_room
 from compression_runner.preflight.check import look_at_destination
-from compression_runner.telemetry.progress import Phase
+from compression_runner.telemetry.phase import Phase
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.report import Report
 from compressionjob.review import ReviewOutcome

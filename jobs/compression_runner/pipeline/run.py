@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import ValidationError
@@ -22,10 +22,12 @@ from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import Facts
+from compression_runner.pipeline.spending import add_cost, require_price, run_cost
 from compression_runner.pipeline.staging import Staged, stage
 from compression_runner.preflight.check import Prepared, is_from, preflight
 from compression_runner.telemetry.metrics import RunMetrics
-from compression_runner.telemetry.progress import Phase, RunProgress
+from compression_runner.telemetry.phase import Phase
+from compression_runner.telemetry.progress import RunProgress
 from compressionjob.publication import PUBLISH, publication_of
 from compressionjob.report import Report, StageReport
 from compressionjob.review import ReviewPolicy
@@ -37,13 +39,18 @@ FETCHING, MEASURING, PUBLISHING = 5.0, 60.0, 3.0
 
 @dataclass(frozen=True)
 class Run:
-    """One job on its way, and who is told about it. `review` is whose decision publishing waits for."""
+    """One job on its way, and who is told about it. `review` is whose decision publishing waits for.
+
+    `price` is that of an hour of this machine, None where it is not known.
+    """
 
     job: CompressionJob
     places: Places
     progress: RunProgress
     metrics: RunMetrics
     review: ReviewPolicy = "Never"
+    price: float | None = None
+    began: float = field(default_factory=time.monotonic)
 
 
 def compress(run: Run) -> tuple[StageReport, ...]:
@@ -68,6 +75,7 @@ def execute(run: Run) -> Report:
     """
     use_room(run.places)
     timings: dict[str, float] = {}
+    require_price(run.job.spec, run.price)
     with _timed(timings, "preflight"), run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
     finished = _finished(run, prepared.plan)
@@ -81,6 +89,7 @@ def execute(run: Run) -> Report:
     _tell_sizes(run.metrics, prepared, staged)
     with _timed(timings, "measuring"), run.progress.phase("measure") as advance:
         measured = _measure(run, prepared, staged, advance)
+        add_cost(measured, run.price)
     judgement = measured.judgement(run.job.spec.sla)
     facts = Facts(run.job, prepared.plan, staged.result, measured, judgement, staged.data.digest, timings)
     with run.progress.phase("publish") as advance:
@@ -157,6 +166,8 @@ def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[flo
     elif is_from(prepared.existing, run.job):
         publishing.withdraw(places.destination, prepared.existing)
     report = reporting.make_report(facts, told, places.destination, publication)
+    spent = run_cost(time.monotonic() - run.began, run.price, report.baseline, report.compressed)
+    report = report.model_copy(update={"cost": spent})
     advance(0.95, "report")
     write_report(report, places.reports)
     return report

@@ -107,7 +107,10 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "phases": _phases(report),
         "measuring": _measuring(report),
         "notes": [str(note) for note in report.environment.get("notes", [])],
-        "environment": [(wording.spoken(name), text) for name, text in _facts(report.environment)],
+        "environment": [
+            *((wording.spoken(name), text) for name, text in _facts(report.environment)),
+            *([("cost", report.cost.sentence())] if report.cost is not None else []),
+        ],
         "provenance": _facts(report.provenance),
         "artifact": _facts({key: item for key, item in report.artifact.items() if key != "packing"}),
         "files": [item for item in report.artifact.get("files", []) if isinstance(item, dict)],

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from compression_runner.telemetry.progress import Phase
+from compression_runner.telemetry.phase import Phase
 from compressionjob import report
 
 

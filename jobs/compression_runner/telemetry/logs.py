@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from compression_runner.telemetry.progress import Phase
+from compression_runner.telemetry.phase import Phase
 from compressionjob.report import Progress
 
 LOG: Final = logging.getLogger("compression_runner")

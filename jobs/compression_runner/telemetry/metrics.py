@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
-from compression_runner.telemetry.progress import Phase
+from compression_runner.telemetry.phase import Phase
 from compressionjob.report import Progress
 
 # From a tiny classifier to a large encoder, in steps of about 1.6.

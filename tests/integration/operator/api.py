@@ -146,9 +146,9 @@ class Namespace:
         """Be the kubelet or the scheduler: write a pod's status."""
         self.api.patch(self.path("pods", name, "status"), {"status": status})
 
-    def run_pod(self, name: str, ip: str = "127.0.0.1") -> None:
-        """Be the kubelet that starts a pod."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    def run_pod(self, name: str, ip: str = "127.0.0.1", ago: float = 0) -> None:
+        """Be the kubelet that starts a pod, or did so some seconds ago."""
+        now = clock(-ago)
         self.set_pod(
             name,
             phase="Running",
@@ -161,11 +161,11 @@ class Namespace:
     def end_pod(self, name: str, code: int = 0, message: str = "", reason: str = "") -> None:
         """Be the kubelet that sees a pod end."""
         reason = reason or ("Completed" if code == 0 else "Error")
-        self.set_pod(
-            name,
-            phase="Failed" if code else "Succeeded",
-            containerStatuses=[container({"terminated": {"exitCode": code, "reason": reason, "message": message}})],
-        )
+        pod = self.api.send("GET", self.path("pods", name))
+        state = next((item["state"] for item in pod["status"].get("containerStatuses", [])), {})
+        started = state.get("running", {}).get("startedAt")
+        end = {"exitCode": code, "reason": reason, "message": message, "startedAt": started, "finishedAt": clock()}
+        self.set_pod(name, phase="Failed" if code else "Succeeded", containerStatuses=[container({"terminated": end})])
 
     def event_reasons(self) -> set[str]:
         """Reasons of the Events about CompressionJobs here."""
@@ -174,6 +174,11 @@ class Namespace:
             for item in self.api.items(self.path("events"))
             if item["regarding"]["kind"] == "CompressionJob"
         }
+
+
+def clock(seconds: float = 0) -> str:
+    """The time in so many seconds as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
 
 
 def container(state: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from compression_operator.cluster.resources import COMPRESSION_JOBS, RUNTIMES
 from compression_operator.fleet import FleetSeries
 from compression_operator.metrics import JOB_GAUGES, JobSeries, JobTally, Metrics
 from compression_runner.telemetry.metrics import RunMetrics
-from compression_runner.telemetry.progress import Phase
+from compression_runner.telemetry.phase import Phase
 from compressionjob.report import Progress
 from dashboards.rules import alerts
 from localcluster import debian

@@ -200,3 +200,28 @@ def test_without_a_price_a_job_with_a_limit_on_cost_waits_for_one(limit: dict[st
     assert [note.reason for note in plan.events] == ["Waiting"]
     assert reconcile(observe(record), NOW).empty
     assert reconcile(observe(record, on=GPU), NOW).create is not None
+
+
+ELSEWHERE = {"spec__runtime": "gpu", "spec__sla__runtime": "phone"}
+
+
+def test_what_compressing_used_is_missing_for_measuring_at_its_own_price() -> None:
+    pod = {"pod": "a", "uid": "a", "part": "Compress", "runtime": "gpu", "pricePerHour": "3.6", "started": stamp()}
+    used = {"seconds": 500, "pods": [pod | {"seconds": 500, "ended": True}]}
+    record = with_raw_status(job(spec__budget="1", **ELSEWHERE), {"part": "Measure", "usage": used})
+    phone = runtime("phone", pricePerHour="1.8")
+    plan = reconcile(observe(record, on=phone, measuring_runtime=phone), after(600))
+    assert plan.create is not None
+    # Half of the budget is left, and lasts 1000 seconds at half the price.
+    assert plan.create["spec"]["activeDeadlineSeconds"] == 970
+    annotations = plan.create["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {PRICE: "1.8", "compression-operator.io/runtime": "phone"}
+
+
+def test_the_cost_of_answers_asks_for_the_price_where_they_are_measured() -> None:
+    gpu, phone = runtime("gpu"), runtime("phone", pricePerHour="1.8")
+    limited = job(spec__sla__cost={"maxPerMillion": "1.5"}, **ELSEWHERE)
+    assert reconcile(observe(limited, on=gpu, measuring_runtime=phone), NOW).create is not None
+    record, plan = settle(observe(limited, on=runtime("gpu", pricePerHour="3"), measuring_runtime=runtime("phone")))
+    assert plan.create is None
+    assert "the CompressionRuntime 'phone' has no pricePerHour" in record.status().message

@@ -2,8 +2,9 @@
 
 from compression_operator.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
-from compressionjob.report import Progress
-from tests.unit.operator.builders import CHILD_UID, UID
+from compression_operator.forecasts import told
+from compressionjob.report import Progress, Remaining
+from tests.unit.operator.builders import CHILD_UID, UID, after
 from tests.unit.operator.raw import LABELS, raw_child, raw_pod, raw_runtime, versioned_job
 
 
@@ -140,3 +141,25 @@ def test_progress_wakes_only_when_it_moves() -> None:
     pod = cache.running_pod(UID)
     assert pod is not None
     assert pod.ip == "127.0.0.1"
+
+
+def test_a_forecast_wakes_when_it_moves_much_and_is_the_running_pods() -> None:
+    cache, changed = filled()
+    progress = Progress(stage="prune", fraction=0.1)
+
+    def tell(seconds: float, remaining: float) -> int:
+        answer = progress.model_copy(update={"remaining": Remaining(seconds=remaining)})
+        cache.put_progress(UID, *told(answer, "uid-pod-a", after(seconds)))
+        return len(changed)
+
+    first = tell(0, 600)
+    assert tell(10, 590) == first
+    assert tell(20, 600) == first
+    observed = cache.observe(UID)
+    assert observed is not None
+    assert observed.finish == after(620)
+    assert tell(30, 700) == first + 1
+    cache.put(PODS, raw_pod(version=301, running=False))
+    observed = cache.observe(UID)
+    assert observed is not None
+    assert observed.finish is None

@@ -13,7 +13,8 @@ from compression_runner.errors import BadRecipe, DiskFull, InvalidInput, RunnerE
 from compression_runner.pipeline.reporting import violation
 from compression_runner.telemetry.logs import JsonFormatter
 from compression_runner.telemetry.metrics import RunMetrics
-from compression_runner.telemetry.progress import Phase, RunProgress
+from compression_runner.telemetry.phase import Phase
+from compression_runner.telemetry.progress import RunProgress
 from compression_runner.telemetry.server import serve
 from compression_runner.telemetry.termination import leave_message
 from compressionjob.report import Summary, parse_summary

@@ -1,0 +1,60 @@
+"""What a run costs, and what the answers of its result would, by the price of an hour of its hardware."""
+
+from collections.abc import Mapping
+
+from compression_runner.errors import InvalidInput
+from compression_runner.measurement.measure import Measurements
+from compressionjob import sla
+from compressionjob.conditions import INVALID_INPUT
+from compressionjob.cost import PRICE_VARIABLE, cost_of, cost_per_million, parse_price
+from compressionjob.report import ModelFigures, RunCost
+from compressionjob.spec import CompressionJobSpec
+
+
+def price_of(environment: Mapping[str, str], given: str | None = None) -> float | None:
+    """The price of an hour: what was given on the command line, or else what the environment says; None without.
+
+    Raises InvalidInput when it is no price.
+    """
+    field = PRICE_VARIABLE if given is None else "--price-per-hour"
+    text = environment.get(PRICE_VARIABLE) if given is None else given
+    if not text:
+        return None
+    try:
+        return parse_price(text)
+    except ValueError as error:
+        remedy = 'give a decimal number above 0, such as "0.40"'
+        raise InvalidInput(INVALID_INPUT, field, text, "it is no price", remedy) from error
+
+
+def require_price(spec: CompressionJobSpec, price: float | None) -> None:
+    """Raises InvalidInput when the SLA limits cost and nobody says what the hardware costs."""
+    if spec.sla.cost is None or price is not None:
+        return
+    problem = "the price of an hour of this hardware is not known"
+    remedy = f"give --price-per-hour or set {PRICE_VARIABLE}; in a cluster it is the runtime's pricePerHour"
+    raise InvalidInput(
+        INVALID_INPUT, "spec.sla.cost.maxPerMillion", f"{spec.sla.cost.max_per_million:g}", problem, remedy
+    )
+
+
+def add_cost(measured: Measurements, price: float | None) -> None:
+    """Add what a million answers cost to what the objectives are judged by, where there is a price."""
+    rate = measured.compressed.throughput_interval
+    if price is not None and rate is not None:
+        measured.estimates[sla.COST] = cost_per_million(price, rate)
+
+
+def run_cost(seconds: float, price: float | None, baseline: ModelFigures, compressed: ModelFigures) -> RunCost | None:
+    """What this run alone cost in so many seconds, and what a million answers of both models would."""
+    if price is None:
+        return None
+    rates = [side.throughput_interval for side in (baseline, compressed)]
+    before, after = (None if rate is None else cost_per_million(price, rate) for rate in rates)
+    return RunCost(
+        price_per_hour=price,
+        seconds=round(seconds, 1),
+        cost=cost_of(seconds, price),
+        baseline_per_million=before,
+        compressed_per_million=after,
+    )
