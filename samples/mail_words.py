@@ -1,7 +1,7 @@
 """The sample of a table with groups: the words of SpamAssassin's mails, and what kind each mail is.
 
-Two linear models come with it, which are as good as each other on the average of all mails: one that has learned from all
-kinds, and one that has never seen hard ham (newsletters and the like, which are wanted and look much like spam).
+Two linear models come with it, which are as good as each other on the average of all mails: one that has learned from
+all kinds, and one that has never seen hard ham (newsletters and the like, which are wanted and look much like spam).
 """
 
 from pathlib import Path

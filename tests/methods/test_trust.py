@@ -1,4 +1,4 @@
-"""Jobs whose limits are on groups and on attacked inputs, on real data: models that deserve a Fail, and such that pass."""
+"""Limits on groups and on attacked inputs, on real data: models that deserve a Fail, and such that pass."""
 
 from pathlib import Path
 from typing import Any
