@@ -137,10 +137,10 @@ class CompressionJobSpec(Schema):
     @property
     def labelled_metric(self) -> QualityMetric | None:
         """What the evaluation data must have answers for, or else the metric that the SLA names."""
-        named, fairness = self.quality_metric, self.sla.fairness
-        if fairness is None or named in TASKS[self.model.task].labelled:
+        named, labelled = self.quality_metric, TASKS[self.model.task].labelled
+        if self.data.evaluation.columns.group is None or named in labelled:
             return named
-        return fairness.metric or TASKS[self.model.task].labelled[0]
+        return (self.sla.fairness.metric if self.sla.fairness else None) or labelled[0]
 
     def storage_of(self, part: Model | EvaluationData | Output) -> Storage:
         """The storage of a source or the destination: its own, or the job's default."""

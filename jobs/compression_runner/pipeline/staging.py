@@ -16,6 +16,7 @@ from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import IMPORT, Plan, Step
 from compression_runner.preflight.check import Prepared
 from compression_runner.telemetry.progress import RunProgress
+from compression_runner.trust.data_check import require_data
 from compressionjob.spec import CompressionJobSpec
 
 MODULES: Final = ("transformers", "torch")
@@ -64,6 +65,7 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     first = execution.make(baseline) if baseline and resumes else model()
     with progress.phase("data"):
         evaluation = data.samples("evaluation", first.artifact.path)
+        require_data(spec, evaluation)
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)

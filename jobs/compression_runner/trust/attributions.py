@@ -15,10 +15,12 @@ from captum.attr import KernelShap
 from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
+from compression_runner.errors import InvalidInput
 from compression_runner.measurement.quality import mean, row_cosines
 from compression_runner.trust.players import Players, players_of
 from compression_runner.trust.space import Floats, space_of
 from compression_runner.trust.subject import Answering, Both, spread
+from compressionjob.conditions import INVALID_INPUT
 from compressionjob.estimate import Estimate
 from compressionjob.tasks import TASKS
 from compressionjob.trust_limits import AttributionLimit
@@ -54,7 +56,7 @@ def attributions(
 ) -> AttributionsReport:
     """Explain what the baseline answers, with both models; `baseline` are its answers (samples, values) to all data.
 
-    `advance` is told the share that is done.
+    `advance` is told the share that is done. Raises InvalidInput for texts without words.
     """
     traits = TASKS[models[0].task]
     space = None if traits.content == "text" else space_of(data, traits.content)
@@ -66,6 +68,9 @@ def attributions(
         if players.names:
             found.append(_explained(models, data, row, answer, players, same=same))
         advance((done + 1) / len(rows))
+    if not found:
+        problem, remedy = "none of the texts has a word", "give other texts, or remove the limit"
+        raise InvalidInput(INVALID_INPUT, "spec.sla.attributions", len(rows), problem, remedy)
     agreements = np.array([item.agreement for item in found])
     worst_first = sorted(found, key=lambda item: item.agreement)
     return AttributionsReport(

@@ -16,6 +16,7 @@ from PIL import Image
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.sample_set import Sample
 from compression_runner.dataset.texts import load_tokenizer
+from compression_runner.trust.data_check import texts_of
 from compression_runner.trust.space import Space, channel_axis
 from compressionjob.tasks import Content
 
@@ -89,9 +90,7 @@ def _picture(array: NDArray[np.float32], axis: int | None, space: Space) -> str:
 
 def _tokens(data: SampleSet, row: int) -> Players:
     """Return spans of a text's tokens; special ones are always there."""
-    if data.texts is None:
-        raise ValueError("samples of a text task are made of texts")
-    tokenizer, sample = load_tokenizer(data.texts.model_dir), data.samples[row]
+    tokenizer, sample = load_tokenizer(texts_of(data, "attributions").model_dir), data.samples[row]
     ids = sample["input_ids"]
     special = np.isin(ids, tokenizer.all_special_ids)
     count = int(np.sum(~special))

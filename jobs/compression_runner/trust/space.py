@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
-from compression_runner.errors import InvalidInput
-from compressionjob.conditions import INVALID_INPUT
+from compression_runner.trust.data_check import only_input
 from compressionjob.tasks import Content
 
 Floats = NDArray[np.float32]
@@ -42,7 +41,7 @@ def space_of(data: SampleSet, content: Content) -> Space:
     column, and of recordings standard deviations of all samples. Raises InvalidInput for data with several inputs, or
     with inputs that are no floats.
     """
-    name = _only_input(data)
+    name = only_input(data)
     arrays = [sample[name] for sample in data.samples]
     axis = _kept_axis(arrays[0].shape, content)
     low, high = _over(arrays, axis, np.minimum), _over(arrays, axis, np.maximum)
@@ -69,17 +68,6 @@ def channel_axis(shape: tuple[int, ...]) -> int | None:
         return None
     few = (1, 3, 4)
     return 2 if shape[0] not in few and shape[2] in few else 0
-
-
-def _only_input(data: SampleSet) -> str:
-    first = data.samples[0]
-    if len(first) == 1:
-        ((name, array),) = first.items()
-        if array.dtype.kind in "uif":
-            return name
-    problem = f"the model's inputs are {', '.join(f'{name} ({array.dtype})' for name, array in first.items())}"
-    remedy = "numbers are disturbed in the one input of a model; remove the limit"
-    raise InvalidInput(INVALID_INPUT, "spec.sla", "robustness, attributions", problem, remedy)
 
 
 def _kept_axis(shape: tuple[int, ...], content: Content) -> int | None:
