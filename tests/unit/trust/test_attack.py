@@ -129,3 +129,35 @@ def _loss(model: Answering, data: SampleSet, images: np.ndarray, labels: np.ndar
     scores = model.scores(given).astype(np.float64)
     likelihood = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
     return float(-likelihood[np.arange(len(labels)), labels].mean())
+
+
+def test_recordings_of_any_length_are_attacked(tmp_path: Path) -> None:
+    """Those of one length together; in a batch of the graph's they are filled up."""
+    model = tiny_models.waveform_classifier(tmp_path / "model")
+    source = seal(model, "transformers", "audio-classification")
+    (tmp_path / "graph").mkdir()
+    export(source, tmp_path / "graph")
+    random = np.random.default_rng(8)
+    waves = [random.normal(size=length).astype(np.float32) for length in (4000, 3000) * 6]
+    data = SampleSet(
+        samples=[{"input_values": wave} for wave in waves],
+        digest="",
+        unnamed=True,
+        free=frozenset({"input_values"}),
+    )
+    told: list[float] = []
+    limit = RobustnessLimit.model_validate(
+        {"noise": {"level": "0.1", "min": "0.1"}, "attack": {"epsilon": "1", "steps": 4, "min": "0.1"}}
+    )
+    with open_predictor(tmp_path / "graph" / "model.onnx", 1, "onnxruntime") as predictor:
+        answering = Answering(predictor, "audio-classification", 1, lambda: source)
+        clean = answering.scores(data)
+        both = (answering, answering)
+        found, estimates = robustness(limit, both, data, (clean, clean), 0.95, same=True, advance=told.append)
+    assert [item.kind for item in found.disturbed] == ["gaussian", "pgd"]
+    assert found.disturbed[1].unit == "standard deviations"
+    assert found.disturbed[1].compressed.value <= found.disturbed[0].compressed.value
+    assert set(estimates) == {"noise.drop", "noise.score", "attack.drop", "attack.score"}
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    assert len(told) == 5
