@@ -7,11 +7,13 @@ from compressionjob.data import Columns
 from compressionjob.errors import FieldProblem
 from compressionjob.objectives import Sla
 from compressionjob.tasks import TASKS, Task
-from compressionjob.trust_limits import CORRUPTIONS, FAIRNESS_ERRORS, CorruptionLimit, FairnessLimit
+from compressionjob.trust_limits import CORRUPTIONS, FAIRNESS_ERRORS, CorruptionLimit, FairnessLimit, RobustnessLimit
 
 GROUP: Final = "spec.data.evaluation.columns.group"
 _NUMBERS: Final = frozenset({"image", "audio", "video", "features"})
 """Contents whose inputs are numbers that may be a little more or less."""
+_RANGED: Final = frozenset({"image", "video"})
+"""Those in which a change is a share of the range."""
 _EXPLAINED: Final = frozenset({"image", "text", "features"})
 
 
@@ -65,8 +67,19 @@ def _robustness_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
                 f"numbers are added to inputs, and those of task {task} are words; use corruption: {{kinds: [typos]}}"
             )
             yield FieldProblem(f"{field}.{name}", task, remedy)
+    for name, value in _sizes(sla.robustness):
+        if value > 1 and traits.content in _RANGED:
+            remedy = 'of images and videos it is a share of the range of a channel: 8 of 255 is "0.031"'
+            yield FieldProblem(f"{field}.{name}", f"{value:g}", remedy)
     if sla.robustness.corruption:
         yield from _corruption_problems(sla.robustness.corruption, task, f"{field}.corruption")
+
+
+def _sizes(limit: RobustnessLimit) -> Iterator[tuple[str, float]]:
+    if limit.noise:
+        yield "noise.level", limit.noise.level
+    if limit.attack:
+        yield "attack.epsilon", limit.attack.epsilon
 
 
 def _corruption_problems(limit: CorruptionLimit, task: Task, field: str) -> Iterator[FieldProblem]:
