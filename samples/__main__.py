@@ -6,8 +6,10 @@ from pathlib import Path
 
 from samples.bible import kjv
 from samples.fashion_cnn import fashion_cnn, train_fashion_cnn
+from samples.fashion_robust import fashion_robust, train_fashion_robust
 from samples.graph import perceptron
 from samples.images import fashion, train_fashion
+from samples.mail_words import mail_words
 from samples.mails import spam
 from samples.motion import motion, train_motion
 from samples.packages import FetchError
@@ -25,7 +27,10 @@ SAMPLES = {
     "train-fashion": train_fashion,
     "fashion-cnn": fashion_cnn,
     "train-fashion-cnn": train_fashion_cnn,
+    "fashion-robust": fashion_robust,
+    "train-fashion-robust": train_fashion_robust,
     "spam": spam,
+    "mail-words": mail_words,
     "smollm2": smollm2,
     "smollm2-gguf": smollm2_gguf,
     "kjv": kjv,

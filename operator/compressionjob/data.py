@@ -49,6 +49,11 @@ class Columns(Schema):
         default="target",
         description="Column with the number that a regression predicts, or the text of a summary or a transcript.",
     )
+    group: ColumnName | None = Field(
+        default=None,
+        description="Column that tells groups apart (evaluation data), for sla.fairness. It is no feature unless "
+        "features names it.",
+    )
 
 
 class DataSource(Schema):

@@ -16,6 +16,7 @@ from compressionjob.schema import (
     cel,
     with_rules,
 )
+from compressionjob.trust_limits import AttributionLimit, FairnessLimit, FlipLimit, RobustnessLimit
 
 QualityMetric = Literal[
     "cosine",
@@ -190,6 +191,10 @@ class Sla(Schema):
     size: SizeLimit | None = Field(default=None, description="Limit on size.")
     memory: MemoryLimit | None = Field(default=None, description="Limit on peak memory.")
     cost: CostLimit | None = Field(default=None, description="Limit on the cost of answers.")
+    fairness: FairnessLimit | None = Field(default=None, description="Limit on the worst group and on gaps.")
+    robustness: RobustnessLimit | None = Field(default=None, description="Limit under noise, corruption and attack.")
+    attributions: AttributionLimit | None = Field(default=None, description="Limit on what answers rest on.")
+    flips: FlipLimit | None = Field(default=None, description="Limit on answers that change.")
     runtime: ObjectName | None = Field(
         default=None,
         description="Name of the CompressionRuntime on which the result is measured: the hardware that will serve it. "

@@ -1,6 +1,6 @@
 """The verdict: a pure function of the limits and the measured intervals, shared by pod, command line and tests."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -28,6 +28,13 @@ SIZE: Final = "size"
 MEMORY: Final = "memory"
 MEMORY_RATIO: Final = "memory.ratio"
 COST: Final = "cost.perMillion"
+WORST_GROUP: Final = "fairness.worst"
+GAP: Final = "fairness.gap"
+GAP_INCREASE: Final = "fairness.gap.increase"
+ROBUSTNESS: Final = "robustness"
+"""What it is followed by: noise, corruption or attack, and drop or score."""
+ATTRIBUTIONS: Final = "attributions.agreement"
+FLIPS: Final = "flips"
 
 
 @dataclass(frozen=True)
@@ -105,11 +112,34 @@ def objectives_of(sla: Sla) -> list[Objective]:
         found.append(Objective(MEMORY, parse_quantity(sla.memory.max), "at most", "bytes"))
     if sla.memory and sla.memory.max_ratio is not None:
         found.append(Objective(MEMORY_RATIO, sla.memory.max_ratio, "at most", "ratio"))
-    return found + _cost_limit(sla)
+    return [*found, *_cost_limit(sla), *_trust_objectives(sla)]
 
 
 def _cost_limit(sla: Sla) -> list[Objective]:
     return [Objective(COST, sla.cost.max_per_million, "at most", "cost per million samples")] if sla.cost else []
+
+
+def _trust_objectives(sla: Sla) -> Iterator[Objective]:
+    fairness = sla.fairness
+    if fairness:
+        unit: Unit = "error" if fairness.is_error else "score"
+        if fairness.min_worst is not None:
+            yield Objective(WORST_GROUP, fairness.min_worst, "at least", unit)
+        if fairness.max_worst is not None:
+            yield Objective(WORST_GROUP, fairness.max_worst, "at most", unit)
+        if fairness.max_gap is not None:
+            yield Objective(GAP, fairness.max_gap, "at most", unit)
+        if fairness.max_gap_increase is not None:
+            yield Objective(GAP_INCREASE, fairness.max_gap_increase, "at most", unit)
+    for name, limit in (sla.robustness.parts() if sla.robustness else {}).items():
+        if limit.max_drop is not None:
+            yield Objective(f"{ROBUSTNESS}.{name}.drop", limit.max_drop, "at most", "score")
+        if limit.min is not None:
+            yield Objective(f"{ROBUSTNESS}.{name}.score", limit.min, "at least", "score")
+    if sla.attributions:
+        yield Objective(ATTRIBUTIONS, sla.attributions.min_agreement, "at least", "score")
+    if sla.flips:
+        yield Objective(FLIPS, sla.flips.max, "at most", "score")
 
 
 def interval_confidence(sla: Sla) -> float:

@@ -16,6 +16,7 @@ from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.review import Decision, ReviewPolicy
 from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema
 from compressionjob.tasks import TASKS, Task, default_metric
+from compressionjob.trust_fit import trust_problems
 
 MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl", "notifications"})
 """Fields of the spec that may change after creation."""
@@ -142,6 +143,14 @@ class CompressionJobSpec(Schema):
         """The metric that the SLA names, or None when the task's default applies."""
         return self.sla.quality.metric if self.sla.quality else None
 
+    @property
+    def labelled_metric(self) -> QualityMetric | None:
+        """What the evaluation data must have answers for, or else the metric that the SLA names."""
+        named, labelled = self.quality_metric, TASKS[self.model.task].labelled
+        if self.data.evaluation.columns.group is None or named in labelled:
+            return named
+        return (self.sla.fairness.metric if self.sla.fairness else None) or labelled[0]
+
     def storage_of(self, part: Model | EvaluationData | Output) -> Storage:
         """The storage of a source or the destination: its own, or the job's default."""
         return part.storage or self.storage or Storage()
@@ -172,6 +181,7 @@ class CompressionJobSpec(Schema):
             *_format_problems(self),
             *_data_problems(self),
             *_metric_problems(self),
+            *trust_problems(self.sla, self.model.task, self.data.evaluation.columns),
             *_overlap_problems(self),
             *_review_problems(self),
         ]

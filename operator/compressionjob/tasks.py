@@ -59,6 +59,11 @@ class Traits:
         """Whether the model answers with scores of classes."""
         return "accuracy" in self.labelled
 
+    @property
+    def predicts_number(self) -> bool:
+        """Whether the model answers with a number."""
+        return "mae" in self.labelled
+
 
 _CLASSES: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall", "f1")
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from transformers import (
     AutoModelForAudioClassification,
@@ -15,6 +16,7 @@ from compressionjob.data import EvaluationData
 from compressionjob.tasks import Task
 from samples import bible, mails, prompts
 from samples.fashion_cnn import fashion_cnn
+from samples.fashion_robust import fashion_robust
 from samples.motion import motion
 
 
@@ -45,6 +47,13 @@ def test_the_fashion_cnn_is_as_good_as_said(tmp_path: Path) -> None:
     data = _samples(tmp_path, "test.parquet", "image-classification", 2000)
     model = AutoModelForImageClassification.from_pretrained(tmp_path / "model")
     assert _accuracy(model, data, "pixel_values") >= 0.92
+
+
+def test_the_robust_resnet_is_as_good_as_said(tmp_path: Path) -> None:
+    fashion_robust(tmp_path)
+    data = _samples(tmp_path, "images.parquet", "image-classification", 2000)
+    model = AutoModelForImageClassification.from_pretrained(tmp_path / "model")
+    assert _accuracy(model, data, "pixel_values") == pytest.approx(0.82, abs=0.01)
 
 
 def test_the_listener_is_as_good_as_said(tmp_path: Path) -> None:

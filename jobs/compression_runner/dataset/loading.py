@@ -14,6 +14,7 @@ from compression_runner.dataset.arrays import array_samples
 from compression_runner.dataset.audio import prepare_audio
 from compression_runner.dataset.features import feature_columns, feature_rows, numbers
 from compression_runner.dataset.folders import Kind, class_folders, read_folder
+from compression_runner.dataset.groups import read_groups
 from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
@@ -21,7 +22,7 @@ from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.sample_set import Sample, SampleSet
 from compression_runner.dataset.splitting import MAX_ROWS, rows_wanted
 from compression_runner.dataset.table import Table, column_names, read_table
-from compression_runner.dataset.texts import tokenize
+from compression_runner.dataset.texts import Texts, tokenize
 from compression_runner.dataset.videos import prepare_videos
 from compression_runner.dataset.windows import windows
 from compression_runner.dataset.writing import DECODER, reference_texts, writing_of
@@ -54,7 +55,10 @@ def load_samples(
     most = min(data.limit * sequence_length, MAX_ROWS) if TASKS[task].running_text else data.limit
     wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most), role)
     try:
-        return _load(wanted, sequence_length, data.limit)
+        found = _load(wanted, sequence_length, data.limit)
+        if role == "evaluation" and data.columns.group is not None:
+            found = replace(found, groups=read_groups(path, data.columns.group, wanted.rows))
+        return found
     except InvalidInput as error:
         field = error.field.replace(EVALUATION, f"spec.data.{role}", 1)
         raise InvalidInput(error.reason, field, error.value, error.problem, error.remedy) from error
@@ -102,7 +106,9 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
         return SampleSet(samples=samples, digest=digest, padding=padding)
     if content == "text":
         samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
-        return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding)
+        rows = list(table[column]) if wanted.role == "evaluation" else None
+        texts = Texts(rows, wanted.model_dir, sequence_length) if rows else None
+        return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding, texts=texts)
     return _signals(wanted, table, column, labels, digest)
 
 
@@ -162,10 +168,12 @@ def _signals(wanted: Wanted, table: Table, column: str, labels: NDArray[Any] | N
 def _features(wanted: Wanted) -> SampleSet:
     """Rows of numbers, from the columns that the job names or all that hold numbers."""
     path, columns = wanted.path, wanted.columns
-    names = feature_columns(path, columns.features, (columns.label, columns.target))
+    others = (columns.label, columns.target, columns.group or "")
+    names = feature_columns(path, columns.features, others)
     table = wanted.table(names, [wanted.answer])
     samples = [{"features": row} for row in feature_rows(table, names)]
-    return SampleSet(samples=samples, digest=data_digest(path), labels=_answers(wanted, table), unnamed=True)
+    labels = _answers(wanted, table)
+    return SampleSet(samples=samples, digest=data_digest(path), labels=labels, unnamed=True, features=names)
 
 
 def _arrays(wanted: Wanted, digest: str) -> SampleSet:
@@ -176,6 +184,8 @@ def _arrays(wanted: Wanted, digest: str) -> SampleSet:
         raise bad_data(SOURCE, path.name, f"task {wanted.task} takes sample inputs as arrays", remedy)
     table = wanted.table([], [])
     column = table.pop(wanted.answer, None) if TASKS[wanted.task].labelled else None
+    if wanted.columns.group:
+        table.pop(wanted.columns.group, None)
     answers = {} if column is None else {wanted.answer: column}
     return SampleSet(samples=array_samples(table, path.name), digest=digest, labels=_answers(wanted, answers))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset.cache_inputs import empty_past, is_past
 from compression_runner.dataset.problems import SOURCE, bad_data
+from compression_runner.dataset.texts import Texts
 from compression_runner.dataset.writing import Writing
 from compression_runner.measurement.predictor import TensorInfo
 
@@ -25,7 +26,9 @@ class SampleSet:
     them up; `free` those that differ in length without being tokens (recordings), which are filled up with zeros.
     `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32). Where
     `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `references` are the
-    texts that a model should write, and `writing` says how it writes. `digest` is the SHA-256 of the data.
+    texts that a model should write, and `writing` says how it writes. Of evaluation data, `groups` are the names of the
+    samples' groups, and `texts` what samples of tokens were made of. `features` are the names of a table's columns.
+    `digest` is the SHA-256 of the data.
     """
 
     samples: Sequence[Sample]
@@ -36,6 +39,9 @@ class SampleSet:
     unnamed: bool = False
     references: Sequence[str] | None = None
     writing: Writing | None = None
+    groups: Sequence[str] | None = None
+    texts: Texts | None = None
+    features: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -44,7 +50,14 @@ class SampleSet:
         """Return the set with these samples alone, in this order."""
         labels = None if self.labels is None else self.labels[np.asarray(rows, dtype=np.int64)]
         references = None if self.references is None else [self.references[row] for row in rows]
-        return replace(self, samples=[self.samples[row] for row in rows], labels=labels, references=references)
+        return replace(
+            self,
+            samples=[self.samples[row] for row in rows],
+            labels=labels,
+            references=references,
+            groups=None if self.groups is None else [self.groups[row] for row in rows],
+            texts=None if self.texts is None else self.texts.only(rows),
+        )
 
     @property
     def answered(self) -> bool:

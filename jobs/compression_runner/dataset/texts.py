@@ -1,6 +1,8 @@
 """Texts as token ids of the model's own tokenizer."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,23 @@ from compression_runner.dataset.table import Column
 
 Tokens = dict[str, NDArray[np.int64]]
 """Input name -> values of one text, shape (tokens,)."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts, and how they become tokens."""
+
+    rows: Sequence[str]
+    model_dir: Path
+    sequence_length: int
+
+    def only(self, rows: Sequence[int]) -> "Texts":
+        """Return these texts alone, in this order."""
+        return replace(self, rows=[self.rows[row] for row in rows])
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """Return the inputs of other texts, as `tokenize` does."""
+        return tokenize(texts, self.model_dir, self.sequence_length)[0]
 
 
 def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list[Tokens], dict[str, int]]:

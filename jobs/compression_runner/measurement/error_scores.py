@@ -29,11 +29,12 @@ def error_score(
         confidence,
         seed,
     )
-    sides = [_error(errors, sizes, confidence, seed) for errors in (before, after)]
+    sides = [mean_error(errors, sizes, confidence, seed) for errors in (before, after)]
     return Score(metric, baseline=sides[0], compressed=sides[1], drop=negated(gain))
 
 
-def _error(errors: Doubles, sizes: Doubles, confidence: float, seed: int) -> Estimate:
+def mean_error(errors: Doubles, sizes: Doubles, confidence: float, seed: int) -> Estimate:
+    """Return the sum of errors by the sum of sizes, both of shape (samples,), with its interval."""
     with_one_more = (errors.sum() + errors) / (sizes.sum() + sizes)
     return negated(
         interval(_kinds(-with_one_more), lambda weights: -(weights @ errors) / (weights @ sizes), confidence, seed)

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
 from compression_runner.errors import InvalidInput
@@ -36,6 +37,8 @@ from compression_runner.measurement.predictor import Engine, Feed, Predictor, en
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
 from compression_runner.measurement.regression import regression_quality
 from compression_runner.measurement.writing_quality import writing_quality
+from compression_runner.trust.asked import Trust, is_asked
+from compression_runner.trust.subject import Answering
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.estimate import Estimate
@@ -44,6 +47,7 @@ from compressionjob.report import ModelFigures
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task, default_metric
+from compressionjob.trust_report import TrustReport
 
 Advance = Callable[[str, float], None]
 """Is told what is being measured and the share of all measuring that is done."""
@@ -56,16 +60,23 @@ SHARES: Final = {
     "memory": 0.05,
 }
 """Rough shares of the phases in the time of all measuring, for progress."""
+TRUST: Final = "trust"
+TRUST_SHARE: Final = 0.50
+"""What trust takes of the time of all measuring, roughly, where it is asked for."""
 
 SAMPLES_IN_REPORT: Final = 5000
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model that is measured: its ONNX file or IR, and the size in bytes that counts for it (packed, where it is)."""
+    """A model that is measured: its ONNX file or IR, and the size in bytes that counts for it (packed, where it is).
+
+    `checkpoint` brings the Transformers directory that it was made of, where there is one.
+    """
 
     model: Path
     size_bytes: int
+    checkpoint: Callable[[], Artifact] | None = None
 
 
 @dataclass
@@ -82,6 +93,7 @@ class Measurements:
     latency_samples: dict[str, list[float]]
     environment: dict[str, Any]
     timings: dict[str, float] = field(default_factory=dict)
+    trust: TrustReport | None = None
 
     def judgement(self, limits: Sla) -> sla.Judgement:
         """Return the verdict on the SLA for which the measurements were made."""
@@ -104,7 +116,7 @@ def measure(
     which the baseline's answers are kept for later runs; `observer` is told figures on the way. Raises InvalidInput for
     models and data that cannot be measured as the job asks.
     """
-    watch = _Stopwatch(advance)
+    watch = _Stopwatch(advance, _shares(spec))
     confidence = sla.interval_confidence(spec.sla)
     threads = spec.benchmark.threads or usable_cpus()
     # Like with like: a result for OpenVINO is compared with the baseline in OpenVINO.
@@ -113,7 +125,8 @@ def measure(
         open_predictor(baseline.model, threads, engine) as before,
         open_predictor(compressed.model, threads, engine) as after,
     ):
-        quality = _quality(spec, (baseline, compressed), (before, after), data, confidence, watch, answers_cache)
+        answered = _answered(spec, (baseline, compressed), (before, after), data, watch, answers_cache)
+        quality = _quality(spec, answered, data, confidence)
         metric = _metric(spec, quality, data)
         feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in (before, after)]
         with watch.phase("memory"):
@@ -121,6 +134,7 @@ def measure(
         noise_before = read_noise()
         run, rates = _speed(spec, (before, after), data, confidence, watch, observer)
         noise = noise_between(noise_before, read_noise())
+        trust = _trust(spec, (baseline, compressed), (before, after), data, answered, confidence, watch)
     sides = [
         model_figures(size, memory[i], run, i, rates[i], quality, confidence)
         for i, size in enumerate((baseline.size_bytes, compressed.size_bytes))
@@ -131,7 +145,7 @@ def measure(
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],
-        estimates=estimates,
+        estimates={**estimates, **trust.estimates},
         speedups=speedups,
         quality_drops=drops,
         quality_metric=metric,
@@ -145,15 +159,17 @@ def measure(
             **environment_of(spec, threads, data, run, noise, quality, memory, confidence),
         },
         timings=watch.seconds,
+        trust=trust.report,
     )
 
 
 class _Stopwatch:
     """Seconds by phase, and the progress of all measuring."""
 
-    def __init__(self, advance: Advance | None) -> None:
+    def __init__(self, advance: Advance | None, shares: Mapping[str, float]) -> None:
         self.seconds: dict[str, float] = {}
         self._advance = advance
+        self._shares = shares
         self._done = 0.0
 
     @contextmanager
@@ -163,38 +179,82 @@ class _Stopwatch:
 
         def advance(share: float) -> None:
             if self._advance:
-                self._advance(name, min(1.0, self._done + share * SHARES[name]))
+                self._advance(name, min(1.0, self._done + share * self._shares[name]))
 
         advance(0.0)
         yield advance
         self.seconds[name] = round(time.monotonic() - start, 3)
-        self._done += SHARES[name]
+        self._done += self._shares[name]
         advance(0.0)
 
 
-def _quality(
+def _shares(spec: CompressionJobSpec) -> Mapping[str, float]:
+    """Return the share of each phase that the job has."""
+    if not is_asked(spec):
+        return SHARES
+    return {**{name: share * (1 - TRUST_SHARE) for name, share in SHARES.items()}, TRUST: TRUST_SHARE}
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What both models answer to the evaluation data, and whether they are the same file."""
+
+    baseline: Floats
+    compressed: Floats
+    same: bool
+
+
+def _answered(
     spec: CompressionJobSpec,
     subjects: tuple[Subject, Subject],
     predictors: tuple[Predictor, Predictor],
     data: SampleSet,
-    confidence: float,
     watch: _Stopwatch,
     answers_cache: Path | None,
-) -> Quality:
-    """Answer the evaluation data with both models and compare."""
+) -> _Answered:
+    """Answer the evaluation data with both models."""
     task, batch = spec.model.task, spec.benchmark.batch_size
     digests = [_model_digest(subject.model) for subject in subjects]
     print_ = _fingerprint(digests[0], data, spec, engine_of(subjects[1].model))
     kept = answers_cache / f"{print_}.npy" if answers_cache else None
+    same = digests[0] == digests[1]
     with watch.phase("evaluate baseline") as advance:
         old = kept_answers(kept, lambda: _answers(predictors[0], data, task, batch, advance))
     with watch.phase("evaluate compressed") as advance:
-        same_file = digests[0] == digests[1]
-        new = old if same_file else _answers(predictors[1], data, task, batch, advance)
-        if old.shape != new.shape:
-            raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
-        found = _compare(spec, old, new, data, confidence)
-    return unchanged(found) if same_file else found
+        new = old if same else _answers(predictors[1], data, task, batch, advance)
+    if old.shape != new.shape:
+        raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
+    return _Answered(old, new, same)
+
+
+def _quality(spec: CompressionJobSpec, answered: _Answered, data: SampleSet, confidence: float) -> Quality:
+    """Compare the answers of both models."""
+    found = _compare(spec, answered.baseline, answered.compressed, data, confidence)
+    return unchanged(found) if answered.same else found
+
+
+def _trust(
+    spec: CompressionJobSpec,
+    subjects: tuple[Subject, Subject],
+    predictors: tuple[Predictor, Predictor],
+    data: SampleSet,
+    answered: _Answered,
+    confidence: float,
+    watch: _Stopwatch,
+) -> Trust:
+    """Measure what averages hide, where the job asks for it: last, as torch's threads would disturb the speed."""
+    if not is_asked(spec):
+        return Trust()
+    from compression_runner.trust.measuring import measure_trust
+
+    task, batch = spec.model.task, spec.benchmark.batch_size
+    before, after = (
+        Answering(predictor, task, batch, subject.checkpoint)
+        for predictor, subject in zip(predictors, subjects, strict=True)
+    )
+    found = (answered.baseline, answered.compressed)
+    with watch.phase(TRUST) as advance:
+        return measure_trust(spec, (before, after), data, found, confidence, same=answered.same, advance=advance)
 
 
 def _answers(predictor: Predictor, data: SampleSet, task: Task, batch: int, advance: Callable[[float], None]) -> Floats:

@@ -16,6 +16,7 @@ from compressionjob.objectives import QualityMetric
 Floats = NDArray[np.float32]
 Classes = NDArray[np.int64]
 
+CLASS_METRICS: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall", "f1")
 NEIGHBOUR_ROWS: Final = 512
 """Rows of the similarity matrix that are in memory at a time."""
 
@@ -50,7 +51,7 @@ def embedding_quality(baseline: Floats, compressed: Floats, confidence: float, s
     baseline's rows are not finite.
     """
     require_finite_baseline(baseline)
-    cosines = _mean(row_cosines(baseline, compressed), confidence, seed)
+    cosines = mean(row_cosines(baseline, compressed), confidence, seed)
     scores: dict[QualityMetric, Score] = {"cosine": against_itself("cosine", cosines)}
     if len(baseline) >= 3:
         same = (nearest_neighbours(baseline) == nearest_neighbours(compressed)) & _finite_rows(compressed)
@@ -74,7 +75,7 @@ def classification_quality(
         problem, remedy = "the model answers with one number for each sample", "name a model with a score per class"
         raise InvalidInput("InvalidModel", "spec.model.task", "classification", problem, remedy)
     before = baseline.argmax(axis=1).astype(np.int64)
-    after = np.where(_finite_rows(compressed), np.nan_to_num(compressed).argmax(axis=1), classes).astype(np.int64)
+    after = class_answers(compressed)
     scores: dict[QualityMetric, Score] = {"agreement": against_itself("agreement", share(before == after, confidence))}
     if labels is not None:
         require_classes(labels, classes)
@@ -125,7 +126,7 @@ def against_itself(metric: QualityMetric, found: Estimate) -> Score:
     return Score(metric, baseline=Estimate.exact(1.0), compressed=found, drop=drop)
 
 
-def _mean(values: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
+def mean(values: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
     """Return the mean with its interval; what was not drawn is taken to be no worse than the worst that was."""
     kinds = Kinds(np.ones(len(values), dtype=np.int64), best=int(values.argmax()), worst=int(values.argmin()))
     return interval(kinds, lambda weights: weights @ values / weights.sum(axis=1), confidence, seed)
@@ -139,19 +140,29 @@ def share(same: NDArray[np.bool_], confidence: float) -> Estimate:
     return Estimate(value=successes / count, low=float(low), high=float(high))
 
 
+def class_answers(scores: Floats) -> Classes:
+    """Return the class that each row of scores (samples, classes) answers, (samples,); a row that is not finite answers
+    a class of its own, the number of classes.
+    """
+    classes = scores.shape[1]
+    found = np.where(_finite_rows(scores), np.nan_to_num(scores).argmax(axis=1), classes)
+    return np.asarray(found, dtype=np.int64)
+
+
 def _labelled(
     labels: Classes, before: Classes, after: Classes, classes: int, confidence: float, seed: int
 ) -> dict[QualityMetric, Score]:
     """Return the scores that need labels."""
     seen, counts = np.unique(np.stack([labels, before, after], axis=1), axis=0, return_counts=True)
+    possible = possible_answers(seen, classes)
     scores: dict[QualityMetric, Score] = {}
-    for metric in ("accuracy", "precision", "recall", "f1"):
-        old = _statistic(metric, classes)
+    for metric in CLASS_METRICS:
+        old = class_statistic(metric, classes)
         scores[metric] = Score(
             metric,
-            baseline=_extreme_interval(seen, counts, classes, _of_column(old, 1), confidence, seed),
-            compressed=_extreme_interval(seen, counts, classes, _of_column(old, 2), confidence, seed),
-            drop=negated(_extreme_interval(seen, counts, classes, _gain(old), confidence, seed)),
+            baseline=extreme_interval(seen, counts, possible, _of_column(old, 1), confidence, seed),
+            compressed=extreme_interval(seen, counts, possible, _of_column(old, 2), confidence, seed),
+            drop=negated(extreme_interval(seen, counts, possible, _gain(old), confidence, seed)),
         )
     return scores
 
@@ -177,11 +188,11 @@ def negated(found: Estimate) -> Estimate:
     return Estimate(value=0.0 - found.value, low=0.0 - found.high, high=0.0 - found.low)
 
 
-def _extreme_interval(
-    seen: Classes, counts: Classes, classes: int, statistic: _KindStatistic, confidence: float, seed: int
+def extreme_interval(
+    seen: Classes, counts: Classes, possible: Classes, statistic: _KindStatistic, confidence: float, seed: int
 ) -> Estimate:
-    """Return the interval whose one more sample is the worst, or the best, that one sample may be."""
-    kinds = np.concatenate([seen, _possible(seen, classes)])
+    """Return the interval whose one more sample is the worst, or the best, of the possible ones."""
+    kinds = np.concatenate([seen, possible])
     padded = np.concatenate([counts, np.zeros(len(kinds) - len(counts), dtype=np.int64)])
     with_one = padded[np.newaxis] + np.eye(len(kinds), dtype=np.int64)[len(counts) :]
     effects = np.concatenate([statistic(kinds, row[np.newaxis].astype(np.float64)) for row in with_one])
@@ -191,7 +202,7 @@ def _extreme_interval(
     return interval(one_more, lambda weights: statistic(used, weights), confidence, seed)
 
 
-def _possible(seen: Classes, classes: int) -> Classes:
+def possible_answers(seen: Classes, classes: int) -> Classes:
     """Return what one sample more may be: of the rarest or the most frequent label, each answer right or wrong."""
     labels, frequency = np.unique(seen[:, 0], return_counts=True)
     chosen = {int(labels[frequency.argmin()]), int(labels[frequency.argmax()])} | ({0, 1} if classes == 2 else set())
@@ -206,7 +217,8 @@ def _possible(seen: Classes, classes: int) -> Classes:
     )
 
 
-def _statistic(metric: QualityMetric, classes: int) -> _Statistic:
+def class_statistic(metric: QualityMetric, classes: int) -> _Statistic:
+    """Return how a metric of CLASS_METRICS is computed from weights."""
     if metric == "accuracy":
         return lambda labels, answers, weights: weights @ (labels == answers) / weights.sum(axis=1)
     return lambda labels, answers, weights: _class_scores(metric, labels, answers, weights, classes)

@@ -88,7 +88,7 @@ class JobData:
             task=self._spec.model.task,
             model_dir=model_dir,
             sequence_length=self.sequence_length,
-            metric=self._spec.quality_metric if role == "evaluation" else None,
+            metric=self._spec.labelled_metric if role == "evaluation" else None,
             role=role,
             split=self._spec.data.split,
         )

@@ -24,7 +24,7 @@ from compressionjob.spec import CompressionJob
 
 LIBRARIES: Final = (
     "compression-operator", "torch", "transformers", "onnx", "onnxscript", "onnxruntime", "numpy", "safetensors",
-    "zstandard", "lz4", "mlcommons-loadgen", "openvino", "nncf",
+    "zstandard", "lz4", "mlcommons-loadgen", "openvino", "nncf", "fairlearn", "captum",
 )  # fmt: skip
 REASONS: Final[Mapping[ExitCode, str]] = {
     ExitCode.INVALID: INVALID_INPUT,
@@ -90,6 +90,7 @@ def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, publi
         compressed=found.compressed,
         speedups=found.speedups,
         quality_drops=found.quality_drops,
+        trust=found.trust,
         stages=list(facts.result.stages),
         latency_samples=found.latency_samples,
         timings={**facts.timings, **found.timings},

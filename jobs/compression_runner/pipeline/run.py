@@ -140,8 +140,8 @@ def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None
 def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[float, str], None]) -> Measurements:
     return measure(
         run.job.spec,
-        Subject(staged.baseline, staged.baseline_bytes),
-        Subject(staged.compressed, staged.result.artifact.size_bytes),
+        Subject(staged.baseline, staged.baseline_bytes, staged.baseline_checkpoint),
+        Subject(staged.compressed, staged.result.artifact.size_bytes, staged.compressed_checkpoint),
         staged.data,
         advance=lambda what, share: advance(share, what),
         answers_cache=run.places.scratch / "answers",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
@@ -13,17 +13,23 @@ from compression_runner.pipeline.execution import Execution, Made
 from compression_runner.pipeline.fetching import fetch_source
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import Places
-from compression_runner.pipeline.planner import IMPORT
+from compression_runner.pipeline.planner import IMPORT, Plan, Step
 from compression_runner.preflight.check import Prepared
 from compression_runner.telemetry.progress import RunProgress
+from compression_runner.trust.data_check import require_data
 from compressionjob.spec import CompressionJobSpec
+
+MODULES: Final = ("transformers", "torch")
+"""Formats that are loaded as modules of torch."""
 
 
 @dataclass(frozen=True)
 class Staged:
     """Baseline and result as graphs, the result as it is published, and the evaluation data.
 
-    `baseline_bytes` is the size of the weights that the baseline's graph was made of.
+    `baseline_bytes` is the size of the weights that the baseline's graph was made of. The checkpoints bring
+    Transformers directories, with whose gradients inputs are attacked: the baseline, and the last one on the way to the
+    result; None where there is none, or no other than the baseline.
     """
 
     baseline: Path
@@ -31,6 +37,8 @@ class Staged:
     compressed: Path
     result: Made
     data: SampleSet
+    baseline_checkpoint: Callable[[], Artifact] | None = None
+    compressed_checkpoint: Callable[[], Artifact] | None = None
 
 
 def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress: RunProgress) -> Staged:
@@ -57,11 +65,27 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     first = execution.make(baseline) if baseline and resumes else model()
     with progress.phase("data"):
         evaluation = data.samples("evaluation", first.artifact.path)
+        require_data(spec, evaluation)
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)
     size = _baseline_bytes(prepared, before)
-    return Staged(before.artifact.model_file, size, compressed.model_file, result, evaluation)
+    last = _last_with_modules(plan)
+    return Staged(
+        before.artifact.model_file,
+        size,
+        compressed.model_file,
+        result,
+        evaluation,
+        baseline_checkpoint=(lambda: model().artifact) if baseline else None,
+        compressed_checkpoint=(lambda: execution.make(last).artifact) if last else None,
+    )
+
+
+def _last_with_modules(plan: Plan) -> Step | None:
+    """The last step of the stages whose output torch can run, gradients included."""
+    found = [step for step in plan.steps if step.format in MODULES and step is not plan.imported]
+    return found[-1] if found else None
 
 
 def _baseline_bytes(prepared: Prepared, baseline: Made) -> int:

@@ -93,6 +93,40 @@ def test_every_limit_has_an_objective() -> None:
     assert {objective.name for objective in objectives_of(SLA)} == GOOD.keys()
 
 
+def test_limits_on_trust_are_objectives_like_others() -> None:
+    limits = {
+        "fairness": {"minWorst": "0.8", "maxGap": "0.1", "maxGapIncrease": "0.02"},
+        "robustness": {
+            "noise": {"level": "0.1", "maxDrop": "0.05"},
+            "corruption": {"min": "0.6"},
+            "attack": {"epsilon": "0.03", "maxDrop": "0.1", "min": "0.4"},
+        },
+        "attributions": {"minAgreement": "0.8"},
+        "flips": {"max": "0.02"},
+    }
+    sla = Sla.model_validate(limits)
+    assert {objective.name: (objective.direction, objective.limit) for objective in objectives_of(sla)} == {
+        "fairness.worst": ("at least", 0.8),
+        "fairness.gap": ("at most", 0.1),
+        "fairness.gap.increase": ("at most", 0.02),
+        "robustness.noise.drop": ("at most", 0.05),
+        "robustness.corruption.score": ("at least", 0.6),
+        "robustness.attack.drop": ("at most", 0.1),
+        "robustness.attack.score": ("at least", 0.4),
+        "attributions.agreement": ("at least", 0.8),
+        "flips": ("at most", 0.02),
+    }
+    assert interval_confidence(sla) == pytest.approx(1 - 0.05 / 9)
+
+
+def test_the_worst_group_of_a_regression_has_the_largest_error() -> None:
+    (objective,) = objectives_of(Sla.model_validate({"fairness": {"maxWorst": "50"}}))
+    assert (objective.direction, objective.unit) == ("at most", "error")
+    sla = Sla.model_validate({"fairness": {"maxWorst": "50"}})
+    judged = judge(sla, {"fairness.worst": Estimate(value=60, low=55, high=70)})
+    assert judged.sentence() == "violated: fairness.worst is 60 (55 to 70), limit at most 50"
+
+
 def test_promises() -> None:
     int8 = Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
     slow = Estimate(value=0.8, low=0.7, high=0.9)

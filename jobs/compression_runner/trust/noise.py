@@ -1,0 +1,10 @@
+"""Gaussian noise on inputs of numbers."""
+
+import numpy as np
+
+from compression_runner.trust.space import Floats, Space
+
+
+def noisy(array: Floats, space: Space, level: float, generator: np.random.Generator) -> Floats:
+    """Return an input with noise of `level` units, kept within the bounds of the data."""
+    return space.kept(array + level * space.unit * generator.standard_normal(array.shape))

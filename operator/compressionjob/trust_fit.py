@@ -1,0 +1,108 @@
+"""Which limits on trust a task can be held to: what does not fit is refused before anything runs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from compressionjob.data import Columns
+from compressionjob.errors import FieldProblem
+from compressionjob.objectives import Sla
+from compressionjob.tasks import TASKS, Task
+from compressionjob.trust_limits import CORRUPTIONS, FAIRNESS_ERRORS, CorruptionLimit, FairnessLimit, RobustnessLimit
+
+GROUP: Final = "spec.data.evaluation.columns.group"
+_NUMBERS: Final = frozenset({"image", "audio", "video", "features"})
+"""Contents whose inputs are numbers that may be a little more or less."""
+_RANGED: Final = frozenset({"image", "video"})
+"""Those in which a change is a share of the range."""
+_EXPLAINED: Final = frozenset({"image", "text", "features"})
+
+
+def trust_problems(sla: Sla, task: Task, columns: Columns) -> list[FieldProblem]:
+    """Limits that the task cannot be measured by, each with its remedy."""
+    return [
+        *_group_problems(sla.fairness, task, columns),
+        *_robustness_problems(sla, task),
+        *_attribution_problems(sla, task),
+        *_flip_problems(sla, task),
+    ]
+
+
+def _group_problems(limit: FairnessLimit | None, task: Task, columns: Columns) -> Iterator[FieldProblem]:
+    traits, field = TASKS[task], "spec.sla.fairness"
+    if not (traits.classifies or traits.predicts_number):
+        remedy = f"task {task} has no answers that are right or wrong by row; remove it"
+        if limit:
+            yield FieldProblem(field, task, remedy)
+        if columns.group:
+            yield FieldProblem(GROUP, columns.group, remedy)
+        return
+    if limit is None:
+        return
+    if columns.group is None:
+        yield FieldProblem(GROUP, "", "sla.fairness needs groups: name the column that tells them apart")
+    if limit.metric is not None and (limit.metric in FAIRNESS_ERRORS) != traits.predicts_number:
+        fitting = "mae or mse" if traits.predicts_number else "accuracy, precision, recall or f1"
+        yield FieldProblem(f"{field}.metric", limit.metric, f"task {task} is not measured by it; use {fitting}")
+    elif traits.predicts_number and limit.min_worst is not None:
+        remedy = f"task {task} is measured by {limit.metric or 'mae'}, an error: set maxWorst instead"
+        yield FieldProblem(f"{field}.minWorst", f"{limit.min_worst:g}", remedy)
+    elif not traits.predicts_number and limit.max_worst is not None:
+        remedy = f"task {task} is measured by {limit.metric or 'accuracy'}, a score: set minWorst instead"
+        yield FieldProblem(f"{field}.maxWorst", f"{limit.max_worst:g}", remedy)
+    for name, value in (("maxGap", limit.max_gap), ("maxGapIncrease", limit.max_gap_increase)):
+        if value is not None and value > 1 and not traits.predicts_number:
+            yield FieldProblem(f"{field}.{name}", f"{value:g}", 'scores are from 0 to 1, and so is their gap: "0.05"')
+
+
+def _robustness_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
+    if sla.robustness is None:
+        return
+    traits, field = TASKS[task], "spec.sla.robustness"
+    if not traits.classifies:
+        yield FieldProblem(field, task, f"task {task} does not answer with classes; limit sla.quality instead")
+        return
+    for name in ("noise", "attack"):
+        if name in sla.robustness.parts() and traits.content not in _NUMBERS:
+            remedy = (
+                f"numbers are added to inputs, and those of task {task} are words; use corruption: {{kinds: [typos]}}"
+            )
+            yield FieldProblem(f"{field}.{name}", task, remedy)
+    for name, value in _sizes(sla.robustness):
+        if value > 1 and traits.content in _RANGED:
+            remedy = 'of images and videos it is a share of the range of a channel: 8 of 255 is "0.031"'
+            yield FieldProblem(f"{field}.{name}", f"{value:g}", remedy)
+    if sla.robustness.corruption:
+        yield from _corruption_problems(sla.robustness.corruption, task, f"{field}.corruption")
+
+
+def _sizes(limit: RobustnessLimit) -> Iterator[tuple[str, float]]:
+    if limit.noise:
+        yield "noise.level", limit.noise.level
+    if limit.attack:
+        yield "attack.epsilon", limit.attack.epsilon
+
+
+def _corruption_problems(limit: CorruptionLimit, task: Task, field: str) -> Iterator[FieldProblem]:
+    there = CORRUPTIONS.get(TASKS[task].content, ())
+    if not there:
+        yield FieldProblem(field, task, f"there are no corruptions for task {task}; use noise or attack")
+        return
+    for index, kind in enumerate(limit.kinds):
+        if kind not in there:
+            yield FieldProblem(f"{field}.kinds[{index}]", kind, f"for task {task} there are: {', '.join(there)}")
+
+
+def _attribution_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
+    traits = TASKS[task]
+    explained = traits.content in _EXPLAINED and (traits.classifies or traits.predicts_number)
+    if sla.attributions and not explained:
+        remedy = "classes and numbers are explained by pixels, columns or tokens; remove it"
+        yield FieldProblem("spec.sla.attributions", task, remedy)
+
+
+def _flip_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
+    if sla.flips and not TASKS[task].classifies:
+        remedy = f"task {task} does not answer with classes; limit sla.quality instead"
+        if "agreement" in TASKS[task].metrics:
+            remedy = f"for task {task} answers are compared by sla.quality with metric agreement"
+        yield FieldProblem("spec.sla.flips", task, remedy)
