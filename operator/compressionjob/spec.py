@@ -165,6 +165,7 @@ class CompressionJobSpec(Schema):
             *_metric_problems(self),
             *_overlap_problems(self),
             *_review_problems(self),
+            *_fallback_problems(self),
         ]
         if problems:
             raise InvalidSpec(problems)
@@ -239,6 +240,14 @@ def _review_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         return []
     remedy = "nobody reviews this job; set spec.review to Always or OnInconclusive, or leave reviewTimeout out"
     return [FieldProblem("spec.reviewTimeout", spec.review_timeout, remedy)]
+
+
+def _fallback_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
+    """A fallback where no earlier stage gives another model; what is packed is the model that it was before."""
+    if spec.sla.on_violation != "Fallback" or sum(stage.method != "pack" for stage in spec.pipeline) > 1:
+        return []
+    remedy = "there is no earlier stage to fall back to; use Fail or Alert, or more stages before the last"
+    return [FieldProblem("spec.sla.onViolation", "Fallback", remedy)]
 
 
 class Metadata(Observed):

@@ -49,6 +49,9 @@ class CompressionJobStatus(Observed):
         default=None, alias="latencyP99", description="99th percentile of the result's latency."
     )
     message: Annotated[str, Field(max_length=1024)] = Field(default="", description="The state in one sentence.")
+    fallback: Annotated[str, Field(max_length=512)] = Field(
+        default="", description="Where an earlier stage's result was published: which, and what was given up."
+    )
     objectives: Annotated[list[ObjectiveResult], Field(max_length=32)] = Field(
         default=[], description="Limit by limit."
     )

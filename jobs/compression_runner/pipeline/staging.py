@@ -13,7 +13,7 @@ from compression_runner.pipeline.execution import Execution, Made
 from compression_runner.pipeline.fetching import fetch_source
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import Places
-from compression_runner.pipeline.planner import IMPORT
+from compression_runner.pipeline.planner import IMPORT, Step
 from compression_runner.preflight.check import Prepared
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.spec import CompressionJobSpec
@@ -23,7 +23,8 @@ from compressionjob.spec import CompressionJobSpec
 class Staged:
     """Baseline and result as graphs, the result as it is published, and the evaluation data.
 
-    `baseline_bytes` is the size of the weights that the baseline's graph was made of.
+    `baseline_bytes` is the size of the weights that the baseline's graph was made of. `make` gives the output of a
+    step, from its checkpoint where it has one.
     """
 
     baseline: Path
@@ -31,6 +32,7 @@ class Staged:
     compressed: Path
     result: Made
     data: SampleSet
+    make: Callable[[Step], Made]
 
 
 def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress: RunProgress) -> Staged:
@@ -61,7 +63,7 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)
     size = _baseline_bytes(prepared, before)
-    return Staged(before.artifact.model_file, size, compressed.model_file, result, evaluation)
+    return Staged(before.artifact.model_file, size, compressed.model_file, result, evaluation, execution.make)
 
 
 def _baseline_bytes(prepared: Prepared, baseline: Made) -> int:
