@@ -52,6 +52,7 @@ class CandidateReport(Observed):
     verdict: Verdict | None = Field(default=None, description="Its verdict; absent where none was needed.")
     sentence: str = Field(default="", description="Its verdict in one sentence.")
     objectives: list[ObjectiveResult] = Field(default=[], description="Limit by limit.")
+    quality: dict[str, float] = Field(default={}, description="Score by metric, where it was measured.")
 
 
 class FallbackReport(Observed):

@@ -62,7 +62,7 @@ class Output(Schema):
 
     destination: LocationText = Field(description="Folder for the compressed model; complete or absent.")
     reports: LocationText | None = Field(
-        default=None, description="Folder for report.json and report.html; <destination>-report by default."
+        default=None, description="Folder for report.json, report.html and report.md; <destination>-report by default."
     )
     checkpoints: LocationText | None = Field(
         default=None,

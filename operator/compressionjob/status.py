@@ -61,7 +61,7 @@ class CompressionJobStatus(Observed):
     baseline: SideSummary | None = Field(default=None, description="Figures of the baseline.")
     compressed: SideSummary | None = Field(default=None, description="Figures of the result.")
     report: Annotated[str, Field(max_length=1100)] = Field(
-        default="", description="Where report.json and report.html are."
+        default="", description="Where report.json, report.html and report.md are."
     )
     artifact: Annotated[str, Field(max_length=1100)] = Field(default="", description="Where the published model is.")
     digest: Annotated[str, Field(max_length=80)] = Field(

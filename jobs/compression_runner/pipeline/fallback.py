@@ -97,7 +97,7 @@ def fall_back(facts: Facts, choice: Choice, staged: Staged, measure: Measure, ex
         result = staged.make(candidate.steps[-1])
         measured = measure(candidate, result)
         judgement = measured.judgement(limits)
-        told.append(_told(candidate, sizes, judgement, measured=True))
+        told.append(_told(candidate, sizes, judgement, measured))
         if judgement.verdict == "Pass":
             told.extend(_told(one, sizes, None) for one in order[index + 1 :])
             chosen = replace(facts, result=result, measurements=measured, judgement=judgement)
@@ -112,17 +112,18 @@ def _by_size(limits: Sla, size: int, baseline: int) -> Judgement:
 
 
 def _told(
-    candidate: Candidate, sizes: Mapping[str, int], judgement: Judgement | None, *, measured: bool = False
+    candidate: Candidate, sizes: Mapping[str, int], judgement: Judgement | None, measured: Measurements | None = None
 ) -> CandidateReport:
     decided = [one for one in judgement.objectives if measured or one.verdict == "Fail"] if judgement else []
     return CandidateReport(
         stage=candidate.title,
         fingerprint=candidate.fingerprint,
         size_bytes=sizes.get(candidate.fingerprint),
-        measured=measured,
+        measured=measured is not None,
         verdict=judgement.verdict if judgement else None,
         sentence=judgement.sentence() if judgement else _NOT_NEEDED,
         objectives=decided,
+        quality=measured.compressed.quality if measured else {},
     )
 
 
