@@ -62,10 +62,8 @@ def given_up(report: Report, terms: Terms) -> GivenUp | None:
 def _headline(told: FallbackReport) -> str:
     if told.published is None:
         return "No earlier stage's result keeps the limits either."
-    stages = "stage" if len(told.given_up) == 1 else "stages"
-    return f"The result of {told.published} stands in for the whole pipeline's; given up: {stages} " + ", ".join(
-        told.given_up
-    )
+    stages = f"{'stage' if len(told.given_up) == 1 else 'stages'} {', '.join(told.given_up)}"
+    return f"The result of {told.published} stands in for the whole pipeline's, without {stages}."
 
 
 def _comparison(report: Report, told: FallbackReport, terms: Terms) -> tuple[Comparison, ...]:

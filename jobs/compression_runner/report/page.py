@@ -94,11 +94,11 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
 
 def publication(report: Report) -> str:
     """Return what became of the result, in one sentence."""
+    told = report.fallback
+    what = f"The result of the earlier stage {told.published}" if told and told.published else "The result"
     if report.held:
-        return "The result waits for its review; nothing is published yet."
-    if report.published and report.fallback and report.fallback.published:
-        return f"The result of the earlier stage {report.fallback.published} was published."
-    return "The result was published." if report.published else "The result was not published."
+        return f"{what} waits for its review; nothing is published yet."
+    return f"{what} was published." if report.published else f"{what} was not published."
 
 
 def _facts(tree: dict[str, Any]) -> list[tuple[str, str]]:
