@@ -10,6 +10,7 @@ from compressionjob.parts import RUN, Part
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.trust_report import TrustReport
 
 MAX_SUMMARY_BYTES: Final = 4096
 """Kubernetes keeps this much of a container's termination message."""
@@ -107,6 +108,7 @@ class Report(Observed):
     quality_drops: dict[str, Estimate] = Field(
         default={}, description="Loss by metric, with intervals: a score's drop, an error's increase as a share."
     )
+    trust: TrustReport | None = Field(default=None, description="Groups, disturbed inputs, attributions and flips.")
     stages: list[StageReport] = Field(default=[], description="The stages in order.")
     fallback: FallbackReport | None = Field(
         default=None, description="Where an earlier result was looked for: what for, and what was found."

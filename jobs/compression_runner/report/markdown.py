@@ -12,6 +12,7 @@ from compression_runner.report.key_figures import key_figures
 from compression_runner.report.objective_rows import Terms, objective_row, path, terms_of, verdict_sentence
 from compression_runner.report.page import VERDICTS, publication
 from compression_runner.report.reproducing import Reproduction, reproduction
+from compression_runner.report.trust_rows import Pairs, TrustView, trust_view
 from compressionjob.report import Report
 
 # What may begin inline markup, an entity, a formula, or a link that GitHub makes of an address.
@@ -28,6 +29,7 @@ def render_markdown(report: Report, now: datetime | None = None) -> str:
         *_given_up(given_up(report, terms)),
         *_figures(report, terms),
         *_stages(report, terms),
+        *_trust(trust_view(report)),
         *_notes(report),
         *_reproduction(reproduction(report)),
         f"<sub>Written {(now or datetime.now(UTC)).strftime('%Y-%m-%d %H:%M UTC')} by compression-runner. All "
@@ -141,6 +143,37 @@ def _stages(report: Report, terms: Terms) -> list[str]:
         for row in stage_rows(report, terms.metric)
     ]
     return ["### Stages", table(["stage", "method", "size", text(terms.metric), "time"], rows, "llrrr")]
+
+
+def _trust(view: TrustView) -> list[str]:
+    parts: list[str] = []
+    for title, said, pairs in (
+        ("Quality by group", view.groups_said, view.groups),
+        ("Robustness", view.robustness_said, view.robustness),
+    ):
+        if pairs:
+            parts += [f"### {title}", text(said), _pairs(pairs)]
+    if view.attributions_said:
+        parts += ["### What the answers rest on", text(view.attributions_said)]
+    if view.flips_said:
+        parts += ["### Answers that changed", text(view.flips_said)]
+    return parts
+
+
+def _pairs(pairs: Pairs) -> str:
+    def cell(figure: str, span: str) -> str:
+        return text(f"{figure} ({span})" if span else figure)
+
+    rows = [
+        [
+            text(row.name),
+            cell(row.baseline, row.baseline_span),
+            cell(row.compressed, row.compressed_span),
+            cell(row.lost, row.lost_span),
+        ]
+        for row in pairs.rows
+    ]
+    return table(["", "baseline", "compressed", "lost"], rows, "lrrr")
 
 
 def _notes(report: Report) -> list[str]:

@@ -20,6 +20,7 @@ from compression_runner.report.objective_rows import (
     verdict_sentence,
 )
 from compression_runner.report.reproducing import reproduction
+from compression_runner.report.trust_rows import HALF, SIDE, trust_view
 from compressionjob.estimate import Estimate
 from compressionjob.report import ModelFigures, Report
 from compressionjob.schema import format_bytes
@@ -76,6 +77,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "latencies": _latencies(report),
         "quality": _quality(report),
         "quality_note": _quality_note(report, terms),
+        "trust": trust_view(report),
         "phases": phases(report),
         "time_spent": time_spent(report),
         "notes": [str(note) for note in report.environment.get("notes", [])],
@@ -88,7 +90,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "files": [item for item in report.artifact.get("files", []) if isinstance(item, dict)],
         "reproduction": reproduction(report),
         "bytes": format_bytes,
-        "plot": {"width": PLOT_WIDTH, "height": PLOT_HEIGHT, "track": TRACK},
+        "plot": {"width": PLOT_WIDTH, "height": PLOT_HEIGHT, "track": TRACK, "side": SIDE, "half": HALF},
     }
 
 

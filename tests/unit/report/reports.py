@@ -9,6 +9,17 @@ from compressionjob.estimate import Estimate
 from compressionjob.report import CandidateReport, FallbackReport, ModelFigures, Report, StageReport
 from compressionjob.review import ReviewOutcome
 from compressionjob.sla import ObjectiveResult
+from compressionjob.trust_report import (
+    Attribution,
+    AttributionsReport,
+    DisturbedFigures,
+    Flip,
+    FlipsReport,
+    GroupFigures,
+    GroupsReport,
+    RobustnessReport,
+    TrustReport,
+)
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
@@ -131,3 +142,62 @@ def reviewed(**changes: Any) -> Report:
         name="first", reviewer="rita@example.com", decision="Approve", reason="the report is read", time="2026-11-24"
     )
     return report(**{"verdict": "Inconclusive", "published": True, "review": outcome, **changes})
+
+
+def about(value: float, half: float = 0.01) -> Estimate:
+    """A figure with an interval to both sides."""
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
+
+
+def trusted(picture: str = PIXEL, name: str = "spam") -> Report:
+    """A report with everything that averages hide: a group that suffers, an attack that works, answers that changed."""
+    groups = GroupsReport(
+        column="kind",
+        metric="accuracy",
+        groups=[
+            GroupFigures(name=name, samples=1840, baseline=about(0.91), compressed=about(0.63)),
+            GroupFigures(name="ham", samples=114, baseline=about(0.97), compressed=about(0.96)),
+        ],
+        baseline_worst=about(0.91),
+        compressed_worst=about(0.63),
+        baseline_gap=about(0.06),
+        compressed_gap=about(0.33),
+        gap_increase=about(0.27),
+    )
+    attack = DisturbedFigures(
+        disturbance="attack", kind="pgd", severity=0.05, unit="of the channel's range", baseline=about(0.71),
+        compressed=about(0.42), drop=about(0.29), method="10 steps",
+    )  # fmt: skip
+    blur = DisturbedFigures(
+        disturbance="corruption", kind="blur", severity=3, unit="of 5", baseline=about(0.81), compressed=about(0.8),
+        drop=about(0.01),
+    )  # fmt: skip
+    image = Attribution(
+        sample=312, answer=8, features=["0,0", "0,1", "1,0", "1,1"], grid=[2, 2], picture=picture,
+        baseline=[0.5, -0.25, 0.1, 0.0], compressed=[0.4, -0.2, 0.1, 0.0], agreement=0.9973,
+    )  # fmt: skip
+    table = Attribution(
+        sample=17, answer=1, features=[f"mean {at}" for at in range(10)], values=[f"{at}.5" for at in range(10)],
+        baseline=[at / 10 for at in range(10)], compressed=[-at / 10 for at in range(10)], agreement=-0.9,
+    )  # fmt: skip
+    return report(
+        trust=TrustReport(
+            groups=groups,
+            robustness=RobustnessReport(
+                judged_by="labels", samples=500, baseline_clean=about(0.83), compressed_clean=about(0.82),
+                disturbed=[blur, attack],
+            ),
+            attributions=AttributionsReport(
+                method="KernelSHAP", samples=32, agreement=about(0.9412), examples=[image, table]
+            ),
+            flips=FlipsReport(
+                share=about(0.03), samples=1000, flipped=30, broken=21, mended=9,
+                examples=[Flip(sample=244, label=2, baseline=2, compressed=6)],
+            ),
+        )
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from compression_runner.report import render_html, render_markdown
 from compression_runner.report.markdown import block, code, table, text
 from compressionjob.report import Report, StageReport
-from tests.unit.report.reports import HOSTILE, NOW, fallen_back, objective, report, reviewed
+from tests.unit.report.reports import HOSTILE, NOW, fallen_back, objective, report, reviewed, trusted
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -97,6 +97,15 @@ def test_anomalies_and_notes_are_said() -> None:
     markdown = render_markdown(report(anomalies=["larger than the baseline: 1.04 times its size"]), NOW)
     assert "Not as promised: larger than the baseline: 1.04 times its size" in words(markdown)
     assert "the hypervisor took 3% away" in words(markdown)
+
+
+def test_what_averages_hide_is_told() -> None:
+    markdown = render_markdown(trusted(name="spam | ham"), NOW)
+    rows = cells(markdown)
+    assert ["spam | ham", "0.9100 (0.9000 to 0.9200)", "0.6300 (0.6200 to 0.6400)", ""] in rows
+    assert ["attack", "0.7100 (0.7000 to 0.7200)", "0.4200 (0.4100 to 0.4300)", "0.2900 (0.2800 to 0.3000)"] in rows
+    assert "agree at 0.9412" in words(markdown)
+    assert "30 of 1,000 answers differ" in words(markdown)
 
 
 EVIL = f"| a | b |\n\n# head\n{HOSTILE} [link](http://evil.example) ![](x) @team #12 `code` **b** $x$ &amp; \\| ~~s~~"

@@ -9,7 +9,7 @@ import pytest
 from compression_runner.report import render_html
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report, StageReport
-from tests.unit.report.reports import HOSTILE, NOW, fallen_back, objective, report, reviewed, side
+from tests.unit.report.reports import HOSTILE, NOW, PIXEL, fallen_back, objective, report, reviewed, side, trusted
 
 VOID = {"meta", "br", "img", "link", "hr", "input", "rect", "line", "circle", "path"}
 OPTIONAL_VOID = {"rect", "line", "circle", "path"}
@@ -92,12 +92,15 @@ def test_the_figures_are_there(figure: str) -> None:
     assert figure in _page().text
 
 
-def test_nothing_is_fetched_and_nothing_runs() -> None:
-    html = render_html(report(), NOW)
+@pytest.mark.parametrize("found", [report(), fallen_back(), trusted()], ids=["plain", "fallen back", "trusted"])
+def test_nothing_is_fetched_and_nothing_runs(found: Report) -> None:
+    html = render_html(found, NOW)
     page = Page(html)
     assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     names = {name for name, _ in page.attributes}
-    assert not {"src", "href", "srcset", "action", "xlink:href"} & names
+    assert not {"src", "srcset", "action", "xlink:href"} & names
+    # Pictures lie in the page itself.
+    assert {value for name, value in page.attributes if name == "href"} <= {PIXEL}
     assert not [name for name in names if name.startswith("on")]
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
@@ -230,6 +233,43 @@ def test_pictures_have_a_text_that_says_the_same() -> None:
     labels = re.findall(r'<svg[^>]*role="img" aria-label="([^"]+)"', html)
     assert len(labels) == html.count("<svg") == 7
     assert labels[1] == "Latency, p99: 7.30 ms, interval 7.10 ms to 8.00 ms, limit at most 5.00 ms: Fail"
+
+
+def test_what_averages_hide_has_its_sections() -> None:
+    page = _opened(trusted())
+    text = page.text
+    for part in (
+        "The gap between best and worst is 0.0600 of the baseline and 0.3300 of the result: 0.2700 wider",
+        "1,840 samples", "0.6300", "Share of right answers to 500 inputs, judged by labels.", "corruption: blur",
+        "0.05 of the channel's range; 10 steps", "0.4200", "agree at 0.9412", "sample 312, answer 8", "mean 9 = 9.5",
+        "-0.9", "2 features that weigh less are left out.",
+        "30 of 1,000 answers differ from the baseline's (2.00 to 4.00 %); 21 were right and are wrong now, 9 the other",
+    ):  # fmt: skip
+        assert part in text, part
+    assert "mean 0 = 0.5" not in text
+    assert page.open == []
+    # The image itself, and below the attributions of each model: four patches each.
+    assert [value for name, value in page.attributes if name == "href"] == [PIXEL] * 3
+    strengths = [value for name, value in page.attributes if name == "opacity"]
+    assert strengths == [".35", "0.85", "0.42", "0.17", "0.0", ".35", "0.68", "0.34", "0.17", "0.0"]
+
+
+@pytest.mark.parametrize("picture", [
+    "https://evil.example/x.png", "javascript:alert(1)", "data:text/html;base64,AAAA", "data:image/svg+xml;base64,AAAA",
+    f'{PIXEL}" onload="alert(1)', f"{PIXEL}\n",
+])  # fmt: skip
+def test_a_picture_that_is_none_is_left_out(picture: str) -> None:
+    page = _opened(trusted(picture, name=HOSTILE))
+    assert not [value for name, value in page.attributes if name == "href"]
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "image" not in page.tags
+    assert "attributions of the baseline" in " ".join(value for _, value in page.attributes)
+
+
+def test_sections_of_what_was_not_measured_are_not_there() -> None:
+    text = _page().text
+    for title in ("Quality by group", "Robustness", "What the answers rest on", "Answers that changed"):
+        assert title not in text
 
 
 def _luminance(colour: str) -> float:
