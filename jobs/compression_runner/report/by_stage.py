@@ -7,7 +7,7 @@ from compression_runner.report import wording
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
 
-MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "throughput", "memory")
+MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "throughput", "memory", "trust")
 """Phases that would not be there if nothing were measured."""
 WHOLE_MEASURING: Final = "measuring"
 """All of them together, where the run tells it."""
