@@ -37,6 +37,11 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=_plan)
     pod = commands.add_parser("pod", help="run the job in the environment variable COMPRESSION_JOB, in a pod")
     pod.set_defaults(command=_pod)
+    report = commands.add_parser("report", help="make a page or Markdown of a report.json")
+    report.add_argument("report", type=Path, metavar="REPORT.json", help="what a run left, of this version or before")
+    report.add_argument("--format", choices=("markdown", "html"), default="markdown", help="markdown by default")
+    report.add_argument("--output", type=Path, metavar="FILE", help="where to write it; standard output by default")
+    report.set_defaults(command=_report)
     unpack = commands.add_parser("unpack", help="restore a packed artifact, bit for bit")
     unpack.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a directory with artifact.json")
     unpack.add_argument("destination", type=Path, metavar="DEST", help="a directory that is new or empty")
@@ -66,6 +71,12 @@ def _pod(_given: argparse.Namespace) -> int:
     from compression_runner.commands.pod import pod
 
     return pod()
+
+
+def _report(given: argparse.Namespace) -> int:
+    from compression_runner.commands.report import report
+
+    return report(given.report, given.format, given.output)
 
 
 def _unpack(given: argparse.Namespace) -> int:

@@ -55,6 +55,7 @@ RESUMED: Final = "Resumed"
 
 # Reasons of Complete, Failed.
 SLA_MET: Final = "SLAMet"
+PUBLISHED_FALLBACK: Final = "PublishedFallback"  # onViolation: Fallback: an earlier stage's result, which passes
 PUBLISHED_DESPITE_VIOLATION: Final = "PublishedDespiteViolation"  # onViolation: Alert
 SLA_VIOLATED: Final = "SLAViolated"
 SLA_INCONCLUSIVE: Final = "SLAInconclusive"

@@ -203,7 +203,9 @@ class Sla(Schema):
     confidence: Fraction = Field(
         default=0.95, description='Confidence that a Pass or a Fail must reach, over all limits together: "0.95".'
     )
-    on_violation: Literal["Fail", "Alert"] = Field(
+    on_violation: Literal["Fail", "Fallback", "Alert"] = Field(
         default="Fail",
-        description="Fail: a result that is not a Pass is not published. Alert: it is published and marked.",
+        description="Fail: a result that is not a Pass is not published. Fallback: the smallest result of an earlier "
+        "stage that passes is published in its place, and the report tells what was given up. Alert: it is published "
+        "and marked.",
     )

@@ -44,6 +44,35 @@ class StageReport(Observed):
     details: dict[str, Any] = Field(default={}, description="What the method tells about its work.")
 
 
+class CandidateReport(Observed):
+    """An earlier stage's result that could be published in place of the whole pipeline's."""
+
+    stage: str = Field(description="Name of the last stage that it has been through.")
+    fingerprint: str = Field(description="Fingerprint of its last step, which is its checkpoint's.")
+    size_bytes: int | None = Field(default=None, description="Its size; absent where it was not made.")
+    measured: bool = Field(description="Whether it was measured; not where its size or a smaller one decided.")
+    verdict: Verdict | None = Field(default=None, description="Its verdict; absent where none was needed.")
+    sentence: str = Field(default="", description="Its verdict in one sentence.")
+    objectives: list[ObjectiveResult] = Field(default=[], description="Limit by limit.")
+    quality: dict[str, float] = Field(default={}, description="Score by metric, where it was measured.")
+
+
+class FallbackReport(Observed):
+    """What became of a whole pipeline's result that is not a Pass, and of those of its earlier stages."""
+
+    sentence: str = Field(description="What was published in its place and what was given up, in one sentence.")
+    published: str | None = Field(default=None, description="The stage whose result passes; absent where none does.")
+    given_up: list[str] = Field(default=[], description="The stages after it.")
+    verdict: Verdict = Field(description="The whole pipeline's verdict.")
+    verdict_sentence: str = Field(default="", description="The same in one sentence.")
+    objectives: list[ObjectiveResult] = Field(default=[], description="The whole pipeline's, limit by limit.")
+    figures: ModelFigures = Field(description="What was measured of the whole pipeline's result.")
+    speedups: dict[str, Estimate] = Field(default={}, description="The baseline's latency divided by its own.")
+    stages: list[StageReport] = Field(default=[], description="The whole pipeline's stages in order.")
+    candidates: list[CandidateReport] = Field(default=[], description="Earlier results, in the order of trial.")
+    results: int = Field(description="How many results the confidence was shared among.")
+
+
 class Violation(Observed):
     """Why a run ended without a verdict."""
 
@@ -99,6 +128,9 @@ class Report(Observed):
     )
     trust: TrustReport | None = Field(default=None, description="Groups, disturbed inputs, attributions and flips.")
     stages: list[StageReport] = Field(default=[], description="The stages in order.")
+    fallback: FallbackReport | None = Field(
+        default=None, description="Where an earlier result was looked for: what for, and what was found."
+    )
     latency_samples: dict[str, list[float]] = Field(
         default={}, description="Latencies in seconds, baseline and compressed, for the picture."
     )
@@ -128,6 +160,8 @@ class Summary(Observed):
     sentence: Annotated[str, Field(max_length=1024)] = ""
     published: bool = False
     held: bool = False
+    fallback: Annotated[str, Field(max_length=512)] = ""
+    """What was published in place of the whole pipeline's result, and what was given up."""
     objectives: list[ObjectiveResult] = []
     anomalies: list[Annotated[str, Field(max_length=256)]] = []
     baseline: SideSummary = SideSummary()
@@ -146,15 +180,14 @@ class Summary(Observed):
             text = json.dumps(shorten(data), separators=(",", ":"), sort_keys=True)
             if len(text.encode()) <= MAX_SUMMARY_BYTES:
                 return text
-        return json.dumps(
-            {
-                "part": self.part,
-                "held": self.held,
-                "verdict": self.verdict,
-                "confidence": self.confidence,
-                "published": self.published,
-            }
-        )
+        least = {
+            "part": self.part,
+            "held": self.held,
+            "verdict": self.verdict,
+            "confidence": self.confidence,
+            "published": self.published,
+        }
+        return json.dumps(least | ({"fallback": self.fallback[:64]} if self.fallback else {}))
 
 
 class Remaining(Observed):
@@ -215,13 +248,14 @@ def _no_shortening(data: dict[str, Any]) -> dict[str, Any]:
 def _cut_texts(data: dict[str, Any]) -> dict[str, Any]:
     return data | {
         "sentence": data.get("sentence", "")[:256],
+        "fallback": data.get("fallback", "")[:256],
         "anomalies": [text[:120] for text in data.get("anomalies", [])[:4]],
     }
 
 
 def _drop_details(data: dict[str, Any]) -> dict[str, Any]:
     kept = {key: item for key, item in _cut_texts(data).items() if key not in ("baseline", "compressed")}
-    return kept | {"sentence": data.get("sentence", "")[:128]}
+    return kept | {"sentence": data.get("sentence", "")[:128], "fallback": data.get("fallback", "")[:128]}
 
 
 def _cut_error(data: dict[str, Any]) -> dict[str, Any]:

@@ -142,13 +142,18 @@ def _trust_objectives(sla: Sla) -> Iterator[Objective]:
         yield Objective(FLIPS, sla.flips.max, "at most", "score")
 
 
-def interval_confidence(sla: Sla) -> float:
-    """Confidence that each interval must have so that all hold together (Bonferroni's correction)."""
-    return 1 - (1 - sla.confidence) / max(1, len(objectives_of(sla)))
+def interval_confidence(sla: Sla, results: int = 1) -> float:
+    """Confidence that each interval must have so that all hold together (Bonferroni's correction, Dunn 1961).
+
+    `results` is how many models may be judged until one passes, a number that must not depend on what is measured. Each
+    is another chance of a wrong Pass, in whatever order they are tried: a fixed sequence needs no correction only where
+    the first test that does not pass is the last (Westfall and Krishen 2001), and here it is the other way round.
+    """
+    return 1 - (1 - sla.confidence) / (results * max(1, len(objectives_of(sla))))
 
 
 def judge(sla: Sla, estimates: Mapping[str, Estimate]) -> Judgement:
-    """The verdict on measured intervals, made at ``interval_confidence(sla)``.
+    """The verdict on measured intervals, made at ``interval_confidence(sla, results)``.
 
     An objective passes when its whole interval keeps the limit, fails when none of it does, and is inconclusive
     otherwise or when there is no estimate. One Fail fails the job; without a Fail, one Inconclusive leaves it open.

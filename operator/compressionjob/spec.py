@@ -64,7 +64,7 @@ class Output(Schema):
 
     destination: LocationText = Field(description="Folder for the compressed model; complete or absent.")
     reports: LocationText | None = Field(
-        default=None, description="Folder for report.json and report.html; <destination>-report by default."
+        default=None, description="Folder for report.json, report.html and report.md; <destination>-report by default."
     )
     checkpoints: LocationText | None = Field(
         default=None,
@@ -184,6 +184,7 @@ class CompressionJobSpec(Schema):
             *trust_problems(self.sla, self.model.task, self.data.evaluation.columns),
             *_overlap_problems(self),
             *_review_problems(self),
+            *_fallback_problems(self),
         ]
         if problems:
             raise InvalidSpec(problems)
@@ -258,6 +259,14 @@ def _review_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         return []
     remedy = "nobody reviews this job; set spec.review to Always or OnInconclusive, or leave reviewTimeout out"
     return [FieldProblem("spec.reviewTimeout", spec.review_timeout, remedy)]
+
+
+def _fallback_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
+    """A fallback where no earlier stage gives another model; what is packed is the model that it was before."""
+    if spec.sla.on_violation != "Fallback" or sum(stage.method != "pack" for stage in spec.pipeline) > 1:
+        return []
+    remedy = "there is no earlier stage to fall back to; use Fail or Alert, or more stages before the last"
+    return [FieldProblem("spec.sla.onViolation", "Fallback", remedy)]
 
 
 class Metadata(Observed):

@@ -51,6 +51,9 @@ class CompressionJobStatus(Observed):
         default=None, alias="latencyP99", description="99th percentile of the result's latency."
     )
     message: Annotated[str, Field(max_length=1024)] = Field(default="", description="The state in one sentence.")
+    fallback: Annotated[str, Field(max_length=512)] = Field(
+        default="", description="Where an earlier stage's result was published: which, and what was given up."
+    )
     objectives: Annotated[list[ObjectiveResult], Field(max_length=32)] = Field(
         default=[], description="Limit by limit."
     )
@@ -60,7 +63,7 @@ class CompressionJobStatus(Observed):
     baseline: SideSummary | None = Field(default=None, description="Figures of the baseline.")
     compressed: SideSummary | None = Field(default=None, description="Figures of the result.")
     report: Annotated[str, Field(max_length=1100)] = Field(
-        default="", description="Where report.json and report.html are."
+        default="", description="Where report.json, report.html and report.md are."
     )
     artifact: Annotated[str, Field(max_length=1100)] = Field(default="", description="Where the published model is.")
     digest: Annotated[str, Field(max_length=80)] = Field(

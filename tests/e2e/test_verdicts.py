@@ -62,6 +62,7 @@ def test_a_violated_limit_publishes_nothing_and_keeps_the_report(submit: Submit,
     assert objects(store, "results/violated-report/") == {
         "results/violated-report/report.json",
         "results/violated-report/report.html",
+        "results/violated-report/report.md",
     }
 
 

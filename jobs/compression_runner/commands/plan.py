@@ -49,6 +49,8 @@ def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
         settings = ", ".join(f"{name}={value}" for name, value in step.settings.items())
         table.add_row(step.title, step.method.name, settings or "-", step.fingerprint[:12])
     console.print(table)
+    for candidate in prepared.plan.fallbacks:
+        console.print(f"fallback: the result of {candidate.title} ({candidate.steps[-1].format})")
     baseline = "a checked ONNX export of the source" if prepared.plan.baseline else "the source"
     engine = "OpenVINO" if prepared.plan.steps[-1].format == "openvino" else "onnxruntime"
     console.print(f"measured against: {baseline}, in {engine} on {cpu_limit()} CPUs")

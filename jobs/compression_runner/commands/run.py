@@ -14,7 +14,7 @@ from compression_runner.artifact import MARKER
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest
 from compression_runner.commands.verdict import show
-from compression_runner.pipeline.names import OUTPUT, REPORT_HTML, REPORT_JSON
+from compression_runner.pipeline.names import OUTPUT, REPORT_HTML, REPORT_JSON, REPORT_MD
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compression_runner.telemetry.console import ConsoleListener
@@ -49,7 +49,7 @@ def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = Non
 
 def _clear(workdir: Path) -> None:
     """Takes away what a trial before left to be read: it must not be taken for this one's. Checkpoints stay."""
-    for name in (REPORT_JSON, REPORT_HTML):
+    for name in (REPORT_JSON, REPORT_HTML, REPORT_MD):
         (workdir / name).unlink(missing_ok=True)
     if (workdir / OUTPUT / MARKER).is_file():
         (workdir / OUTPUT / MARKER).unlink()

@@ -19,6 +19,9 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
         console.print(f"[bold yellow]not as promised:[/] {anomaly}")
     colour = COLOURS[report.verdict]
     console.print(f"[bold {colour}]{report.verdict}[/]: {report.sentence}")
+    if report.fallback:
+        console.print(f"[bold yellow]{'fallback' if report.fallback.published else 'no fallback'}:[/] ", end="")
+        console.print(report.fallback.sentence, markup=False)
     table = Table("objective", "limit", "measured", "interval", "verdict")
     for item in report.objectives:
         interval = f"{_write(item, item.low)} to {_write(item, item.high)}"

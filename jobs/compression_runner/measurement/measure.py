@@ -109,15 +109,16 @@ def measure(
     advance: Advance | None = None,
     answers_cache: Path | None = None,
     observer: Observer | None = None,
+    results: int = 1,
 ) -> Measurements:
     """Measure both models on this machine.
 
-    Every interval has the confidence at which all objectives of the SLA hold together. `answers_cache` is a folder in
-    which the baseline's answers are kept for later runs; `observer` is told figures on the way. Raises InvalidInput for
-    models and data that cannot be measured as the job asks.
+    Every interval has the confidence at which all objectives of the SLA hold together, for all `results` that may be
+    judged in this job. `answers_cache` is a folder in which the baseline's answers are kept for later runs; `observer`
+    is told figures on the way. Raises InvalidInput for models and data that cannot be measured as the job asks.
     """
     watch = _Stopwatch(advance, _shares(spec))
-    confidence = sla.interval_confidence(spec.sla)
+    confidence = sla.interval_confidence(spec.sla, results)
     threads = spec.benchmark.threads or usable_cpus()
     # Like with like: a result for OpenVINO is compared with the baseline in OpenVINO.
     engine = engine_of(compressed.model)

@@ -4,5 +4,6 @@ from typing import Final
 
 REPORT_JSON: Final = "report.json"
 REPORT_HTML: Final = "report.html"
+REPORT_MD: Final = "report.md"
 OUTPUT: Final = "output"
 """The result of a local trial, below its work directory."""

@@ -1,7 +1,7 @@
 """From a spec and the format of its source to concrete steps, before anything runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from compression_runner.artifact import PUBLISHABLE, Format
@@ -48,12 +48,32 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """The result of the pipeline's first `stages` stages, in the format of the whole pipeline's result.
+
+    `measured` is what has to be done to it before it can be measured, None where it is a graph.
+    """
+
+    title: str
+    """The title of the last of its stages."""
+    stages: int
+    steps: tuple[Step, ...]
+    measured: Step | None
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the result."""
+        return self.steps[-1].fingerprint
+
+
+@dataclass(frozen=True)
 class Plan:
     """The steps of a job.
 
     `imported` is the source in a format that stages take, None where it comes in one. `baseline` is the export of the
     source that is measured in its place, None where the source is a graph itself; `measured` is what has to be done to
-    the unpacked result before it can be measured, None where it is a graph.
+    the unpacked result before it can be measured, None where it is a graph. `fallbacks` are the results of earlier
+    stages that may be published in the result's place.
     """
 
     source: str
@@ -61,6 +81,7 @@ class Plan:
     baseline: Step | None
     measured: Step | None
     imported: Step | None = None
+    fallbacks: tuple[Candidate, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -69,9 +90,20 @@ class Plan:
 
     @property
     def every_step(self) -> tuple[Step, ...]:
-        """All steps, each once, in the order in which they run; those for measuring alone too."""
-        every = (self.imported, self.baseline, *self.steps, self.measured)
-        return tuple({step.fingerprint: step for step in every if step}.values())
+        """All steps, each once, in the order in which they run; those for measuring alone too, spare ones not."""
+        return _distinct(self.imported, self.baseline, *self.steps, self.measured)
+
+    @property
+    def spare_steps(self) -> tuple[Step, ...]:
+        """Conversions that run only where the result of an earlier stage is measured."""
+        usual = {step.fingerprint for step in self.every_step}
+        found = _distinct(*(step for candidate in self.fallbacks for step in (*candidate.steps, candidate.measured)))
+        return tuple(step for step in found if step.fingerprint not in usual)
+
+    @property
+    def results(self) -> frozenset[str]:
+        """Fingerprints of all that this plan may publish."""
+        return frozenset({self.fingerprint, *(candidate.fingerprint for candidate in self.fallbacks)})
 
 
 @dataclass
@@ -95,6 +127,10 @@ class _Chain:
         """Appends an export to ONNX."""
         self.add(EXPORT_TITLE, EXPORT, None, where)
 
+    def copy(self) -> "_Chain":
+        """The same steps, after which others may follow."""
+        return replace(self, steps=list(self.steps))
+
 
 def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] | None = None) -> Plan:
     """The steps from the source to the result: an import first where the source needs one, and an export where a method
@@ -106,6 +142,7 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
     start = fingerprint.of_source(source.identity)
     chain = _Chain(start, data or {}, source.format)
     imported = _import(chain)
+    ends: list[tuple[str, _Chain]] = []
     for index, stage in enumerate(spec.pipeline):
         method, where = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
         if stage.method == "pack":
@@ -119,9 +156,29 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
             _export_if_possible(chain, where)
         _make_acceptable(chain, method, stage, where)
         chain.add(stage.title, method, stage.parameters, where)
+        ends.append((stage.title, chain.copy()))
     if spec.pipeline[-1].method != "pack":
         _finish(chain, spec.output.format)
-    return Plan(start, tuple(chain.steps), _baseline(chain, source), _measured(chain, source), imported)
+    fallbacks = _fallbacks(spec, chain, ends, source) if spec.sla.on_violation == "Fallback" else ()
+    measured = _measured(chain, source)
+    return Plan(start, tuple(chain.steps), _baseline(chain, source), measured, imported, fallbacks)
+
+
+def _fallbacks(
+    spec: CompressionJobSpec, chain: _Chain, ends: Sequence[tuple[str, _Chain]], source: Source
+) -> tuple[Candidate, ...]:
+    """The results of all stages but the last, for whoever loads the whole pipeline's: in its format.
+
+    What is packed last is the same model before, only larger: it could not pass where the packed one does not.
+    """
+    formats: Mapping[Format, OutputFormat] = {"onnx": "onnx", "openvino": "openvino"}
+    wanted = spec.output.format if spec.output.format != "auto" else formats.get(chain.format, "auto")
+    lossy = sum(stage.method != "pack" for stage in spec.pipeline)
+    found = []
+    for count, (title, end) in enumerate(ends[: lossy - 1], start=1):
+        _finish(end, wanted)
+        found.append(Candidate(title, count, tuple(end.steps), _measured(end, source)))
+    return tuple(found)
 
 
 def _finish(chain: _Chain, wanted: OutputFormat) -> None:
@@ -189,6 +246,10 @@ def _measured(chain: _Chain, source: Source) -> Step | None:
     unpacked = _Chain(chain.start, chain.data, last, list(steps))
     unpacked.export(chain.steps[-1].field)
     return unpacked.steps[-1]
+
+
+def _distinct(*steps: Step | None) -> tuple[Step, ...]:
+    return tuple({step.fingerprint: step for step in steps if step}.values())
 
 
 def _data_of(parameters: Any, data: Mapping[str, str]) -> dict[str, str] | None:

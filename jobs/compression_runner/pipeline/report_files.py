@@ -2,14 +2,15 @@
 
 import json
 
-from compression_runner.pipeline.names import REPORT_HTML, REPORT_JSON
-from compression_runner.report import render_html
+from compression_runner.pipeline.names import REPORT_HTML, REPORT_JSON, REPORT_MD
+from compression_runner.report import render_html, render_markdown
 from compression_runner.storage import Store
 from compressionjob.report import Report
 
 
 def write_report(report: Report, reports: Store) -> None:
-    """Writes report.html and report.json; the latter comes last, since it says that all is done."""
+    """Writes report.html, report.md and report.json; the latter comes last, since it says that all is done."""
     reports.write(REPORT_HTML, render_html(report).encode())
+    reports.write(REPORT_MD, render_markdown(report).encode())
     content = json.dumps(report.model_dump(mode="json", by_alias=True), indent=2) + "\n"
     reports.write(REPORT_JSON, content.encode())

@@ -17,7 +17,7 @@ from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STOR
 from compressionjob.exit_codes import ExitCode
 from compressionjob.parts import COMPRESS
 from compressionjob.publication import HOLD, PUBLISH, Publication
-from compressionjob.report import ModelFigures, Report, SideSummary, StageReport, Summary, Violation
+from compressionjob.report import FallbackReport, ModelFigures, Report, SideSummary, StageReport, Summary, Violation
 from compressionjob.schema import format_bytes
 from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
@@ -34,6 +34,7 @@ REASONS: Final[Mapping[ExitCode, str]] = {
 }
 ENGINES: Final = {"openvino": "OpenVINO"}
 """What measures results of a format, and with them the baseline; onnxruntime where nothing else is named."""
+MAX_FALLBACK: Final = 512
 COUNTED: Final = (
     "weight and graph files as they are stored (packed, where they are packed); tokenizer and configuration not"
 )
@@ -41,7 +42,11 @@ COUNTED: Final = (
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known at the end of a run, before it is known whether the result was published."""
+    """What is known at the end of a run, before it is known whether the result was published.
+
+    All is about the result that is to be published, which may be an earlier stage's: then `fallback` tells of the whole
+    pipeline's.
+    """
 
     job: CompressionJob
     plan: Plan
@@ -50,19 +55,22 @@ class Facts:
     judgement: Judgement
     data_digest: str
     timings: Mapping[str, float]
+    fallback: FallbackReport | None = None
 
 
 def provenance(facts: Facts) -> dict[str, Any]:
     """How the result came to be: enough to make it again."""
     job, spec = facts.job, facts.job.spec
     return {
-        "fingerprint": facts.plan.fingerprint,
+        "fingerprint": facts.result.stages[-1].fingerprint,
+        "plan": facts.plan.fingerprint,
         "job": {"name": job.metadata.name, "namespace": job.metadata.namespace, "uid": job.metadata.uid},
         "source": dict(facts.result.source),
         "evaluation": {"uri": spec.data.evaluation.source, "digest": facts.data_digest},
         "pipeline": [stage.to_json() for stage in spec.pipeline],
         "stages": [stage.model_dump(mode="json", by_alias=True) for stage in facts.result.stages],
         "verdict": facts.judgement.verdict,
+        "givenUp": facts.fallback.given_up if facts.fallback else [],
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -92,6 +100,7 @@ def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, publi
         quality_drops=found.quality_drops,
         trust=found.trust,
         stages=list(facts.result.stages),
+        fallback=facts.fallback,
         latency_samples=found.latency_samples,
         timings={**facts.timings, **found.timings},
         environment=_environment(facts),
@@ -108,6 +117,7 @@ def summarize(report: Report, reports: Store) -> Summary:
         sentence=report.sentence[:1024],
         published=report.published,
         held=report.held,
+        fallback=_fallback(report),
         objectives=report.objectives,
         anomalies=[anomaly[:256] for anomaly in report.anomalies],
         baseline=_side(report.baseline),
@@ -123,6 +133,13 @@ def summarize(report: Report, reports: Store) -> Summary:
 def summarize_stages(stages: Sequence[StageReport]) -> Summary:
     """What a pod tells that has done the stages alone."""
     return Summary(part=COMPRESS, stages_run=_count(stages, reused=False), stages_reused=_count(stages, reused=True))
+
+
+def _fallback(report: Report) -> str:
+    found = report.fallback
+    if found is None or found.published is None:
+        return ""
+    return found.sentence if len(found.sentence) <= MAX_FALLBACK else f"{found.sentence[: MAX_FALLBACK - 3]}..."
 
 
 def violation(error: RunnerError) -> Violation:

@@ -34,7 +34,7 @@ def publish_reviewed(run: Run, review: ReviewOutcome) -> Report:
         if report.published:
             run.progress.finish()
             return report
-        existing = look_at_destination(places, str(report.provenance.get("fingerprint", "")))
+        existing = look_at_destination(places, {str(report.provenance.get("fingerprint", ""))})
     run.progress.expect([Phase(FETCH, "", 1.0), Phase("publish", "", 1.0)])
     with run.progress.phase(FETCH):
         artifact = _result(run, report)

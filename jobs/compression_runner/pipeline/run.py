@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,11 +15,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from compression_runner.measurement.measure import Measurements, Subject, measure
-from compression_runner.pipeline import publishing, reporting
+from compression_runner.pipeline import fallback, publishing, reporting
 from compression_runner.pipeline.earlier import measuring_before
+from compression_runner.pipeline.execution import Made
+from compression_runner.pipeline.fallback import Choice
 from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.places import Places
-from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.planner import Candidate, Plan
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.spending import add_cost, require_price, run_cost
@@ -35,6 +37,7 @@ from compressionjob.spec import CompressionJob
 
 LOG: Final = logging.getLogger(__name__)
 FETCHING, MEASURING, PUBLISHING = 5.0, 60.0, 3.0
+LAST: Final = Phase("publish", "", PUBLISHING)
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,15 @@ def execute(run: Run) -> Report:
     with _timed(timings, "stages"):
         staged = stage(run.job.spec, prepared, run.places, run.progress)
     _tell_sizes(run.metrics, prepared, staged)
+    choice = fallback.choose(prepared.plan, staged, run.job.spec.sla)
     with _timed(timings, "measuring"), run.progress.phase("measure") as advance:
-        measured = _measure(run, prepared, staged, advance)
+        measured = _measure(run, staged, choice.results, advance)
         add_cost(measured, run.price)
     judgement = measured.judgement(run.job.spec.sla)
     facts = Facts(run.job, prepared.plan, staged.result, measured, judgement, staged.data.digest, timings)
+    if prepared.plan.fallbacks and judgement.verdict != "Pass":
+        with _timed(timings, "fallback"):
+            facts = _fall_back(run, facts, choice, staged)
     with run.progress.phase("publish") as advance:
         report = _conclude(run, prepared, facts, advance)
     run.progress.finish()
@@ -114,14 +121,14 @@ def _finished(run: Run, plan: Plan) -> Report | None:
         report = Report.model_validate(json.loads(run.places.reports.read(REPORT_JSON)))
     except (ValueError, ValidationError):
         return None
-    if report.job.get("uid") != uid or report.provenance.get("fingerprint") != plan.fingerprint:
+    if report.job.get("uid") != uid or report.provenance.get("plan") != plan.fingerprint:
         return None
     LOG.info("this job came to its end before; its report is used again")
     return report
 
 
 def _phases(plan: Plan) -> list[Phase]:
-    return [*_stage_phases(plan), Phase("measure", "", MEASURING), Phase("publish", "", PUBLISHING)]
+    return [*_stage_phases(plan), Phase("measure", "", MEASURING), LAST]
 
 
 def _stage_phases(plan: Plan) -> list[Phase]:
@@ -137,7 +144,7 @@ def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None
         metrics.size(done.name, done.size_bytes)
 
 
-def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[float, str], None]) -> Measurements:
+def _measure(run: Run, staged: Staged, results: int, advance: Callable[[float, str], None]) -> Measurements:
     return measure(
         run.job.spec,
         Subject(staged.baseline, staged.baseline_bytes, staged.baseline_checkpoint),
@@ -146,7 +153,34 @@ def _measure(run: Run, prepared: Prepared, staged: Staged, advance: Callable[[fl
         advance=lambda what, share: advance(share, what),
         answers_cache=run.places.scratch / "answers",
         observer=run.metrics,
+        results=results,
     )
+
+
+def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged) -> Facts:
+    """Looks for an earlier result that passes; each is measured as the job's result was."""
+
+    def expect(making: Sequence[Candidate], measuring: Sequence[Candidate]) -> None:
+        run.progress.expect([*fallback.phases(facts.plan, making, measuring, MEASURING), LAST])
+
+    def measure_candidate(candidate: Candidate, result: Made) -> Measurements:
+        # Its methods promise less than those of the whole pipeline.
+        spec = run.job.spec.model_copy(update={"pipeline": run.job.spec.pipeline[: candidate.stages]})
+        graph = staged.make(candidate.measured) if candidate.measured else result
+        with run.progress.phase(fallback.title_of(candidate)) as advance:
+            measured = measure(
+                spec,
+                Subject(staged.baseline, staged.baseline_bytes, staged.baseline_checkpoint),
+                Subject(graph.artifact.model_file, result.artifact.size_bytes, staged.checkpoint_of(candidate.steps)),
+                staged.data,
+                advance=lambda what, share: advance(share, what),
+                answers_cache=run.places.scratch / "answers",
+                results=choice.results,
+            )
+        add_cost(measured, run.price)
+        return measured
+
+    return fallback.fall_back(facts, choice, staged, measure_candidate, expect)
 
 
 def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[float, str], None]) -> Report:

@@ -1,6 +1,6 @@
 """From the prepared job to the two models that are compared, and the data to compare them on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from compression_runner.pipeline.execution import Execution, Made
 from compression_runner.pipeline.fetching import fetch_source
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import Places
-from compression_runner.pipeline.planner import IMPORT, Plan, Step
+from compression_runner.pipeline.planner import IMPORT, Step
 from compression_runner.preflight.check import Prepared
 from compression_runner.telemetry.progress import RunProgress
 from compression_runner.trust.data_check import require_data
@@ -27,9 +27,10 @@ MODULES: Final = ("transformers", "torch")
 class Staged:
     """Baseline and result as graphs, the result as it is published, and the evaluation data.
 
-    `baseline_bytes` is the size of the weights that the baseline's graph was made of. The checkpoints bring
-    Transformers directories, with whose gradients inputs are attacked: the baseline, and the last one on the way to the
-    result; None where there is none, or no other than the baseline.
+    `baseline_bytes` is the size of the weights that the baseline's graph was made of. `make` gives the output of a
+    step, from its checkpoint where it has one. The checkpoints bring Transformers directories, with whose gradients
+    inputs are attacked: the baseline, and the last one on the way to the result; None where there is none, or no other
+    than the baseline.
     """
 
     baseline: Path
@@ -37,8 +38,14 @@ class Staged:
     compressed: Path
     result: Made
     data: SampleSet
+    make: Callable[[Step], Made]
     baseline_checkpoint: Callable[[], Artifact] | None = None
     compressed_checkpoint: Callable[[], Artifact] | None = None
+
+    def checkpoint_of(self, steps: Sequence[Step]) -> Callable[[], Artifact] | None:
+        """What brings the last output of these steps that torch can run, gradients included."""
+        last = _last_with_modules(steps)
+        return (lambda: self.make(last).artifact) if last else None
 
 
 def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress: RunProgress) -> Staged:
@@ -70,21 +77,22 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)
     size = _baseline_bytes(prepared, before)
-    last = _last_with_modules(plan)
+    last = _last_with_modules(plan.steps)
     return Staged(
         before.artifact.model_file,
         size,
         compressed.model_file,
         result,
         evaluation,
+        execution.make,
         baseline_checkpoint=(lambda: model().artifact) if baseline else None,
         compressed_checkpoint=(lambda: execution.make(last).artifact) if last else None,
     )
 
 
-def _last_with_modules(plan: Plan) -> Step | None:
-    """The last step of the stages whose output torch can run, gradients included."""
-    found = [step for step in plan.steps if step.format in MODULES and step is not plan.imported]
+def _last_with_modules(steps: Sequence[Step]) -> Step | None:
+    """The last of these stages whose output torch can run, gradients included; an import is the baseline's."""
+    found = [step for step in steps if step.format in MODULES and step.method is not IMPORT]
     return found[-1] if found else None
 
 

@@ -1,7 +1,7 @@
 """Everything that can be known before weights move, in one go."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,9 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     seen = {location: model.identity for location, model in models.items()}
     plan = make_plan(spec, source, _identities(spec, data) | seen)
     check_patterns(spec, source)
-    for step in plan.every_step:
+    for step in (*plan.every_step, *plan.spare_steps):
         step.method.require(step.parameters, step.field)
-    existing = look_at_destination(places, plan.fingerprint)
+    existing = look_at_destination(places, plan.results)
     memory = memory_forecast(plan, source)
     check_memory(memory, memory_limit())
     disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
@@ -62,13 +62,13 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     return Prepared(source, models, plan, data, memory, disk, existing)
 
 
-def look_at_destination(places: Places, fingerprint: str) -> dict[str, Any] | None:
-    """What lies at the destination: nothing, the result of this very fingerprint, or what may be replaced.
+def look_at_destination(places: Places, results: Collection[str]) -> dict[str, Any] | None:
+    """What lies at the destination: nothing, a result of one of these fingerprints, or what may be replaced.
 
     Raises InvalidInput for another artifact that may not.
     """
     existing = _existing(places.destination)
-    if existing is not None and not places.overwrite and not is_ours(existing, fingerprint):
+    if existing is not None and not places.overwrite and not is_ours(existing, results):
         problem = f"another artifact ({str(existing.get('digest'))[:19]}) lies there"
         remedy = "name another destination, or set spec.output.overwrite: true"
         raise InvalidInput("DestinationNotEmpty", "spec.output.destination", places.destination.url, problem, remedy)
@@ -76,9 +76,9 @@ def look_at_destination(places: Places, fingerprint: str) -> dict[str, Any] | No
     return existing
 
 
-def is_ours(existing: dict[str, Any] | None, fingerprint: str) -> bool:
-    """Whether what lies at the destination is the result of this very plan, from a run before."""
-    return existing is not None and existing.get("provenance", {}).get("fingerprint") == fingerprint
+def is_ours(existing: dict[str, Any] | None, results: Collection[str]) -> bool:
+    """Whether what lies at the destination is a result of this very plan, from a run before."""
+    return existing is not None and existing.get("provenance", {}).get("fingerprint") in results
 
 
 def is_from(existing: dict[str, Any] | None, job: CompressionJob) -> bool:

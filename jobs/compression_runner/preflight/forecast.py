@@ -7,7 +7,7 @@ part for the libraries, and a multiple of the float32 weights.
 from typing import Final
 
 from compression_runner.methods.method import MIB, Need
-from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.planner import Plan, Step
 from compression_runner.preflight.resources import MemoryForecast
 from compression_runner.preflight.source import Source
 
@@ -17,7 +17,7 @@ MEASURE: Final = Need(150 * MIB, 1.0, 500 * MIB, 2.5)
 def memory_forecast(plan: Plan, source: Source) -> MemoryForecast:
     """The need of the hungriest step, measuring included."""
     weights = 4 * source.parameters
-    needs = {step.method.name: step.method.need for step in plan.every_step} | {"measure": MEASURE}
+    needs = {step.method.name: step.method.need for step in _steps(plan)} | {"measure": MEASURE}
     hungriest = max(needs, key=lambda name: _usual(needs[name], weights))
     expected = _usual(needs[hungriest], weights)
     if "export" in needs:
@@ -32,7 +32,12 @@ def memory_forecast(plan: Plan, source: Source) -> MemoryForecast:
 def disk_forecast(plan: Plan, source: Source, data_bytes: int) -> int:
     """Bytes in the work directory: the source, the output of every step at its input's size, and the data."""
     weights = 4 * source.parameters if plan.imported else max(source.weights_bytes, 1)
-    return source.total_bytes + len(plan.every_step) * weights + data_bytes
+    return source.total_bytes + len(_steps(plan)) * weights + data_bytes
+
+
+def _steps(plan: Plan) -> tuple[Step, ...]:
+    """What may run: a fallback must not be what a job fails at in the end."""
+    return (*plan.every_step, *plan.spare_steps)
 
 
 def _usual(need: Need, weights: int) -> int:

@@ -1,5 +1,6 @@
-"""report.html: one self-contained page for the person who has to sign."""
+"""A report for people: one self-contained page for the person who has to sign, and Markdown for a pull request."""
 
+from compression_runner.report.markdown import render_markdown
 from compression_runner.report.page import render_html
 
-__all__ = ["render_html"]
+__all__ = ["render_html", "render_markdown"]

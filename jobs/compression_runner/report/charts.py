@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from compression_runner.report.wording import duration
-from compressionjob.estimate import UNBOUNDED_SECONDS
+from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 from compressionjob.sla import ObjectiveResult
 
 TRACK: Final = 300.0
@@ -18,6 +18,7 @@ PLOT_HEIGHT: Final = 210.0
 LABEL_WIDTH: Final = 30.0
 CURVE_POINTS: Final = 240
 TICKS: Final = 5
+LONGEST_TAIL: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,42 @@ def track(result: ObjectiveResult) -> Track:
     )
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A figure with its interval on one line."""
+
+    value: float
+    low: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A common line for many figures, and the numbers at its ends."""
+
+    bottom: float
+    top: float
+
+    def mark(self, estimate: Estimate) -> Mark:
+        """Return where a figure and its interval lie."""
+        low, high = self._place(estimate.low), self._place(estimate.high)
+        return Mark(self._place(estimate.value), low, round(max(high - low, 1.5), 1))
+
+    def _place(self, value: float) -> float:
+        span = (self.top - self.bottom) or 1.0
+        return round(min(TRACK, max(0.0, (value - self.bottom) / span * TRACK)), 1)
+
+
+def scale_of(estimates: Sequence[Estimate]) -> Scale:
+    """Return a line on which all intervals lie; shares end at 0 and 1."""
+    bottom, top = min(one.low for one in estimates), max(one.high for one in estimates)
+    margin = 0.04 * (top - bottom)
+    return Scale(
+        max(0.0, bottom - margin) if bottom >= 0 else bottom - margin,
+        min(1.0, top + margin) if top <= 1 else top + margin,
+    )
+
+
 def distribution(
     samples: Sequence[tuple[str, Sequence[float]]],
     percentiles: dict[str, dict[str, float]],
@@ -89,12 +126,13 @@ def distribution(
 ) -> Distribution | None:
     """Return the cumulative curves of latencies in seconds by model; None where there are none.
 
-    The axis ends a little above the greatest p99, so that a single slow query does not hide the rest.
+    The axis ends a little above the greatest p99, or three times the p90 where the tail is longer than that: a few slow
+    queries must not hide the rest.
     """
     arrays = [(name, np.sort(np.asarray(values, dtype=np.float64))) for name, values in samples if len(values)]
     if not arrays:
         return None
-    right = max(max(values[math.ceil(len(values) * 0.99) - 1], np.median(values) * 1.2) for _, values in arrays) * 1.15
+    right = max(_end(values) for _, values in arrays) * 1.15
     if limit is not None and limit < right * 2:
         right = max(right, limit * 1.08)
     step = _nice(right / TICKS)
@@ -104,6 +142,11 @@ def distribution(
         ticks=((0.0, "0"), *((x, text) for x, text in ticks if x <= PLOT_WIDTH)),
         limit=round(limit / right * PLOT_WIDTH, 1) if limit is not None and limit <= right else None,
     )
+
+
+def _end(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
+    p90, p99 = (values[math.ceil(len(values) * share) - 1] for share in (0.90, 0.99))
+    return max(float(min(p99, LONGEST_TAIL * p90)), float(np.median(values)) * 1.2)
 
 
 def _curve(

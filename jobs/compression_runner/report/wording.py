@@ -41,6 +41,17 @@ _OBJECTIVES: Final = {
     sla.SIZE: "Size",
     sla.MEMORY: "Peak memory",
     sla.MEMORY_RATIO: "Peak memory, share of the baseline",
+    "fairness.worst": "Worst group",
+    "fairness.gap": "Gap between groups",
+    "fairness.gap.increase": "Increase of the gap between groups",
+    "robustness.noise.drop": "Loss under noise",
+    "robustness.noise.score": "Right answers under noise",
+    "robustness.corruption.drop": "Loss on corrupted inputs",
+    "robustness.corruption.score": "Right answers to corrupted inputs",
+    "robustness.attack.drop": "Loss under attack",
+    "robustness.attack.score": "Right answers under attack",
+    "attributions.agreement": "Agreement of attributions",
+    "flips": "Answers that changed",
 }
 
 

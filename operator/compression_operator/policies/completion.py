@@ -13,6 +13,7 @@ from compressionjob.conditions import (
     PROMISES_KEPT,
     PUBLISHED_AFTER_REVIEW,
     PUBLISHED_DESPITE_VIOLATION,
+    PUBLISHED_FALLBACK,
     SLA_INCONCLUSIVE,
     SLA_MET,
     SLA_SATISFIED,
@@ -88,6 +89,7 @@ def _show_figures(draft: Draft, summary: Summary) -> None:
         confidence=None if summary.confidence is None else f"{summary.confidence:g}",
         size_ratio=f"{after / before:.4f}" if before and after is not None else None,
         latency_p99=None if p99 is None else format_duration(p99),
+        fallback=summary.fallback,
         objectives=summary.objectives,
         anomalies=summary.anomalies,
         baseline=summary.baseline,
@@ -102,6 +104,8 @@ def _show_figures(draft: Draft, summary: Summary) -> None:
 
 def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
     sentence = summary.sentence or f"the verdict is {verdict}"
+    if summary.fallback:
+        sentence = f"{sentence}; {summary.fallback}"
     draft.set_condition(SLA_SATISFIED, _SATISFIED[verdict], verdict, sentence)
     if summary.anomalies:
         draft.set_condition(AS_PROMISED, "False", PROMISE_BROKEN, "; ".join(summary.anomalies))
@@ -110,7 +114,7 @@ def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
     if summary.held:
         review.ask(draft, sentence)
     elif verdict == VERDICT_PASS:
-        draft.finish("Succeeded", SLA_MET, sentence)
+        draft.finish("Succeeded", PUBLISHED_FALLBACK if summary.fallback else SLA_MET, sentence)
     elif summary.published and draft.observed.job.part == PUBLISH:
         draft.finish("Succeeded", PUBLISHED_AFTER_REVIEW, f"published because a review allows it; {sentence}")
     elif summary.published:

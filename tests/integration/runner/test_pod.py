@@ -60,7 +60,7 @@ def test_an_unmet_sla_publishes_nothing_but_the_report(bucket: Bucket, tmp_path:
     assert ended.summary is not None
     assert (ended.summary.verdict, ended.summary.published) == ("Fail", False)
     assert bucket.keys("out") == []
-    assert bucket.keys("out-report") == ["report.html", "report.json"]
+    assert bucket.keys("out-report") == ["report.html", "report.json", "report.md"]
 
 
 def test_alert_publishes_in_spite_of_the_verdict(bucket: Bucket, tmp_path: Path) -> None:

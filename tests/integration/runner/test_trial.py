@@ -67,6 +67,7 @@ def test_a_trial_that_keeps_its_sla_ends_with_0_and_everything_in_place(tmp_path
     assert [(stage["name"], stage["reused"]) for stage in stages] == [("export", False), ("quantize", False)]
     assert {"name", "method", "fingerprint", "sizeBytes", "seconds", "reused"} <= set(stages[0])
     assert (work / "report.html").is_file()
+    assert (work / "report.md").read_text().startswith("## ✓ Pass: `tiny`")
     artifacts.verify(artifacts.load(work / "output"))
     assert not (tmp_path / "a" / "published").exists()
 

@@ -33,6 +33,17 @@ def test_a_full_summary_fits_and_comes_back() -> None:
     assert len(summary.objectives) == 9
 
 
+@given(st.text(max_size=512), st.integers(0, 40))
+def test_whatever_else_is_told_a_fallback_stays_one(text: str, count: int) -> None:
+    objectives = [FULL.objectives[0]] * count
+    full = FULL.model_copy(update={"fallback": f"the result of {text}", "objectives": objectives})
+    message = full.to_message()
+    assert len(message.encode()) <= MAX_SUMMARY_BYTES
+    summary = parse_summary(message)
+    assert summary is not None
+    assert summary.fallback.startswith("the result of")
+
+
 @given(st.text(max_size=20_000), st.text(max_size=20_000), st.lists(st.text(max_size=256), max_size=40))
 def test_whatever_the_texts_the_message_fits_and_keeps_the_reason(
     message: str, value: str, anomalies: list[str]

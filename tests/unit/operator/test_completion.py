@@ -40,6 +40,20 @@ def test_the_verdict_becomes_phase_and_conditions(
     assert (plan.status["verdict"], plan.status["completionTime"]) == (verdict, stamp())
 
 
+def test_a_fallback_is_a_good_end_that_says_what_was_given_up() -> None:
+    given_up = "the result of prune is published; given up: quantize; the whole pipeline's verdict is Fail"
+    message = summary("Pass", fallback=given_up)
+    record, plan = settle(observe(child=complete(), pods=(ended_pod(message=message),)))
+    assert (record.phase, record.reason) == ("Succeeded", "PublishedFallback")
+    satisfied = condition_of(plan, "SLASatisfied")
+    assert (satisfied["status"], satisfied["reason"]) == ("True", "Pass")
+    for text in (satisfied["message"], condition_of(plan, "Complete")["message"]):
+        assert text == f"all 3 objectives hold; {given_up}"
+    assert plan.status is not None
+    assert plan.status["fallback"] == given_up
+    assert plan.status["artifact"] == "s3://models/minilm-int8"
+
+
 def test_the_figures_become_status() -> None:
     _, plan = settle(observe(child=complete(), pods=(ended_pod(message=summary()),)))
     assert plan.status is not None

@@ -1,19 +1,16 @@
 """report.html: valid HTML that stands alone, says the verdict and every figure, and runs nothing."""
 
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-import numpy as np
 import pytest
 
 from compression_runner.report import render_html
 from compressionjob.estimate import Estimate
-from compressionjob.report import ModelFigures, Report, StageReport
-from compressionjob.sla import ObjectiveResult
+from compressionjob.report import Report, StageReport
+from tests.unit.report.reports import HOSTILE, NOW, PIXEL, fallen_back, objective, report, reviewed, side, trusted
 
-NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 VOID = {"meta", "br", "img", "link", "hr", "input", "rect", "line", "circle", "path"}
 OPTIONAL_VOID = {"rect", "line", "circle", "path"}
 
@@ -48,75 +45,12 @@ class Page(HTMLParser):
             self.text += data
 
 
-def _objective(name: str, verdict: str, **more: Any) -> ObjectiveResult:
-    return ObjectiveResult.model_validate({"name": name, "verdict": verdict, **more})
-
-
-OBJECTIVES = [
-    _objective("quality.drop", "Pass", unit="score", limit=0.01, measured=0.0061, low=0.0059, high=0.0063),
-    _objective("latency", "Fail", unit="seconds", limit=0.005, measured=0.0073, low=0.0071, high=0.0080),
-    _objective("latency.speedup", "Pass", direction="at least", limit=1.5, measured=1.87, low=1.8, high=1.95),
-    _objective("throughput", "Inconclusive", direction="at least", unit="samples per second", limit=150.0,
-               measured=151.0, low=140.0, high=162.0),
-    _objective("size.ratio", "Pass", limit=0.26, measured=0.2532, low=0.2532, high=0.2532),
-    _objective("memory", "Inconclusive", unit="bytes", limit=1.2e8),
-]  # fmt: skip
-
-
-def _side(size: int, factor: float) -> ModelFigures:
-    latencies = {name: Estimate(value=v * factor, low=v * factor * 0.99, high=v * factor * 1.02)
-                 for name, v in (("p50", 0.0067), ("p90", 0.0070), ("p99", 0.0073))}  # fmt: skip
-    return ModelFigures(
-        size_bytes=size,
-        peak_memory_bytes=int(size * 2.2),
-        latency_seconds={name: found.value for name, found in latencies.items()},
-        latency_intervals=latencies,
-        throughput_per_second=151.0 / factor,
-        throughput_interval=Estimate(value=151.0 / factor, low=140.0 / factor, high=162.0 / factor),
-        quality={"cosine": 1.0 if factor > 1 else 0.9939, "neighbours": 1.0 if factor > 1 else 0.93},
-    )
-
-
-def _report(**changes: Any) -> Report:
-    generator = np.random.default_rng(0)
-    spec = {
-        "model": {"source": "s3://models/minilm", "task": "text-embedding"},
-        "sla": {"latency": {"percentile": "p99", "max": "5ms"}},
-        "output": {"destination": "s3://models/minilm-int8"},
-    }
-    report = Report(
-        job={"name": "minilm-int8", "namespace": "research", "uid": "1234", "spec": spec},
-        verdict="Fail",
-        confidence=0.95,
-        sentence="violated: latency",
-        objectives=OBJECTIVES,
-        baseline=_side(90_900_000, 1.87),
-        compressed=_side(23_017_000, 1.0),
-        speedups={"p99": Estimate(value=1.87, low=1.8, high=1.95)},
-        quality_drops={
-            "cosine": Estimate(value=0.0061, low=0.0059, high=0.0063),
-            "neighbours": Estimate(value=0.07, low=0.05, high=0.09),
-        },
-        stages=[
-            StageReport(name="export", method="export", fingerprint="ab" * 32, size_bytes=90_400_000, seconds=1.5,
-                        reused=True),
-            StageReport(name="smaller", method="quantize", parameters={"dtype": "int8"}, fingerprint="cd" * 32,
-                        size_bytes=23_017_000, seconds=0.97, reused=False),
-        ],
-        latency_samples={
-            "baseline": list(0.0125 + generator.exponential(0.0002, 700)),
-            "compressed": [*(0.0067 + generator.exponential(0.0001, 699)), 0.5],
-        },
-        timings={"preflight": 0.5, "stages": 9.5, "measuring": 30.0, "latency": 20.0, "memory": 10.0},
-        environment={"threads": 2, "noise": {"stealShare": 0.031}, "notes": ["the hypervisor took 3% away"]},
-        provenance={"source": {"uri": "s3://models/minilm", "digest": "sha256:feed"}, "versions": {"onnx": "1.23.2"}},
-        artifact={"uri": "", "digest": "sha256:cafe", "files": [{"path": "m.onnx", "sizeBytes": 1, "sha256": "99"}]},
-    )  # fmt: skip
-    return report.model_copy(update=changes)
-
-
 def _page(**changes: Any) -> Page:
-    return Page(render_html(_report(**changes), NOW))
+    return _opened(report(**changes))
+
+
+def _opened(found: Report) -> Page:
+    return Page(render_html(found, NOW))
 
 
 def test_every_element_is_closed() -> None:
@@ -158,12 +92,15 @@ def test_the_figures_are_there(figure: str) -> None:
     assert figure in _page().text
 
 
-def test_nothing_is_fetched_and_nothing_runs() -> None:
-    html = render_html(_report(), NOW)
+@pytest.mark.parametrize("found", [report(), fallen_back(), trusted()], ids=["plain", "fallen back", "trusted"])
+def test_nothing_is_fetched_and_nothing_runs(found: Report) -> None:
+    html = render_html(found, NOW)
     page = Page(html)
     assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     names = {name for name, _ in page.attributes}
-    assert not {"src", "href", "srcset", "action", "xlink:href"} & names
+    assert not {"src", "srcset", "action", "xlink:href"} & names
+    # Pictures lie in the page itself.
+    assert {value for name, value in page.attributes if name == "href"} <= {PIXEL}
     assert not [name for name in names if name.startswith("on")]
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
@@ -171,11 +108,8 @@ def test_nothing_is_fetched_and_nothing_runs() -> None:
     assert not re.findall(r"https?://", html)
 
 
-HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
-
-
 def test_text_from_outside_stays_text() -> None:
-    hostile = _report(
+    hostile = report(
         job={"name": HOSTILE, "spec": {"model": {"source": HOSTILE, "task": HOSTILE}, HOSTILE: HOSTILE}},
         anomalies=[HOSTILE],
         stages=[StageReport(name=HOSTILE, method=HOSTILE, parameters={HOSTILE: HOSTILE}, fingerprint=HOSTILE,
@@ -188,7 +122,7 @@ def test_text_from_outside_stays_text() -> None:
     )  # fmt: skip
     changed = hostile.model_copy(
         update={
-            "objectives": [_objective(HOSTILE[:64], "Fail", limit=1.0, measured=2.0, low=2.0, high=2.0)],
+            "objectives": [objective(HOSTILE[:64], "Fail", limit=1.0, measured=2.0, low=2.0, high=2.0)],
             "compressed": hostile.compressed.model_copy(update={"quality": {HOSTILE: 1.0}}),
         }
     )
@@ -208,7 +142,7 @@ def test_a_run_without_limits_and_without_samples_is_a_page_too() -> None:
 
 
 def test_an_unbounded_percentile_is_said_to_be_so() -> None:
-    open_ended = _objective("latency", "Inconclusive", unit="seconds", limit=0.1, measured=0.05, low=0.04, high=86400.0)
+    open_ended = objective("latency", "Inconclusive", unit="seconds", limit=0.1, measured=0.05, low=0.04, high=86400.0)
     text = _page(verdict="Inconclusive", objectives=[open_ended]).text
     assert "at least 40.0 ms" in text
     assert "24h" not in text
@@ -219,7 +153,7 @@ def test_a_language_model_is_told_in_tokens_and_perplexity() -> None:
         "model": {"source": "s3://models/smollm2", "task": "text-generation"},
         "sla": {"quality": {"maxIncrease": "0.01", "max": "12"}, "throughput": {"min": "100"}},
     }
-    sides = [_side(538_000_000, 1.87), _side(136_000_000, 1.0)]
+    sides = [side(538_000_000, 1.87), side(136_000_000, 1.0)]
     scores = [{"perplexity": 10.8213, "agreement": 1.0}, {"perplexity": 10.9012, "agreement": 0.981}]
     before, after = (side.model_copy(update={"quality": score}) for side, score in zip(sides, scores, strict=True))
     text = _page(
@@ -232,9 +166,9 @@ def test_a_language_model_is_told_in_tokens_and_perplexity() -> None:
             "agreement": Estimate(value=0.019, low=0.015, high=0.02),
         },
         objectives=[
-            _objective("quality.increase", "Pass", limit=0.01, measured=0.00738, low=0.006, high=0.009),
-            _objective("quality.error", "Pass", unit="error", limit=12.0, measured=10.9012, low=10.1, high=11.8),
-            _objective("throughput", "Pass", direction="at least", unit="samples per second", limit=100.0,
+            objective("quality.increase", "Pass", limit=0.01, measured=0.00738, low=0.006, high=0.009),
+            objective("quality.error", "Pass", unit="error", limit=12.0, measured=10.9012, low=10.1, high=11.8),
+            objective("throughput", "Pass", direction="at least", unit="samples per second", limit=100.0,
                        measured=151.0, low=140.0, high=162.0),
         ],
         environment={"evaluationSamples": 20, "maxAbsDifference": 0.25},
@@ -247,3 +181,117 @@ def test_a_language_model_is_told_in_tokens_and_perplexity() -> None:
     assert "Decoding, one text" in text
     assert f"{1 / 0.0067:.0f} tokens/s" in text
     assert "0.0190" in text
+
+
+def test_what_was_given_up_is_said_with_the_verdict_and_shown_beside_what_is_published() -> None:
+    page = _opened(fallen_back())
+    text = page.text
+    assert text.index("Given up: half, two-bits.") < text.index("Objectives against their limits")
+    assert "The result of the earlier stage sparse was published." in text
+    assert "The whole pipeline's verdict is ✕ Fail. The limit is broken for loss of cosine, which is 0.4321" in text
+    # Figures of both, every candidate with why, stages that were given up, and how many chances were corrected for.
+    for figure in ("9.3 MB", "2.34 times", "0.5679", "0.9544", "0.0456", "widened for 3 of them"):
+        assert figure in text, figure
+    assert "The result of sparse stands in for the whole pipeline's, without stages half, two-bits." in text
+    assert page.open == []
+
+
+def test_where_no_earlier_result_passes_the_page_tells_of_each() -> None:
+    told = fallen_back().fallback
+    assert told is not None
+    nothing = told.model_copy(update={"published": None, "given_up": [], "candidates": told.candidates[:1]})
+    text = _page(fallback=nothing).text
+    assert "No earlier stage's result keeps the limits either." in text
+    assert "0.0456" in text
+    assert "Given up:" not in text
+
+
+def test_who_approved_when_and_why_is_said_with_the_verdict() -> None:
+    text = _opened(reviewed()).text
+    said = "Approved by rita@example.com on 2026-11-24: the report is read"
+    assert text.index(said) < text.index("Objectives against their limits")
+
+
+def test_a_result_that_waits_comes_with_the_review_that_would_approve_it() -> None:
+    text = _page(held=True).text
+    assert "The result waits for its review; nothing is published yet." in text
+    assert "kind: CompressionReview" in text
+    assert "digest: sha256:cafe" in text
+    assert "kind: CompressionReview" not in _page().text
+
+
+def test_how_to_reproduce_names_inputs_with_digests_commands_and_versions() -> None:
+    text = _page().text
+    story = text[text.index("How to reproduce") :]
+    for part in ("s3://models/minilm with digest sha256:feed", "kind: CompressionJob", "kubectl apply -f job.yaml",
+                 "compression-runner run job.yaml --workdir trial", "sha256:cafe", "1.23.2"):  # fmt: skip
+        assert part in story, part
+
+
+def test_pictures_have_a_text_that_says_the_same() -> None:
+    html = render_html(report(), NOW)
+    labels = re.findall(r'<svg[^>]*role="img" aria-label="([^"]+)"', html)
+    assert len(labels) == html.count("<svg") == 7
+    assert labels[1] == "Latency, p99: 7.30 ms, interval 7.10 ms to 8.00 ms, limit at most 5.00 ms: Fail"
+
+
+def test_what_averages_hide_has_its_sections() -> None:
+    page = _opened(trusted())
+    text = page.text
+    for part in (
+        "The gap between best and worst is 0.0600 of the baseline and 0.3300 of the result: 0.2700 wider",
+        "1,840 samples", "0.6300", "Share of right answers to 500 inputs, judged by labels.", "corruption: blur",
+        "0.05 of the channel's range; 10 steps", "0.4200", "agree at 0.9412", "sample 312, answer 8", "mean 9 = 9.5",
+        "-0.9", "2 features that weigh less are left out.",
+        "30 of 1,000 answers differ from the baseline's (2.00 to 4.00 %); 21 were right and are wrong now, 9 the other",
+    ):  # fmt: skip
+        assert part in text, part
+    assert "mean 0 = 0.5" not in text
+    assert page.open == []
+    # The image itself, and below the attributions of each model: four patches each.
+    assert [value for name, value in page.attributes if name == "href"] == [PIXEL] * 3
+    strengths = [value for name, value in page.attributes if name == "opacity"]
+    assert strengths == [".35", "0.85", "0.42", "0.17", "0.0", ".35", "0.68", "0.34", "0.17", "0.0"]
+
+
+@pytest.mark.parametrize("picture", [
+    "https://evil.example/x.png", "javascript:alert(1)", "data:text/html;base64,AAAA", "data:image/svg+xml;base64,AAAA",
+    f'{PIXEL}" onload="alert(1)', f"{PIXEL}\n",
+])  # fmt: skip
+def test_a_picture_that_is_none_is_left_out(picture: str) -> None:
+    page = _opened(trusted(picture, name=HOSTILE))
+    assert not [value for name, value in page.attributes if name == "href"]
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "image" not in page.tags
+    assert "attributions of the baseline" in " ".join(value for _, value in page.attributes)
+
+
+def test_sections_of_what_was_not_measured_are_not_there() -> None:
+    text = _page().text
+    for title in ("Quality by group", "Robustness", "What the answers rest on", "Answers that changed"):
+        assert title not in text
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_and_pictures_have_the_contrast_that_wcag_asks_for(theme: int) -> None:
+    css = render_html(report(), NOW)
+    colours = dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", css, re.DOTALL)[theme]))
+    texts = [("ink", "paper"), ("soft", "paper"), ("ink", "wash"), ("on-mark", "pass"), ("on-mark", "fail"),
+             ("on-mark", "open")]  # fmt: skip
+    texts += [(kind, ground) for kind in ("pass", "fail", "open") for ground in ("paper", f"{kind}-wash")]
+    texts += [("ink", f"{kind}-wash") for kind in ("pass", "fail", "open")]
+    for front, ground in texts:
+        assert _contrast(colours[front], colours[ground]) >= 4.5, (front, ground)
+    for front, ground in [("before", "paper"), ("after", "paper"), ("ink", "lane"), ("ink", "kept"), ("pass", "kept")]:
+        assert _contrast(colours[front], colours[ground]) >= 3, (front, ground)

@@ -1,0 +1,69 @@
+"""The key figures of a report: size, speed, memory and quality of both models, and how they compare."""
+
+from dataclasses import dataclass
+
+from compression_runner.report import wording
+from compression_runner.report.objective_rows import TOKENS, Terms, path
+from compressionjob.objectives import ERROR_METRICS
+from compressionjob.report import Report
+from compressionjob.schema import format_bytes
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One key figure: the compressed model's, the baseline's, and how they compare."""
+
+    title: str
+    value: str
+    before: str
+    change: str
+
+
+def key_figures(report: Report, terms: Terms) -> list[Tile]:
+    """Return the figures that were measured, in the order of their weight."""
+    before, after = report.baseline, report.compressed
+    change = f"{wording.significant(after.size_bytes / max(before.size_bytes, 1))} of the baseline"
+    tiles = [Tile("Size", format_bytes(after.size_bytes), format_bytes(before.size_bytes), change)]
+    for name in ("p50", "p99"):
+        tiles.extend(_latency(report, terms, name))
+    if after.throughput_per_second and before.throughput_per_second:
+        ratio = wording.significant(after.throughput_per_second / before.throughput_per_second)
+        rates = [wording.number(side.throughput_per_second or 0.0, terms.rate) for side in (after, before)]
+        tiles.append(Tile("Throughput", rates[0], rates[1], f"{ratio} times"))
+    if after.peak_memory_bytes and before.peak_memory_bytes:
+        ratio = wording.significant(after.peak_memory_bytes / before.peak_memory_bytes)
+        peaks = [format_bytes(side.peak_memory_bytes or 0) for side in (after, before)]
+        tiles.append(Tile("Peak memory", peaks[0], peaks[1], f"{ratio} of the baseline"))
+    if terms.metric in after.quality and terms.metric in report.quality_drops:
+        tiles.append(_quality(report, terms.metric))
+    return tiles
+
+
+def _latency(report: Report, terms: Terms, name: str) -> list[Tile]:
+    before, after = report.baseline.latency_seconds, report.compressed.latency_seconds
+    if name not in before or name not in after:
+        return []
+    old, new = before[name], after[name]
+    faster = report.speedups[name].value if name in report.speedups else old / new
+    change = f"{wording.significant(faster)} times as fast"
+    tiles = [Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change)]
+    if terms.rate == TOKENS and name == "p50":
+        texts = int(path(report.job, "spec", "benchmark", "batchSize") or 1)
+        each = [wording.number(texts / seconds, terms.rate) for seconds in (new, old)]
+        title = "Decoding, one text" if texts == 1 else f"Decoding, {texts} texts at once"
+        tiles.append(Tile(title, each[0], each[1], change))
+    return tiles
+
+
+def _quality(report: Report, metric: str) -> Tile:
+    drop = report.quality_drops[metric].value
+    change = "nothing lost" if drop == 0 else _change(metric, drop)
+    unit = wording.metric_unit(metric)
+    scores = [wording.number(side.quality.get(metric, 1.0), unit) for side in (report.compressed, report.baseline)]
+    return Tile(metric.capitalize(), scores[0], scores[1], change)
+
+
+def _change(metric: str, drop: float) -> str:
+    words = ("more", "less") if metric in ERROR_METRICS else ("lost", "gained")
+    word, amount = words[0 if drop > 0 else 1], wording.lost(metric, abs(drop))
+    return f"{amount} {word}" if metric in ERROR_METRICS else f"{word} {amount}"

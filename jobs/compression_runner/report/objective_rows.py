@@ -1,0 +1,90 @@
+"""The objectives of a report as rows: title, limit, figure, interval, and the picture of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from compression_runner.report import wording
+from compression_runner.report.charts import Track, track
+from compressionjob.estimate import Estimate
+from compressionjob.report import Report
+from compressionjob.sla import ObjectiveResult
+from compressionjob.tasks import TASKS
+
+SAMPLES: Final = "samples per second"
+TOKENS: Final = "tokens per second"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The words of one job's report: its quality metric, the percentile that counts, and the unit of throughput."""
+
+    metric: str
+    percentile: str
+    rate: str
+
+
+@dataclass(frozen=True)
+class ObjectiveRow:
+    """One objective as the report shows it."""
+
+    title: str
+    result: ObjectiveResult
+    limit: str
+    measured: str
+    span: str
+    track: Track
+
+
+def path(tree: Any, *names: str) -> Any:
+    """Return what lies in a tree of mappings below these names, None where there is nothing."""
+    for name in names:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def terms_of(report: Report) -> Terms:
+    """Return the words of a report: the SLA's metric and percentile, or the defaults."""
+    spec = report.job.get("spec", {})
+    named = path(spec, "sla", "quality", "metric")
+    traits = TASKS.get(path(spec, "model", "task"))
+    defaults = traits.defaults if traits else ()
+    metric = named or next((name for name in defaults if name in report.quality_drops), "quality")
+    # A language model is measured by the tokens that it writes.
+    rate = TOKENS if traits and traits.running_text else SAMPLES
+    return Terms(str(metric), path(spec, "sla", "latency", "percentile") or "p99", rate)
+
+
+def objective_row(result: ObjectiveResult, terms: Terms) -> ObjectiveRow:
+    """Return one objective in the words of its report."""
+    unit = terms.rate if result.unit == SAMPLES else result.unit
+    interval = None
+    if result.measured is not None and result.low is not None and result.high is not None:
+        interval = Estimate(value=result.measured, low=result.low, high=result.high)
+    return ObjectiveRow(
+        title=wording.objective_title(result.name, terms.metric, terms.percentile),
+        result=result,
+        limit=f"{result.direction} {wording.number(result.limit, unit)}",
+        measured="not measured" if result.measured is None else wording.number(result.measured, unit),
+        span=wording.span(interval, unit),
+        track=track(result),
+    )
+
+
+def verdict_sentence(verdict: str, rows: Sequence[ObjectiveRow]) -> str:
+    """Return the verdict on some objectives in one plain sentence, nothing where there are none."""
+    if not rows:
+        return ""
+    if verdict == "Pass":
+        return f"All {len(rows)} limits are kept." if len(rows) > 1 else "The one limit is kept."
+    start = (
+        "The limit is broken for" if verdict == "Fail" else "The measurement cannot tell whether the limit holds for"
+    )
+    parts = [
+        f"{row.title[:1].lower()}{row.title[1:]}, which is {row.measured}"
+        + (f" ({row.span})" if row.span else "")
+        + f" and must be {row.limit}"
+        for row in rows
+        if row.result.verdict == verdict
+    ]
+    return f"{start} {'; and for '.join(parts)}."
