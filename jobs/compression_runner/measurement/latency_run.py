@@ -146,11 +146,22 @@ class LatencyRun:
         ]
 
     def _doubted(self, found: Estimate, name: str, *, services: bool = False) -> Estimate:
+        """Widen a speed-up by what others may have done to it.
+
+        Delays that fall on both models pull their ratio towards 1. So the end that is nearer to 1 is off at most as far
+        as one model alone was slowed in proportion; the other one as far as all delays together reach.
+        """
         if not self.disturbed:
             return found
-        low, high = (self._relief(side, name, services=services) for side in (0, 1))
+        kept = min(noise.kept if (noise := self._noise_of(side)) else 1.0 for side in (0, 1))
+        before, after = (self._relief(side, name, services=services) for side in (0, 1))
+        low, high = (kept, after) if found.value >= 1.0 else (before, kept)
         ends = {"low": found.low * low, "high": found.high / max(high, 1e-6)}
         return found.model_copy(update={**ends, "reason": self._reason(found)})
+
+    def _noise_of(self, side: int) -> Noise | None:
+        found = [noise for pair in self.pairs if (noise := pair[side].noise)]
+        return reduce(add, found) if found else None
 
     def _relief(self, side: int, name: str, *, services: bool = False) -> float:
         """Return which share of a percentile is left when all the time that others took is given back.
@@ -170,7 +181,7 @@ class LatencyRun:
 
     def _lost(self, side: int) -> float:
         """Return the seconds that others, and a slower clock, took from a model's blocks."""
-        found, usual = reduce(add, [pair[side].noise for pair in self.pairs]), self._usual_frequency(side)
+        found, usual = self._noise_of(side), self._usual_frequency(side)
         slower = [
             noise.elapsed * max(0.0, 1.0 - noise.frequency / usual)
             for noise in (pair[side].noise for pair in self.pairs)

@@ -78,12 +78,13 @@ def read_noise(proc: Path = Path("/proc"), cpus: Path = Path("/sys/devices/syste
 class Noise:
     """What happened in some stretches of time together, in seconds.
 
-    `total`, `steal` and `other` are of all CPUs; `other` is the work of other processes than this one and its ended
-    children (and of the kernel for them). None is what this machine does not tell.
+    `total`, `steal` and `other` are of all CPUs; `own` is the work of this process and its ended children, `other` that
+    of all others (and of the kernel for them). None is what this machine does not tell.
     """
 
     elapsed: float
     total: float
+    own: float
     steal: float
     other: float
     waited: float | None
@@ -100,6 +101,7 @@ class Noise:
         return Noise(
             elapsed,
             self.total + more.total,
+            self.own + more.own,
             self.steal + more.steal,
             self.other + more.other,
             _added(self.waited, more.waited),
@@ -133,6 +135,11 @@ class Noise:
         return min(self.elapsed, max(0.0, waited) + max(0.0, mine * self.steal))
 
     @property
+    def kept(self) -> float:
+        """Share of the CPU time that the threads of this process wanted and had, from 0 to 1."""
+        return self.own / max(self.own + self.lost, 1e-9)
+
+    @property
     def disturbed(self) -> bool:
         """Whether others took so much time away, or heat slowed a CPU, that the figures may be theirs."""
         return self.lost > DISTURBED_SHARE * self.elapsed or bool(self.hot)
@@ -163,6 +170,7 @@ def noise_between(before: Reading, after: Reading) -> Noise:
     return Noise(
         elapsed=after.moment - before.moment,
         total=after.total - before.total,
+        own=after.own - before.own,
         steal=after.steal - before.steal,
         other=after.busy - before.busy - (after.own - before.own),
         waited=None if waited is None else max(0.0, waited - (throttled or 0.0)),
