@@ -189,6 +189,9 @@ def _cut_texts(data: dict[str, Any]) -> dict[str, Any]:
     return data | {
         "sentence": data.get("sentence", "")[:256],
         "anomalies": [text[:120] for text in data.get("anomalies", [])[:4]],
+        "objectives": [
+            item | ({"reason": item["reason"][:80]} if "reason" in item else {}) for item in data.get("objectives", [])
+        ],
     }
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from compression_runner.report import wording
 from compression_runner.report.charts import PLOT_HEIGHT, PLOT_WIDTH, TRACK, Track, distribution, track
-from compressionjob.estimate import Estimate
+from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import ModelFigures, Report
@@ -140,6 +140,7 @@ def _sentence(report: Report, objectives: list[ObjectiveView]) -> str:
         f"{item.title[:1].lower()}{item.title[1:]}, which is {item.measured}"
         + (f" ({item.span})" if item.span else "")
         + f" and must be {item.limit}"
+        + (f" ({item.result.reason})" if item.result.reason else "")
         for item in deciding
     ]
     return f"{start} {'; and for '.join(parts)}."
@@ -193,7 +194,9 @@ def _tiles(report: Report, metric: str, rate: str) -> list[Tile]:
         if name in after.latency_seconds and name in before.latency_seconds:
             old, new = before.latency_seconds[name], after.latency_seconds[name]
             faster = report.speedups[name].value if name in report.speedups else old / new
-            change = f"{wording.significant(faster)} times as fast"
+            # In a queue, a model that cannot keep the rate has no latency to compare.
+            endless = old >= UNBOUNDED_SECONDS and new >= UNBOUNDED_SECONDS
+            change = "neither keeps the rate" if endless else f"{wording.significant(faster)} times as fast"
             tiles.append(Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change))
             if rate == TOKENS and name == "p50":
                 texts = int(_path(report.job, "spec", "benchmark", "batchSize") or 1)
@@ -207,6 +210,10 @@ def _tiles(report: Report, metric: str, rate: str) -> list[Tile]:
         ratio = wording.significant(after.peak_memory_bytes / before.peak_memory_bytes)
         peaks = [format_bytes(side.peak_memory_bytes or 0) for side in (after, before)]
         tiles.append(Tile("Peak memory", peaks[0], peaks[1], f"{ratio} of the baseline"))
+    if after.energy_joules_per_sample and before.energy_joules_per_sample:
+        ratio = wording.significant(after.energy_joules_per_sample / before.energy_joules_per_sample)
+        joules = [f"{wording.significant(side.energy_joules_per_sample or 0.0)} J" for side in (after, before)]
+        tiles.append(Tile("Energy of a sample", joules[0], joules[1], f"{ratio} of the baseline"))
     if metric in after.quality and metric in report.quality_drops:
         drop = report.quality_drops[metric].value
         change = "nothing lost" if drop == 0 else _change(metric, drop)
