@@ -20,6 +20,7 @@ from benchmarks.truth.table import counts_of, write_table
 from compression_runner.measurement.noise import machine
 
 HERE: Final = Path(__file__).parent
+RUNS: Final = 200
 MACHINES: Final = {"quiet": runs.undisturbed, "loaded": runs.loaded}
 SCENARIOS: Final = ("SingleStream", "Server")
 
@@ -27,7 +28,7 @@ SCENARIOS: Final = ("SingleStream", "Server")
 def main() -> int:
     """Run what is missing and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
-    parser.add_argument("--runs", type=int, default=200, help="runs of each kind (default 200)")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each kind (default {RUNS})")
     parser.add_argument("--machine", choices=(*MACHINES, "both"), default="both", help="default both")
     parser.add_argument("--fresh", action="store_true", help="forget the runs that were made")
     chosen = parser.parse_args()
@@ -38,9 +39,9 @@ def main() -> int:
     for name in MACHINES if chosen.machine == "both" else (chosen.machine,):
         for scenario in SCENARIOS:
             _go_on(kept / f"{scenario}-{name}.jsonl", scenario, MACHINES[name], chosen.runs)
-    quality = [runs.quality_run(seed) for seed in range(chosen.runs)]
+    quality = [runs.quality_run(seed) for seed in range(RUNS)]
     found = {
-        f"{scenario}, {name}": counts_of(made[: chosen.runs])
+        f"{scenario}, {name}": counts_of(made)
         for name in MACHINES
         for scenario in SCENARIOS
         if (made := _read(kept / f"{scenario}-{name}.jsonl"))

@@ -59,7 +59,9 @@ def table(results: dict[str, Any]) -> str:
         for name, cases in found["verdicts"].items():
             cells = [" / ".join(str(cases[case][verdict]) for verdict in VERDICTS) for case in WRONG]
             worst = max(wrong_of(case, cases[case]) for case in WRONG) / found["runs"]
-            lines.append(f"| {title} | {name}, {margins[name]:.0%} off | {' | '.join(cells)} | {worst:.1%} |")
+            lines.append(
+                f"| {title}: {found['runs']} | {name}, {margins[name]:.0%} off | {' | '.join(cells)} | {worst:.1%} |"
+            )
     about = [
         f"{title}: others used {found['otherShare']:.0%} of the machine's CPU time and took {found['lostShare']:.1%} "
         f"of the time from the runs, {found['disturbed']} of {found['runs']} were judged with disturbed blocks; "
