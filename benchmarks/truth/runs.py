@@ -131,8 +131,9 @@ def loaded() -> Iterator[None]:
 
 
 def _bursts(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    while True:
+    """Work and sleep in turn, until the process that started this one is gone."""
+    generator, parent = np.random.default_rng(seed), os.getppid()
+    while os.getppid() == parent:
         end = time.monotonic() + float(generator.uniform(0.05, 0.5))
         while time.monotonic() < end:
             pass
