@@ -8,7 +8,8 @@ from benchmarks.tooling import interval
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.measurement.answers import answers
 from compression_runner.measurement.contender import contender
-from compression_runner.measurement.latency import QUANTILES, LatencyPlan, measure_latency
+from compression_runner.measurement.latency import LatencyPlan, measure_latency
+from compression_runner.measurement.latency_run import QUANTILES
 from compression_runner.measurement.noise import noise_between, noise_notes, read_noise, usable_cpus
 from compression_runner.measurement.predictor import OnnxPredictor, Predictor
 from compression_runner.measurement.quality import embedding_quality
@@ -45,18 +46,19 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
         noise = noise_between(before, read_noise())
         quality = _quality(models.full, {"ours": ours, "olive": olive}, evaluation, threads)
     latencies = {
-        name: {side: interval(run.percentile(blocks, name, CONFIDENCE)) for side, blocks in both}
+        name: {tool: interval(run.percentile(side, name, CONFIDENCE)) for side, tool in enumerate(("olive", "ours"))}
         for name in QUANTILES
-        for both in [(("olive", run.baseline), ("ours", run.compressed))]
     }
     return {
         "sizeBytes": {"ours": models.ours.stat().st_size, "olive": models.olive.stat().st_size},
         "quality": quality,
         "latencySeconds": latencies,
-        "oliveLatencyOverOurs": {name: interval(run.speedup(name, CONFIDENCE)) for name in QUANTILES},
-        "queriesPerModel": sum(len(block) for block in run.compressed),
+        "oliveLatencyOverOurs": {
+            name: interval(found) for name in QUANTILES if (found := run.speedup(name, CONFIDENCE))
+        },
+        "queriesPerModel": sum(len(block) for block in run.latencies(1)),
         "notes": [*run.notes, *noise_notes(noise)],
-        "noise": noise,
+        "noise": noise.to_json(),
     }
 
 

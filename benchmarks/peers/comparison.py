@@ -34,7 +34,7 @@ def compare(ready: Ready, graph: Path) -> dict[str, Any]:
         "sizeRatio": _size(graph) / _size(ready.full),
         "metric": metric,
         "lost": interval(quality.scores[metric].drop),  # type: ignore[index]
-        "speedup": interval(run.speedup("p50", CONFIDENCE)),
+        "speedup": interval(run.service_speedup(CONFIDENCE)),
     }
 
 

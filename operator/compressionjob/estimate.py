@@ -19,6 +19,7 @@ class Estimate(Observed):
     value: float = Field(description="What was measured.")
     low: float = Field(description="Lower end of the interval.")
     high: float = Field(description="Upper end of the interval.")
+    reason: str = Field(default="", description="What made the interval wider than chance alone: noise, an overload.")
 
     @model_validator(mode="after")
     def _ordered(self) -> "Estimate":

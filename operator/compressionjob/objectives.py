@@ -1,6 +1,6 @@
 """The limits that a job sets for its result."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -36,6 +36,7 @@ QualityMetric = Literal[
     "wer",
 ]
 Percentile = Literal["p50", "p90", "p99"]
+LatencyScenario = Literal["SingleStream", "MultiStream", "Server"]
 
 AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement", "correlation"})
 """Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
@@ -61,7 +62,9 @@ _SCORE_TEXT: Final = "more of a score is better; set maxDrop or min, not maxIncr
 _IS_ERROR: Final = f"self.metric in [{', '.join(repr(name) for name in sorted(ERROR_METRICS))}]"
 _ERROR_RULE: Final = f"!has(self.metric) || !({_IS_ERROR}) || (!has(self.maxDrop) && !has(self.min))"
 _SCORE_RULE: Final = f"!has(self.metric) || {_IS_ERROR} || (!has(self.maxIncrease) && !has(self.max))"
-_LATENCY, _LATENCY_TEXT = _needs_one_of("max", "minSpeedup")
+_LATENCY_TEXT: Final = "set at least one of max, minSpeedup"
+_RATE_TEXT: Final = 'scenario Server, and no other, needs targetRate, the queries that arrive in a second: "50"'
+_SAMPLES_TEXT: Final = "scenario MultiStream, and no other, needs samplesPerQuery, the samples that arrive at once: 8"
 _SIZE, _SIZE_TEXT = _needs_one_of("maxRatio", "max")
 _MEMORY, _MEMORY_TEXT = _needs_one_of("max", "maxRatio")
 
@@ -115,21 +118,41 @@ class QualityLimit(Schema):
 
 
 class LatencyLimit(Schema):
-    """How long one query may take (MLPerf SingleStream: the next query starts when the last one ended)."""
+    """How long one query may take, in one of MLPerf's scenarios."""
 
-    model_config = _LATENCY
+    model_config = with_rules(
+        cel("has(self.max) || has(self.minSpeedup)", _LATENCY_TEXT),
+        cel("(self.scenario == 'Server') == has(self.targetRate)", _RATE_TEXT),
+        cel("(self.scenario == 'MultiStream') == has(self.samplesPerQuery)", _SAMPLES_TEXT),
+    )
 
     percentile: Percentile = Field(default="p99", description="The percentile that both limits are about.")
     max: Duration | None = Field(default=None, description='Largest latency of one query: "20ms".')
     min_speedup: Positive | None = Field(
         default=None, description="Least ratio of the baseline's latency to the result's, measured in the same run."
     )
-    scenario: Literal["SingleStream"] = Field(default="SingleStream", description="MLPerf LoadGen scenario.")
+    scenario: LatencyScenario = Field(
+        default="SingleStream",
+        description="MLPerf LoadGen scenario. SingleStream: the next query starts when the last one ended. "
+        "MultiStream: so too, with samplesPerQuery samples in a query. Server: queries arrive at random (Poisson) at "
+        "targetRate and wait for their turn; latency counts from the arrival, and a model that cannot keep the rate "
+        "has none.",
+    )
+    target_rate: Positive | None = Field(
+        default=None, description='Server: queries that arrive in a second, on average: "50".'
+    )
+    samples_per_query: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="MultiStream: samples that arrive at once, answered in one batch."
+    )
 
     @model_validator(mode="after")
-    def _some_limit(self) -> "LatencyLimit":
+    def _limit_and_scenario(self) -> "LatencyLimit":
         if self.max is None and self.min_speedup is None:
             raise ValueError(_LATENCY_TEXT)
+        if (self.scenario == "Server") != (self.target_rate is not None):
+            raise ValueError(_RATE_TEXT)
+        if (self.scenario == "MultiStream") != (self.samples_per_query is not None):
+            raise ValueError(_SAMPLES_TEXT)
         return self
 
 

@@ -28,6 +28,10 @@ class ModelFigures(Observed):
     latency_intervals: dict[str, Estimate] = Field(default={}, description="The same with their intervals.")
     throughput_per_second: float | None = Field(default=None, description="Samples a second, MLPerf Offline.")
     throughput_interval: Estimate | None = Field(default=None, description="The same with its interval.")
+    energy_joules_per_sample: float | None = Field(
+        default=None, description="Energy of the CPU for one sample, MLPerf Offline; absent where nothing tells it."
+    )
+    energy_interval: Estimate | None = Field(default=None, description="The same with its interval.")
     quality: dict[str, float] = Field(default={}, description="Score by metric.")
 
 
@@ -250,6 +254,9 @@ def _cut_texts(data: dict[str, Any]) -> dict[str, Any]:
         "sentence": data.get("sentence", "")[:256],
         "fallback": data.get("fallback", "")[:256],
         "anomalies": [text[:120] for text in data.get("anomalies", [])[:4]],
+        "objectives": [
+            item | ({"reason": item["reason"][:80]} if "reason" in item else {}) for item in data.get("objectives", [])
+        ],
     }
 
 

@@ -16,6 +16,8 @@ Verdict = Literal["Pass", "Fail", "Inconclusive"]
 Direction = Literal["at most", "at least"]
 Unit = Literal["ratio", "score", "error", "seconds", "bytes", "samples per second", "cost per million samples"]
 
+MAX_REASON: Final = 256
+
 QUALITY_DROP: Final = "quality.drop"
 QUALITY_SCORE: Final = "quality.score"
 QUALITY_INCREASE: Final = "quality.increase"
@@ -58,15 +60,20 @@ class ObjectiveResult(Observed):
     low: float | None = Field(default=None, description="Lower end of the interval.")
     high: float | None = Field(default=None, description="Upper end of the interval.")
     verdict: Verdict = Field(description="Verdict on this limit.")
+    reason: Annotated[str, Field(max_length=MAX_REASON)] = Field(
+        default="", description="Why the measurement does not tell more, where something beside chance is to blame."
+    )
 
     def describe(self) -> str:
         """The objective in a sentence for people."""
+        because = f" ({self.reason})" if self.reason else ""
         if self.measured is None:
-            return f"{self.name} was not measured; it must be {self.direction} {write_figure(self.limit, self.unit)}"
+            limit = write_figure(self.limit, self.unit)
+            return f"{self.name} was not measured; it must be {self.direction} {limit}{because}"
         text = f"{self.name} is {write_figure(self.measured, self.unit)}"
         if self.low is not None and self.high is not None and self.low != self.high:
             text += f" ({write_figure(self.low, self.unit)} to {write_figure(self.high, self.unit)})"
-        return f"{text}, limit {self.direction} {write_figure(self.limit, self.unit)}"
+        return f"{text}, limit {self.direction} {write_figure(self.limit, self.unit)}{because}"
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,7 @@ def judge(sla: Sla, estimates: Mapping[str, Estimate]) -> Judgement:
 
 
 def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
+    verdict = _verdict(objective, estimate) if estimate else "Inconclusive"
     return ObjectiveResult(
         name=objective.name,
         direction=objective.direction,
@@ -173,7 +181,8 @@ def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
         measured=estimate.value if estimate else None,
         low=estimate.low if estimate else None,
         high=estimate.high if estimate else None,
-        verdict=_verdict(objective, estimate) if estimate else "Inconclusive",
+        verdict=verdict,
+        reason=estimate.reason[:MAX_REASON] if estimate and verdict != "Pass" else "",
     )
 
 

@@ -35,13 +35,16 @@ def speedup_interval(
     quantile: float,
     confidence: float,
     seed: int = 0,
+    *,
+    queued: bool = False,
 ) -> Estimate:
     """Return how many times the compressed model is as fast at a percentile, with its interval.
 
     `baseline[i]` and `compressed[i]` are the latencies (seconds) of blocks that ran next to each other. Where a block
     is long enough to have the percentile itself, the figure is the median over pairs of the ratio of the two blocks'
     percentiles, with the exact interval of its order statistics: what slowed both blocks of a pair cancels. For a
-    percentile further out it is the ratio of the pooled percentiles, by bootstrap over pairs.
+    percentile further out, and where queries wait for each other (`queued`), so that a block's own percentile says
+    little, it is the ratio of the pooled percentiles, by bootstrap over pairs.
     Raises ValueError for fewer than two pairs.
     """
     pairs = len(baseline)
@@ -49,7 +52,7 @@ def speedup_interval(
         raise ValueError(f"a speed-up needs at least two pairs of blocks, not {pairs} and {len(compressed)}")
     shortest = min(len(block) for block in (*baseline, *compressed))
     lower, upper = rank_bounds(pairs, 0.5, confidence)
-    if lower is not None and upper is not None and shortest * (1.0 - quantile) >= BEYOND_PERCENTILE:
+    if not queued and lower is not None and upper is not None and shortest * (1.0 - quantile) >= BEYOND_PERCENTILE:
         ratios = np.sort(
             [percentile(b, quantile) / percentile(c, quantile) for b, c in zip(baseline, compressed, strict=True)]
         )

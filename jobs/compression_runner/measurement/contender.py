@@ -10,8 +10,8 @@ from compression_runner.dataset.cache_inputs import takes_past
 from compression_runner.dataset.sample_set import fixed_batch
 from compression_runner.errors import InvalidInput
 from compression_runner.measurement.decoding import decode_step, texts_at_once, together
-from compression_runner.measurement.latency import Contender
 from compression_runner.measurement.predictor import Feed, Predictor
+from compression_runner.measurement.scenario import SINGLE_STREAM, Contender, Scenario
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.spec import Benchmark
 
@@ -24,10 +24,19 @@ OFFLINE_BATCH: Final = 8
 """Samples that a server takes at once when many are waiting."""
 
 
-def contender(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Contender:
-    """Prepare queries of `batchSize` samples at `sequenceLength`, and single samples for the offline scenario."""
+def contender(
+    predictor: Predictor, data: SampleSet, benchmark: Benchmark, scenario: Scenario = SINGLE_STREAM
+) -> Contender:
+    """Prepare queries of `batchSize` samples at `sequenceLength`, and single samples for batches.
+
+    Raises InvalidInput when MultiStream's samples of a query are no whole batches of a model that fixes its batch.
+    """
+    fixed = fixed_batch(predictor.inputs) or 1
+    if scenario.name == "MultiStream" and scenario.samples % fixed:
+        problem, remedy = f"the model's batch is fixed at {fixed}", f"set it to a multiple of {fixed}"
+        raise InvalidInput(INVALID_INPUT, "spec.sla.latency.samplesPerQuery", scenario.samples, problem, remedy)
     if takes_past(predictor.inputs):
-        return _decoder(predictor, data, benchmark)
+        return _decoder(predictor, data, benchmark, scenario.samples)
     queries = prepared_queries(predictor, data, benchmark, PREPARED)
     singles = queries
     if fixed_batch(predictor.inputs) is None:
@@ -46,15 +55,16 @@ def contender(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Co
         answer_batch=answer_batch,
         queries=len(queries),
         samples=len(singles),
-        samples_each=fixed_batch(predictor.inputs) or 1,
+        samples_each=fixed,
     )
 
 
-def _decoder(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Contender:
-    """Prepare steps of decoding; the texts of an offline batch are put together before the clock starts."""
+def _decoder(predictor: Predictor, data: SampleSet, benchmark: Benchmark, together_at_least: int) -> Contender:
+    """Prepare steps of decoding; the texts of a batch are put together before the clock starts."""
     queries = prepared_queries(predictor, data, benchmark, PREPARED_STEPS)
-    size = offline_batch(predictor, benchmark)
-    batch = queries[0] if fixed_batch(predictor.inputs) else together(_singles(queries, benchmark), size)
+    fixed = fixed_batch(predictor.inputs)
+    size = 1 if fixed else max(together_at_least, offline_batch(predictor, benchmark))
+    batch = queries[0] if fixed else together(_singles(queries, benchmark), size)
 
     def answer(query: int) -> None:
         predictor.run(queries[query])
@@ -63,7 +73,7 @@ def _decoder(predictor: Predictor, data: SampleSet, benchmark: Benchmark) -> Con
         full = len(indices) == size
         predictor.run(batch if full else {name: array[: len(indices)] for name, array in batch.items()})
 
-    return Contender(answer, answer_batch, len(queries), size, fixed_batch(predictor.inputs) or 1)
+    return Contender(answer, answer_batch, len(queries), size, fixed or 1)
 
 
 def _singles(queries: Sequence[Feed], benchmark: Benchmark) -> list[Feed]:

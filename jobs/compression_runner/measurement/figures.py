@@ -5,10 +5,12 @@ from typing import Any
 
 from compression_runner.dataset import SampleSet
 from compression_runner.measurement.decoding import past_tokens
-from compression_runner.measurement.latency import QUANTILES, LatencyRun
+from compression_runner.measurement.latency_run import QUANTILES, LatencyRun
 from compression_runner.measurement.memory import MemoryFigures
-from compression_runner.measurement.noise import machine, noise_notes
+from compression_runner.measurement.noise import Noise, machine, noise_notes
 from compression_runner.measurement.quality import Quality, Score
+from compression_runner.measurement.scenario import Scenario
+from compression_runner.measurement.throughput import ThroughputRun
 from compressionjob import sla
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
@@ -23,13 +25,13 @@ def model_figures(
     memory: MemoryFigures,
     run: LatencyRun,
     side: int,
-    rate: Estimate,
+    rates: ThroughputRun,
     quality: Quality,
     confidence: float,
 ) -> ModelFigures:
     """Return the figures of the baseline (side 0) or the compressed model (side 1)."""
-    blocks = (run.baseline, run.compressed)[side]
-    latencies = {name: run.percentile(blocks, name, confidence) for name in QUANTILES}
+    latencies = {name: run.percentile(side, name, confidence) for name in QUANTILES}
+    rate, energy = rates.rate(side), rates.energy(side)
     return ModelFigures(
         size_bytes=size,
         peak_memory_bytes=round(memory.peak.value),
@@ -37,6 +39,8 @@ def model_figures(
         latency_intervals=latencies,
         throughput_per_second=rate.value,
         throughput_interval=rate,
+        energy_joules_per_sample=energy.value if energy else None,
+        energy_interval=energy,
         quality={name: (score.baseline, score.compressed)[side].value for name, score in quality.scores.items()},
     )
 
@@ -47,17 +51,19 @@ def estimates_of(
     memory: list[MemoryFigures],
     quality: Quality,
     metric: QualityMetric,
-    speedups: Mapping[str, Estimate],
+    run: LatencyRun,
+    rates: ThroughputRun,
+    confidence: float,
 ) -> dict[str, Estimate]:
-    """Return what each objective of an SLA is judged by."""
+    """Return what each objective of an SLA is judged by; what could not be measured is not there."""
     before, after = sides
     percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
     score = quality.scores[metric]
     peaks = [figures.peak for figures in memory]
     estimates = {
         **_quality_estimates(score),
-        sla.LATENCY: after.latency_intervals[percentile],
-        sla.SPEEDUP: speedups[percentile],
+        sla.LATENCY: run.latency_verdict(percentile, confidence),
+        sla.THROUGHPUT: rates.rate_verdict(),
         sla.SIZE: Estimate.exact(after.size_bytes),
         sla.SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
         sla.MEMORY: peaks[1],
@@ -68,8 +74,9 @@ def estimates_of(
             high=peaks[1].high / max(peaks[0].low, 1.0),
         ),
     }
-    if after.throughput_interval:
-        estimates[sla.THROUGHPUT] = after.throughput_interval
+    speedup = run.speedup_verdict(percentile, confidence)
+    if speedup:
+        estimates[sla.SPEEDUP] = speedup
     return estimates
 
 
@@ -89,15 +96,15 @@ def _quality_estimates(score: Score) -> dict[str, Estimate]:
 def anomalies_of(
     spec: CompressionJobSpec,
     estimates: Mapping[str, Estimate],
-    speedups: Mapping[str, Estimate],
+    speedup: Estimate,
     drop: Estimate | None,
     quality: Quality,
 ) -> list[str]:
-    """Return what the result does not keep of its methods' promises."""
+    """Return what the result does not keep of its methods' promises; `speedup` is of the models alone, at p50."""
     broken = sla.broken_promises(
         promise_of(spec.pipeline),
         size_ratio=estimates[sla.SIZE_RATIO].value,
-        speedup=speedups["p50"],
+        speedup=speedup,
         quality_drop=drop,
     )
     if quality.non_finite_samples:
@@ -110,7 +117,8 @@ def environment_of(
     threads: int,
     data: SampleSet,
     run: LatencyRun,
-    noise: dict[str, Any],
+    rates: ThroughputRun,
+    noise: Noise,
     quality: Quality,
     memory: list[MemoryFigures],
     confidence: float,
@@ -124,11 +132,22 @@ def environment_of(
         "query": _query(spec),
         "evaluationSamples": quality.samples,
         "maxAbsDifference": quality.max_abs_difference,
-        "queriesPerModel": sum(len(block) for block in run.compressed),
+        **_scenario(run.scenario),
+        "queriesPerModel": sum(len(block) for block in run.latencies(1)),
         "plannedQueriesPerModel": run.planned_queries,
-        "blocks": len(run.compressed),
+        "blocks": len(run.pairs),
         "intervalConfidence": round(confidence, 6),
         "memoryFloorBytes": max(figures.floor_bytes for figures in memory),
-        "noise": noise,
-        "notes": [*run.notes, *noise_notes(noise)],
+        "noise": noise.to_json(),
+        "notes": [*run.notes, *rates.notes, *noise_notes(noise)],
     }
+
+
+def _scenario(scenario: Scenario) -> dict[str, Any]:
+    """Return what the latencies are of: figures of different scenarios must not be compared."""
+    told: dict[str, Any] = {"scenario": scenario.name}
+    if scenario.name == "Server":
+        told["targetRate"] = scenario.rate
+    if scenario.name == "MultiStream":
+        told["samplesPerQuery"] = scenario.samples
+    return told

@@ -1,33 +1,26 @@
-"""Latency and throughput of two models in turn on one machine, so that both meet the same moments of it.
+"""The latency of two models in turn on one machine, so that both meet the same moments of it.
 
 Both models are loaded in this process. A block is one LoadGen run of one model; baseline and compressed blocks
 alternate, which one goes first being drawn, and each block begins with queries that do not count, since the other
-model has just filled the caches and its threads may still be spinning.
+model has just filled the caches and its threads may still be spinning. A pair of blocks during which others took time
+from this process is asked again, as long as there is time; what decides that are the kernel's counters, never the
+latencies themselves.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from compression_runner.measurement import loadgen
-from compression_runner.measurement.block_bootstrap import mean_interval, speedup_interval
+from compression_runner.measurement.latency_run import MODELS, QUANTILES, Block, LatencyRun
+from compression_runner.measurement.noise import Reading, noise_between, read_noise
 from compression_runner.measurement.observer import Observer
-from compression_runner.measurement.order_statistics import (
-    effective_count,
-    percentile_interval,
-    queries_needed,
-    rank_bounds,
-)
-from compression_runner.measurement.sizing import Sizing, size_run
-from compressionjob.estimate import Estimate
-
-MODELS: Final = ("baseline", "compressed")
-QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
+from compression_runner.measurement.order_statistics import queries_needed
+from compression_runner.measurement.scenario import SINGLE_STREAM, Contender, Scenario
+from compression_runner.measurement.sizing import MIN_PAIRS, Sizing, size_queue, size_run
 
 FIRST_WARM_UP_QUERIES: Final = 15
 FIRST_WARM_UP_SECONDS: Final = 20.0
@@ -35,43 +28,6 @@ MOST_EXTENSION: Final = 2.0
 """On a noisy machine up to this many times the planned queries are asked."""
 LATENCY_SHARE: Final = 0.7
 """Share of the time limit for latency; the rest is for throughput."""
-
-THROUGHPUT_PAIRS: Final = 6
-THROUGHPUT_BLOCK_SECONDS: Final = 0.5
-
-Blocks = list[NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A model that is measured: answers prepared query `i`, or a batch of prepared samples.
-
-    A prepared sample stands for `samples_each` samples, more than one where the model fixes its batch.
-    """
-
-    answer: Callable[[int], None]
-    answer_batch: Callable[[Sequence[int]], None]
-    queries: int
-    samples: int
-    samples_each: int = 1
-
-
-@dataclass
-class LatencyRun:
-    """Latencies in seconds by block; block i of both models ran next to each other."""
-
-    baseline: Blocks = field(default_factory=list)
-    compressed: Blocks = field(default_factory=list)
-    planned_queries: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    def percentile(self, blocks: Blocks, name: str, confidence: float) -> Estimate:
-        """Return p50, p90 or p99 of one model's blocks with its interval."""
-        return percentile_interval(blocks, QUANTILES[name], confidence)
-
-    def speedup(self, name: str, confidence: float) -> Estimate:
-        """Return how many times the compressed model is as fast, at p50, p90 or p99."""
-        return speedup_interval(self.baseline, self.compressed, QUANTILES[name], confidence)
 
 
 @dataclass(frozen=True)
@@ -81,6 +37,7 @@ class LatencyPlan:
     confidence: float
     decisive: str | None
     seconds: float
+    scenario: Scenario = SINGLE_STREAM
 
 
 def measure_latency(
@@ -89,111 +46,101 @@ def measure_latency(
     plan: LatencyPlan,
     advance: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    look: Callable[[], Reading] = read_noise,
     observer: Observer | None = None,
 ) -> LatencyRun:
-    """Return the latencies of single queries, one after the other, in interleaved blocks (MLPerf SingleStream).
+    """Return the latencies of queries in interleaved blocks, in the plan's scenario.
 
-    As many queries as p99 at this confidence needs, more of a quick model; fewer where the time would not do, and then
-    a note says so. While the machine's noise leaves the decisive percentile without an upper bound, blocks are added.
+    As many queries as the percentile at this confidence needs, more of a quick model; fewer where the time would not
+    do, and then a note says so. While noise disturbs blocks, or leaves the decisive percentile without an upper bound,
+    blocks are added.
     """
     start = clock()
     sides = (baseline, compressed)
-    pair_seconds = sum(_warm_up(side, clock) for side in sides)
-    sizing = size_run(pair_seconds, plan.seconds, plan.confidence)
-    run = LatencyRun(planned_queries=sizing.pairs * sizing.queries)
+    services = [_warm_up(side, plan.scenario, clock) for side in sides]
+    sizing = _size(plan, services[0], services[1])
+    run = LatencyRun(scenario=plan.scenario, settling=sizing.warm_up, planned_queries=sizing.pairs * sizing.queries)
     most = math.ceil(sizing.pairs * MOST_EXTENSION)
     generator = np.random.default_rng(0)
-    while len(run.baseline) < most:
-        done = len(run.baseline)
-        if done >= sizing.pairs and (plan.decisive is None or _bounded(run.compressed, plan)):
-            break
+    while len(run.pairs) < most and not _enough(replace(run, pairs=run.quiet_pairs()), sizing.pairs, plan):
+        done = len(run.pairs)
         if done >= 2 and clock() - start > plan.seconds:
             run.notes.append(f"the time limit ended the benchmark after {done * sizing.queries} queries a side")
             break
+        blocks: dict[int, Block] = {}
         for index in generator.permutation(2):
-            block = _block(sides[index], sizing, seed=done + 1)
-            (run.baseline, run.compressed)[index].append(block)
+            blocks[index] = _block(sides[index], plan.scenario, sizing, done + 1, look)
             if observer:
-                observer.latencies(MODELS[index], block)
+                observer.latencies(MODELS[index], blocks[index].queries.latency)
+        run.pairs.append((blocks[0], blocks[1]))
         if advance:
             advance(min(1.0, (done + 1) / sizing.pairs))
+    _leave_out_disturbed(run, sizing.pairs, plan)
     _note_missing_bounds(run, plan)
     return run
 
 
-def measure_throughput(
-    baseline: Contender,
-    compressed: Contender,
-    batch: int,
-    confidence: float,
-    seconds: float,
-    advance: Callable[[float], None] | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> tuple[Estimate, Estimate]:
-    """Return samples per second of both models when all samples are there at once (MLPerf Offline), interleaved."""
-    start = clock()
-    rates: tuple[list[float], list[float]] = ([], [])
-    sides = (baseline, compressed)
-    counts = [_offline_samples(side, batch, clock) for side in sides]
-    generator = np.random.default_rng(0)
-    for pair in range(THROUGHPUT_PAIRS):
-        if pair >= 2 and clock() - start > seconds:
-            break
-        for index in generator.permutation(2):
-            side = sides[index]
-            side.answer_batch([0] * batch)
-            rate = loadgen.offline(
-                side.answer_batch, samples=side.samples, queries=counts[index], batch=batch, seed=pair + 1
-            )
-            rates[index].append(rate * side.samples_each)
-        if advance:
-            advance((pair + 1) / THROUGHPUT_PAIRS)
-    found = [mean_interval(values, confidence) for values in rates]
-    low, high = (Estimate(value=item.value, low=max(0.0, item.low), high=item.high) for item in found)
-    return low, high
+def _size(plan: LatencyPlan, before: float, after: float) -> Sizing:
+    if plan.scenario.queues:
+        quantile = QUANTILES[plan.decisive or "p99"]
+        return size_queue(plan.scenario.rate, (before, after), plan.seconds, quantile, plan.confidence)
+    return size_run(before + after, plan.seconds, plan.confidence)
 
 
-def _warm_up(side: Contender, clock: Callable[[], float]) -> float:
+def _warm_up(side: Contender, scenario: Scenario, clock: Callable[[], float]) -> float:
     """Answer until the model runs as it will, and return the median seconds of a query."""
     durations = []
     for query in range(FIRST_WARM_UP_QUERIES):
         before = clock()
-        side.answer(query % side.queries)
+        scenario.answer(side, query)
         durations.append(clock() - before)
         if sum(durations) > FIRST_WARM_UP_SECONDS and query >= 2:
             break
     return float(np.median(durations))
 
 
-def _bounded(blocks: Blocks, plan: LatencyPlan) -> bool:
-    """Return whether the decisive percentile has an upper bound yet."""
-    quantile = QUANTILES[plan.decisive or "p99"]
-    return rank_bounds(effective_count(blocks, quantile), quantile, plan.confidence)[1] is not None
+def _block(side: Contender, scenario: Scenario, sizing: Sizing, seed: int, look: Callable[[], Reading]) -> Block:
+    before = look()
+    if scenario.queues:
+        found = scenario.run(side, sizing.warm_up + sizing.queries, seed).after(sizing.warm_up)
+    else:
+        for query in range(sizing.warm_up):
+            scenario.answer(side, query)
+        found = scenario.run(side, sizing.queries, seed)
+    return Block(found, noise_between(before, look()))
 
 
-def _block(side: Contender, sizing: Sizing, seed: int) -> NDArray[np.float64]:
-    for query in range(sizing.warm_up):
-        side.answer(query % side.queries)
-    return loadgen.single_stream(
-        lambda indices: side.answer(indices[0]), samples=side.queries, queries=sizing.queries, seed=seed
-    )
+def _enough(run: LatencyRun, pairs: int, plan: LatencyPlan) -> bool:
+    """Return whether there are as many pairs as were planned, and the decisive percentile has an upper bound."""
+    if len(run.pairs) < pairs:
+        return False
+    return plan.decisive is None or run.bounded(1, plan.decisive, plan.confidence)
+
+
+def _leave_out_disturbed(run: LatencyRun, planned: int, plan: LatencyPlan) -> None:
+    """Keep the quiet pairs if they suffice; else all, and say that they are disturbed."""
+    quiet = run.quiet_pairs()
+    disturbed = len(run.pairs) - len(quiet)
+    if not disturbed:
+        return
+    if _enough(replace(run, pairs=quiet), min(planned, MIN_PAIRS), plan):
+        run.notes.append(f"{disturbed} of {len(run.pairs)} pairs of blocks were disturbed, and do not count")
+        run.pairs = quiet
+        return
+    run.disturbed = True
+    run.notes.append(f"{disturbed} of {len(run.pairs)} pairs of blocks were disturbed; too few are left without them")
 
 
 def _note_missing_bounds(run: LatencyRun, plan: LatencyPlan) -> None:
-    for title, blocks in (("baseline", run.baseline), ("compressed", run.compressed)):
-        asked = sum(len(block) for block in blocks)
+    for side, title in enumerate(MODELS):
+        asked = sum(len(block) for block in run.latencies(side))
         for name, quantile in QUANTILES.items():
-            worth = effective_count(blocks, quantile)
-            if rank_bounds(worth, quantile, plan.confidence)[1] is None:
+            if not run.bounded(side, name, plan.confidence):
+                worth = run.worth(side, name, plan.confidence)
                 need = queries_needed(quantile, plan.confidence, discard=0)
-                why = f", worth {worth} independent ones on this noisy machine" if worth < asked else ""
-                run.notes.append(f"the {title}'s {name} has no upper bound: {asked} queries{why}; it needs {need}")
-
-
-def _offline_samples(side: Contender, batch: int, clock: Callable[[], float]) -> int:
-    """Return how many samples fill a block: a multiple of the batch."""
-    before = clock()
-    side.answer_batch([0] * batch)
-    side.answer_batch([0] * batch)
-    seconds = (clock() - before) / 2
-    return batch * max(1, round(THROUGHPUT_BLOCK_SECONDS / max(seconds, 1e-6)))
+                why = "that wait for each other" if run.scenario.queues else "on this noisy machine"
+                less = f", worth {worth} independent ones {why}" if worth < asked else ""
+                run.notes.append(f"the {title}'s {name} has no upper bound: {asked} queries{less}; it needs {need}")
+        found = run.percentile(side, "p50", plan.confidence)
+        if found.reason:
+            run.notes.append(f"{title}: {found.reason}")

@@ -1,4 +1,4 @@
-"""MLPerf LoadGen around a predictor: single-stream runs with the latency of every query, and offline runs.
+"""MLPerf LoadGen around a predictor: the latency of every query in each scenario, and offline runs.
 
 Source: V. J. Reddi et al., MLPerf Inference Benchmark, ISCA 2020; github.com/mlcommons/inference, loadgen/. LoadGen
 issues the queries, draws the samples and keeps the time; what is read here is its own record of each query.
@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,64 @@ Predict = Callable[[Sequence[int]], None]
 
 NANOSECONDS = 1e-9
 
-_SAMPLE = re.compile(r'^\{"name":"Sample",.*"complete_ns":(\d+)\}', re.MULTILINE)
+_SAMPLE = re.compile(
+    r'^\{"name":"Sample",.*"query_seq":(\d+),.*"issue_start_ns":(\d+),"complete_ns":(\d+)\}', re.MULTILINE
+)
 
 
 class LoadGenError(RuntimeError):
     """LoadGen ended without a record of every query it was asked to issue."""
 
 
-def single_stream(predict: Predict, *, samples: int, queries: int, seed: int = 0) -> NDArray[np.float64]:
-    """Return the latency in seconds of each of `queries` queries, one sample each, issued one after the other.
+@dataclass(frozen=True)
+class Queries:
+    """Seconds of each query in the order in which they came, shape (queries,).
+
+    `latency` counts from the moment for which the query was scheduled, `service` from the one at which the model began
+    with it; they differ where queries wait.
+    """
+
+    latency: NDArray[np.float64]
+    service: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.latency)
+
+    def after(self, count: int) -> "Queries":
+        """Return the queries without the first ones."""
+        return Queries(self.latency[count:], self.service[count:])
+
+
+def single_stream(predict: Predict, *, samples: int, queries: int, seed: int = 0) -> Queries:
+    """Return the times of `queries` queries, one sample each, issued one after the other.
 
     The order of the samples depends on `seed` only. Raises what `predict` raises, and LoadGenError.
     """
-    latencies = _run(predict, _settings(mlperf_loadgen.TestScenario.SingleStream, queries, seed), samples, batch=1)
-    if len(latencies) != queries:
-        raise LoadGenError(f"LoadGen recorded {len(latencies)} of {queries} single-stream queries")
-    return latencies
+    settings = _settings(mlperf_loadgen.TestScenario.SingleStream, queries, seed)
+    return _complete(_run(predict, settings, samples, batch=1), queries, "single-stream")
+
+
+def multi_stream(
+    predict: Predict, *, samples: int, queries: int, samples_each: int, batch: int, seed: int = 0
+) -> Queries:
+    """Return the times of queries of `samples_each` samples, one after the other; a query ends with its last sample.
+
+    The samples of a query are answered `batch` at a time. Raises what `predict` raises, and LoadGenError.
+    """
+    settings = _settings(mlperf_loadgen.TestScenario.MultiStream, queries, seed)
+    settings.multi_stream_samples_per_query = samples_each
+    return _complete(_run(predict, settings, samples, batch), queries, "multi-stream")
+
+
+def server(predict: Predict, *, samples: int, queries: int, rate: float, seed: int = 0) -> Queries:
+    """Return the times of queries of one sample that arrive at random, `rate` a second (a Poisson process).
+
+    They are answered in turn, one at a time, and wait for it: latency counts from the arrival. Any finite number of
+    queries ends, however slow the model. Raises what `predict` raises, and LoadGenError.
+    """
+    settings = _settings(mlperf_loadgen.TestScenario.Server, queries, seed)
+    settings.server_target_qps = rate
+    return _complete(_run(predict, settings, samples, batch=1), queries, "server")
 
 
 def offline(predict: Predict, *, samples: int, queries: int, batch: int, seed: int = 0) -> float:
@@ -44,10 +87,20 @@ def offline(predict: Predict, *, samples: int, queries: int, batch: int, seed: i
 
     The last batch may be smaller. Raises what `predict` raises, and LoadGenError.
     """
-    ends = _run(predict, _settings(mlperf_loadgen.TestScenario.Offline, queries, seed), samples, batch=batch)
-    if len(ends) < queries:
-        raise LoadGenError(f"LoadGen recorded {len(ends)} of {queries} offline samples")
-    return len(ends) / float(ends.max())
+    found = _run(predict, _settings(mlperf_loadgen.TestScenario.Offline, queries, seed), samples, batch=batch)
+    if len(found) < queries:
+        raise LoadGenError(f"LoadGen recorded {len(found)} of {queries} offline samples")
+    return len(found) / (float(found[:, 2].max()) * NANOSECONDS)
+
+
+def _complete(found: NDArray[np.int64], queries: int, scenario: str) -> Queries:
+    """Return the times by query from the record of its samples."""
+    latest_first = found[np.lexsort((-found[:, 2], found[:, 0]))]
+    numbers, last = np.unique(latest_first[:, 0], return_index=True)
+    if len(numbers) != queries:
+        raise LoadGenError(f"LoadGen recorded {len(numbers)} of {queries} {scenario} queries")
+    latency, began = latest_first[last, 2] * NANOSECONDS, latest_first[last, 1] * NANOSECONDS
+    return Queries(latency, latency - began)
 
 
 def _settings(scenario: Any, queries: int, seed: int) -> Any:
@@ -61,8 +114,11 @@ def _settings(scenario: Any, queries: int, seed: int) -> Any:
     return settings
 
 
-def _run(predict: Predict, settings: Any, samples: int, batch: int) -> NDArray[np.float64]:
-    """Run one test and return the seconds from when each sample was scheduled to when it was complete."""
+def _run(predict: Predict, settings: Any, samples: int, batch: int) -> NDArray[np.int64]:
+    """Run one test and return LoadGen's record of each sample, shape (samples, 3).
+
+    Number of its query, and nanoseconds from when that was scheduled until it was issued and until it was complete.
+    """
     failures: list[BaseException] = []
 
     def issue(queries: list[Any]) -> None:
@@ -85,12 +141,12 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> NDArray[n
             mlperf_loadgen.DestroySUT(system)
         if failures:
             raise failures[0]
-        return _durations((Path(folder) / "mlperf_log_trace.json").read_text())
+        return _record((Path(folder) / "mlperf_log_trace.json").read_text())
 
 
-def _durations(trace: str) -> NDArray[np.float64]:
-    """Read `complete_ns` of every sample from LoadGen's trace, which is one event a line but not valid JSON."""
-    return np.array([int(found) for found in _SAMPLE.findall(trace)], dtype=np.float64) * NANOSECONDS
+def _record(trace: str) -> NDArray[np.int64]:
+    """Read every sample from LoadGen's trace, which is one event a line but not valid JSON."""
+    return np.array(_SAMPLE.findall(trace), dtype=np.int64).reshape(-1, 3)
 
 
 def _logging(folder: str) -> Any:

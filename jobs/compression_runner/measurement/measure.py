@@ -17,17 +17,11 @@ from compression_runner.errors import InvalidInput
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.measurement.answers import Floats, answers, kept_answers
 from compression_runner.measurement.contender import contender, offline_batch, prepared_queries
+from compression_runner.measurement.energy import energy_meter
 from compression_runner.measurement.figures import anomalies_of, environment_of, estimates_of, model_figures
 from compression_runner.measurement.greedy import NOT_FINITE, written
-from compression_runner.measurement.latency import (
-    LATENCY_SHARE,
-    MODELS,
-    QUANTILES,
-    LatencyPlan,
-    LatencyRun,
-    measure_latency,
-    measure_throughput,
-)
+from compression_runner.measurement.latency import LATENCY_SHARE, LatencyPlan, measure_latency
+from compression_runner.measurement.latency_run import MODELS, QUANTILES, LatencyRun
 from compression_runner.measurement.memory import MemoryFigures, measure_memory
 from compression_runner.measurement.next_tokens import next_tokens
 from compression_runner.measurement.noise import noise_between, read_noise, usable_cpus
@@ -36,6 +30,8 @@ from compression_runner.measurement.perplexity import language_quality
 from compression_runner.measurement.predictor import Engine, Feed, Predictor, engine_of, open_predictor
 from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality, unchanged
 from compression_runner.measurement.regression import regression_quality
+from compression_runner.measurement.scenario import Scenario
+from compression_runner.measurement.throughput import ThroughputRun, measure_throughput
 from compression_runner.measurement.writing_quality import writing_quality
 from compression_runner.trust.asked import Trust, is_asked
 from compression_runner.trust.subject import Answering
@@ -137,12 +133,12 @@ def measure(
         noise = noise_between(noise_before, read_noise())
         trust = _trust(spec, (baseline, compressed), (before, after), data, answered, confidence, watch)
     sides = [
-        model_figures(size, memory[i], run, i, rates[i], quality, confidence)
+        model_figures(size, memory[i], run, i, rates, quality, confidence)
         for i, size in enumerate((baseline.size_bytes, compressed.size_bytes))
     ]
-    speedups = {name: run.speedup(name, confidence) for name in QUANTILES}
+    speedups = {name: found for name in QUANTILES if (found := run.speedup(name, confidence))}
     drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
-    estimates = estimates_of(spec, sides, memory, quality, metric, speedups)
+    estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, confidence)
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],
@@ -150,14 +146,14 @@ def measure(
         speedups=speedups,
         quality_drops=drops,
         quality_metric=metric,
-        anomalies=anomalies_of(spec, estimates, speedups, drops.get(metric), quality),
+        anomalies=anomalies_of(spec, estimates, run.service_speedup(confidence), drops.get(metric), quality),
         latency_samples={
-            "baseline": _flat(run.baseline),
-            "compressed": _flat(run.compressed),
+            "baseline": _flat(run.latencies(0)),
+            "compressed": _flat(run.latencies(1)),
         },
         environment={
             "measuredIn": f"{engine} {version(engine)}",
-            **environment_of(spec, threads, data, run, noise, quality, memory, confidence),
+            **environment_of(spec, threads, data, run, rates, noise, quality, memory, confidence),
         },
         timings=watch.seconds,
         trust=trust.report,
@@ -345,17 +341,18 @@ def _speed(
     confidence: float,
     watch: _Stopwatch,
     observer: Observer | None,
-) -> tuple[LatencyRun, tuple[Estimate, Estimate]]:
+) -> tuple[LatencyRun, ThroughputRun]:
     seconds = parse_duration(spec.benchmark.time_limit)
-    sides = [contender(predictor, data, spec.benchmark) for predictor in predictors]
+    scenario = Scenario.of(spec.sla.latency)
+    sides = [contender(predictor, data, spec.benchmark, scenario) for predictor in predictors]
     decisive = spec.sla.latency.percentile if spec.sla.latency else None
     with watch.phase("latency") as advance:
-        plan = LatencyPlan(confidence, decisive, seconds * LATENCY_SHARE)
+        plan = LatencyPlan(confidence, decisive, seconds * LATENCY_SHARE, scenario)
         run = measure_latency(sides[0], sides[1], plan, advance, observer=observer)
     with watch.phase("throughput") as advance:
         batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
         rest = seconds - watch.seconds["latency"]
-        rates = measure_throughput(sides[0], sides[1], batch, confidence, rest, advance)
+        rates = measure_throughput(sides[0], sides[1], batch, confidence, rest, advance, meter=energy_meter())
     return run, rates
 
 

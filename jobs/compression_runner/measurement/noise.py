@@ -1,10 +1,19 @@
-"""What else happened on the machine while something was measured: throttling, steal, other processes."""
+"""What else happened on the machine while something was measured: other processes, steal, throttling, frequency.
+
+Other processes take time from a measurement when its threads are ready to run and have no CPU, which Linux counts for
+each thread (schedstat); what they do on CPUs that would have been idle takes none. Steal is what a hypervisor takes.
+The cgroup's own limit is no noise: it is there when the model serves, too. What others do to shared caches and to the
+memory's bandwidth is not seen here; it counts as the machine's own speed.
+"""
 
 import os
 import platform
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+Number = TypeVar("Number", int, float)
 
 _CGROUP_FILES: Final = (
     Path("/sys/fs/cgroup/cpu.stat"),  # version 2
@@ -15,11 +24,21 @@ _THROTTLED_SECONDS: Final = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
 
 DISTURBED_STEAL: Final = 0.02
 DISTURBED_OTHERS: Final = 0.10
+DISTURBED_SHARE: Final = 0.02
+"""Of the time of a measurement: when others took more of it away, it is disturbed."""
+SLOWER_CLOCK: Final = 0.9
+"""A CPU below this share of the frequency that it had otherwise is slowed, by heat or by a limit of power."""
+_TICKS: Final = 2
+"""The kernel counts CPU time of the machine in ticks; a difference may be off by so many."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Counters of the kernel at one moment, in seconds of CPU time where not said otherwise."""
+    """Counters of the kernel at one moment, in seconds of CPU time where not said otherwise.
+
+    `waited` are seconds in which threads of this process were ready and had no CPU; `frequency` is the mean of the
+    CPUs' in hertz, and `hot` counts how often heat made one slower. None is what this machine does not tell.
+    """
 
     busy: float
     total: float
@@ -27,9 +46,13 @@ class Reading:
     own: float
     throttled_periods: int | None
     throttled_seconds: float | None
+    moment: float = 0.0
+    waited: float | None = None
+    frequency: float | None = None
+    hot: int | None = None
 
 
-def read_noise(proc: Path = Path("/proc")) -> Reading:
+def read_noise(proc: Path = Path("/proc"), cpus: Path = Path("/sys/devices/system/cpu")) -> Reading:
     """Read the counters now."""
     tick = os.sysconf("SC_CLK_TCK")
     fields = [int(value) / tick for value in (proc / "stat").read_text().splitlines()[0].split()[1:9]]
@@ -44,39 +67,140 @@ def read_noise(proc: Path = Path("/proc")) -> Reading:
         own=own.user + own.system + own.children_user + own.children_system,
         throttled_periods=int(throttled["nr_throttled"]) if "nr_throttled" in throttled else None,
         throttled_seconds=next(iter(throttled_seconds), None),
+        moment=time.monotonic(),
+        waited=_waited(proc / "self" / "task"),
+        frequency=_frequency(cpus),
+        hot=_hot(cpus),
     )
 
 
-def noise_between(before: Reading, after: Reading) -> dict[str, Any]:
-    """Return what happened between two readings; shares are of all CPU time of the machine.
+@dataclass(frozen=True)
+class Noise:
+    """What happened in some stretches of time together, in seconds.
 
-    `otherShare` is the work of other processes than this one and its ended children (and of the kernel for them).
+    `total`, `steal` and `other` are of all CPUs; `own` is the work of this process and its ended children, `other` that
+    of all others (and of the kernel for them). None is what this machine does not tell.
     """
-    total = max(after.total - before.total, 1e-9)
-    own = after.own - before.own
-    found: dict[str, Any] = {
-        "stealShare": round((after.steal - before.steal) / total, 4),
-        "otherShare": round(max(0.0, after.busy - before.busy - own) / total, 4),
-        "loadAverage": round(os.getloadavg()[0], 2),
-    }
-    if before.throttled_periods is not None and after.throttled_periods is not None:
-        found["throttledPeriods"] = after.throttled_periods - before.throttled_periods
-    if before.throttled_seconds is not None and after.throttled_seconds is not None:
-        found["throttledSeconds"] = round(after.throttled_seconds - before.throttled_seconds, 3)
-    return found
+
+    elapsed: float
+    total: float
+    own: float
+    steal: float
+    other: float
+    waited: float | None
+    throttled_periods: int | None
+    throttled_seconds: float | None
+    frequency: float | None
+    hot: int | None
+
+    def __add__(self, more: "Noise") -> "Noise":
+        elapsed = self.elapsed + more.elapsed
+        mean = None
+        if self.frequency is not None and more.frequency is not None:
+            mean = (self.frequency * self.elapsed + more.frequency * more.elapsed) / max(elapsed, 1e-9)
+        return Noise(
+            elapsed,
+            self.total + more.total,
+            self.own + more.own,
+            self.steal + more.steal,
+            self.other + more.other,
+            _added(self.waited, more.waited),
+            _added(self.throttled_periods, more.throttled_periods),
+            _added(self.throttled_seconds, more.throttled_seconds),
+            mean,
+            _added(self.hot, more.hot),
+        )
+
+    @property
+    def steal_share(self) -> float:
+        """Share of all CPU time that the hypervisor took."""
+        return self.steal / max(self.total, 1e-9)
+
+    @property
+    def other_share(self) -> float:
+        """Share of all CPU time that other processes used."""
+        return max(0.0, self.other) / max(self.total, 1e-9)
+
+    @property
+    def lost(self) -> float:
+        """Seconds that others took from the threads of this process, all together: at most so much was added to it.
+
+        Threads wait for each other too, where there are more than CPUs; so what others did is the most that counts.
+        Where the kernel does not tell how long they waited, all work of others counts that was done on this share of
+        the machine's CPUs.
+        """
+        mine = usable_cpus() / (os.cpu_count() or 1)
+        slack = _TICKS / os.sysconf("SC_CLK_TCK")
+        waited = mine * self.other if self.waited is None else min(self.waited, self.other + slack)
+        return min(self.elapsed, max(0.0, waited) + max(0.0, mine * self.steal))
+
+    @property
+    def kept(self) -> float:
+        """Share of the CPU time that the threads of this process wanted and had, from 0 to 1."""
+        return self.own / max(self.own + self.lost, 1e-9)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others took so much time away, or heat slowed a CPU, that the figures may be theirs."""
+        return self.lost > DISTURBED_SHARE * self.elapsed or bool(self.hot)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures for the report."""
+        found: dict[str, Any] = {
+            "stealShare": round(self.steal_share, 4),
+            "otherShare": round(self.other_share, 4),
+            "lostShare": round(self.lost / max(self.elapsed, 1e-9), 4),
+            "loadAverage": round(os.getloadavg()[0], 2),
+        }
+        if self.throttled_periods is not None:
+            found["throttledPeriods"] = self.throttled_periods
+        if self.throttled_seconds is not None:
+            found["throttledSeconds"] = round(self.throttled_seconds, 3)
+        if self.frequency is not None:
+            found["frequencyGHz"] = round(self.frequency / 1e9, 3)
+        if self.hot is not None:
+            found["slowedByHeat"] = self.hot
+        return found
 
 
-def noise_notes(noise: dict[str, Any]) -> list[str]:
+def noise_between(before: Reading, after: Reading) -> Noise:
+    """Return what happened between two readings; time in which the cgroup's limit held threads back is not waiting."""
+    throttled = _difference(before.throttled_seconds, after.throttled_seconds)
+    waited = _difference(before.waited, after.waited)
+    return Noise(
+        elapsed=after.moment - before.moment,
+        total=after.total - before.total,
+        own=after.own - before.own,
+        steal=after.steal - before.steal,
+        other=after.busy - before.busy - (after.own - before.own),
+        waited=None if waited is None else max(0.0, waited - (throttled or 0.0)),
+        throttled_periods=_difference(before.throttled_periods, after.throttled_periods),
+        throttled_seconds=throttled,
+        frequency=after.frequency,
+        hot=_difference(before.hot, after.hot),
+    )
+
+
+def noise_notes(noise: Noise) -> list[str]:
     """Return sentences on what may have disturbed the measurement; none for a quiet machine."""
     notes: list[str] = []
-    if noise.get("throttledPeriods"):
-        seconds = noise.get("throttledSeconds", 0)
-        notes.append(f"the CPU limit throttled the benchmark in {noise['throttledPeriods']} periods ({seconds:g} s)")
-    if noise["stealShare"] > DISTURBED_STEAL:
-        notes.append(f"the hypervisor took {noise['stealShare']:.0%} of the CPU time away (steal)")
-    if noise["otherShare"] > DISTURBED_OTHERS:
-        notes.append(f"other processes used {noise['otherShare']:.0%} of the machine's CPU time")
+    if noise.throttled_periods:
+        seconds = noise.throttled_seconds or 0.0
+        notes.append(f"the CPU limit throttled the benchmark in {noise.throttled_periods} periods ({seconds:.3g} s)")
+    if noise.steal_share > DISTURBED_STEAL:
+        notes.append(f"the hypervisor took {noise.steal_share:.0%} of the CPU time away (steal)")
+    if noise.other_share > DISTURBED_OTHERS:
+        notes.append(f"other processes used {noise.other_share:.0%} of the machine's CPU time")
+    if noise.hot:
+        notes.append(f"heat made the CPU slower {noise.hot} times")
     return notes
+
+
+def reason_of(noise: Noise) -> str:
+    """Return why a verdict on speed is doubtful: what others did, and how much time it took from the benchmark."""
+    found = noise_notes(replace(noise, throttled_periods=None))
+    did = "; ".join(found) or f"other processes used {noise.other_share:.0%} of the machine's CPU time"
+    return f"{did}, and took {noise.lost / max(noise.elapsed, 1e-9):.0%} of the time from the benchmark"
 
 
 def usable_cpus() -> int:
@@ -96,6 +220,42 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "architecture": platform.machine(),
     }
+
+
+def _waited(tasks: Path) -> float | None:
+    """Return how long all threads of this process were ready and had no CPU (proc(5), schedstat)."""
+    found = 0
+    for thread in tasks.iterdir():
+        try:
+            found += int((thread / "schedstat").read_text().split()[1])
+        except ProcessLookupError:
+            continue  # it ended while the list was read
+        except FileNotFoundError:
+            if thread.exists():
+                return None  # a kernel without schedstat
+    return found * 1e-9
+
+
+def _frequency(cpus: Path) -> float | None:
+    """Return the mean frequency in hertz of the CPUs that this process may use, None where no driver tells it."""
+    files = [cpus / f"cpu{number}" / "cpufreq" / "scaling_cur_freq" for number in os.sched_getaffinity(0)]
+    found = [int(file.read_text()) * 1e3 for file in files if file.is_file()]
+    return sum(found) / len(found) if found else None
+
+
+def _hot(cpus: Path) -> int | None:
+    """Return how often heat made one of the CPUs of this process slower, None where the machine does not count it."""
+    files = [cpus / f"cpu{number}" / "thermal_throttle" / "core_throttle_count" for number in os.sched_getaffinity(0)]
+    found = [int(file.read_text()) for file in files if file.is_file()]
+    return sum(found) if found else None
+
+
+def _difference(before: Number | None, after: Number | None) -> Number | None:
+    return None if before is None or after is None else after - before
+
+
+def _added(first: Number | None, second: Number | None) -> Number | None:
+    return None if first is None or second is None else first + second
 
 
 def _throttling() -> dict[str, float]:

@@ -46,11 +46,12 @@ def rank_bounds(count: int, quantile: float, confidence: float) -> tuple[int | N
     return lower or None, upper if upper <= count else None
 
 
-def design_effect(blocks: Sequence[NDArray[np.float64]], threshold: float) -> float:
+def design_effect(blocks: Sequence[NDArray[np.float64]], threshold: float, *, always: bool = False) -> float:
     """Return by how much the variance of the share above `threshold` exceeds that of independent queries; at least 1.
 
     Queries of one block share the machine's state. The index of dispersion between blocks says how much: it is used
-    only when a chi-square test rejects independence, since its estimate from a dozen blocks is itself noisy.
+    only when a chi-square test rejects independence (or `always`), since its estimate from a dozen blocks is itself
+    noisy.
     Source: L. Kish, Survey Sampling (1965), section 5.4; R. A. Fisher's dispersion test.
     """
     sizes = np.array([len(block) for block in blocks], dtype=np.float64)
@@ -60,9 +61,26 @@ def design_effect(blocks: Sequence[NDArray[np.float64]], threshold: float) -> fl
     if freedom < 1 or share in (0.0, 1.0):
         return 1.0
     statistic = float(np.sum((above - sizes * share) ** 2 / (sizes * share * (1.0 - share))))
-    if special.chdtrc(freedom, statistic) >= DISPERSION_TEST:
+    if not always and special.chdtrc(freedom, statistic) >= DISPERSION_TEST:
         return 1.0
     return max(1.0, statistic / freedom)
+
+
+def queued_count(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float) -> int:
+    """Return how many independent queries the blocks are worth where the queries of a block wait for each other.
+
+    They are never independent then, so the dispersion between blocks counts without a test, and the ratio of Student's
+    quantiles makes up for the few blocks that it is known from. Source: E. L. Korn, B. I. Graubard, Confidence
+    intervals for proportions with small expected number of positive counts, Survey Methodology 24 (1998).
+    """
+    pooled = np.concatenate(list(blocks))
+    count, freedom = len(pooled), len(blocks) - 1
+    if freedom < 1:
+        return 1
+    tail = (1.0 + confidence) / 2.0
+    few = special.stdtrit(count - 1, tail) / special.stdtrit(freedom, tail)
+    effect = design_effect(blocks, percentile(pooled, quantile), always=True)
+    return max(1, int(count / effect * few**2))
 
 
 def effective_count(blocks: Sequence[NDArray[np.float64]], quantile: float) -> int:
@@ -77,16 +95,18 @@ def percentile(values: NDArray[np.float64], quantile: float) -> float:
     return float(np.partition(values, rank - 1)[rank - 1])
 
 
-def percentile_interval(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float) -> Estimate:
+def percentile_interval(
+    blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float, worth: int | None = None
+) -> Estimate:
     """Return the pooled percentile of latencies in seconds with its two-sided interval at `confidence`.
 
     `high` is UNBOUNDED_SECONDS when there are too few queries for an upper bound.
-    Where the blocks differ more than chance allows, the ranks are those of the smaller, effective sample: a noisy
-    machine shows as a wide interval.
+    Where the blocks differ more than chance allows, the ranks are those of the smaller, effective sample, `worth` if it
+    is known: a noisy machine shows as a wide interval.
     """
     pooled = np.sort(np.concatenate(list(blocks)))
     count = len(pooled)
-    worth = effective_count(blocks, quantile)
+    worth = effective_count(blocks, quantile) if worth is None else worth
     lower, upper = rank_bounds(worth, quantile, confidence)
     low, high = float(pooled[0]), UNBOUNDED_SECONDS
     if lower is not None:

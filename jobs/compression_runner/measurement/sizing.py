@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from compression_runner.measurement.order_statistics import LOADGEN_CONFIDENCE, queries_needed
+from compression_runner.measurement.queueing import cluster_size, settling_queries
 
 PAIRS: Final = 30
 """Blocks of each model: short, so that the two of a pair meet the same moments of the machine."""
@@ -27,6 +28,26 @@ class Sizing:
     pairs: int
     queries: int
     warm_up: int
+
+
+def size_queue(
+    rate: float, services: tuple[float, float], seconds: float, quantile: float, confidence: float
+) -> Sizing:
+    """Return the size of a run in which `rate` queries a second arrive at models that answer one in `services` seconds.
+
+    The queries before a block's others let the queue settle, so the blocks are few. As many queries as the percentile
+    needs at this confidence, times how many in a row share one fate; at most half of a block settles where `seconds`
+    would not do, and what then has not settled has no upper bound.
+    """
+    pair_seconds = sum(max(1.0 / rate, service) for service in services)
+    loads = [rate * service for service in services]
+    settling = max(WARM_UP_QUERIES, *(settling_queries(load) for load in loads))
+    needed = queries_needed(quantile, max(confidence, LOADGEN_CONFIDENCE)) * max(cluster_size(load) for load in loads)
+    ample = min(MAX_QUERIES, int(AMPLE_SECONDS / pair_seconds))
+    block = math.ceil(max(needed, ample) / MIN_PAIRS)
+    affordable = max(2, int(seconds * MARGIN / (MIN_PAIRS * pair_seconds)))
+    settling = min(settling, affordable // 2)
+    return Sizing(MIN_PAIRS, max(1, min(block, affordable - settling)), settling)
 
 
 def size_run(pair_seconds: float, seconds: float, confidence: float) -> Sizing:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from compression_runner.report import wording
 from compression_runner.report.objective_rows import TOKENS, Terms, path
+from compressionjob.estimate import UNBOUNDED_SECONDS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
@@ -34,6 +35,10 @@ def key_figures(report: Report, terms: Terms) -> list[Tile]:
         ratio = wording.significant(after.peak_memory_bytes / before.peak_memory_bytes)
         peaks = [format_bytes(side.peak_memory_bytes or 0) for side in (after, before)]
         tiles.append(Tile("Peak memory", peaks[0], peaks[1], f"{ratio} of the baseline"))
+    if after.energy_joules_per_sample and before.energy_joules_per_sample:
+        ratio = wording.significant(after.energy_joules_per_sample / before.energy_joules_per_sample)
+        joules = [f"{wording.significant(side.energy_joules_per_sample or 0.0)} J" for side in (after, before)]
+        tiles.append(Tile("Energy of a sample", joules[0], joules[1], f"{ratio} of the baseline"))
     if terms.metric in after.quality and terms.metric in report.quality_drops:
         tiles.append(_quality(report, terms.metric))
     return tiles
@@ -45,7 +50,9 @@ def _latency(report: Report, terms: Terms, name: str) -> list[Tile]:
         return []
     old, new = before[name], after[name]
     faster = report.speedups[name].value if name in report.speedups else old / new
-    change = f"{wording.significant(faster)} times as fast"
+    # In a queue, a model that cannot keep the rate has no latency to compare.
+    endless = old >= UNBOUNDED_SECONDS and new >= UNBOUNDED_SECONDS
+    change = "neither keeps the rate" if endless else f"{wording.significant(faster)} times as fast"
     tiles = [Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change)]
     if terms.rate == TOKENS and name == "p50":
         texts = int(path(report.job, "spec", "benchmark", "batchSize") or 1)

@@ -84,6 +84,7 @@ def verdict_sentence(verdict: str, rows: Sequence[ObjectiveRow]) -> str:
         f"{row.title[:1].lower()}{row.title[1:]}, which is {row.measured}"
         + (f" ({row.span})" if row.span else "")
         + f" and must be {row.limit}"
+        + (f" ({row.result.reason})" if row.result.reason else "")
         for row in rows
         if row.result.verdict == verdict
     ]

@@ -65,6 +65,20 @@ def test_a_fail_outweighs_what_is_open() -> None:
     assert judgement.sentence() == "violated: size.ratio is 0.5, limit at most 0.26"
 
 
+def test_what_puts_an_objective_in_doubt_is_said_with_it() -> None:
+    doubtful = Estimate(value=0.031, low=0.012, high=0.035, reason="other processes used 40% of the CPU time")
+    judgement = judge(SLA, GOOD | {"latency": doubtful})
+    assert judgement.verdict == "Inconclusive"
+    assert judgement.sentence() == (
+        "undecided: latency is 31ms (12ms to 35ms), limit at most 20ms (other processes used 40% of the CPU time)"
+    )
+    kept = judge(SLA, GOOD | {"latency": GOOD["latency"].model_copy(update={"reason": "noise"})})
+    assert kept.verdict == "Pass"
+    assert all(result.reason == "" for result in kept.objectives), "a Pass needs no excuse"
+    long = doubtful.model_copy(update={"reason": "noise " * 100})
+    assert len(judge(SLA, GOOD | {"latency": long}).objectives[1].reason) == 256
+
+
 def test_what_was_not_measured_is_inconclusive() -> None:
     estimates = {name: estimate for name, estimate in GOOD.items() if name != SPEEDUP}
     judgement = judge(SLA, estimates)

@@ -44,6 +44,16 @@ def test_whatever_else_is_told_a_fallback_stays_one(text: str, count: int) -> No
     assert summary.fallback.startswith("the result of")
 
 
+def test_reasons_are_cut_before_objectives_are_left_out() -> None:
+    noisy = [item.model_copy(update={"verdict": "Inconclusive", "reason": "noise " * 40}) for item in FULL.objectives]
+    message = FULL.model_copy(update={"objectives": noisy}).to_message()
+    assert len(message.encode()) <= MAX_SUMMARY_BYTES
+    summary = parse_summary(message)
+    assert summary is not None
+    assert len(summary.objectives) == 9
+    assert all(item.reason.startswith("noise") for item in summary.objectives)
+
+
 @given(st.text(max_size=20_000), st.text(max_size=20_000), st.lists(st.text(max_size=256), max_size=40))
 def test_whatever_the_texts_the_message_fits_and_keeps_the_reason(
     message: str, value: str, anomalies: list[str]

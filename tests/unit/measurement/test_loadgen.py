@@ -23,9 +23,9 @@ class Waiting:
 
 def test_single_stream_gives_one_latency_per_query() -> None:
     predict = Waiting(0.001)
-    latencies = loadgen.single_stream(predict, samples=8, queries=25, seed=1)
-    assert latencies.shape == (25,)
-    assert latencies.min() >= 0.001, "no query can be quicker than the wait"
+    found = loadgen.single_stream(predict, samples=8, queries=25, seed=1)
+    assert found.latency.shape == found.service.shape == (25,)
+    assert found.latency.min() >= 0.001, "no query can be quicker than the wait"
     assert len(predict.asked) == 25
     assert all(len(indices) == 1 and 0 <= indices[0] < 8 for indices in predict.asked)
 
@@ -38,8 +38,31 @@ def test_the_seed_decides_the_order_of_the_samples() -> None:
     assert first.asked == same.asked != other.asked
 
 
+def test_multi_stream_times_whole_queries() -> None:
+    predict = Waiting(0.001)
+    found = loadgen.multi_stream(predict, samples=4, queries=5, samples_each=6, batch=4, seed=1)
+    assert [len(indices) for indices in predict.asked] == [4, 2] * 5
+    assert found.latency.shape == (5,)
+    assert found.latency.min() >= 0.002, "a query ends with its last sample"
+
+
+def test_server_counts_from_the_arrival() -> None:
+    found = loadgen.server(Waiting(0.002), samples=4, queries=40, rate=1000.0, seed=1)
+    waited = found.latency - found.service
+    assert found.service.min() >= 0.002
+    assert waited.min() >= 0.0
+    assert waited[-1] > 0.010, "two milliseconds each, one arriving in each millisecond: the queue grows"
+    assert len(found.after(10)) == 30
+
+
+def test_arrivals_at_random_are_as_many_as_was_said() -> None:
+    arrivals: list[float] = []
+    loadgen.server(lambda indices: arrivals.append(time.monotonic()), samples=4, queries=400, rate=2000.0, seed=3)
+    assert arrivals[-1] - arrivals[0] > 0.1, "400 arrivals at 2000 a second take about 0.2 seconds, never much less"
+
+
 def test_one_query_is_enough() -> None:
-    assert loadgen.single_stream(Waiting(), samples=1, queries=1).shape == (1,)
+    assert len(loadgen.single_stream(Waiting(), samples=1, queries=1)) == 1
 
 
 def test_offline_answers_everything_in_batches() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import block_bootstrap, latency, memory, paired_bootstrap, sizing
+from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
 from compression_runner.measurement import measure as measuring
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
@@ -32,7 +32,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "REPEATS", 2)
     monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
     monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 500)
-    monkeypatch.setattr(latency, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
 
 
 @pytest.fixture

@@ -9,17 +9,20 @@ import pytest
 from compression_runner.measurement import noise
 from compression_runner.measurement.noise import Reading, machine, noise_between, noise_notes, read_noise, usable_cpus
 
-QUIET = Reading(busy=10.0, total=100.0, steal=1.0, own=5.0, throttled_periods=2, throttled_seconds=0.5)
+QUIET = Reading(
+    busy=10.0, total=100.0, steal=1.0, own=5.0, throttled_periods=2, throttled_seconds=0.5, moment=0.0, waited=1.0
+)
 
 
 def test_shares_are_of_all_cpu_time() -> None:
     later = Reading(busy=70.0, total=200.0, steal=6.0, own=35.0, throttled_periods=12, throttled_seconds=1.5)
-    found = noise_between(QUIET, later)
+    noise = noise_between(QUIET, later)
+    found = noise.to_json()
     assert found["stealShare"] == 0.05
     assert found["otherShare"] == 0.30
     assert found["throttledPeriods"] == 10
     assert found["throttledSeconds"] == 1.0
-    notes = noise_notes(found)
+    notes = noise_notes(noise)
     assert len(notes) == 3
     assert "throttled the benchmark in 10 periods (1 s)" in notes[0]
     assert "30%" in notes[2]
@@ -33,7 +36,7 @@ def test_a_quiet_machine_has_no_notes() -> None:
 def test_without_a_cgroup_nothing_is_said_of_throttling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(noise, "_CGROUP_FILES", (tmp_path / "cpu.stat",))
     assert read_noise().throttled_periods is None
-    assert "throttledPeriods" not in noise_between(read_noise(), read_noise())
+    assert "throttledPeriods" not in noise_between(read_noise(), read_noise()).to_json()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,65 @@ def test_counters_of_this_machine_only_grow() -> None:
     before, after = read_noise(), read_noise()
     assert after.total >= before.total > 0
     assert after.own >= before.own > 0
+
+
+def test_waiting_counts_as_far_as_others_worked() -> None:
+    later = replace(QUIET, total=120.0, busy=30.0, own=15.0, moment=10.0, waited=4.0)
+    noise = noise_between(QUIET, later)
+    assert noise.lost == pytest.approx(3.0), "of the three seconds of waiting, others worked ten"
+    assert noise.disturbed
+    alone = noise_between(QUIET, replace(later, own=25.0))
+    assert alone.lost <= 0.02, "threads that waited for each other lost nothing to others"
+    assert not alone.disturbed
+
+
+def test_time_that_the_limit_of_the_cgroup_took_is_no_noise() -> None:
+    later = replace(QUIET, total=120.0, busy=30.0, own=15.0, moment=10.0, waited=4.0, throttled_seconds=3.4)
+    noise = noise_between(QUIET, later)
+    assert noise.lost == pytest.approx(0.1)
+    assert not noise.disturbed
+
+
+def test_without_schedstat_all_work_of_others_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noise, "usable_cpus", lambda: 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    later = replace(QUIET, total=140.0, busy=30.0, own=15.0, moment=10.0, waited=None)
+    assert noise_between(QUIET, later).lost == pytest.approx(2.5), "a quarter of the machine is this process's"
+
+
+def test_time_spent_waiting_is_read_of_all_threads(tmp_path: Path) -> None:
+    for thread, waited in (("7", 1_500_000_000), ("8", 500_000_000)):
+        (tmp_path / "self" / "task" / thread).mkdir(parents=True)
+        (tmp_path / "self" / "task" / thread / "schedstat").write_text(f"123 {waited} 9\n")
+    (tmp_path / "stat").write_text("cpu  1 2 3 4 5 6 7 8 0 0\n")
+    assert read_noise(tmp_path).waited == 2.0
+    (tmp_path / "self" / "task" / "8" / "schedstat").unlink()
+    assert read_noise(tmp_path).waited is None
+
+
+def test_frequency_and_heat_are_read_where_they_are(tmp_path: Path) -> None:
+    for cpu in os.sched_getaffinity(0):
+        (tmp_path / f"cpu{cpu}" / "cpufreq").mkdir(parents=True)
+        (tmp_path / f"cpu{cpu}" / "cpufreq" / "scaling_cur_freq").write_text("2500000\n")
+        (tmp_path / f"cpu{cpu}" / "thermal_throttle").mkdir()
+        (tmp_path / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count").write_text("0\n")
+    before = read_noise(cpus=tmp_path)
+    assert before.frequency == 2.5e9
+    first = min(os.sched_getaffinity(0))
+    (tmp_path / f"cpu{first}" / "thermal_throttle" / "core_throttle_count").write_text("3\n")
+    noise = noise_between(before, read_noise(cpus=tmp_path))
+    assert noise.disturbed
+    assert noise.to_json()["frequencyGHz"] == 2.5
+    assert "heat made the CPU slower 3 times" in noise_notes(noise)
+    assert read_noise(cpus=tmp_path / "none").frequency is None
+
+
+def test_stretches_add_up() -> None:
+    later = replace(QUIET, total=120.0, busy=30.0, own=15.0, moment=10.0, waited=4.0, frequency=2e9)
+    one = noise_between(QUIET, later)
+    both = one + replace(one, elapsed=30.0, frequency=1e9)
+    assert (both.elapsed, both.other, both.waited) == (40.0, 2 * one.other, 6.0)
+    assert both.frequency == pytest.approx(1.25e9)
 
 
 def test_usable_cpus_are_within_the_affinity() -> None:

@@ -9,7 +9,7 @@ import pytest
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.formats.openvino_files import read, save
-from compression_runner.measurement import block_bootstrap, latency, memory, paired_bootstrap, sizing
+from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
 from compression_runner.measurement.measure import Subject, measure
 from compression_runner.measurement.memory import measure_memory
 from compression_runner.measurement.openvino_predictor import OpenVinoPredictor
@@ -76,7 +76,7 @@ def test_a_result_for_openvino_is_compared_with_its_baseline_in_openvino(
     monkeypatch.setattr(memory, "REPEATS", 2)
     monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
     monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 500)
-    monkeypatch.setattr(latency, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
     rows = np.random.default_rng(2).normal(size=(40, WIDTH)).astype(np.float32)
     data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0")
     spec = CompressionJobSpec.model_validate(

@@ -57,6 +57,36 @@ def test_every_element_is_closed() -> None:
     assert _page().open == []
 
 
+def test_what_puts_an_objective_in_doubt_is_said_with_the_verdict() -> None:
+    doubtful = objective(
+        "latency", "Inconclusive", unit="seconds", limit=0.005, measured=0.0073, low=0.004, high=0.0080
+    )
+    reason = "other processes used 40% of the machine's CPU time"
+    objectives = [doubtful.model_copy(update={"reason": reason})]
+    assert reason in _page(verdict="Inconclusive", objectives=objectives).text
+
+
+def test_energy_is_shown_where_it_was_measured() -> None:
+    sides = {
+        name: side(size, factor).model_copy(update={"energy_joules_per_sample": joules})
+        for name, size, factor, joules in (("baseline", 90_900_000, 1.87, 0.5), ("compressed", 23_017_000, 1.0, 0.2))
+    }
+    text = _page(**sides).text
+    assert "Energy of a sample" in text
+    assert "0.400 of the baseline" in text
+    assert "Energy of a sample" not in _page().text
+
+
+def test_models_that_cannot_keep_the_rate_are_not_compared() -> None:
+    endless = dict.fromkeys(("p50", "p90", "p99"), 86_400.0)
+    sides = {
+        name: side(1000, 1.0).model_copy(update={"latency_seconds": endless}) for name in ("baseline", "compressed")
+    }
+    text = _page(**sides, speedups={}, latency_samples={}).text
+    assert "neither keeps the rate" in text
+    assert "no bound" in text
+
+
 def test_the_verdict_is_said_first_with_confidence_and_a_plain_sentence() -> None:
     text = _page().text
     assert text.index("Fail") < text.index("Objectives against their limits")

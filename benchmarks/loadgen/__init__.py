@@ -1,0 +1,1 @@
+"""What MLPerf LoadGen adds to a query, beside a bare loop around the same predictor."""

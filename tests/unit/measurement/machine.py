@@ -1,0 +1,34 @@
+"""A machine whose counters say what a test wants, whatever else runs on the one that runs the tests."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from compression_runner.measurement.noise import Reading
+
+
+class Machine:
+    """The kernel's counters of a machine, two CPUs; every other look begins a block, and each lasts a second.
+
+    `taken` is the share of a block's time that others take from the process, by the number of the block.
+    """
+
+    def __init__(self, taken: Callable[[int], float] = lambda block: 0.0) -> None:
+        self._taken = taken
+        self._looks = 0
+        self._last = Reading(
+            busy=0.0, total=0.0, steal=0.0, own=0.0, throttled_periods=None, throttled_seconds=None, waited=0.0
+        )
+
+    def __call__(self) -> Reading:
+        """Return the counters a second after the last ones."""
+        last, taken = self._last, self._taken(self._looks // 2) if self._looks % 2 else 0.0
+        self._looks += 1
+        self._last = replace(
+            last,
+            moment=last.moment + 1.0,
+            total=last.total + 2.0,
+            busy=last.busy + 1.0,
+            own=last.own + 1.0 - taken,
+            waited=(last.waited or 0.0) + taken,
+        )
+        return self._last

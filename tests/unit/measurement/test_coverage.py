@@ -1,0 +1,107 @@
+"""Intervals hold the truth as often as they say: drawn latencies through the estimators, without a clock."""
+
+import math
+
+import numpy as np
+import pytest
+
+from compression_runner.measurement.latency_run import Block, LatencyRun
+from compression_runner.measurement.loadgen import Queries
+from compression_runner.measurement.scenario import Scenario
+from compression_runner.measurement.sizing import size_queue
+from compressionjob.estimate import Estimate
+from compressionjob.objectives import Sla
+from compressionjob.sla import LATENCY, SPEEDUP, judge
+
+CONFIDENCE = 0.95
+RUNS = 1000
+ALLOWED = 0.065
+"""Wrong verdicts in so many runs: 5 %, and two standard errors of such a share."""
+
+
+def _drawn(generator: np.random.Generator, factor: float, count: int = 67) -> Block:
+    seconds = factor * (0.01 + 0.01 * generator.standard_exponential(count))
+    return Block(Queries(seconds, seconds))
+
+
+def _percentile(quantile: float) -> float:
+    return 0.01 - 0.01 * math.log(1.0 - quantile)
+
+
+def _latency_verdict(name: str, limit: float, estimate: Estimate) -> str:
+    sla = Sla.model_validate({"latency": {"percentile": name, "max": f"{limit * 1e6:.3f}us"}})
+    return judge(sla, {LATENCY: estimate}).verdict
+
+
+@pytest.mark.parametrize(("name", "quantile"), [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)])
+def test_verdicts_on_a_percentile_are_wrong_as_seldom_as_they_say(name: str, quantile: float) -> None:
+    generator = np.random.default_rng(int(100 * quantile))
+    true = _percentile(quantile)
+    wrong = {"kept": 0, "at": 0, "broken": 0}
+    decided = 0
+    for _ in range(RUNS):
+        run = LatencyRun([(block, block) for block in (_drawn(generator, 1.0) for _ in range(10))])
+        estimate = run.latency_verdict(name, CONFIDENCE)
+        wrong["kept"] += _latency_verdict(name, true * 1.03, estimate) == "Fail"
+        wrong["at"] += _latency_verdict(name, true, estimate) != "Inconclusive"
+        wrong["broken"] += _latency_verdict(name, true / 1.03, estimate) == "Pass"
+        decided += _latency_verdict(name, true * 1.5, estimate) == "Pass"
+    assert max(wrong.values()) <= ALLOWED * RUNS, wrong
+    assert decided >= 0.8 * RUNS, "far from the limit they decide"
+
+
+def test_verdicts_on_a_speed_up_are_wrong_as_seldom_as_they_say() -> None:
+    generator = np.random.default_rng(7)
+    wrong = {"at": 0, "broken": 0}
+    for _ in range(RUNS):
+        noise = generator.uniform(1.0, 1.5, 10)  # what slows both blocks of a pair
+        run = LatencyRun([(_drawn(generator, 1.5 * slow), _drawn(generator, slow)) for slow in noise])
+        estimate = run.speedup_verdict("p50", CONFIDENCE)
+        assert estimate is not None
+        for case, limit in (("at", 1.5), ("broken", 1.55)):
+            sla = Sla.model_validate({"latency": {"percentile": "p50", "minSpeedup": str(limit)}})
+            verdict = judge(sla, {SPEEDUP: estimate}).verdict
+            wrong[case] += verdict == "Pass" or (case == "at" and verdict == "Fail")
+    assert max(wrong.values()) <= ALLOWED * RUNS, wrong
+
+
+def _queue(generator: np.random.Generator, rate: float, service: float, settling: int, count: int) -> Block:
+    """A queue that begins empty, by Lindley's recursion: exponential times between arrivals and of answers (M/M/1)."""
+    taken = service * generator.standard_exponential(settling + count)
+    between = generator.standard_exponential(settling + count) / rate
+    steps = np.concatenate([[0.0], np.cumsum(taken[:-1] - between[1:])])
+    waited = steps - np.minimum.accumulate(steps)
+    return Block(Queries(waited + taken, taken).after(settling))
+
+
+@pytest.mark.parametrize("load", [0.5, 0.7])
+@pytest.mark.parametrize(("name", "quantile"), [("p50", 0.5), ("p90", 0.9)])
+def test_verdicts_on_a_queue_are_wrong_as_seldom_as_they_say(load: float, name: str, quantile: float) -> None:
+    """The truth of M/M/1 is exact: the time from arrival to answer is exponential of rate mu - lambda."""
+    service = 0.01
+    rate = load / service
+    true = -math.log(1.0 - quantile) / (1.0 / service - rate)
+    size = size_queue(rate, (service, service), 400.0, quantile, CONFIDENCE)
+    generator = np.random.default_rng(int(100 * load * quantile))
+    wrong = 0
+    for _ in range(RUNS):
+        blocks = [_queue(generator, rate, service, size.warm_up, size.queries) for _ in range(size.pairs)]
+        run = LatencyRun([(block, block) for block in blocks], Scenario("Server", rate), size.warm_up)
+        wrong += _latency_verdict(name, true, run.latency_verdict(name, CONFIDENCE)) != "Inconclusive"
+    assert wrong <= ALLOWED * RUNS
+
+
+def test_a_queue_that_grows_is_unbounded_though_its_first_queries_are_quick() -> None:
+    generator = np.random.default_rng(3)
+    blocks = [_queue(generator, 130.0, 0.01, 10, 40) for _ in range(20)]
+    run = LatencyRun([(block, block) for block in blocks], Scenario("Server", 130.0), 10)
+    assert float(np.median(np.concatenate(run.latencies(1)))) < 0.5
+    assert run.latency_verdict("p50", CONFIDENCE).low == 86_400.0
+
+
+def test_a_queue_that_may_not_have_settled_has_no_upper_bound() -> None:
+    generator = np.random.default_rng(4)
+    blocks = [_queue(generator, 95.0, 0.01, 10, 40) for _ in range(20)]
+    found = LatencyRun([(block, block) for block in blocks], Scenario("Server", 95.0), 10).latency_verdict("p50", 0.95)
+    assert found.low < found.high == 86_400.0
+    assert "too near for the queue to settle" in found.reason
