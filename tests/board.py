@@ -9,12 +9,6 @@ from typing import Any, Final
 
 BOARDS: Final = sorted((Path(__file__).parent.parent / "dashboards").glob("*.json"))
 
-NOT_YET_SCRAPED: Final[dict[str, set[str]]] = {
-    "compression_operator_notifications_pending": {"receiver"},
-    "compression_operator_notifications_total": {"receiver", "result"},
-}
-"""Metrics, with their labels, that rules and dashboards speak of and no operator exports yet: one that does must go."""
-
 
 @dataclass(frozen=True)
 class PanelQuery:
@@ -30,11 +24,6 @@ class PanelQuery:
     def id(self) -> str:
         """A name for a test."""
         return f"{self.board}: {self.panel}: {self.legend}"
-
-    @property
-    def missing(self) -> set[str]:
-        """The metrics of it that are not exported yet."""
-        return metrics(self.expression) & NOT_YET_SCRAPED.keys()
 
 
 def panels(board: Path | None = None) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 Alertmanager that tells of it."""
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from compressionjob.report import Report
 from dashboards.promql import jobs
 from localcluster import apiserver, ports
 from localcluster.apiserver import APIServer
+from tests import webhook_receiver
 from tests.integration.chart.helm_release import Helm
 from tests.integration.observability import alertmanager, prometheus, runner_run
 from tests.integration.observability.alertmanager import Receiver
@@ -35,6 +37,8 @@ from tests.unit.operator.builders import summary, violation
 TEAM = "team"
 MEASURED = "measured"
 """The CompressionJob that a real run of the runner works for."""
+TOLD = "ops"
+"""The receiver of that job's notifications."""
 ENDS: dict[str, tuple[int, str, str]] = {
     "passes": (0, "", summary("Pass")),
     "passes-too": (0, "", summary("Pass")),
@@ -67,13 +71,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         apiserver.start(controllers=("job", "garbage-collector", "namespace")) as server,
         alertmanager.receiving() as receiver,
         alertmanager.start(receiver) as manager,
+        webhook_receiver.receiving() as hook,
     ):
         helm = Helm(server.kubeconfig, folder)
         helm.install("compression-operator", "--set-string=runtimes.cpu.pricePerHour=3.6")
         account = server.service_account(helm.namespace, "compression-operator")
         namespace = _namespace(Api(server.kubeconfig))
         lease = (f"--lease-namespace={helm.namespace}", "--lease-name=compression-operator")
-        with _operators(account, folder, *lease) as replicas, prometheus.start(_scrapes(replicas), manager) as metrics:
+        told = folder / "receivers.json"  # JSON is YAML
+        told.write_text(json.dumps({"receivers": {TOLD: {"url": hook.url, "timeout": "2s"}}}))
+        with (
+            _operators(account, folder, *lease, f"--notifications={told}") as replicas,
+            prometheus.start(_scrapes(replicas), manager) as metrics,
+        ):
             started = time.time()
             wait_for("both are scraped", lambda: metrics.number('sum(up{job="compression-operator"})') == 2)
             _live_and_expire(namespace)
@@ -82,7 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             _wait_for_a_review(namespace)
             calm = time.time()
             with runner_run.serving() as telemetry:
-                namespace.apply(job(MEASURED, spec__deadline="1h", spec__budget="100"))
+                namespace.apply(job(MEASURED, spec__deadline="1h", spec__budget="100", spec__notifications=[TOLD]))
                 namespace.run_pod(namespace.pod())
                 wait_for("it runs", lambda: namespace.status(MEASURED).get("phase") == "Running")
                 _meet_outages(server, replicas, telemetry)

@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 
 from dashboards.promql import jobs
-from tests.board import NOT_YET_SCRAPED, PanelQuery, queries, resolved
+from tests.board import PanelQuery, queries, resolved
 from tests.integration.observability.conftest import ENDS, MEASURED, TEAM, World
 from tests.integration.observability.prometheus import Series
 from tests.integration.operator.api import wait_for
 
-SCRAPED = [query for query in queries() if not query.missing]
+QUERIES = list(queries())
 WHILE_IT_RUNS = {
     "compression-job: Last news: ago",
     "compression-job: Deadline: deadline",
@@ -35,24 +35,18 @@ def figures(world: World, expression: str, label: str) -> dict[str, float]:
     return {series.labels[label]: series.last for series in world.prometheus.instant(expression)}
 
 
-@pytest.mark.parametrize("query", SCRAPED, ids=lambda query: query.id)
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.id)
 def test_a_panel_shows_data(world: World, query: PanelQuery) -> None:
     found = wait_for("data", lambda: answer(world, query), seconds=20)  # a scrape may come late on a busy machine
     assert any(math.isfinite(value) for series in found for _, value in series.values)
 
 
-@pytest.mark.parametrize("query", [q for q in SCRAPED if "$job" in q.expression], ids=lambda query: query.id)
+@pytest.mark.parametrize("query", [q for q in QUERIES if "$job" in q.expression], ids=lambda query: query.id)
 def test_a_panel_of_one_job_shows_no_other(world: World, query: PanelQuery) -> None:
     for series in answer(world, query):
         chosen = {"namespace": TEAM, "job": MEASURED}
         assert {name: series.labels.get(name, value) for name, value in chosen.items()} == chosen
     assert not answer(world, query, job="another")
-
-
-@pytest.mark.parametrize("metric", NOT_YET_SCRAPED)
-def test_a_metric_that_is_scraped_is_not_said_to_be_missing(world: World, metric: str) -> None:
-    """The panels that speak of it could not be shown to work: once it is there, they must be."""
-    assert not world.prometheus.range(metric, world.started, time.time())
 
 
 def test_the_fleet_is_counted_right(world: World) -> None:

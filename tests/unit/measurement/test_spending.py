@@ -9,7 +9,7 @@ import pytest
 from compression_runner.commands.plan import plan
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import block_bootstrap, latency, memory, paired_bootstrap, sizing
+from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compression_runner.pipeline.spending import add_cost, price_of, require_price, run_cost
 from compressionjob.cost import cost_of, cost_per_million, format_cost
@@ -41,7 +41,7 @@ def measured(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(memory, "REPEATS", 2)
     monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
     monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 500)
-    monkeypatch.setattr(latency, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
     weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
     rows = np.random.default_rng(2).normal(size=(100, WIDTH)).astype(np.float32)
     data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=(rows @ weights).argmax(axis=1))

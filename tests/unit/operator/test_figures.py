@@ -131,7 +131,7 @@ def test_a_restarted_operator_counts_no_cost_twice() -> None:
     metrics = Metrics()
     figures = Figures(metrics, JobSeries())
     before = job(status={"phase": "Running", "usage": PRICED})
-    figures.recall(before)
+    figures.remind(before)
     figures.tell(before, {"phase": "Running", "usage": PRICED})
     assert cost_of(metrics, "gpu") == 0
     assert cost_of(metrics, before.runtime) == 0
@@ -140,11 +140,11 @@ def test_a_restarted_operator_counts_no_cost_twice() -> None:
 def test_a_restarted_operator_shows_what_is_known_of_jobs_that_go_on() -> None:
     series = JobSeries()
     figures = Figures(Metrics(), series)
-    figures.recall(job(status={"phase": "Running", "progress": 42, "cost": "0.1000"}))
+    figures.remind(job(status={"phase": "Running", "progress": 42, "cost": "0.1000"}))
     assert shown(series) == {("progress_ratio",): 0.42, ("cost",): 0.1}
     figures.end(UID)
-    figures.recall(job(status={"phase": "Failed", "cost": "0.1000"}))
-    assert shown(series) == {}
+    figures.remind(job(status={"phase": "Failed", "cost": "0.1000"}))
+    assert shown(series) == {("cost",): 0.1}, "what an ended job has cost is still known"
 
 
 def test_beyond_the_limit_a_job_is_not_shown() -> None:

@@ -12,7 +12,7 @@ from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.export import export
-from compression_runner.measurement import block_bootstrap, latency, memory, sizing
+from compression_runner.measurement import block_bootstrap, memory, sizing, throughput
 from compression_runner.measurement import measure as measuring
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
@@ -42,7 +42,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, few_resamples: None) -> None:
     monkeypatch.setattr(sizing, "PAIRS", 10)
     monkeypatch.setattr(memory, "REPEATS", 2)
     monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
-    monkeypatch.setattr(latency, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
 
 
 @pytest.fixture
