@@ -13,5 +13,5 @@ def test_helm_test_finds_the_operator_ready_and_secrets_out_of_reach(kubectl: Ku
             f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={SYSTEM_NAMESPACE}",
         ],
     )  # fmt: skip
-    assert "CompressionJob, CompressionRuntime" in output
+    assert "CompressionJob, CompressionReview, CompressionRuntime" in output
     assert "secrets: forbidden" in output
