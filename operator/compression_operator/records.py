@@ -15,7 +15,7 @@ from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUS
 from compressionjob.cost import parse_price
 from compressionjob.errors import InvalidSpec
 from compressionjob.group import GROUP, JOB_KIND, JOB_UID_LABEL, PART_LABEL, QUEUE_LABEL
-from compressionjob.parts import COMPRESS, RUN
+from compressionjob.parts import COMPRESS, RUN, first_part
 from compressionjob.runtime import CompressionRuntime, parse_runtime
 from compressionjob.schema import parse_duration
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
@@ -78,8 +78,8 @@ class JobRecord:
 
     @property
     def first_part(self) -> str:
-        """The part that every job begins with."""
-        return RUN if self.measuring_runtime == self.runtime else COMPRESS
+        """The part that the job begins with."""
+        return first_part(self.runtime, self.measuring_runtime)
 
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""
@@ -123,7 +123,7 @@ class JobRecord:
             queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
             runtime=intern(runtime),
             measuring_runtime=intern(measuring),
-            part=intern(str(status.get("part") or (RUN if measuring == runtime else COMPRESS))),
+            part=intern(str(status.get("part") or first_part(runtime, measuring))),
             retries=int(spec.get("retries", 3)),
             suspend=bool(spec.get("suspend", False)),
             ttl=_seconds(spec.get("ttl")),

@@ -11,7 +11,6 @@ from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
-from compressionjob.parts import COMPRESS, RUN, Part
 from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.review import Decision, ReviewPolicy
 from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema
@@ -168,11 +167,6 @@ class CompressionJobSpec(Schema):
     def measuring_runtime(self) -> str:
         """The CompressionRuntime on which the result is measured."""
         return self.sla.runtime or self.runtime
-
-    @property
-    def first_part(self) -> Part:
-        """What the first child does: all of the job, or only its stages where others measure."""
-        return RUN if self.measuring_runtime == self.runtime else COMPRESS
 
     @model_validator(mode="after")
     def _order(self) -> "CompressionJobSpec":

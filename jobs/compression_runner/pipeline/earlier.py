@@ -1,13 +1,8 @@
 """What an earlier run of a job like this one left in its report: how long it measured."""
 
-import json
-
-from pydantic import ValidationError
-
-from compression_runner.pipeline.names import REPORT_JSON
+from compression_runner.pipeline.report_files import earlier_report
 from compression_runner.storage import Store
 from compression_runner.telemetry.phase import Key
-from compressionjob.report import Report
 from compressionjob.spec import CompressionJob
 
 MEASURE: Key = ("measure", "")
@@ -18,11 +13,8 @@ def measuring_before(job: CompressionJob, reports: Store) -> dict[Key, float]:
 
     Stages are told by their checkpoints.
     """
-    if reports.find(REPORT_JSON) is None:
-        return {}
-    try:
-        report = Report.model_validate(json.loads(reports.read(REPORT_JSON)))
-    except (ValueError, ValidationError):
+    report = earlier_report(reports)
+    if report is None:
         return {}
     spec, now = report.job.get("spec", {}), job.spec.to_json()
     seconds = report.timings.get("measuring")

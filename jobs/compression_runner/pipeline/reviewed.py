@@ -1,19 +1,17 @@
 """The part Publish: a result that waited for its review is brought from its checkpoint to the destination."""
 
-import json
 from typing import Final
-
-from pydantic import ValidationError
 
 from compression_runner.artifact import Artifact
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline import publishing
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.names import REPORT_JSON
-from compression_runner.pipeline.report_files import write_report
+from compression_runner.pipeline.report_files import read_report, write_report
 from compression_runner.pipeline.run import Run, use_room
 from compression_runner.preflight.check import look_at_destination
 from compression_runner.telemetry.phase import Phase
+from compression_runner.telemetry.progress import counting
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.report import Report
 from compressionjob.review import ReviewOutcome
@@ -40,13 +38,7 @@ def publish_reviewed(run: Run, review: ReviewOutcome) -> Report:
         artifact = _result(run, report)
     told = {**report.provenance, "review": review.to_json()}
     with run.progress.phase("publish") as advance:
-        moved = 0
-
-        def count(length: int) -> None:
-            nonlocal moved
-            moved += length
-            advance(0.9 * moved / max(1, artifact.size_bytes), "")
-
+        count = counting(artifact.size_bytes, advance, 0.9)
         publishing.publish(artifact, told, places.destination, existing, places.scratch, count)
         done = {
             "published": True,
@@ -64,12 +56,12 @@ def publish_reviewed(run: Run, review: ReviewOutcome) -> Report:
 def _held_report(run: Run) -> Report:
     """The report of this very job."""
     reports, field = run.places.reports, "spec.output.reports"
-    if reports.find(REPORT_JSON) is None:
-        raise InvalidInput(INVALID_INPUT, field, reports.url, "the report that was reviewed is gone", AGAIN)
     try:
-        report = Report.model_validate(json.loads(reports.read(REPORT_JSON)))
-    except (ValueError, ValidationError) as error:
+        report = read_report(reports)
+    except ValueError as error:
         raise InvalidInput(INVALID_INPUT, field, reports.url, f"{REPORT_JSON} cannot be read", AGAIN) from error
+    if report is None:
+        raise InvalidInput(INVALID_INPUT, field, reports.url, "the report that was reviewed is gone", AGAIN)
     if report.job.get("uid") != run.job.metadata.uid or not (report.held or report.published):
         problem = f"{REPORT_JSON} is no longer the one that was reviewed"
         raise InvalidInput(INVALID_INPUT, field, reports.url, problem, AGAIN)

@@ -3,7 +3,6 @@
 A job in parts tells it in several pods: `compress` up to the stages, `execute` from their checkpoints on.
 """
 
-import json
 import logging
 import tempfile
 import time
@@ -12,24 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import ValidationError
-
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compression_runner.pipeline import fallback, publishing, reporting
 from compression_runner.pipeline.earlier import measuring_before
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.fallback import Choice
-from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Candidate, Plan
-from compression_runner.pipeline.report_files import write_report
+from compression_runner.pipeline.report_files import earlier_report, write_report
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.spending import add_cost, require_price, run_cost
 from compression_runner.pipeline.staging import Staged, stage
 from compression_runner.preflight.check import Prepared, is_from, preflight
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.phase import Phase
-from compression_runner.telemetry.progress import RunProgress
+from compression_runner.telemetry.progress import RunProgress, counting
 from compressionjob.publication import PUBLISH, publication_of
 from compressionjob.report import Report, StageReport
 from compressionjob.review import ReviewPolicy
@@ -115,13 +111,8 @@ def use_room(places: Places) -> None:
 def _finished(run: Run, plan: Plan) -> Report | None:
     """The report of this very job from a run that was cut off after all was done."""
     uid = run.job.metadata.uid
-    if not uid or run.places.reports.find(REPORT_JSON) is None:
-        return None
-    try:
-        report = Report.model_validate(json.loads(run.places.reports.read(REPORT_JSON)))
-    except (ValueError, ValidationError):
-        return None
-    if report.job.get("uid") != uid or report.provenance.get("plan") != plan.fingerprint:
+    report = earlier_report(run.places.reports) if uid else None
+    if report is None or report.job.get("uid") != uid or report.provenance.get("plan") != plan.fingerprint:
         return None
     LOG.info("this job came to its end before; its report is used again")
     return report
@@ -188,14 +179,8 @@ def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[flo
     places, told = run.places, reporting.provenance(facts)
     publication = publication_of(facts.judgement.verdict, run.job.spec.sla.on_violation, run.review)
     if publication == PUBLISH:
-        moved = 0
-
-        def count(length: int) -> None:
-            nonlocal moved
-            moved += length
-            advance(0.9 * moved / max(1, facts.result.artifact.size_bytes), "")
-
         artifact = facts.result.artifact
+        count = counting(artifact.size_bytes, advance, 0.9)
         publishing.publish(artifact, told, places.destination, prepared.existing, places.scratch, count)
     elif is_from(prepared.existing, run.job):
         publishing.withdraw(places.destination, prepared.existing)

@@ -15,7 +15,7 @@ from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import IMPORT, Step
 from compression_runner.preflight.check import Prepared
-from compression_runner.telemetry.progress import RunProgress
+from compression_runner.telemetry.progress import RunProgress, counting
 from compression_runner.trust.data_check import require_data
 from compressionjob.spec import CompressionJobSpec
 
@@ -104,13 +104,7 @@ def _baseline_bytes(prepared: Prepared, baseline: Made) -> int:
 
 def _fetcher(prepared: Prepared, places: Places) -> Callable[[Callable[[float, str], None]], Artifact]:
     def fetch(advance: Callable[[float, str], None]) -> Artifact:
-        moved = 0
-
-        def count(length: int) -> None:
-            nonlocal moved
-            moved += length
-            advance(moved / max(1, prepared.source.total_bytes), "")
-
+        count = counting(prepared.source.total_bytes, advance)
         return fetch_source(places.model, prepared.source, places.scratch / "source", count)
 
     return fetch

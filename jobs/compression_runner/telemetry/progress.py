@@ -26,6 +26,21 @@ class Listener(Protocol):
         """A phase ended well."""
 
 
+def counting(total: int, advance: Callable[[float, str], None], share: float = 1.0) -> Callable[[int], None]:
+    """What is told the bytes of each piece that was moved, and tells `advance` how much of the `total` that makes.
+
+    All bytes together are this share of the phase.
+    """
+    moved = 0
+
+    def count(length: int) -> None:
+        nonlocal moved
+        moved += length
+        advance(share * moved / max(1, total), "")
+
+    return count
+
+
 class RunProgress:
     """The state of a run, which other threads may read at any time."""
 
