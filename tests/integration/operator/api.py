@@ -195,3 +195,11 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60) -> T:
             return found
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
+
+
+def phase_is(namespace: Namespace, phase: str, name: str = "minilm-int8") -> dict[str, Any]:
+    """Wait until a job has this phase and return its status."""
+    return wait_for(
+        f"{name} is {phase}",
+        lambda: status if (status := namespace.status(name)).get("phase") == phase else None,
+    )

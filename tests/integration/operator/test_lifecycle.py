@@ -1,23 +1,14 @@
 """The life of a job on a real API server, with the real Job controller; the tests are scheduler and kubelet."""
 
-from typing import Any
-
 import pytest
 
-from tests.integration.operator.api import GROUP, Api, Namespace, Refusal, wait_for
+from tests.integration.operator.api import GROUP, Api, Namespace, Refusal, phase_is, wait_for
 from tests.integration.operator.conftest import runtime
 from tests.integration.operator.operators import OperatorProcess
 from tests.manifests import REMOVE, job
 from tests.unit.operator.builders import summary, violation
 
 pytestmark = pytest.mark.usefixtures("operator")
-
-
-def phase_is(namespace: Namespace, phase: str, name: str = "minilm-int8") -> dict[str, Any]:
-    return wait_for(
-        f"{name} is {phase}",
-        lambda: status if (status := namespace.status(name)).get("phase") == phase else None,
-    )
 
 
 def test_a_job_runs_to_its_verdict(namespace: Namespace, operator: OperatorProcess) -> None:

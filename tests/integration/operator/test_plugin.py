@@ -19,7 +19,7 @@ from kubectl_compress.kubectl import Kubectl
 from localcluster import s3, tools
 from localcluster.apiserver import APIServer
 from localcluster.command import run
-from tests.integration.operator.api import Namespace, wait_for
+from tests.integration.operator.api import Namespace, phase_is, wait_for
 from tests.integration.operator.plugin import Plugin, write_scripts
 from tests.manifests import job
 from tests.unit.operator.builders import summary
@@ -66,10 +66,6 @@ def end(namespace: Namespace, message: str = "", code: int = 0, reason: str = ""
     namespace.run_pod(pod)
     wait_for("it runs", lambda: namespace.status(NAME).get("phase") == "Running")
     namespace.end_pod(pod, code=code, message=message, reason=reason)
-
-
-def phase_is(namespace: Namespace, phase: str, name: str = NAME) -> None:
-    wait_for(f"{name} is {phase}", lambda: namespace.status(name).get("phase") == phase)
 
 
 def test_a_job_is_submitted_followed_and_reported(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.operator.api import Namespace, Refusal, wait_for
+from tests.integration.operator.api import Namespace, Refusal, phase_is, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.manifests import job
 from tests.unit.operator.builders import summary
@@ -13,14 +13,6 @@ from tests.unit.operator.builders import summary
 Launch = Callable[..., OperatorProcess]
 NAME = "minilm-int8"
 DIGEST = "sha256:" + "a" * 64
-
-
-def phase_is(namespace: Namespace, phase: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        status = namespace.status(NAME)
-        return status if status.get("phase") == phase else None
-
-    return wait_for(f"it is {phase}", look)
 
 
 def held(namespace: Namespace, **changes: Any) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
 from compression_runner.measurement import measure as measuring
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
+from tests.unit.measurement.short import measure_shortly
 
 CLASSES, WIDTH = 4, 16
 SLA = {
@@ -27,12 +27,7 @@ SLA = {
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 0.1)
-    monkeypatch.setattr(sizing, "PAIRS", 10)
-    monkeypatch.setattr(memory, "REPEATS", 2)
-    monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
-    monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 500)
-    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+    measure_shortly(monkeypatch)
 
 
 @pytest.fixture

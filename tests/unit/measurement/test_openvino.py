@@ -9,12 +9,12 @@ import pytest
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.formats.openvino_files import read, save
-from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
 from compression_runner.measurement.measure import Subject, measure
 from compression_runner.measurement.memory import measure_memory
 from compression_runner.measurement.openvino_predictor import OpenVinoPredictor
 from compression_runner.measurement.predictor import OnnxPredictor, TensorInfo, engine_of, open_predictor
 from compressionjob.spec import CompressionJobSpec
+from tests.unit.measurement.short import measure_shortly
 
 WIDTH, CLASSES = 16, 4
 
@@ -71,12 +71,7 @@ def test_memory_of_an_ir_is_that_of_a_process_with_openvino(converted: Path) -> 
 def test_a_result_for_openvino_is_compared_with_its_baseline_in_openvino(
     graph: Path, converted: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 0.1)
-    monkeypatch.setattr(sizing, "PAIRS", 10)
-    monkeypatch.setattr(memory, "REPEATS", 2)
-    monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
-    monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 500)
-    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+    measure_shortly(monkeypatch)
     rows = np.random.default_rng(2).normal(size=(40, WIDTH)).astype(np.float32)
     data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0")
     spec = CompressionJobSpec.model_validate(

@@ -9,7 +9,6 @@ import pytest
 from compression_runner.commands.plan import plan
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compression_runner.pipeline.spending import add_cost, price_of, require_price, run_cost
 from compressionjob.cost import cost_of, cost_per_million, format_cost
@@ -17,6 +16,7 @@ from compressionjob.estimate import Estimate
 from compressionjob.exit_codes import ExitCode
 from compressionjob.spec import CompressionJobSpec
 from tests.manifests import job
+from tests.unit.measurement.short import measure_shortly
 
 CLASSES, WIDTH = 4, 16
 
@@ -36,12 +36,7 @@ def _spec(limit: str) -> CompressionJobSpec:
 @pytest.fixture
 def measured(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Measurements:
     """A real measurement of a tiny classifier, as short as it can be."""
-    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 0.1)
-    monkeypatch.setattr(sizing, "PAIRS", 10)
-    monkeypatch.setattr(memory, "REPEATS", 2)
-    monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
-    monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 500)
-    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+    measure_shortly(monkeypatch)
     weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
     rows = np.random.default_rng(2).normal(size=(100, WIDTH)).astype(np.float32)
     data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=(rows @ weights).argmax(axis=1))

@@ -14,6 +14,7 @@ from tests.unit.operator.builders import (
     complete,
     condition_of,
     ended_pod,
+    failed,
     job,
     observe,
     review,
@@ -132,8 +133,6 @@ def test_time_decides_where_nobody_does(outcome: str, phase: str, reason: str) -
 def test_a_result_that_is_gone_ends_an_approved_job() -> None:
     record = decided(review())
     record, _ = settle(observe(record, child=child(part="Publish", uid="c-2")), after(131))
-    from tests.unit.operator.builders import failed
-
     gone = failed("PodFailurePolicy", part="Publish", uid="c-2", failed=1)
     pods = (ended_pod(code=2, message=violation("InvalidInput", "the result that was reviewed is gone")),)
     record, _ = settle(observe(record, child=gone, pods=pods), after(140))

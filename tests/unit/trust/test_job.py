@@ -12,11 +12,11 @@ from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.export import export
-from compression_runner.measurement import block_bootstrap, memory, sizing, throughput
 from compression_runner.measurement import measure as measuring
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models
+from tests.unit.measurement.short import measure_shortly
 from tests.unit.trust.conftest import Linear
 
 WIDTH = 8
@@ -37,12 +37,8 @@ SLA = {
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, few_resamples: None) -> None:
-    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 0.1)
-    monkeypatch.setattr(sizing, "PAIRS", 10)
-    monkeypatch.setattr(memory, "REPEATS", 2)
-    monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
-    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_shortly(monkeypatch, paired_resamples=400)
 
 
 @pytest.fixture

@@ -1,0 +1,15 @@
+"""Real measurements of tiny models, as short as they can be."""
+
+import pytest
+
+from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
+
+
+def measure_shortly(monkeypatch: pytest.MonkeyPatch, paired_resamples: int = 500) -> None:
+    """Let measuring take a second: few blocks, few repeats, few resamples."""
+    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 0.1)
+    monkeypatch.setattr(sizing, "PAIRS", 10)
+    monkeypatch.setattr(memory, "REPEATS", 2)
+    monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)
+    monkeypatch.setattr(paired_bootstrap, "RESAMPLES", paired_resamples)
+    monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
