@@ -1,57 +1,25 @@
-"""A real Alertmanager on loopback, and the receiver that it tells."""
+"""A real Alertmanager on loopback, and what it told its receiver."""
 
 import json
 import shutil
-import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from localcluster import debian, ports
 from localcluster.servers import servers
+from tests.webhook_receiver import WebhookReceiver
 
 
-@dataclass(frozen=True)
-class Receiver:
-    """Whoever is told: all that Alertmanager posted to its URL."""
-
-    url: str
-    posts: list[dict[str, Any]] = field(default_factory=list)
-
-    def alerts(self) -> dict[str, dict[str, Any]]:
-        """What was told of each alert last, by name."""
-        return {alert["labels"]["alertname"]: alert for post in list(self.posts) for alert in post["alerts"]}
+def alerts_of(receiver: WebhookReceiver) -> dict[str, dict[str, Any]]:
+    """What a receiver was told of each alert last, by name."""
+    posts = [json.loads(item.body) for item in receiver.taken()]
+    return {alert["labels"]["alertname"]: alert for post in posts for alert in post["alerts"]}
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """Be a receiver until the block ends."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            receiver.posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver = Receiver(f"http://127.0.0.1:{server.server_port}/alerts")
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def start(receiver: Receiver) -> Iterator[str]:
+def start(receiver: WebhookReceiver) -> Iterator[str]:
     """Start an Alertmanager that tells the receiver at once; yields its address, and ends with the block."""
     debian.ensure(debian.PROMETHEUS)
     route = {"receiver": "test", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"}

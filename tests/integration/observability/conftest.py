@@ -22,10 +22,8 @@ from compressionjob.report import Report
 from dashboards.promql import jobs
 from localcluster import apiserver, ports
 from localcluster.apiserver import APIServer
-from tests import webhook_receiver
 from tests.integration.chart.helm_release import Helm
 from tests.integration.observability import alertmanager, prometheus, runner_run
-from tests.integration.observability.alertmanager import Receiver
 from tests.integration.observability.prometheus import Prometheus
 from tests.integration.observability.runner_run import Telemetry
 from tests.integration.operator import operators
@@ -33,6 +31,7 @@ from tests.integration.operator.api import Api, Namespace, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.manifests import job
 from tests.unit.operator.builders import summary, violation
+from tests.webhook_receiver import WebhookReceiver, receiving
 
 TEAM = "team"
 MEASURED = "measured"
@@ -55,7 +54,7 @@ class World:
     """All that was set up, once everything has happened."""
 
     prometheus: Prometheus
-    receiver: Receiver
+    receiver: WebhookReceiver
     operators: list[OperatorProcess]
     namespace: Namespace
     report: Report
@@ -69,9 +68,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("observability")
     with (
         apiserver.start(controllers=("job", "garbage-collector", "namespace")) as server,
-        alertmanager.receiving() as receiver,
+        receiving() as receiver,
         alertmanager.start(receiver) as manager,
-        webhook_receiver.receiving() as hook,
+        receiving() as hook,
     ):
         helm = Helm(server.kubeconfig, folder)
         helm.install("compression-operator", "--set-string=runtimes.cpu.pricePerHour=3.6")

@@ -2,6 +2,7 @@
 
 from dashboards.generated import ROOT
 from dashboards.rules import alerts
+from tests.integration.observability.alertmanager import alerts_of
 from tests.integration.observability.conftest import World
 from tests.integration.operator.api import wait_for
 
@@ -25,11 +26,11 @@ def test_a_refused_model_is_told_and_nothing_else(world: World) -> None:
 
 
 def test_the_alert_reaches_its_receiver_through_the_alertmanager(world: World) -> None:
-    wait_for("the receiver is told", lambda: "CompressionJobSLAViolated" in world.receiver.alerts())
-    told = world.receiver.alerts()["CompressionJobSLAViolated"]
+    wait_for("the receiver is told", lambda: "CompressionJobSLAViolated" in alerts_of(world.receiver))
+    told = alerts_of(world.receiver)["CompressionJobSLAViolated"]
     assert told["status"] == "firing"
     assert told["labels"] == {"alertname": "CompressionJobSLAViolated", "namespace": "system", "severity": "info"}
     assert told["annotations"]["summary"] == "A compressed model does not keep its SLA."
     assert "1 CompressionJobs ended with the verdict Fail" in told["annotations"]["description"]
     assert (ROOT / told["annotations"]["runbook_url"]).exists()
-    assert set(world.receiver.alerts()) - OF_THE_OUTAGE == {"CompressionJobSLAViolated"}
+    assert set(alerts_of(world.receiver)) - OF_THE_OUTAGE == {"CompressionJobSLAViolated"}
