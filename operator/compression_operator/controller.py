@@ -174,6 +174,8 @@ class Controller:
 
     async def _conclude(self, observed: Observed, plan: Plan) -> str:
         job = observed.job
+        if observed.runtime is not None:
+            self._figures.expect_cost(observed.runtime)
         wrote = plan.status is not None and await self._write_status(job, plan.status)
         if not wrote:
             self._figures.remind(job)

@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 
 from compression_operator.metrics import JobSeries, Metrics
 from compression_operator.plan import Note
-from compression_operator.records import JobRecord, parse_time
+from compression_operator.records import JobRecord, RuntimeRecord, parse_time
 from compressionjob.objectives import QualityMetric
 from compressionjob.sla import ObjectiveResult
 from compressionjob.status import TERMINAL_PHASES
@@ -42,9 +42,15 @@ class Figures:
 
     def remind(self, job: JobRecord) -> None:
         """Show a job whose status was written by another replica, or before this one started."""
-        self._metrics.cost.labels(job.runtime)  # Prometheus sees no increase in a series that begins with 1
         if job.uid not in self._series:
             self._show(job, json.loads(job.status_json))
+
+    def expect_cost(self, runtime: RuntimeRecord) -> None:
+        """Begin the series of a runtime's cost at 0: Prometheus sees no increase in one that begins with 1.
+
+        It takes a runtime that is there, since a name alone is whatever somebody wrote into a job.
+        """
+        self._metrics.cost.labels(runtime.name)
 
     def note(self, note: Note) -> None:
         """Count a try that failed."""

@@ -8,7 +8,7 @@ import pytest
 from compression_operator.figures import Figures
 from compression_operator.metrics import JobSeries, Metrics
 from compression_operator.plan import Note
-from tests.unit.operator.builders import UID, child, ended_pod, job, observe, settle, with_raw_status
+from tests.unit.operator.builders import UID, child, ended_pod, job, observe, runtime, settle, with_raw_status
 
 BOTH = {
     "baseline": {"sizeBytes": 100, "latencySeconds": {"p50": 0.02, "p99": 0.04, "mean": 0.03}},
@@ -127,10 +127,28 @@ def test_cost_by_runtime_counts_what_came_to_it() -> None:
     assert cost_of(metrics, "gpu") == pytest.approx(0.25)
 
 
+def test_a_name_that_a_job_gives_its_runtime_is_no_label_until_there_is_one() -> None:
+    metrics = Metrics()
+    figures = Figures(metrics, JobSeries())
+    record = job(spec__runtime="whatever-i-like")
+    figures.remind(record)
+    figures.tell(record, {"phase": "Pending", "message": "there is no such runtime"})
+    assert runtimes_of(metrics) == set()
+    figures.expect_cost(runtime("cpu"))
+    assert runtimes_of(metrics) == {"cpu"}
+    assert cost_of(metrics, "cpu") == 0
+
+
+def runtimes_of(metrics: Metrics) -> set[str]:
+    """The runtimes whose cost is told."""
+    return {sample.labels["runtime"] for family in metrics.cost.collect() for sample in family.samples}
+
+
 def test_a_restarted_operator_counts_no_cost_twice() -> None:
     metrics = Metrics()
     figures = Figures(metrics, JobSeries())
     before = job(status={"phase": "Running", "usage": PRICED})
+    figures.expect_cost(runtime(before.runtime))
     figures.remind(before)
     figures.tell(before, {"phase": "Running", "usage": PRICED})
     assert cost_of(metrics, "gpu") == 0
