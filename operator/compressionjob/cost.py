@@ -35,7 +35,7 @@ def cost_per_million(price_per_hour: float, rate: Estimate) -> Estimate:
     """What a million samples cost at a rate in samples per second; the fastest rate gives the least cost."""
     hour = price_per_hour * MILLION / SECONDS_PER_HOUR
     value, low, high = (hour / max(samples, _SLOWEST) for samples in (rate.value, rate.high, rate.low))
-    return Estimate(value=value, low=low, high=high)
+    return Estimate(value=value, low=low, high=high, reason=rate.reason)
 
 
 _SLOWEST: Final = 1e-6

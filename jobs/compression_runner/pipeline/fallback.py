@@ -152,8 +152,9 @@ def _sentence(whole: Facts, chosen: Facts | None, candidate: Candidate | None, g
     if chosen is None or candidate is None:
         return f"no earlier stage's result passes either; {failed}"
     size, before = whole.result.artifact.size_bytes, chosen.result.artifact.size_bytes
-    speed = whole.measurements.speedups["p50"].value / chosen.measurements.speedups["p50"].value
-    lost = (
-        f"with which it would be {format_bytes(size)} instead of {format_bytes(before)} and {speed:.2f} times as fast"
-    )
+    lost = f"with which it would be {format_bytes(size)} instead of {format_bytes(before)}"
+    # In a queue, a model that cannot keep the rate has no speed to compare.
+    speeds = [found.measurements.speedups.get("p50") for found in (whole, chosen)]
+    if speeds[0] and speeds[1]:
+        lost += f" and {speeds[0].value / speeds[1].value:.2f} times as fast"
     return f"the result of {candidate.title} is published; given up: {', '.join(given_up)}, {lost}; {failed}"

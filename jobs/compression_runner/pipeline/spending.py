@@ -39,10 +39,12 @@ def require_price(spec: CompressionJobSpec, price: float | None) -> None:
 
 
 def add_cost(measured: Measurements, price: float | None) -> None:
-    """Add what a million answers cost to what the objectives are judged by, where there is a price."""
-    rate = measured.compressed.throughput_interval
-    if price is not None and rate is not None:
-        measured.estimates[sla.COST] = cost_per_million(price, rate)
+    """Add what a million answers cost to what the objectives are judged by, where there is a price.
+
+    It is as sure as the throughput that a limit on it would be judged by, noise and all.
+    """
+    if price is not None and sla.THROUGHPUT in measured.estimates:
+        measured.estimates[sla.COST] = cost_per_million(price, measured.estimates[sla.THROUGHPUT])
 
 
 def run_cost(seconds: float, price: float | None, baseline: ModelFigures, compressed: ModelFigures) -> RunCost | None:

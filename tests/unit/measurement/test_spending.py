@@ -11,6 +11,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.measurement.measure import Measurements, Subject, measure
 from compression_runner.pipeline.spending import add_cost, price_of, require_price, run_cost
+from compressionjob import sla
 from compressionjob.cost import cost_of, cost_per_million, format_cost
 from compressionjob.estimate import Estimate
 from compressionjob.exit_codes import ExitCode
@@ -46,8 +47,7 @@ def measured(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch)
 
 def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured: Measurements) -> None:
     add_cost(measured, 3.6)
-    rate = measured.compressed.throughput_interval
-    assert rate is not None
+    rate = measured.estimates[sla.THROUGHPUT]
     (result,) = measured.judgement(_spec("999999").sla).objectives
     assert (result.name, result.unit, result.verdict) == ("cost.perMillion", "cost per million samples", "Pass")
     assert result.measured == pytest.approx(1000 / rate.value)
@@ -55,6 +55,15 @@ def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured:
     assert result.high == pytest.approx(1000 / rate.low)
     (result,) = measured.judgement(_spec("0.000000001").sla).objectives
     assert result.verdict == "Fail"
+
+
+def test_a_cost_is_as_doubtful_as_the_rate_that_it_rests_on(measured: Measurements) -> None:
+    noise = "other processes used 52% of the machine's CPU time"
+    measured.estimates[sla.THROUGHPUT] = Estimate(value=1000, low=900, high=4000, reason=noise)
+    add_cost(measured, 3.6)
+    (result,) = measured.judgement(_spec("0.5").sla).objectives
+    assert (result.verdict, result.reason) == ("Inconclusive", noise)
+    assert (result.low, result.high) == (pytest.approx(0.25), pytest.approx(1 / 0.9))
 
 
 def test_without_a_price_cost_is_open_and_not_told(measured: Measurements) -> None:

@@ -154,9 +154,11 @@ class Bench:
         candidate = next(one for one in self.plan.fallbacks if one.fingerprint == step.fingerprint)
         return self._made(candidate.steps, self.sizes[candidate.title])
 
-    def fall_back(self, drops: Mapping[str, float], whole: float = 0.5) -> Facts:
+    def fall_back(self, drops: Mapping[str, float], whole: float = 0.5, *, keeps_the_rate: bool = True) -> Facts:
         """What comes of it where the candidates lost `drops`, and the whole pipeline's result `whole`."""
         first = measurements(self.sizes["whole"], whole, p50=2.0)
+        if not keeps_the_rate:
+            first.speedups.clear()
         judged = first.judgement(self.job.spec.sla)
         facts = Facts(self.job, self.plan, self.staged.result, first, judged, "d", {})
 
@@ -197,6 +199,12 @@ def test_the_smallest_that_passes_is_published_and_no_larger_one_is_measured(ber
     assert "200 B instead of 800 B and 2.00 times as fast" in told.sentence
     assert "verdict is Fail: violated: quality.drop is 0.5000" in told.sentence
     assert run.expected[-1] == ["measure third", "measure first", "measure second"]
+
+
+def test_a_result_that_cannot_keep_the_rate_has_no_speed_to_give_up(bert: Path, tmp_path: Path) -> None:
+    facts = bench(bert, tmp_path).fall_back({"third": 0.001}, keeps_the_rate=False)
+    assert facts.fallback is not None
+    assert "200 B instead of 700 B; the whole" in facts.fallback.sentence
 
 
 def test_an_undecided_candidate_is_not_good_enough(bert: Path, tmp_path: Path) -> None:
