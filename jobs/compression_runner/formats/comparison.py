@@ -40,12 +40,13 @@ def compare(
     inputs: Sequence[Probe],
     tolerance: float = TOLERANCE,
     refused: Callable[[str], BadRecipe] = _refused,
+    exact: bool = False,
 ) -> Comparison:
-    """Runs both models on every input.
+    """Runs both models on every input, the graph with `exact` products where it is so asked.
 
     Raises what `refused` makes of the largest difference where they disagree, or where the graph does not run.
     """
-    session = _session(graph, refused)
+    session = _session(graph, refused, exact)
 
     def answer(tensors: Probe) -> Sequence[Answer]:
         return _run(session, interface, tensors, refused)
@@ -80,9 +81,9 @@ def compare_answers(
     return Comparison(len(inputs), worst[0], tolerance * scale[0])
 
 
-def _session(graph: Path, refused: Callable[[str], BadRecipe]) -> Any:
+def _session(graph: Path, refused: Callable[[str], BadRecipe], exact: bool) -> Any:
     try:
-        return open_session(graph)
+        return open_session(graph, exact)
     except RUNTIME_ERRORS as error:
         raise refused(f"onnxruntime does not load it: {error}") from error
 

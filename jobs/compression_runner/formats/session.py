@@ -16,9 +16,14 @@ RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = (
 )
 
 
-def open_session(graph: Path) -> Any:
-    """A session on the CPU; raises one of RUNTIME_ERRORS where the graph does not load."""
+def open_session(graph: Path, exact: bool = False) -> Any:
+    """A session on the CPU; raises one of RUNTIME_ERRORS where the graph does not load.
+
+    onnxruntime quantizes what it multiplies with weights of few bits to 8 bits, unless it is to be `exact`.
+    """
     onnxruntime.disable_telemetry_events()  # it would warn in a pod, where it cannot write
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # warnings of the optimiser are not the reader's business
+    if exact:
+        options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")  # float32
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
