@@ -197,6 +197,17 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60) -> T:
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
+def wait_equal(what: str, look: Callable[[], T], wanted: T, seconds: float = 60) -> None:
+    """Look until it is what is wanted; fails with what was there instead."""
+    seen = look()
+    end = time.monotonic() + seconds
+    while seen != wanted:
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:.0f} s: {what}; seen {seen!r}, wanted {wanted!r}")
+        time.sleep(0.05)
+        seen = look()
+
+
 def phase_is(namespace: Namespace, phase: str, name: str = "minilm-int8") -> dict[str, Any]:
     """Wait until a job has this phase and return its status."""
     return wait_for(

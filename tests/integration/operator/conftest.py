@@ -16,7 +16,7 @@ from tests.integration.operator.operators import OperatorProcess
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server() -> Iterator[APIServer]:
     with apiserver.start(controllers=("job", "garbage-collector", "namespace")) as running:
         running.kubectl.apply(*definitions().values())
@@ -26,7 +26,7 @@ def server() -> Iterator[APIServer]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(server: APIServer) -> Api:
     return Api(server.kubeconfig)
 

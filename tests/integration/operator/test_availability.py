@@ -14,7 +14,7 @@ import pytest
 
 from localcluster.apiserver import APIServer
 from tests.integration.chart.helm_release import Helm
-from tests.integration.operator.api import Api, Namespace, Refusal, wait_for
+from tests.integration.operator.api import Api, Namespace, Refusal, wait_equal, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.manifests import job
 from tests.unit.operator.builders import summary
@@ -181,7 +181,7 @@ def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launc
     namespace.apply(job(name="earlier"))
     namespace.run_pod(namespace.pod(), ip="127.0.0.2")
     shown = {INFO, "compression_operator_job_last_progress_timestamp_seconds"}
-    wait_for("its series", lambda: set(job_series(operator, namespace)) == shown)
+    wait_equal("its series", lambda: set(job_series(operator, namespace)), shown)
     lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/stolen"
     api.patch(lease, {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 5}})
     wait_for("it stops", lambda: operator.metric("compression_operator_leader") == 0)
@@ -192,7 +192,7 @@ def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launc
     assert operator.fetch("/healthz")
     operator.wait_leading(seconds=30)
     wait_for("another child", lambda: len(namespace.children()) == 2)
-    wait_for("the series of both", lambda: sorted(job_series(operator, namespace)) == sorted([*shown, INFO]))
+    wait_equal("the series of both", lambda: sorted(job_series(operator, namespace)), sorted([*shown, INFO]))
 
 
 def test_an_api_server_that_comes_back_is_served_again(namespace: Namespace, launch: Launch, server: APIServer) -> None:
