@@ -1,0 +1,32 @@
+"""What the report calls things."""
+
+import pytest
+
+from compression_runner.report.wording import objective_title
+from compressionjob import sla
+from compressionjob.objectives import Sla
+
+ASKED = [
+    {"quality": {"metric": "accuracy", "maxDrop": "0.01", "min": "0.9"}},
+    {"quality": {"metric": "mae", "maxIncrease": "0.01", "max": "3"}},
+    {"latency": {"percentile": "p99", "max": "1s", "minSpeedup": "2"}},
+    {"throughput": {"min": "3"}},
+    {"size": {"maxRatio": "0.5", "max": "1Gi"}},
+    {"memory": {"max": "1Gi", "maxRatio": "0.5"}},
+    {"cost": {"maxPerMillion": "0.5"}},
+    {"fairness": {"metric": "accuracy", "minWorst": "0.8", "maxGap": "0.1", "maxGapIncrease": "0.1"}},
+    *(
+        {"robustness": {kind: {"maxDrop": "0.1", "min": "0.5"} | more}}
+        for kind, more in (("noise", {"level": "0.1"}), ("corruption", {}), ("attack", {"epsilon": "0.03"}))
+    ),
+    {"attributions": {"minAgreement": "0.8"}},
+    {"flips": {"max": "0.01"}},
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+def test_every_objective_has_a_title_in_words(asked: dict[str, object]) -> None:
+    objectives = sla.objectives_of(Sla.model_validate(asked))
+    assert objectives
+    titles = [objective_title(item.name, "accuracy", "p99") for item in objectives]
+    assert not [title for title in titles if "." in title or title.lower() == "cost"]
