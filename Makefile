@@ -40,7 +40,8 @@ test-methods: setup ## every compression method on a small slice of real data, a
 	$(PARALLEL) tests/methods
 
 test-integration: setup ## a real API server, object store and Prometheus on loopback
-	$(PYTEST) tests/integration
+	$(PYTEST) tests/integration --ignore tests/integration/runner
+	$(PARALLEL) --dist worksteal tests/integration/runner
 
 test-e2e: setup cluster ## a real kubelet
 	$(PYTEST) tests/e2e
