@@ -1,5 +1,6 @@
 """A measured number with its interval."""
 
+import math
 from typing import Final
 
 from pydantic import Field, model_validator
@@ -8,6 +9,13 @@ from compressionjob.schema import Observed
 
 UNBOUNDED_SECONDS: Final = 86_400.0
 """A day: the number that stands for "no upper bound" of a latency, since JSON has no infinity."""
+UNBOUNDED_RATIO: Final = 100_000.0
+"""The same for a speed-up of which all of the faster model's time may have been the doing of others."""
+
+
+def unbounded(value: float, unit: str) -> bool:
+    """Whether a number in this unit stands for "no upper bound"."""
+    return value >= {"seconds": UNBOUNDED_SECONDS, "ratio": UNBOUNDED_RATIO}.get(unit, math.inf)
 
 
 class Estimate(Observed):

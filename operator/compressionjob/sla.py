@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from compressionjob.cost import format_cost
-from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
+from compressionjob.estimate import Estimate, unbounded
 from compressionjob.methods.promise import Promise
 from compressionjob.objectives import Sla
 from compressionjob.schema import Observed, format_bytes, format_duration, parse_duration, parse_quantity
@@ -219,10 +219,12 @@ def broken_promises(
 
 def write_figure(value: float, unit: str) -> str:
     """A number of an objective for people, in its unit."""
+    if unbounded(value, unit):
+        return "unbounded"
     if unit == "bytes":
         return format_bytes(value)
     if unit == "seconds":
-        return "unbounded" if value >= UNBOUNDED_SECONDS else format_duration(value)
+        return format_duration(value)
     if unit == "score":
         return f"{value:.4f}"
     if unit == "error":

@@ -21,7 +21,7 @@ from compression_runner.measurement.order_statistics import (
 from compression_runner.measurement.queueing import settling_queries
 from compression_runner.measurement.relief import relieved_percentile
 from compression_runner.measurement.scenario import SINGLE_STREAM, Scenario
-from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
+from compressionjob.estimate import UNBOUNDED_RATIO, UNBOUNDED_SECONDS, Estimate
 
 MODELS: Final = ("baseline", "compressed")
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
@@ -103,7 +103,9 @@ class LatencyRun:
         # Both ends at once: wider than it must be, but the queue that has no end decides anyway.
         value = ends[0].value / ends[1].value
         reason = "; ".join(f"{model}: {end.reason}" for model, end in zip(MODELS, ends, strict=True) if end.reason)
-        return Estimate(value=value, low=ends[0].low / ends[1].high, high=ends[0].high / ends[1].low, reason=reason)
+        return Estimate(
+            value=value, low=ends[0].low / ends[1].high, high=_at_most(ends[0].high, ends[1].low), reason=reason
+        )
 
     def service_speedup(self, confidence: float) -> Estimate:
         """Return how many times the compressed model itself is as fast at p50, whatever waits: what methods promise."""
@@ -156,7 +158,7 @@ class LatencyRun:
         kept = min(noise.kept if (noise := self._noise_of(side)) else 1.0 for side in (0, 1))
         before, after = (self._relief(side, name, services=services) for side in (0, 1))
         low, high = (kept, after) if found.value >= 1.0 else (before, kept)
-        ends = {"low": found.low * low, "high": found.high / max(high, 1e-6)}
+        ends = {"low": found.low * low, "high": _at_most(found.high, high)}
         return found.model_copy(update={**ends, "reason": self._reason(found)})
 
     def _noise_of(self, side: int) -> Noise | None:
@@ -208,6 +210,11 @@ class LatencyRun:
 
     def _unsettled(self, load: Estimate) -> str:
         return f"{self._overload(load)}: too near for the queue to settle in the time that there was"
+
+
+def _at_most(above: float, below: float) -> float:
+    """An upper bound of a speed-up as a quotient: one past belief says no more than that there is none."""
+    return min(UNBOUNDED_RATIO, above / max(below, above / UNBOUNDED_RATIO))
 
 
 def _is_disturbed(block: Block, usual: float | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from compression_runner.report.wording import duration
-from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
+from compressionjob.estimate import Estimate, unbounded
 from compressionjob.sla import ObjectiveResult
 
 TRACK: Final = 300.0
@@ -57,7 +57,7 @@ def track(result: ObjectiveResult) -> Track:
     """Return an objective's interval against its limit, scaled so that both are seen."""
     low = result.limit if result.low is None else result.low
     high = result.limit if result.high is None else result.high
-    open_ended = result.unit == "seconds" and high >= UNBOUNDED_SECONDS
+    open_ended = unbounded(high, result.unit)
     known = [value for value in (result.limit, result.measured, low) if value is not None]
     top = max([*known, *([] if open_ended else [high])])
     # Ratios and speed-ups read best from 0; what is far from 0 is shown around its limit.

@@ -5,7 +5,7 @@ import re
 from typing import Any, Final
 
 from compressionjob import sla
-from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
+from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate, unbounded
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.schema import format_bytes
 
@@ -109,7 +109,7 @@ def span(estimate: Estimate | None, unit: str) -> str:
     """Return an interval, or nothing for a number that was counted."""
     if estimate is None or estimate.low == estimate.high:
         return ""
-    if unit == "seconds" and estimate.high >= UNBOUNDED_SECONDS:
+    if unbounded(estimate.high, unit):
         return f"at least {number(estimate.low, unit)}"
     return f"{number(estimate.low, unit)} to {number(estimate.high, unit)}"
 

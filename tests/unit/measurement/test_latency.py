@@ -13,8 +13,10 @@ from compression_runner.measurement.latency import LatencyPlan
 from compression_runner.measurement.latency_run import Block, LatencyRun
 from compression_runner.measurement.loadgen import Queries
 from compression_runner.measurement.scenario import Contender, Scenario
+from compression_runner.report.wording import span
+from compressionjob.estimate import UNBOUNDED_RATIO, unbounded
 from compressionjob.objectives import Sla
-from compressionjob.sla import LATENCY, judge
+from compressionjob.sla import LATENCY, SPEEDUP, judge
 from tests.unit.measurement.machine import Machine
 
 
@@ -127,6 +129,19 @@ def test_a_machine_that_is_never_quiet_leaves_the_lower_bound_in_doubt() -> None
     assert doubted is not None
     assert doubted.low < speedup.low
     assert doubted.high > speedup.high
+
+
+def test_a_speedup_of_which_all_may_be_noise_has_no_upper_bound_and_is_said_so() -> None:
+    noisy = Machine(lambda block: 50.0)
+    plan = LatencyPlan(0.95, "p50", 600.0)
+    run = measure_latency(_contender([], "b", 0.001), _contender([], "c", 0.0001), plan, look=noisy)
+    doubted = run.speedup_verdict("p50", 0.95)
+    assert doubted is not None
+    assert unbounded(doubted.high, "ratio")
+    assert doubted.high == UNBOUNDED_RATIO, "no number that nobody can read"
+    asked = Sla.model_validate({"latency": {"percentile": "p50", "minSpeedup": "1000"}})
+    assert " to unbounded), limit at least 1000 (" in judge(asked, {SPEEDUP: doubted}).sentence()
+    assert span(doubted, "ratio").startswith("at least ")
 
 
 def test_queries_of_many_samples_are_answered_in_one_batch() -> None:
