@@ -1,15 +1,14 @@
 """How much the answers of a graph depend on each of its weights: measured, by changing one at a time."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from compression_runner.calibration.feeding import feeds
 from compression_runner.calibration.layers import tensor_of
@@ -17,6 +16,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.formats.onnx_files import save
 from compression_runner.formats.session import open_session
 
+FLOATS: Final = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 WATCHED: Final = 32
 """Calibration samples on which outputs are compared."""
 
@@ -32,34 +32,41 @@ def output_changes(
     Looks at the first `watched` samples.
     """
     batches = feeds(model, samples.only(list(range(min(watched, len(samples))))))
-    expected = _outputs(model, batches)
+    session = _with_weights_as_inputs(model)
+    expected = _outputs(session, batches)
     scale = max(sum(float((part**2).sum()) for part in expected), np.finfo(np.float64).tiny)
     found = []
     for name, array in substitutes:
-        with _exchanged(model, name, array):
-            got = _outputs(model, batches)
+        kind = numpy_helper.to_array(tensor_of(model, name)).dtype
+        weight = np.ascontiguousarray(array, kind)
+        got = _outputs(session, [{**batch, name: weight} for batch in batches])
         moved = sum(float(((new - old) ** 2).sum()) for new, old in zip(got, expected, strict=True))
         found.append(moved / scale)
     return found
 
 
-@contextmanager
-def _exchanged(model: onnx.ModelProto, name: str, array: NDArray[np.floating]) -> Iterator[None]:
-    """The model with another array in the place of an initializer, for a while."""
-    tensor = tensor_of(model, name)
-    before = onnx.TensorProto()
-    before.CopyFrom(tensor)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), name))
+def _with_weights_as_inputs(model: onnx.ModelProto) -> Any:
+    """A session in which every floating initializer of two and more dimensions may be fed.
+
+    The session is opened once, where a changed graph would be written and read anew for each weight; and onnxruntime
+    fuses no weight that may change into another.
+    """
+    inputs = model.graph.input
+    before, there = len(inputs), {value.name for value in inputs}
+    inputs.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in model.graph.initializer
+        if len(tensor.dims) >= 2 and tensor.data_type in FLOATS and tensor.name not in there
+    )
     try:
-        yield
+        # By way of a file: a graph of more than 2 GB has no other.
+        with tempfile.TemporaryDirectory(prefix="sensitivity-") as place:
+            return open_session(save(model, Path(place)))
     finally:
-        tensor.CopyFrom(before)
+        del inputs[before:]
 
 
-def _outputs(model: onnx.ModelProto, batches: Sequence[Mapping[str, NDArray[np.generic]]]) -> list[NDArray[np.float64]]:
+def _outputs(session: Any, batches: Sequence[Mapping[str, NDArray[np.generic]]]) -> list[NDArray[np.float64]]:
     """All floating-point outputs, batch by batch."""
-    # By way of a file: onnxruntime's add_initializer does not reach the weights of convolutions that it fuses.
-    with tempfile.TemporaryDirectory(prefix="sensitivity-") as place:
-        session = open_session(save(model, Path(place)))
     results = [result for batch in batches for result in session.run(None, dict(batch))]
     return [result.astype(np.float64) for result in results if np.issubdtype(result.dtype, np.floating)]

@@ -28,6 +28,8 @@ BITS: Final = (8, 4, 2)
 PROBED: Final = 4
 WATCHED: Final = 4
 """Calibration samples that sensitivities are measured on: it takes as many runs of the model as there are weights."""
+POSITIONS: Final = 1024
+"""Tokens of these samples together, so that one long text is enough."""
 NODES: Final = 1024
 """Bytes that a quantized weight's nodes and names take at most."""
 
@@ -54,7 +56,7 @@ def mix(
     weights = _Weights(model, choice)
     losses = {name: weights.losses(name, layouts) for name in weights.names}
     substitutes = weights.rounded(layouts, advance)
-    changes = dict(zip(weights.names, output_changes(model, samples, substitutes, WATCHED), strict=True))
+    changes = dict(zip(weights.names, output_changes(model, samples, substitutes, _watched(samples)), strict=True))
     size = sum(map(size_of, model.graph.initializer))
     demands = [
         Demand(
@@ -71,6 +73,11 @@ def mix(
         least = 1.0 - most_saved(demands) / size
         raise OutOfReach(f"with two bits for every weight the model would still have {least:.3f} of its size")
     return {name: BITS[bits] for name, bits in zip(weights.names, found, strict=True) if bits is not None}
+
+
+def _watched(samples: SampleSet) -> int:
+    longest = max((samples.length(index) for index in range(min(WATCHED, len(samples)))), default=1)
+    return max(1, min(WATCHED, POSITIONS // max(1, longest)))
 
 
 class _Weights:
