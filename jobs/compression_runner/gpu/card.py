@@ -4,7 +4,7 @@ Sources: NVIDIA, NVML API Reference Guide; its bindings nvidia-ml-py.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -22,20 +22,22 @@ _REASONS: Final[Mapping[str, int]] = {
     POWER: pynvml.nvmlClocksEventReasonSwPowerCap | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
 }
 _MILLIJOULES: Final = 1e-3
+Processes = Sequence[tuple[int, int | None]]
 
 
 @dataclass(frozen=True)
 class State:
     """What was told at one moment.
 
-    `joules` count from when the driver was loaded. `processes` are those that compute here, pid to bytes (None where
+    `joules` count from when the driver was loaded. `processes` are those that compute here: pid and bytes (None where
     the driver keeps that to itself); `shares` is the part of the time since the last look in which a pid's kernels ran,
-    from 0 to 1. In a container pids may be those of the machine, or of this container's processes alone.
+    from 0 to 1. In a container pids are those of the machine, or of this container with others' hidden or all alike:
+    https://github.com/NVIDIA/nvidia-docker/issues/1483, https://github.com/NVIDIA/open-gpu-kernel-modules/pull/614
     """
 
     joules: float | None = None
     used_bytes: int | None = None
-    processes: Mapping[int, int | None] | None = None
+    processes: Processes | None = None
     shares: Mapping[int, float] | None = None
     slowed_by: frozenset[str] | None = None
 
@@ -130,9 +132,9 @@ def _used_bytes(handle: Any) -> int:
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
 
 
-def _processes(handle: Any) -> Mapping[int, int | None]:
+def _processes(handle: Any) -> Processes:
     found = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
-    return {process.pid: process.usedGpuMemory for process in found}
+    return [(process.pid, process.usedGpuMemory) for process in found]
 
 
 def _clock_reasons(handle: Any) -> int:

@@ -7,7 +7,7 @@ makes no limit undecided. It says why a training was slow, and what its time lim
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -27,23 +27,26 @@ class GpuWatch:
     def __init__(
         self,
         card: Card | None,
-        mine: Collection[int] = (),
         own_bytes: Callable[[], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`mine` are the pids whose work this is (this process by default), `own_bytes` what their tensors take."""
+        """`own_bytes` is what tensors take, where all work is of this process."""
         self._card, self._clock, self._own_bytes = card, clock, own_bytes
-        self._mine = frozenset(mine or (os.getpid(),))
+        self._mine = {os.getpid()}
         self._slowed: Counter[str] = Counter()
         self._looks = self._shared = self._most_others = self._most_bytes = 0
         self._knows_others = False
         self._shares: list[float] = []
-        self._next = clock()
+        self._looked = clock()
         self._first = self._last = card.look() if card else State()
+
+    def includes(self, pid: int) -> None:
+        """Take what another process does as part of the work."""
+        self._mine.add(pid)
 
     def step(self) -> None:
         """Take a look, when the last one was EVERY seconds ago; otherwise this costs next to nothing."""
-        if self._card is not None and self._clock() >= self._next + EVERY:
+        if self._card is not None and self._clock() >= self._looked + EVERY:
             self._look(self._card)
 
     def told(self) -> dict[str, Any]:
@@ -65,7 +68,7 @@ class GpuWatch:
         return {key: value for key, value in found.items() if value is not None}
 
     def _look(self, card: Card) -> None:
-        self._next, self._last = self._clock(), card.look()
+        self._looked, self._last = self._clock(), card.look()
         state = self._last
         others, their_bytes, share = self._others(state), self._other_bytes(state), self._other_share(state)
         known = (others, their_bytes, share) != (None, None, None)
@@ -81,18 +84,18 @@ class GpuWatch:
             self._shares.append(share)
 
     def _others(self, state: State) -> int | None:
-        """How many others compute here. This process is on the list, under a pid of the machine where not its own.
+        """How many others compute here. A list without these pids may have them under pids of the machine.
 
         An empty list says nothing: it is what containers are shown whose pids the driver does not know.
         """
         if not state.processes:
             return None
-        others = state.processes.keys() - self._mine
-        return min(len(others), len(state.processes) - 1)
+        others = sum(pid not in self._mine for pid, _ in state.processes)
+        return others if others < len(state.processes) else max(0, others - len(self._mine))
 
     def _other_bytes(self, state: State) -> int | None:
         """Bytes that cannot be this process's, which is all that is told of others whose pids are hidden."""
-        listed = [size for pid, size in (state.processes or {}).items() if pid in self._mine and size is not None]
+        listed = [size for pid, size in state.processes or () if pid in self._mine and size is not None]
         own = sum(listed) if listed else self._own_bytes() if self._own_bytes else None
         if state.used_bytes is None or own is None:
             return None
@@ -125,13 +128,11 @@ class GpuWatch:
 
 
 @contextmanager
-def watching(
-    uuid: str | None, mine: Collection[int] = (), own_bytes: Callable[[], int] | None = None
-) -> Iterator[GpuWatch]:
+def watching(uuid: str | None, own_bytes: Callable[[], int] | None = None) -> Iterator[GpuWatch]:
     """Watch the GPU with CUDA's UUID; None is no GPU."""
     card = open_card(uuid) if uuid else None
     try:
-        yield GpuWatch(card, mine, own_bytes)
+        yield GpuWatch(card, own_bytes)
     finally:
         if card is not None:
             card.close()

@@ -60,7 +60,7 @@ def test_all_that_a_gpu_tells(driver: Driver) -> None:
     card = opened()
     assert card.name == "NVIDIA Test"
     found = card.look()
-    assert found == State(1234.567, 4900 * MIB, {ME: 800 * MIB, 77: 4096 * MIB}, None, frozenset())
+    assert found == State(1234.567, 4900 * MIB, [(ME, 800 * MIB), (77, 4096 * MIB)], None, frozenset())
     assert driver.times_open == 1
     card.close()
     assert driver.times_open == 0
@@ -79,7 +79,7 @@ def test_what_is_not_supported_is_not_told_and_the_rest_is(driver: Driver) -> No
 def test_memory_that_the_driver_keeps_to_itself_is_none(driver: Driver) -> None:
     not_available = 2**64 - 1
     driver.say(processes=[(ME, not_available)])
-    assert opened().look().processes == {ME: None}
+    assert opened().look().processes == [(ME, None)]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_instance_has_its_own_processes_and_no_energy(driver: Driver) -> None
     """The clocks are the whole GPU's. The energy is too, so that it says nothing of an instance."""
     driver.say(gpu="GPU-other", instance=f"MIG-{UUID}", mig=1, reasons=0x20, samples=[(ME, 2**62, 50)])
     found = opened().look()
-    assert found == State(None, 900 * MIB, {ME: 800 * MIB}, None, frozenset({HEAT}))
+    assert found == State(None, 900 * MIB, [(ME, 800 * MIB)], None, frozenset({HEAT}))
 
 
 def test_of_a_gpu_in_instances_nothing_is_told_that_may_be_anothers(driver: Driver) -> None:

@@ -22,10 +22,10 @@ class Clock:
 class Stage:
     """A watched stage of which each step takes a second."""
 
-    def __init__(self, tensors: int | None = None, mine: tuple[int, ...] = ()) -> None:
+    def __init__(self, tensors: int | None = None) -> None:
         self.clock = Clock()
         own = None if tensors is None else lambda: tensors
-        self.watch = GpuWatch(open_card(UUID), mine, own, self.clock)
+        self.watch = GpuWatch(open_card(UUID), own, self.clock)
 
     def steps(self, count: int = 1) -> None:
         for _ in range(count):
@@ -76,9 +76,14 @@ def test_another_process_that_comes_and_goes_is_seen(driver: Driver) -> None:
 
 def test_the_work_of_several_processes_may_be_this_ones(driver: Driver) -> None:
     driver.say(processes=[(ME, 800 * MIB), (77, 500 * MIB)])
-    stage = Stage(mine=(ME, 77))
+    stage = Stage()
+    stage.watch.includes(77)
     stage.steps()
     assert stage.watch.told()["sharedLooks"] == 0
+    driver.say(processes=[(4_000_001, 800 * MIB), (4_000_002, 500 * MIB)])
+    assert stage.watch.told()["sharedLooks"] == 0, "under pids of the machine, in a container"
+    driver.say(processes=[(4_000_001, 800 * MIB), (4_000_002, 500 * MIB), (4_000_003, 500 * MIB)])
+    assert stage.watch.told()["mostOtherProcesses"] == 1
 
 
 def test_what_others_used_is_told_where_it_is_known_whose_kernels_ran(driver: Driver) -> None:
@@ -101,6 +106,12 @@ def test_in_a_container_one_of_the_machines_pids_is_this_process(driver: Driver)
     driver.say(processes=[(4_000_001, 800 * MIB), (4_000_002, 500 * MIB)])
     alone.steps()
     assert alone.watch.told()["mostOtherProcesses"] == 1
+
+
+def test_others_that_all_have_one_pid_are_counted(driver: Driver) -> None:
+    """As a driver may show those of other containers."""
+    driver.say(processes=[(ME, 800 * MIB), (0, 500 * MIB), (0, 500 * MIB)])
+    assert Stage().watch.told()["mostOtherProcesses"] == 2
 
 
 def test_memory_tells_of_others_whose_pids_are_hidden(driver: Driver) -> None:
