@@ -1,8 +1,8 @@
 """Energy that the machine's processors used, from the counters that Linux shows of them (RAPL).
 
-Both engines run on the CPU, so a GPU's energy is no part of an answer's. The counters are of whole processors and their
-memory: what other processes and idle cores used is in them. Linux shows them to root only (CVE-2020-8694), and virtual
-machines seldom at all: then there is no meter, and the report has no energy.
+Both engines run on the CPU, so a GPU's energy is no part of an answer's; what stages use of it is told by them. The
+counters are of whole processors and their memory: what other processes and idle cores used is in them. Linux shows them
+to root only (CVE-2020-8694), and virtual machines seldom at all: then there is no meter, and the report has no energy.
 Source: kernel.org, Documentation/power/powercap/powercap.rst.
 """
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from compression_runner.report import wording
-from compressionjob.report import Report
+from compressionjob.report import Report, StageReport
 from compressionjob.schema import format_bytes
 
 MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "throughput", "memory", "trust")
@@ -28,7 +28,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage as a row; `given_up` where the published result has not been through it."""
+    """One stage as a row; `given_up` where the published result has not been through it.
+
+    `gpu` tells of the GPU that it worked on.
+    """
 
     name: str
     about: str
@@ -40,6 +43,7 @@ class StageRow:
     reused: bool
     fingerprint: str
     given_up: bool
+    gpu: str = ""
 
 
 def stage_rows(report: Report, metric: str) -> list[StageRow]:
@@ -69,9 +73,21 @@ def stage_rows(report: Report, metric: str) -> list[StageRow]:
                 reused=stage.reused,
                 fingerprint=stage.fingerprint,
                 given_up=stage.fingerprint not in published,
+                gpu=_gpu(stage),
             )
         )
     return rows
+
+
+def _gpu(stage: StageReport) -> str:
+    """Return a sentence on the GPU that a stage worked on: its energy, who else was there, and what slowed it."""
+    told = stage.details.get("gpu")
+    if not isinstance(told, dict):
+        return ""
+    parts = [str(note) for note in told.get("notes", [])]
+    if isinstance(joules := told.get("energyJoules"), int | float):
+        parts.insert(0, f"the GPU used {wording.energy(joules)}")
+    return "; ".join(parts)
 
 
 def _scores(report: Report, metric: str) -> dict[str, float]:

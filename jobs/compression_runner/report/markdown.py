@@ -132,6 +132,7 @@ def _figures(report: Report, terms: Terms) -> list[str]:
 
 
 def _stages(report: Report, terms: Terms) -> list[str]:
+    found = stage_rows(report, terms.metric)
     rows = [
         [
             text(row.name) + (" (given up)" if row.given_up else ""),
@@ -140,9 +141,11 @@ def _stages(report: Report, terms: Terms) -> list[str]:
             text(row.quality),
             text(row.seconds) + (" (reused)" if row.reused else ""),
         ]
-        for row in stage_rows(report, terms.metric)
+        for row in found
     ]
-    return ["### Stages", table(["stage", "method", "size", text(terms.metric), "time"], rows, "llrrr")]
+    parts = ["### Stages", table(["stage", "method", "size", text(terms.metric), "time"], rows, "llrrr")]
+    worked = [f"- {text(row.name)}: {text(row.gpu)}" for row in found if row.gpu]
+    return [*parts, "\n".join(worked)] if worked else parts
 
 
 def _trust(view: TrustView) -> list[str]:

@@ -97,6 +97,14 @@ def duration(seconds: float) -> str:
     return f"{significant(seconds / 1e-6)} µs"
 
 
+def energy(joules: float) -> str:
+    """Return an energy with three significant digits."""
+    for size, unit in ((1e6, "MJ"), (1e3, "kJ")):
+        if joules >= size:
+            return f"{significant(joules / size)} {unit}"
+    return f"{significant(joules)} J"
+
+
 def significant(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits, never in scientific notation."""
     if value == 0 or not math.isfinite(value):

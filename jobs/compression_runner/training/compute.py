@@ -19,6 +19,15 @@ class Compute:
         """A new context in which products are computed in this precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
+    @property
+    def gpu(self) -> str | None:
+        """CUDA's UUID of the GPU, or of the instance of one; None for a CPU."""
+        return str(torch.cuda.get_device_properties(self.device).uuid) if self.device.type == "cuda" else None
+
+    def own_bytes(self) -> int:
+        """Memory of the GPU that tensors of this process take, in bytes."""
+        return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
+
     def take(self, module: torch.nn.Module) -> None:
         """Moves a model here, in place; weights of convolutions with their channels last, which is faster."""
         module.to(self.device)

@@ -1,7 +1,7 @@
 """What every stage that trains does: hold data back, teach, and see on what was held back whether it helped."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
+from compression_runner.gpu.watch import watching
 from compression_runner.methods.method import StageContext
 from compression_runner.training.batches import Batch, Batches
 from compression_runner.training.compute import fastest
@@ -66,7 +67,7 @@ class Lesson:
         after_step: Callable[[], None] = lambda: None,
         enough: Callable[[], bool] = lambda: False,
     ) -> Trained:
-        """Trains the student in place.
+        """Trains the student in place; what it works on is watched, where it is a GPU.
 
         Raises BadRecipe with the remedy where the training diverges.
         """
@@ -75,8 +76,16 @@ class Lesson:
         batches = Batches(learned, inputs, settings.batch_size, settings.seed, settings.augment)
         learner = Distillation(self.student, self.teacher, losses, batches.of_rows([0]))
         keeping = Keeping(context.keep, context.kept, context.advance)
+        compute = self.student.compute
         try:
-            return train(learner, batches, learner.loss, settings, keeping, after_step, enough)
+            with watching(compute.gpu, own_bytes=compute.own_bytes) as watch:
+
+                def stepped() -> None:
+                    after_step()
+                    watch.step()
+
+                trained = train(learner, batches, learner.loss, settings, keeping, stepped, enough)
+                return replace(trained, gpu=watch.told())
         except torch.OutOfMemoryError as error:
             value, problem = settings.batch_size, "the GPU has too little memory for a step of so many samples"
             less = "choose a smaller training.batchSize, or a runtime with more memory"

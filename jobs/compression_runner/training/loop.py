@@ -29,16 +29,21 @@ class Keeping:
 
 @dataclass
 class Trained:
-    """How a training went: steps in all, at which of them it was taken up again, and losses at regular steps."""
+    """How a training went: steps in all, at which of them it was taken up again, and losses at regular steps.
+
+    `gpu` tells of the GPU from the step at which it was taken up, empty where there is none to tell of.
+    """
 
     steps: int
     resumed_at: int
     losses: list[float] = field(default_factory=list)
+    gpu: dict[str, Any] = field(default_factory=dict)
 
     def details(self) -> dict[str, Any]:
         """For the report."""
         losses = [round(loss, 6) for loss in self.losses]
-        return {"steps": self.steps, "resumedAtStep": self.resumed_at, "losses": losses}
+        told = {"steps": self.steps, "resumedAtStep": self.resumed_at, "losses": losses}
+        return told | ({"gpu": self.gpu} if self.gpu else {})
 
 
 def planned_steps(batches: Batches, settings: Training) -> int:

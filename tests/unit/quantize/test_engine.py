@@ -55,7 +55,7 @@ def test_an_engine_gets_no_credentials(tmp_path: Path, monkeypatch: pytest.Monke
     for name in ("HUB_HF_TOKEN", "HF_TOKEN", "MODEL_AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "secret")
     stand_in(tmp_path, 'env > env.txt; echo "{}" > "$3"')
-    assert run("llm-compressor", {}, tmp_path, "spec.pipeline[0].quantize") == {}
+    assert run("llm-compressor", {}, tmp_path, "spec.pipeline[0].quantize") == ({}, {})
     seen = (tmp_path / "env.txt").read_text()
     assert "secret" not in seen
     assert "HF_HUB_OFFLINE=1" in seen

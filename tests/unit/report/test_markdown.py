@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from compression_runner.report import render_html, render_markdown
 from compression_runner.report.markdown import block, code, table, text
 from compressionjob.report import Report, StageReport
-from tests.unit.report.reports import HOSTILE, NOW, fallen_back, objective, report, reviewed, trusted
+from tests.unit.report.reports import HOSTILE, NOW, fallen_back, objective, report, reviewed, stage, trusted
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -108,6 +108,14 @@ def test_what_averages_hide_is_told() -> None:
     assert "30 of 1,000 answers differ" in words(markdown)
 
 
+def test_a_stage_tells_what_its_gpu_used_and_who_else_was_there() -> None:
+    noted = {"energyJoules": 12_345.6, "notes": ["heat slowed the GPU in 3 of 40 looks"]}
+    trained = stage("distill", "ab", 90_400_000, details={"gpu": noted})
+    found = words(render_markdown(report(stages=[trained]), NOW))
+    assert "distill: the GPU used 12.3 kJ; heat slowed the GPU in 3 of 40 looks" in found
+    assert "GPU" not in words(render_markdown(report(), NOW))
+
+
 EVIL = f"| a | b |\n\n# head\n{HOSTILE} [link](http://evil.example) ![](x) @team #12 `code` **b** $x$ &amp; \\| ~~s~~"
 
 
@@ -118,7 +126,7 @@ def hostile() -> Report:
         sentence=EVIL,
         objectives=[],
         stages=[StageReport(name=EVIL, method=EVIL, parameters={EVIL: EVIL}, fingerprint=EVIL, size_bytes=1, seconds=1,
-                            reused=False)],
+                            reused=False, details={"gpu": {"notes": [EVIL]}})],
         environment={"notes": [EVIL]},
         provenance={"source": {"uri": EVIL, "digest": EVIL}},
         artifact={"digest": EVIL},

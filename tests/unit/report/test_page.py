@@ -9,7 +9,18 @@ import pytest
 from compression_runner.report import render_html
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report, StageReport
-from tests.unit.report.reports import HOSTILE, NOW, PIXEL, fallen_back, objective, report, reviewed, side, trusted
+from tests.unit.report.reports import (
+    HOSTILE,
+    NOW,
+    PIXEL,
+    fallen_back,
+    objective,
+    report,
+    reviewed,
+    side,
+    stage,
+    trusted,
+)
 
 VOID = {"meta", "br", "img", "link", "hr", "input", "rect", "line", "circle", "path"}
 OPTIONAL_VOID = {"rect", "line", "circle", "path"}
@@ -75,6 +86,13 @@ def test_energy_is_shown_where_it_was_measured() -> None:
     assert "Energy of a sample" in text
     assert "0.400 of the baseline" in text
     assert "Energy of a sample" not in _page().text
+
+
+def test_a_stage_tells_what_its_gpu_used_and_who_else_was_there() -> None:
+    noted = {"energyJoules": 2.5e6, "notes": ["other processes were on the GPU in 3 of 40 looks"]}
+    text = _page(stages=[stage("distill", "ab", 90_400_000, details={"gpu": noted})]).text
+    assert "The GPU used 2.50 MJ; other processes were on the GPU in 3 of 40 looks" in text
+    assert "GPU" not in _page().text
 
 
 def test_models_that_cannot_keep_the_rate_are_not_compared() -> None:
@@ -143,7 +161,7 @@ def test_text_from_outside_stays_text() -> None:
         job={"name": HOSTILE, "spec": {"model": {"source": HOSTILE, "task": HOSTILE}, HOSTILE: HOSTILE}},
         anomalies=[HOSTILE],
         stages=[StageReport(name=HOSTILE, method=HOSTILE, parameters={HOSTILE: HOSTILE}, fingerprint=HOSTILE,
-                            size_bytes=1, seconds=1, reused=False)],
+                            size_bytes=1, seconds=1, reused=False, details={"gpu": {"notes": [HOSTILE]}})],
         environment={HOSTILE: HOSTILE, "notes": [HOSTILE]},
         provenance={HOSTILE: {HOSTILE: [HOSTILE]}},
         artifact={"files": [{"path": HOSTILE, "sizeBytes": 1, "sha256": HOSTILE}]},

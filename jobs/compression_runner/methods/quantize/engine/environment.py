@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from compression_runner.errors import BadRecipe
+from compression_runner.gpu.watch import EVERY, GpuWatch, watching
 
 ENGINES: Final = "COMPRESSION_ENGINES"
 """The environment variable that names the folder of engines, /opt/engines by default."""
@@ -33,9 +34,12 @@ def interpreter(name: str, field: str) -> Path:
     return place
 
 
-def run(name: str, settings: Mapping[str, Any], scratch: Path, field: str) -> dict[str, Any]:
-    """Runs an engine's script with settings; returns what it told in the end: versions, and what it did.
+def run(
+    name: str, settings: Mapping[str, Any], scratch: Path, field: str, gpu: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Runs an engine's script with settings; returns what it told in the end (versions, and what it did).
 
+    The second part is what was seen of the GPU with this UUID meanwhile, empty where nothing was.
     Raises BadRecipe with its last words where it fails.
     """
     script = SCRIPTS / f"{name.replace('-', '_')}.py"
@@ -43,16 +47,31 @@ def run(name: str, settings: Mapping[str, Any], scratch: Path, field: str) -> di
     asked.write_text(json.dumps(dict(settings)))
     command = [str(interpreter(name, field)), str(script), str(asked), str(told)]
     environment = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
-    with log.open("wb") as output:
-        ended = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment | OFFLINE, cwd=scratch, check=False
+    with log.open("wb") as output, watching(gpu) as watch:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment | OFFLINE, cwd=scratch
         )
-    if ended.returncode == 0 and told.is_file():
-        found: dict[str, Any] = json.loads(told.read_text())
-        return found
+        ended, seen = _ended(process, watch), watch.told()
+    if ended == 0 and told.is_file():
+        return json.loads(told.read_text()), seen
     lines = [" ".join(line.split()) for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if ended.returncode == -9 or any("out of memory" in line.lower() for line in lines[-SAID:]):
+    if ended == -9 or any("out of memory" in line.lower() for line in lines[-SAID:]):
         remedy = "give the runtime more memory, or fewer or shorter calibration samples"
         raise BadRecipe("OutOfMemory", field, name, "it needs more memory than there is", remedy)
-    problem = f"it ended with {ended.returncode}: {' / '.join(lines[-SAID:])[-600:]}"
+    problem = f"it ended with {ended}: {' / '.join(lines[-SAID:])[-600:]}"
     raise BadRecipe("EngineFailed", field, name, problem, "use backend onnxruntime, or other parameters")
+
+
+def _ended(process: subprocess.Popen[bytes], watch: GpuWatch) -> int:
+    """Waits for the end of an engine, and watches its GPU until then; it never outlives this call."""
+    watch.includes(process.pid)
+    try:
+        while True:
+            try:
+                return process.wait(EVERY)
+            except subprocess.TimeoutExpired:
+                watch.step()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()

@@ -13,6 +13,7 @@ from compression_runner.formats.companions import copy_companions
 from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.engine import environment
 from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR as NAME
+from compression_runner.training.compute import fastest
 from compressionjob.methods.quantize import Quantize
 
 BITS: Final = {"int8": 8, "int4": 4}
@@ -35,10 +36,12 @@ def quantize(artifact: Artifact, parameters: Quantize, context: StageContext) ->
             "algorithm": parameters.effective_algorithm,
             "tokens": _tokens(parameters, artifact, context, scratch),
         }
-        told = environment.run(NAME, settings, scratch, context.field)
+        # It computes on cuda:0, which is the same GPU for its torch and for ours.
+        told, seen = environment.run(NAME, settings, scratch, context.field, fastest("float32").gpu)
     # What the engine leaves beside the weights says nothing that artifact.json does not.
     (context.output / "recipe.yaml").unlink(missing_ok=True)
     details: dict[str, Any] = {"engine": NAME, "engineVersions": told["versions"], "bits": settings["bits"]}
+    details |= {"gpu": seen} if seen else {}
     return Outcome(seal(context.output, "compressed-tensors", artifact.task), details)
 
 
