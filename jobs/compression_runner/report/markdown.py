@@ -58,7 +58,8 @@ def code(value: object) -> str:
 
 def _line(value: object) -> str:
     """Text as one line without what is not seen: control characters, and those that turn the direction of writing."""
-    return "".join(letter for letter in " ".join(str(value).split()) if letter.isprintable())
+    seen = "".join(letter for letter in str(value) if letter.isprintable() or letter.isspace())
+    return " ".join(seen.split())
 
 
 def block(value: str, language: str) -> str:
