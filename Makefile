@@ -49,7 +49,7 @@ test-e2e: setup cluster ## a real kubelet
 test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
 	$(PYTEST) tests/images
 
-test-engines: setup ## slow: install llm-compressor as its image does, and quantize with it
+test-engines: setup ## slow: install llm-compressor and ModelOpt as their images do, and quantize with them
 	$(PYTEST) tests/engines
 
 results: setup ## every local example in full (hours, resumable); writes benchmarks/methods/results.json and the table

@@ -1,6 +1,6 @@
-# The runner with llm-compressor, whose torch and transformers are others than the runner's: in an environment of its own
-# at /opt/engines/llm-compressor, which `backend: llm-compressor` looks for. BASE is an image of runner.Dockerfile, or of
-# runner-cuda.Dockerfile for nodes with GPUs.
+# The runner with an engine whose torch and transformers are others than the runner's: ENGINE is llm-compressor or
+# modelopt, in an environment of its own at /opt/engines/ENGINE, which `backend: ENGINE` looks for. BASE is an image of
+# runner.Dockerfile, or of runner-cuda.Dockerfile for nodes with GPUs.
 ARG BASE=compression-runner:latest
 
 FROM ${BASE} AS tools
@@ -11,9 +11,11 @@ RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet "u
 
 FROM ${BASE}
 USER 0
+ARG ENGINE
 RUN --mount=type=bind,from=tools,source=/opt/uv,target=/opt/uv \
     --mount=type=bind,source=images/engines,target=/source \
-    /opt/uv/bin/uv venv --quiet /opt/engines/llm-compressor \
-    && /opt/uv/bin/uv pip install --quiet --no-cache --python /opt/engines/llm-compressor/bin/python \
-       --requirements /source/llm-compressor.txt
+    test -f "/source/${ENGINE}.txt" || { echo "build with --build-arg ENGINE=llm-compressor or modelopt" >&2; exit 1; } \
+    && /opt/uv/bin/uv venv --quiet "/opt/engines/${ENGINE}" \
+    && /opt/uv/bin/uv pip install --quiet --no-cache --python "/opt/engines/${ENGINE}/bin/python" \
+       --requirements "/source/${ENGINE}.txt"
 USER 65532:65532

@@ -14,12 +14,13 @@ MARKER: Final = "artifact.json"
 SCHEMA: Final = 1
 BLOCK: Final = 1 << 20
 
-Format = Literal["transformers", "torch", "onnx", "openvino", "torch-export", "compressed-tensors", "gguf"]
+Format = Literal["transformers", "torch", "onnx", "openvino", "torch-export", "compressed-tensors", "modelopt", "gguf"]
 """torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only.
 compressed-tensors: a Transformers directory with weights of few bits, as vLLM loads it.
+modelopt: a Transformers directory with linear layers in FP8, as vLLM loads it.
 gguf: a source as llama.cpp has it, which is imported before anything else is done."""
 PUBLISHABLE: Final[frozenset[Format]] = frozenset(
-    {"transformers", "onnx", "openvino", "torch-export", "compressed-tensors"}
+    {"transformers", "onnx", "openvino", "torch-export", "compressed-tensors", "modelopt"}
 )
 
 

@@ -9,6 +9,7 @@ from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
+from compressionjob.methods.quantize import ENGINES
 from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
@@ -204,11 +205,12 @@ def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         remedy = "no program can be made of what {} gives; use onnx or auto"
         return [FieldProblem("spec.output.format", "torch-export", remedy.format(title)) for title in titles[:1]]
     for index, stage in enumerate(spec.pipeline):
-        if stage.quantize and stage.quantize.backend == "llm-compressor" and spec.model.task != "text-generation":
+        engine = stage.quantize.backend if stage.quantize and stage.quantize.backend in ENGINES else None
+        if engine and spec.model.task != "text-generation":
             remedy = "it quantizes language models (task text-generation); use backend onnxruntime"
-            return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", "llm-compressor", remedy)]
-        if stage.quantize and stage.quantize.backend == "llm-compressor" and spec.output.format != "auto":
-            remedy = "backend llm-compressor gives a Transformers folder for vLLM; use auto, or another backend"
+            return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", engine, remedy)]
+        if engine and spec.output.format != "auto":
+            remedy = f"backend {engine} gives a Transformers folder for vLLM; use auto, or another backend"
             return [FieldProblem("spec.output.format", spec.output.format, remedy)]
         if stage.quantize and stage.quantize.backend == "openvino" and spec.output.format == "onnx":
             remedy = "quantize with backend openvino gives an OpenVINO model; use openvino or auto, or another backend"

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tooling import CACHE, interpreter_of
+from compression_runner.artifact import Artifact, seal
+from tests import tiny_models
 
 PINNED = Path(__file__).parents[2] / "images" / "engines"
 
@@ -23,3 +25,9 @@ def engines() -> Path:
         link.symlink_to(python.parents[1])
         subprocess.run([str(python), "--version"], check=True, stdout=sys.stderr)
     return folder
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A tiny language model."""
+    return seal(tiny_models.llama(tmp_path_factory.mktemp("llama") / "model"), "transformers", "text-generation")

@@ -3,51 +3,25 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import transformers
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.engine.environment import ENGINES
 from compression_runner.methods.registry import METHODS
 from compressionjob.methods.quantize import Quantize
-from tests import tiny_models
+from tests.engines.stage import made, run
 
 # llm-compressor 0.14 pins what AWQ keeps in memory, which takes a driver.
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="its AWQ asks for a GPU's driver")
 
 
-class Tokens:
-    """Calibration samples."""
-
-    sequence_length = 32
-
-    def samples(self, _role: str, _model_dir: Path) -> SampleSet:
-        generator = np.random.default_rng(3)
-        return SampleSet([{"input_ids": generator.integers(3, 60, 24)} for _ in range(16)], "sha256:0")
-
-    def teacher(self) -> Artifact:
-        raise AssertionError("nothing is taught here")
-
-    def model(self, location: str) -> Artifact:
-        raise AssertionError(location)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return seal(tiny_models.llama(tmp_path_factory.mktemp("llama") / "model"), "transformers", "text-generation")
-
-
 def quantized(model: Artifact, into: Path, **parameters: Any) -> Outcome:
-    into.mkdir(parents=True)
-    chosen = Quantize(method="weight-only", backend="llm-compressor", **parameters)
-    context = StageContext(into, "spec.pipeline[0].quantize", data=Tokens())
-    return METHODS["quantize"].run(model, chosen, context)
+    return run(model, into, Quantize(method="weight-only", backend="llm-compressor", **parameters))
 
 
 @pytest.mark.timeout(1800)
@@ -68,7 +42,7 @@ def test_the_result_loads_by_transformers_and_answers_alike(
     torch.testing.assert_close(answers[0], answers[1], atol=1e-4, rtol=1e-3)
     cosine = torch.nn.functional.cosine_similarity(answers[1].flatten(), answers[2].flatten(), dim=0)
     assert cosine > 0.999
-    exported = METHODS["export"].run(outcome.artifact, None, StageContext(_made(tmp_path / "onnx"), "spec"))
+    exported = METHODS["export"].run(outcome.artifact, None, StageContext(made(tmp_path / "onnx"), "spec"))
     assert exported.details["maxAbsDifference"] < 1e-3
 
 
@@ -97,8 +71,3 @@ def test_what_the_engine_says_is_told(
     with pytest.raises(BadRecipe, match=r"it ended with 1: .*Error") as refused:
         quantized(seal(damaged, "transformers", "text-generation"), tmp_path / "out", dtype="int4", group_size=16)
     assert refused.value.reason == "EngineFailed"
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

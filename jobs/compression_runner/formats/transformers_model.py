@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from compression_runner.errors import BadRecipe, InvalidInput
-from compression_runner.formats import surgery
+from compression_runner.formats import float8_checkpoint, surgery
 from compression_runner.formats.safetensors_files import save_shard
 from compressionjob.spec import Task
 
@@ -73,6 +73,9 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
 
 def _loaded(path: Path, task: Task) -> tuple[Any, dict[str, Any]]:
     """The model and what transformers tells of its loading."""
+    if float8_checkpoint.is_float8(path):
+        model, missing = float8_checkpoint.load(path, lambda: _described(path, task))
+        return model, {"missing_keys": missing}
     more = {"quantization_config": CompressedTensorsConfig(dequantize=True)} if _is_compressed(path) else {}
     with warnings.catch_warnings():
         if more:
@@ -109,10 +112,7 @@ def _class_for(path: Path, task: Task) -> Any:
 
 def _load_changed(path: Path, task: Task) -> torch.nn.Module:
     """A model of the torch format: what config.json describes, changed as surgery.json says, with its own tensors."""
-    config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    model: torch.nn.Module = _class_for(path, task).from_config(
-        config, attn_implementation="eager", dtype=torch.float32
-    )
+    model = _described(path, task)
     tensors = load_file(path / WEIGHTS)
     surgery.operate(model, surgery.read(path), {name: tensor.shape for name, tensor in tensors.items()})
     told = model.load_state_dict(tensors, strict=False)
@@ -123,6 +123,15 @@ def _load_changed(path: Path, task: Task) -> torch.nn.Module:
     if tied:
         model.tie_weights()  # type: ignore[operator]
     return model.train(False)
+
+
+def _described(path: Path, task: Task) -> torch.nn.Module:
+    """A model as config.json describes it, with random weights."""
+    config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    model: torch.nn.Module = _class_for(path, task).from_config(
+        config, attn_implementation="eager", dtype=torch.float32
+    )
+    return model
 
 
 def save_model(model: torch.nn.Module, changes: surgery.Surgery | None, into: Path) -> None:

@@ -41,17 +41,22 @@ _DTYPE_RULE: Final = " || ".join(
 _GRANULARITY_RULE: Final = "self.method in ['dynamic', 'static'] || self.granularity == 'channel'"
 _GRANULARITY_TEXT: Final = "granularity tensor belongs to methods dynamic and static; remove it"
 Calibration = Literal["minmax", "entropy", "percentile"]
-Backend = Literal["onnxruntime", "openvino", "llm-compressor"]
-_FLOAT8_TEXT: Final = "dtype float8 belongs to backend onnxruntime; use int8"
+Backend = Literal["onnxruntime", "openvino", "llm-compressor", "modelopt"]
+ENGINES: Final = ("llm-compressor", "modelopt")
+"""Backends that need an image of their own, and give a Transformers folder of a language model for vLLM."""
+_FLOAT8_TEXT: Final = "dtype float8 belongs to backends onnxruntime and modelopt; use int8"
 _FLOAT8_RULE: Final = "!has(self.backend) || self.backend != 'openvino' || self.dtype != 'float8'"
 _BACKEND_TEXT: Final = (
     "backend openvino belongs to method static; llm-compressor to method weight-only with dtype int8 or int4, without "
-    "embeddings, which it leaves as they are, and without symmetric, which its grids are"
+    "embeddings, which it leaves as they are, and without symmetric, which its grids are; modelopt to method static "
+    "with dtype float8 and granularity tensor, without calibration, accuracyControl and smoothQuant"
 )
 _BACKEND_RULE: Final = (
     "!has(self.backend) || self.backend == 'onnxruntime' || (self.backend == 'openvino' && self.method == 'static') || "
     "(self.backend == 'llm-compressor' && self.method == 'weight-only' && self.dtype in ['int8', 'int4'] "
-    "&& !has(self.embeddings) && !has(self.symmetric))"
+    "&& !has(self.embeddings) && !has(self.symmetric)) || "
+    "(self.backend == 'modelopt' && self.method == 'static' && self.dtype == 'float8' && self.granularity == 'tensor' "
+    "&& !has(self.calibration) && !has(self.accuracyControl) && !has(self.smoothQuant))"
 )
 _ENTROPY_TEXT: Final = "calibration entropy belongs to backend onnxruntime; use minmax or percentile"
 _ENTROPY_RULE: Final = (
@@ -132,8 +137,8 @@ class Quantize(Parameters):
     backend: Backend | None = Field(
         default=None,
         description="What quantizes, and will run the result: onnxruntime (the default); for static openvino, which "
-        "gives an OpenVINO model by nncf; for weight-only of language models llm-compressor, which gives a "
-        "Transformers folder for vLLM, and needs a runtime whose image has it.",
+        "gives an OpenVINO model by nncf; for weight-only of language models llm-compressor, and for static "
+        "float8 of them modelopt, which give a Transformers folder for vLLM, and need a runtime whose image has them.",
     )
     algorithm: Algorithm | None = Field(
         default=None,
@@ -185,13 +190,18 @@ class Quantize(Parameters):
             # Packed zero points of compressed-tensors 0.19 do not load into transformers 5.23: they come out as others.
             free = self.embeddings is None and self.symmetric is None
             return self.method == "weight-only" and self.dtype in ("int8", "int4") and free
+        if self.backend == "modelopt":
+            free = self.calibration is None and self.accuracy_control is None and self.smooth_quant is None
+            return self.method == "static" and self.dtype == "float8" and self.granularity == "tensor" and free
         return True
 
     def promise(self) -> Promise:
         """INT8 is promised to be under half the size, not slower, and to keep quality within two points."""
         if self.dtype == "float8":
             # Without hardware for it, numbers are made floats again before they are multiplied.
-            return Promise(max_size_ratio=0.5, min_speedup=None, max_quality_drop=0.05)
+            # modelopt leaves embeddings, which are much of a small language model.
+            ratio = 0.5 if self.backend != "modelopt" else None
+            return Promise(max_size_ratio=ratio, min_speedup=None, max_quality_drop=0.05)
         if self.method in ("dynamic", "static"):
             return Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
         if self.method == "weight-only":

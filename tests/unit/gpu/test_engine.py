@@ -23,7 +23,7 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_an_engine_used_and_who_else_was_there_is_told(driver: Driver, engines: Path) -> None:
     says = engines / "says"
     uses = f"sed -i 's/^energy .*/energy 7000000/' {says}; echo \"process $$ 1000\" >> {says}"
-    stand_in(engines, f'{uses}; echo "process 77 1000" >> {says}; sleep 0.1; echo "{{}}" > "$3"')
+    stand_in(engines, f'{uses}; echo "process 77 1000" >> {says}; sleep 0.1; echo "{{}}" > "$4"')
     told, seen = run(LLM_COMPRESSOR, {}, engines, FIELD, UUID)
     assert told == {}
     assert (seen["energyJoules"], seen["mostOtherProcesses"]) == (2000.0, 1)

@@ -16,6 +16,9 @@ from tests import tiny_models
 from tests.unit.runner.test_openvino_results import plan_for
 
 STAGE: dict[str, Any] = {"quantize": {"method": "weight-only", "dtype": "int4", "backend": "llm-compressor"}}
+FLOAT8: dict[str, Any] = {
+    "quantize": {"method": "static", "dtype": "float8", "granularity": "tensor", "backend": "modelopt"}
+}
 
 
 def test_an_image_without_the_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,9 +40,10 @@ def test_an_image_without_the_engine_is_told(tmp_path: Path, monkeypatch: pytest
     assert missing.value.field == "spec.pipeline[0].quantize.backend"
 
 
-def test_a_model_that_is_no_language_model_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", [STAGE, FLOAT8])
+def test_a_model_that_is_no_language_model_is_refused(tmp_path: Path, stage: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="it quantizes language models"):
-        plan_for(tmp_path, "text-embedding", "auto", STAGE)
+        plan_for(tmp_path, "text-embedding", "auto", stage)
 
 
 def stand_in(folder: Path, script: str) -> None:
@@ -54,7 +58,7 @@ def test_an_engine_gets_no_credentials(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv(ENGINES, str(tmp_path))
     for name in ("HUB_HF_TOKEN", "HF_TOKEN", "MODEL_AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "secret")
-    stand_in(tmp_path, 'env > env.txt; echo "{}" > "$3"')
+    stand_in(tmp_path, 'env > env.txt; echo "{}" > "$4"')
     assert run("llm-compressor", {}, tmp_path, "spec.pipeline[0].quantize") == ({}, {})
     seen = (tmp_path / "env.txt").read_text()
     assert "secret" not in seen
@@ -71,12 +75,15 @@ def test_want_of_memory_is_told_as_such(tmp_path: Path, monkeypatch: pytest.Monk
     assert refused.value.reason == "OutOfMemory"
 
 
-def test_the_result_is_published_as_it_is_and_measured_as_a_graph(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stage", "gives"), [(STAGE, "compressed-tensors"), (FLOAT8, "modelopt")])
+def test_the_result_is_published_as_it_is_and_measured_as_a_graph(
+    tmp_path: Path, stage: dict[str, Any], gives: str
+) -> None:
     tiny_models.llama(tmp_path / "llama")
-    plan = plan_for(tmp_path / "llama", "text-generation", "auto", STAGE, {"pack": {}})
+    plan = plan_for(tmp_path / "llama", "text-generation", "auto", stage, {"pack": {}})
     assert [(step.method.name, step.format) for step in plan.steps] == [
-        ("quantize", "compressed-tensors"),
-        ("pack", "compressed-tensors"),
+        ("quantize", gives),
+        ("pack", gives),
     ]
     assert plan.measured is not None
     assert plan.measured.format == "onnx"

@@ -30,7 +30,7 @@ def run_program(artifact: Artifact, _parameters: None, context: StageContext) ->
 METHOD = Method(
     name="export",
     version=1,
-    accepts=always("transformers", "torch", "compressed-tensors"),
+    accepts=always("transformers", "torch", "compressed-tensors", "modelopt"),
     run=run,
     gives=lambda _before, _parameters: "onnx",
     libraries=("torch", "transformers", "onnx", "onnxscript"),

@@ -44,7 +44,7 @@ def run(artifact: Artifact, parameters: Pack, context: StageContext) -> Outcome:
 METHOD: Final = Method(
     name="pack",
     version=2,
-    accepts=always("transformers", "onnx", "openvino", "torch-export", "compressed-tensors"),
+    accepts=always("transformers", "onnx", "openvino", "torch-export", "compressed-tensors", "modelopt"),
     run=run,
     libraries=("zstandard", "lz4", "zipnn", "numpy"),
     # Files go through in chunks; zipnn loads torch, which the rest does not.

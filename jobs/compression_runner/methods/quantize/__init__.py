@@ -6,7 +6,7 @@ from typing import Any, Final
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
-from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR, interpreter
+from compression_runner.methods.quantize.engine.environment import FORMATS, interpreter
 from compressionjob.methods.quantize import Quantize
 
 # Operators that only a graph has that was quantized before.
@@ -31,8 +31,8 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
         from compression_runner.methods.quantize.qat.stage import train_quantized
 
         return train_quantized(artifact, parameters, context)
-    if parameters.backend == LLM_COMPRESSOR:
-        from compression_runner.methods.quantize.engine.llm_compressor import quantize
+    if parameters.backend in FORMATS:
+        from compression_runner.methods.quantize.engine.stage import quantize
 
         return quantize(artifact, parameters, context)
     copy_companions(artifact, context.output)
@@ -105,7 +105,7 @@ def _store_in_bfloat16(artifact: Artifact, context: StageContext) -> Outcome:
 def _accepts(parameters: Quantize) -> Formats:
     if parameters.method == "qat":
         return frozenset({"transformers", "torch"})
-    if parameters.backend == LLM_COMPRESSOR:
+    if parameters.backend in FORMATS:
         return frozenset({"transformers"})
     # What holds float32 in a directory can hold bfloat16 there, which every library that loads it can compute with.
     return frozenset({"transformers", "onnx"}) if parameters.dtype == "bfloat16" else frozenset({"onnx"})
@@ -114,14 +114,14 @@ def _accepts(parameters: Quantize) -> Formats:
 def _gives(before: Format, parameters: Quantize) -> Format:
     if parameters.dtype == "bfloat16":
         return before
-    if parameters.backend == LLM_COMPRESSOR:
-        return "compressed-tensors"
+    if parameters.backend and parameters.backend in FORMATS:
+        return FORMATS[parameters.backend]
     return "openvino" if parameters.backend == "openvino" else "onnx"
 
 
 def _require(parameters: Quantize, field: str) -> None:
-    if parameters.backend == LLM_COMPRESSOR:
-        interpreter(LLM_COMPRESSOR, field)
+    if parameters.backend and parameters.backend in FORMATS:
+        interpreter(parameters.backend, field)
 
 
 METHOD: Final = Method(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from compression_runner.artifact import Format
 from compression_runner.errors import BadRecipe
 from compression_runner.gpu.watch import EVERY, GpuWatch, watching
 
@@ -14,6 +15,9 @@ ENGINES: Final = "COMPRESSION_ENGINES"
 """The environment variable that names the folder of engines, /opt/engines by default."""
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 LLM_COMPRESSOR: Final = "llm-compressor"
+MODELOPT: Final = "modelopt"
+FORMATS: Final[Mapping[str, Format]] = {LLM_COMPRESSOR: "compressed-tensors", MODELOPT: "modelopt"}
+"""The engines, as `backend` names them, and what each gives."""
 PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_LIBRARY_PATH", "CUDA_", "NVIDIA_", "OMP_")
 """What begins like these of the environment is for engines too; credentials are not."""
 OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
@@ -29,7 +33,7 @@ def interpreter(name: str, field: str) -> Path:
     place = Path(os.environ.get(ENGINES) or "/opt/engines") / name / "bin" / "python"
     if not place.is_file():
         problem = f"the runner's image has no {name} (there is no {place})"
-        remedy = f"name a CompressionRuntime in spec.runtime whose image has it (images/runner-{name}.Dockerfile)"
+        remedy = "name a CompressionRuntime in spec.runtime whose image has it (images/runner-engine.Dockerfile)"
         raise BadRecipe("EngineMissing", f"{field}.backend", name, problem, remedy)
     return place
 
@@ -45,7 +49,8 @@ def run(
     script = SCRIPTS / f"{name.replace('-', '_')}.py"
     asked, told, log = scratch / "settings.json", scratch / "told.json", scratch / "log.txt"
     asked.write_text(json.dumps(dict(settings)))
-    command = [str(interpreter(name, field)), str(script), str(asked), str(told)]
+    # -P: the script's folder is none to import from, where one is called as the engine's package is.
+    command = [str(interpreter(name, field)), "-P", str(script), str(asked), str(told)]
     environment = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
     with log.open("wb") as output, watching(gpu) as watch:
         process = subprocess.Popen(

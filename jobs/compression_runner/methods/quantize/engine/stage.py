@@ -1,10 +1,12 @@
-"""Weights of few bits as vLLM serves them: llm-compressor quantizes, and saves a Transformers folder.
+"""Language models for vLLM: an engine quantizes, and saves a Transformers folder in a format of its own.
 
-Source: https://github.com/vllm-project/llm-compressor
+llm-compressor gives linear layers weights of few bits: https://github.com/vllm-project/llm-compressor. ModelOpt gives
+weights and inputs of linear layers FP8: https://github.com/NVIDIA/Model-Optimizer.
 """
 
 import json
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,18 +14,38 @@ from compression_runner.artifact import Artifact, seal
 from compression_runner.formats.companions import copy_companions
 from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.engine import environment
-from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR as NAME
+from compression_runner.methods.quantize.engine.environment import FORMATS, LLM_COMPRESSOR, MODELOPT
 from compression_runner.training.compute import fastest
 from compressionjob.methods.quantize import Quantize
 
-BITS: Final = {"int8": 8, "int4": 4}
+Settings = Mapping[str, Any]
+BITS: Final = {"int8": 8, "int4": 4, "float8": 8}
+LEFT_BEHIND: Final = ("recipe.yaml",)
+"""What engines leave beside the weights that says nothing which artifact.json does not."""
+
+
+def _few_bits(parameters: Quantize) -> Settings:
+    return {
+        "group_size": parameters.effective_group_size,
+        "symmetric": parameters.effective_symmetric,
+        "algorithm": parameters.effective_algorithm,
+    }
+
+
+def _float8(_parameters: Quantize) -> Settings:
+    return {}
+
+
+CHOICES: Final[Mapping[str, Callable[[Quantize], Settings]]] = {LLM_COMPRESSOR: _few_bits, MODELOPT: _float8}
+"""What each engine is told beside files and bits."""
 
 
 def quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
     """The model with its linear layers in few bits; embeddings and the output layer stay as they are.
 
-    Raises BadRecipe where the image has no llm-compressor, or where it fails.
+    Raises BadRecipe where the image has no such engine, or where it fails.
     """
+    name = str(parameters.backend)
     copy_companions(artifact, context.output)
     with tempfile.TemporaryDirectory(prefix="engine-", dir=context.output.parent) as folder:
         scratch = Path(folder)
@@ -31,18 +53,16 @@ def quantize(artifact: Artifact, parameters: Quantize, context: StageContext) ->
             "source": str(artifact.path.absolute()),
             "target": str(context.output.absolute()),
             "bits": BITS[parameters.dtype],
-            "group_size": parameters.effective_group_size,
-            "symmetric": parameters.effective_symmetric,
-            "algorithm": parameters.effective_algorithm,
             "tokens": _tokens(parameters, artifact, context, scratch),
+            **CHOICES[name](parameters),
         }
         # It computes on cuda:0, which is the same GPU for its torch and for ours.
-        told, seen = environment.run(NAME, settings, scratch, context.field, fastest("float32").gpu)
-    # What the engine leaves beside the weights says nothing that artifact.json does not.
-    (context.output / "recipe.yaml").unlink(missing_ok=True)
-    details: dict[str, Any] = {"engine": NAME, "engineVersions": told["versions"], "bits": settings["bits"]}
+        told, seen = environment.run(name, settings, scratch, context.field, fastest("float32").gpu)
+    for file in LEFT_BEHIND:
+        (context.output / file).unlink(missing_ok=True)
+    details: dict[str, Any] = {"engine": name, "engineVersions": told["versions"], "bits": settings["bits"]}
     details |= {"gpu": seen} if seen else {}
-    return Outcome(seal(context.output, "compressed-tensors", artifact.task), details)
+    return Outcome(seal(context.output, FORMATS[name], artifact.task), details)
 
 
 def _tokens(parameters: Quantize, artifact: Artifact, context: StageContext, scratch: Path) -> str | None:

@@ -1,0 +1,74 @@
+"""ModelOpt's FP8 checkpoints: linear layers whose weights and inputs are E4M3FN numbers times a scale of their tensor.
+
+They are loaded as what they stand for, so that they can be measured where nothing multiplies FP8: weights as float32,
+inputs rounded to FP8 and back, as vLLM does on a GPU. Source: vLLM's documentation of ModelOpt's checkpoints.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import safe_open
+
+METHOD: Final = "modelopt"
+WEIGHT_SCALE: Final = ".weight_scale"
+INPUT_SCALE: Final = ".input_scale"
+LARGEST: Final = torch.finfo(torch.float8_e4m3fn).max
+
+
+class Float8Linear(torch.nn.Linear):
+    """A linear layer whose inputs are rounded to FP8."""
+
+    input_scale: torch.Tensor
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """The product with inputs as they are in FP8; those beyond its largest number become that."""
+        scaled = (input / self.input_scale).clamp(-LARGEST, LARGEST)
+        rounded = scaled.to(torch.float8_e4m3fn).to(torch.float32) * self.input_scale
+        return super().forward(rounded)
+
+
+def is_float8(path: Path) -> bool:
+    """Whether a Transformers directory is such a checkpoint.
+
+    Raises ValueError for another of ModelOpt's.
+    """
+    told = json.loads((path / "config.json").read_text()).get("quantization_config") or {}
+    if told.get("quant_method") != METHOD:
+        return False
+    if told.get("quant_algo") != "FP8":
+        raise ValueError(f"ModelOpt's {told.get('quant_algo')} is not read, its FP8 is")
+    return True
+
+
+def load(path: Path, make: Any) -> tuple[torch.nn.Module, list[str]]:
+    """The model that the directory stands for, and the names of parameters that it has no weights for.
+
+    `make` gives a model of the directory's configuration. Raises ValueError where weights do not fit it.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    for shard in sorted(path.glob("*.safetensors")):
+        with safe_open(shard, "pt") as file:
+            tensors.update({name: file.get_tensor(name) for name in list(file.keys())})
+    scales = {name: tensors.pop(name) for name in list(tensors) if name.endswith((WEIGHT_SCALE, INPUT_SCALE))}
+    model: torch.nn.Module = make()
+    for name, module in list(model.named_modules()):
+        weight = tensors.get(f"{name}.weight")
+        if weight is None or weight.dtype != torch.float8_e4m3fn:
+            continue
+        if not isinstance(module, torch.nn.Linear):
+            raise ValueError(f"{name} has FP8 weights, and is no linear layer")
+        missing = [name + end for end in (WEIGHT_SCALE, INPUT_SCALE) if name + end not in scales]
+        if missing:
+            raise ValueError(f"{name} has FP8 weights without {missing[0]}")
+        tensors[f"{name}.weight"] = weight.to(torch.float32) * scales.pop(name + WEIGHT_SCALE).to(torch.float32)
+        module.__class__ = Float8Linear
+        module.register_buffer("input_scale", scales.pop(name + INPUT_SCALE).to(torch.float32), persistent=False)
+    told = model.load_state_dict(tensors, strict=False)
+    if told.unexpected_keys or scales:
+        raise ValueError(f"{path.name} has tensors that are not the model's: {[*told.unexpected_keys, *scales][:3]}")
+    tied = set(getattr(model, "all_tied_weights_keys", None) or ())
+    if tied:
+        model.tie_weights()  # type: ignore[operator]
+    return model, [name for name in told.missing_keys if name not in tied]

@@ -1,0 +1,47 @@
+"""An engine's stage on a tiny language model."""
+
+from pathlib import Path
+
+import numpy as np
+
+from compression_runner.artifact import Artifact
+from compression_runner.dataset import SampleSet
+from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.methods.registry import METHODS
+from compressionjob.methods.quantize import Quantize
+
+
+class Tokens:
+    """Calibration samples."""
+
+    sequence_length = 32
+
+    def samples(self, _role: str, _model_dir: Path) -> SampleSet:
+        """Sixteen texts of random tokens, always the same."""
+        return SampleSet([{"input_ids": row} for row in rows()], "sha256:0")
+
+    def teacher(self) -> Artifact:
+        """Nothing is taught here."""
+        raise AssertionError("nothing is taught here")
+
+    def model(self, location: str) -> Artifact:
+        """No other model is asked for."""
+        raise AssertionError(location)
+
+
+def rows() -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """The tokens of the calibration samples."""
+    generator = np.random.default_rng(3)
+    return [generator.integers(3, 60, 24) for _ in range(16)]
+
+
+def run(model: Artifact, into: Path, chosen: Quantize) -> Outcome:
+    """The stage, as a pipeline runs it."""
+    context = StageContext(made(into), "spec.pipeline[0].quantize", data=Tokens())
+    return METHODS["quantize"].run(model, chosen, context)
+
+
+def made(folder: Path) -> Path:
+    """The folder, which there was none of."""
+    folder.mkdir(parents=True)
+    return folder
