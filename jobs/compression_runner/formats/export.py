@@ -3,6 +3,7 @@
 import gc
 import io
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -16,7 +17,8 @@ import torch
 from compression_runner.artifact import Artifact
 from compression_runner.dataset.writing import DECODER
 from compression_runner.errors import BadRecipe
-from compression_runner.formats.comparison import Comparison, compare
+from compression_runner.formats import float8_checkpoint
+from compression_runner.formats.comparison import TOLERANCE, Comparison, compare
 from compression_runner.formats.decoder import decoder, decoder_probes, dynamic_shapes
 from compression_runner.formats.onnx_files import forget_origin, save
 from compression_runner.formats.probes import Probe, probes
@@ -31,14 +33,23 @@ MAX_BATCH: Final = 4096
 def export(artifact: Artifact, into: Path) -> Comparison:
     """Writes `model.onnx` with free batch and sequence axes into `into`.
 
-    Raises BadRecipe where torch cannot export the model or the result's outputs differ from the source's.
+    Raises BadRecipe where torch cannot export the model or the result's outputs differ from the source's. Of a model
+    that rounds within, all else is compared, and what rounds is seen to run.
     """
     taken = take(artifact)
+    with float8_checkpoint.exactly(taken.module) as rounds:
+        compared = _write(taken, into)
+    if rounds:
+        _write(taken, into, tolerance=math.inf)
+    return compared
+
+
+def _write(taken: "Exportable", into: Path, tolerance: float = TOLERANCE) -> Comparison:
     graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes)
     path = save(graph, into)
     del graph
     gc.collect()
-    return compare(taken.module, path, taken.interface, taken.inputs)
+    return compare(taken.module, path, taken.interface, taken.inputs, tolerance)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def size_of(tensor: onnx.TensorProto) -> int:
 def save(model: onnx.ModelProto, folder: Path) -> Path:
     """Writes `model.onnx` into `folder`, with its weights beside it where they are too large for one file."""
     graph = folder / GRAPH
+    (folder / DATA).unlink(missing_ok=True)  # onnx appends to what is there
     if is_large(model):
         onnx.save_model(model, graph, save_as_external_data=True, location=DATA, size_threshold=1024)
     else:

@@ -8,7 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from compression_runner.artifact import seal
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.export import export, take
+from compression_runner.formats.float8_checkpoint import exactly
+from compression_runner.formats.session import open_session
 from compression_runner.formats.transformers_model import load_model
 from tests import tiny_models
 
@@ -55,3 +59,21 @@ def test_weights_and_inputs_are_what_their_numbers_stand_for(tmp_path: Path) -> 
 def test_others_are_refused(tmp_path: Path, changes: dict[str, str], says: str) -> None:
     with pytest.raises(BadRecipe, match=says):
         load_model(checkpoint(tmp_path / "model", **changes), "text-generation")
+
+
+def test_a_graph_rounds_as_the_model_does_and_is_compared_without_it(tmp_path: Path) -> None:
+    artifact = seal(checkpoint(tmp_path / "model"), "modelopt", "text-generation")
+    (tmp_path / "onnx").mkdir()
+    compared = export(artifact, tmp_path / "onnx")
+    assert compared.max_abs_difference <= compared.limit
+    taken = take(artifact)
+    feed = {name: part.numpy() for name, part in zip(taken.interface.inputs, taken.inputs[0], strict=True)}
+    (got,) = open_session(tmp_path / "onnx" / "model.onnx").run([taken.interface.outputs[0]], feed)
+    with torch.no_grad():
+        rounded = taken.module(*taken.inputs[0])[0]
+        with exactly(taken.module) as rounds:
+            plain = taken.module(*taken.inputs[0])[0]
+    assert rounds
+    apart = float((rounded - plain).abs().max())
+    assert apart > 100 * compared.max_abs_difference, "FP8 is seen"
+    assert float((torch.from_numpy(got) - rounded).abs().max()) < 0.5 * apart
