@@ -3,13 +3,17 @@
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from localcluster import tools
 
 Print = Callable[[str], None]
+PAUSE = 1.0
+"""Seconds between two watches."""
 
 
 class JobTimeoutError(RuntimeError):
@@ -25,23 +29,31 @@ def follow(kubeconfig: Path, namespace: str, name: str, say: Print, seconds: flo
         tools.kubectl(), "--kubeconfig", kubeconfig, "--namespace", namespace,
         "get", "cpj", name, "--watch", "--output=json",
     ]  # fmt: skip
-    watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    timer = threading.Timer(seconds, watch.kill)
-    timer.start()
-    shown = ""
-    try:
-        for job in _objects(watch):
-            line = _line(job)
-            if line != shown:
-                say(line)
-                shown = line
-            if job.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-                return job
-    finally:
-        timer.cancel()
-        watch.kill()
-        watch.wait()
+    end, shown = time.monotonic() + seconds, ""
+    while time.monotonic() < end:
+        # A server ends every watch after half an hour or so: the next one begins with the object as it is.
+        with closing(_watched(command, end - time.monotonic())) as jobs:
+            for job in jobs:
+                line = _line(job)
+                if line != shown:
+                    say(line)
+                    shown = line
+                if job.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+                    return job
+        time.sleep(min(PAUSE, max(0.0, end - time.monotonic())))
     raise JobTimeoutError(f"{name} did not end within {seconds:.0f} s; its last state: {shown}")
+
+
+def _watched(command: list[str | Path], seconds: float) -> Generator[dict[str, Any], None, None]:
+    """What one watch tells, until it ends or the time is over."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
+        timer = threading.Timer(seconds, watch.kill)
+        timer.start()
+        try:
+            yield from _objects(watch)
+        finally:
+            timer.cancel()
+            watch.kill()
 
 
 def _objects(watch: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
