@@ -5,10 +5,12 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from compressionjob.methods.registry import METHODS
+from tests import tiny_models
 from tests.methods.jobs import finish, start, write_job
 
 TRAINING = {"epochs": 6, "batchSize": 8, "learningRate": "0.005", "checkpointEvery": 5}
@@ -63,14 +65,73 @@ PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {
             {"quantize": {"method": "weight-only", "dtype": "mixed", "budget": "0.8", "groupSize": 16}},
         ],
     ),
+    "nmf-awq": (
+        "text-classification",
+        [
+            {"factorize": {"method": "nmf", "rank": 8}},
+            {"quantize": {"method": "weight-only", "dtype": "int4", "algorithm": "awq", "groupSize": 16}},
+            {"pack": {"codec": "byte-plane"}},
+        ],
+    ),
+    "cp-float8": (
+        "image-classification",
+        [
+            {"factorize": {"method": "cp", "rank": 8}},
+            {"quantize": {"method": "static", "dtype": "float8", "calibration": "percentile"}},
+        ],
+    ),
+    "heads-neurons-given-student-ternary": (
+        "text-classification",
+        [
+            {"prune": {"method": "structured", "structure": "heads", "sparsity": "0.5"}},
+            {"prune": {"method": "structured", "structure": "neurons", "sparsity": "0.3"}},
+            {"distill": {"studentSource": "file://./given", "teacherSource": "file://./model", "training": TRAINING}},
+            {"quantize": {"method": "qat", "dtype": "ternary", "training": TRAINING}},
+        ],
+    ),
+    "two-of-four-recovered-by-labels-controlled": (
+        "text-classification",
+        [
+            {"prune": {"method": "magnitude", "pattern": "2:4", "sparsity": "0.5"}},
+            {"recover": {"method": "labels", "training": TRAINING}},
+            {"quantize": {"method": "static", "calibration": "entropy", "accuracyControl": {"maxDrop": "0.01"}}},
+            {"pack": {"codec": "lz4"}},
+        ],
+    ),
 }
-"""Every family, and most of their methods, in pipelines as short as they can be."""
+"""Every method of every family, in pipelines as short as they can be."""
+CHOICES = {"method", "structure", "algorithm"}
+"""The fields that choose what a stage does."""
 MOST_KILLS = 2
+
+
+def literals(annotation: Any) -> set[str]:
+    """The strings of a `Literal`, optional or not."""
+    return {value for part in (annotation, *get_args(annotation)) for value in get_args(part) if isinstance(value, str)}
+
+
+def test_every_method_is_in_a_pipeline() -> None:
+    there = {
+        (stage, field, getattr(METHODS[stage].model_validate(given), field, None))
+        for _, pipeline in PIPELINES.values()
+        for entry in pipeline
+        for stage, given in entry.items()
+        for field in CHOICES
+    }
+    missing = {
+        (stage, field, choice)
+        for stage, parameters in METHODS.items()
+        for field in CHOICES & parameters.model_fields.keys()
+        for choice in literals(parameters.model_fields[field].annotation)
+    } - there
+    # What rtn does, mixed precision does to each layer.
+    assert missing == {("quantize", "algorithm", "rtn")}
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_killed_run_ends_with_the_same_artifact(name: str, tmp_path: Path) -> None:
     job = write_job(tmp_path, *PIPELINES[name])
+    tiny_models.bert(tmp_path / "given", labels=3, hidden=16)
     began = time.monotonic()
     whole = finish(job, tmp_path / "whole")
     seconds = time.monotonic() - began
