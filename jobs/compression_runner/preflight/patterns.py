@@ -7,6 +7,7 @@ from compression_runner.errors import BadRecipe
 from compression_runner.methods.prune.patterns import DoesNotFit, require_fit
 from compression_runner.preflight.source import Source
 from compression_runner.preflight.tensors import Tensor
+from compressionjob.methods.names import matches
 from compressionjob.methods.prune import Prune
 from compressionjob.spec import CompressionJobSpec
 
@@ -31,12 +32,13 @@ def check_patterns(spec: CompressionJobSpec, source: Source) -> None:
         if parameters.pattern != "2:4":
             continue
         for tensor in _matrices(source):
+            if matches(tensor.name, parameters.exclude):
+                continue
             try:
-                require_fit(tensor.name, tensor.shape[1])
+                require_fit(tensor.name, tensor.name, tensor.shape[1])
             except DoesNotFit as error:
                 field = f"spec.pipeline[{index}].prune.pattern"
-                remedy = "use pattern unstructured"
-                raise BadRecipe("PatternDoesNotFit", field, "2:4", str(error), remedy) from error
+                raise BadRecipe("PatternDoesNotFit", field, "2:4", str(error), error.remedy) from error
 
 
 def _matrices(source: Source) -> Iterator[Tensor]:

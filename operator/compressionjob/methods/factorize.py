@@ -5,12 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from compressionjob.data import DataRole
+from compressionjob.methods.names import NamePatterns
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
 from compressionjob.schema import Fraction, cel, with_rules
-
-NamePattern = Annotated[str, Field(min_length=1, max_length=128)]
-NamePatterns = Annotated[list[NamePattern], Field(max_length=32)]
 
 _SIZE_TEXT = "set exactly one of rank, energy, budget"
 _SIZE_RULE = "[has(self.rank), has(self.energy), has(self.budget)].filter(x, x).size() == 1"

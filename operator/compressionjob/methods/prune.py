@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from compressionjob.data import DataRole
+from compressionjob.methods.names import NamePatterns
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
 from compressionjob.schema import Fraction, cel, with_rules
@@ -21,6 +22,8 @@ _PATTERN_TEXT = 'pattern "2:4" zeroes two of every four weights: it takes sparsi
 _PATTERN_RULE = (
     "self.pattern != '2:4' || (self.method != 'structured' && !has(self.scope) && double(self.sparsity) == 0.5)"
 )
+_EXCLUDE_TEXT = "exclude belongs to methods magnitude, wanda and sparsegpt; remove it"
+_EXCLUDE_RULE = "self.exclude.size() == 0 || self.method != 'structured'"
 CALIBRATED: Final = ("wanda", "sparsegpt")
 """Methods that look at activations."""
 Scope = Literal["global", "layer", "lamp"]
@@ -37,6 +40,7 @@ class Prune(Parameters):
         cel(_SCOPE_RULE, _SCOPE_TEXT),
         cel(_LAMP_RULE, _LAMP_TEXT),
         cel(_PATTERN_RULE, _PATTERN_TEXT),
+        cel(_EXCLUDE_RULE, _EXCLUDE_TEXT),
     )
 
     method: Literal["magnitude", "wanda", "sparsegpt", "structured"] = Field(
@@ -64,6 +68,10 @@ class Prune(Parameters):
         description="What goes: channels of convolutions, neurons of feed-forward blocks, attention heads, or whole "
         "layers (those that change least on the calibration data).",
     )
+    exclude: NamePatterns = Field(
+        default=[],
+        description='Layers to leave as they are: names of weights, * stands for any part: "*embedder*".',
+    )
 
     @model_validator(mode="after")
     def _structure_fits_method(self) -> "Prune":
@@ -76,6 +84,8 @@ class Prune(Parameters):
         free = self.method != "structured" and self.scope is None and self.sparsity == 0.5
         if self.pattern == "2:4" and not free:
             raise ValueError(_PATTERN_TEXT)
+        if self.exclude and self.method == "structured":
+            raise ValueError(_EXCLUDE_TEXT)
         return self
 
     @property

@@ -4,63 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
+from onnx import helper
 from safetensors.torch import load_file
 
-from compression_runner.artifact import Artifact, Format, seal
+from compression_runner.artifact import Format, seal
 from compression_runner.calibration.statistics import InputStatistics
-from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.methods.method import StageContext
 from compression_runner.methods.prune import sparsegpt, wanda
 from compression_runner.methods.prune.patterns import lowest
 from compression_runner.methods.registry import METHODS
-from compressionjob.data import DataRole
-from compressionjob.methods.prune import Prune
 from tests import tiny_models
 from tests.unit.calibration.graphs import graph, language_model, random
-
-
-class Arrays:
-    """Calibration data as a job's stages get it."""
-
-    sequence_length = 16
-
-    def __init__(self, **arrays: np.ndarray) -> None:
-        count = len(next(iter(arrays.values())))
-        self._set = SampleSet(
-            [{name: array[row] for name, array in arrays.items()} for row in range(count)], "sha256:0"
-        )
-
-    def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
-        assert role == "calibration"
-        return self._set
-
-    def teacher(self) -> Artifact:
-        raise AssertionError("nothing is taught here")
-
-
-TOKENS = Arrays(tokens=np.random.default_rng(4).integers(0, 40, (50, 8)))
-
-
-def apply(source: Artifact, into: Path, data: Arrays = TOKENS, **parameters: Any) -> Outcome:
-    into.mkdir(parents=True)
-    settings = {"sparsity": "0.5"} | {name: str(value) for name, value in parameters.items()}
-    context = StageContext(into, "spec.pipeline[0].prune", data=data)
-    return METHODS["prune"].run(source, Prune.model_validate(settings), context)
-
-
-def sealed(model: onnx.ModelProto, place: Path) -> Artifact:
-    place.mkdir(parents=True)
-    onnx.save(model, place / "model.onnx")
-    return seal(place, "onnx", "onnx")
-
-
-def weights_of(artifact: Artifact) -> dict[str, np.ndarray]:
-    return {t.name: numpy_helper.to_array(t) for t in onnx.load(artifact.model_file).graph.initializer}
+from tests.unit.pruning.stages import Arrays, apply, sealed, weights_of
 
 
 def test_rows_lose_exactly_their_share_and_ties_go_first_come() -> None:

@@ -36,6 +36,14 @@ def test_a_layer_of_thirty_inputs_is_refused_by_name(tmp_path: Path) -> None:
     check(model, {"prune": {"sparsity": "0.5"}})
 
 
+def test_what_is_excluded_need_not_fit(tmp_path: Path) -> None:
+    model = tiny_models.bert(tmp_path / "bert", hidden=30)
+    excluded = {"prune": TWO_OF_FOUR["prune"] | {"exclude": ["encoder.*", "pooler.*"]}}
+    check(model, excluded)
+    with pytest.raises(BadRecipe, match="pooler"):
+        check(model, {"prune": TWO_OF_FOUR["prune"] | {"exclude": ["encoder.*"]}})
+
+
 def test_what_fits_or_changes_on_the_way_is_left_to_the_stage(tmp_path: Path) -> None:
     check(tiny_models.bert(tmp_path / "fits", hidden=32), TWO_OF_FOUR)
     check(tiny_models.bert(tmp_path / "changes", hidden=30), HEADS, TWO_OF_FOUR)

@@ -1,20 +1,14 @@
 """The weights of an ONNX graph that can be factorized, and what people call them."""
 
-import re
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
 
 import onnx
 from onnx import numpy_helper
 
 from compression_runner.calibration.layers import FLOATS, Layer, attribute, consumers, find_layers, tensor_of
-from compression_runner.formats.onnx_files import nodes
+from compression_runner.calibration.naming import weight_names
 from compression_runner.methods.factorize.decomposition import Floats
 from compression_runner.methods.factorize.model import Kind, Target
-
-# Names that exporters give to weights that they have transposed.
-ANONYMOUS: Final = re.compile(r"(val|onnx::MatMul)_\d+")
 
 
 @dataclass
@@ -35,7 +29,7 @@ def find_weights(model: onnx.ModelProto) -> list[GraphWeight]:
     by_name: dict[str, list[Layer]] = {}
     for layer in sorted([*find_layers(model), *_lookups(model)], key=lambda layer: layer.index):
         by_name.setdefault(layer.weight, []).append(layer)
-    taken = _names(model, list(by_name))
+    taken = weight_names(model, list(by_name))
     return [
         GraphWeight(_target(model, taken[weight], layers, users[weight]), weight, layers)
         for weight, layers in by_name.items()
@@ -83,24 +77,3 @@ def _lookups(model: onnx.ModelProto) -> list[Layer]:
 def _lookup(index: int, node: onnx.NodeProto, table: onnx.TensorProto) -> Layer:
     rows, width = (int(length) for length in table.dims)
     return Layer(index, node.name, "MatMul", node.input[1], table.name, width, rows, by_output=False)
-
-
-def _names(model: onnx.ModelProto, weights: list[str]) -> dict[str, str]:
-    """What people call a weight: its own name, or by the bias that is added next where an exporter has renamed it."""
-    biases = _biases(model)
-    names = {weight: biases.get(weight, weight) if ANONYMOUS.fullmatch(weight) else weight for weight in weights}
-    counted = Counter(names.values())
-    return {weight: name if counted[name] == 1 else weight for weight, name in names.items()}
-
-
-def _biases(model: onnx.ModelProto) -> dict[str, str]:
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    products = {node.output[0]: node.input[1] for node in nodes(model.graph) if node.op_type == "MatMul"}
-    found: dict[str, str] = {}
-    for node in nodes(model.graph):
-        if node.op_type != "Add":
-            continue
-        for product, bias in (node.input[:2], reversed(node.input[:2])):
-            if product in products and bias in constants and len(constants[bias].dims) == 1:
-                found[products[product]] = re.sub(r"bias$", "weight", bias)
-    return found

@@ -1,6 +1,5 @@
 """Which layers are factorized, and with which ranks."""
 
-import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ from compression_runner.methods.factorize.pointwise import Pointwise
 from compression_runner.methods.factorize.semi_nonnegative import SemiNonnegative
 from compression_runner.methods.factorize.tucker import Tucker
 from compressionjob.methods.factorize import Factorize
+from compressionjob.methods.names import matches
 
 KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "svd": ("linear", "embedding"),
@@ -80,10 +80,7 @@ def chosen(targets: Sequence[Target], parameters: Factorize, field: str) -> list
 
 
 def _included(name: str, parameters: Factorize) -> bool:
-    def matches(patterns: Sequence[str]) -> bool:
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-    return matches(parameters.include) and not matches(parameters.exclude)
+    return matches(name, parameters.include) and not matches(name, parameters.exclude)
 
 
 def decompose(target: Target, parameters: Factorize, inputs: Inputs | None) -> Decomposition:

@@ -1,6 +1,6 @@
 """Prune: weights by magnitude or by what layers see, anywhere or two of every four; or whole structures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +10,8 @@ from compression_runner.methods.method import MIB, Formats, Method, Need, Outcom
 from compressionjob.methods.prune import CALIBRATED, Prune
 
 if TYPE_CHECKING:
+    import torch
+
     from compression_runner.methods.prune.magnitude import Floats, Threshold
 
 
@@ -125,22 +127,26 @@ def _prune_transformers(artifact: Artifact, parameters: Prune, context: StageCon
     from safetensors.torch import load_file
 
     from compression_runner.formats.safetensors_files import save_shard
+    from compression_runner.methods.prune.excluding import exclusion
     from compression_runner.methods.prune.weights import is_weight, to_array
 
     shards = [file.path for file in artifact.files if file.weights]
 
-    def arrays() -> Any:
+    def weights() -> "Iterator[tuple[str, torch.Tensor]]":
         for shard in shards:
-            for name, tensor in sorted(load_file(artifact.path / shard).items()):
-                if is_weight(name, tensor):
-                    yield to_array(tensor)
+            yield from (part for part in sorted(load_file(artifact.path / shard).items()) if is_weight(*part))
+
+    def arrays() -> "Iterator[Floats]":
+        return (to_array(tensor) for name, tensor in weights() if not excluded(name))
+
+    excluded = exclusion(parameters, (name for name, _ in weights()) if parameters.exclude else (), context.field)
 
     pruner = _Pruner(parameters, context)
     pruner.prepare(arrays)
     for index, shard in enumerate(shards):
         tensors = load_file(artifact.path / shard)
         for name, tensor in sorted(tensors.items()):
-            if is_weight(name, tensor):
+            if is_weight(name, tensor) and not excluded(name):
                 tensors[name] = torch.from_numpy(pruner.prune(to_array(tensor))).to(tensor.dtype).contiguous()
         save_shard(tensors, context.output / shard)
         context.advance((index + 1) / len(shards))
@@ -158,13 +164,18 @@ def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) ->
     import onnx
     from onnx import numpy_helper
 
+    from compression_runner.calibration.naming import weight_names
     from compression_runner.formats.onnx_files import save
+    from compression_runner.methods.prune.excluding import exclusion
     from compression_runner.methods.prune.weights import graph_weights
 
     model = onnx.load(artifact.model_file)
+    names = weight_names(model, [tensor.name for tensor in graph_weights(model)])
+    excluded = exclusion(parameters, names.values(), context.field)
+    weights = [tensor for tensor in graph_weights(model) if not excluded(names[tensor.name])]
     pruner = _Pruner(parameters, context)
-    pruner.prepare(lambda: (numpy_helper.to_array(tensor) for tensor in graph_weights(model)))
-    for tensor in list(graph_weights(model)):
+    pruner.prepare(lambda: (numpy_helper.to_array(tensor) for tensor in weights))
+    for tensor in weights:
         tensor.CopyFrom(numpy_helper.from_array(pruner.prune(numpy_helper.to_array(tensor)), tensor.name))
     save(model, context.output)
     return pruner.details

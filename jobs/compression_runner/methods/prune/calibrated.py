@@ -1,6 +1,7 @@
 """Prunes the layers of a graph by what they see on calibration samples, each after those before it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import onnx
@@ -17,10 +18,12 @@ from compression_runner.calibration.layers import (
     tensor_of,
     weight_matrix,
 )
+from compression_runner.calibration.naming import weight_names
 from compression_runner.calibration.observing import observe
 from compression_runner.calibration.walking import Walk
 from compression_runner.dataset import SampleSet
 from compression_runner.methods.prune import sparsegpt, wanda
+from compression_runner.methods.prune.excluding import exclusion
 from compression_runner.methods.prune.patterns import require_fit
 from compressionjob.methods.prune import Prune
 
@@ -28,40 +31,62 @@ TOLD: Final = 20
 """Weights that are left alone are told by name up to so many."""
 
 
-def prunable(model: onnx.ModelProto) -> tuple[list[Layer], list[str]]:
+@dataclass(frozen=True)
+class Prunable:
+    """The layers to prune, and the names of weights that are left alone."""
+
+    layers: list[Layer]
+    left: list[str]
+    names: Mapping[str, str]
+    """Initializer -> what people call it."""
+
+    def require_fit(self) -> None:
+        """Raises DoesNotFit naming a layer where the 2:4 pattern cannot be."""
+        for layer in self.layers:
+            require_fit(layer.name, self.names[layer.weight], layer.inputs)
+
+
+def prunable(model: onnx.ModelProto, parameters: Prune, field: str) -> Prunable:
     """The layers to prune, and the names of weights that are left alone.
 
-    Left alone are tables that rows are looked up in, a layer's weight or not, since a look-up has no activations to
-    go by; and convolutions in groups, which have few weights.
+    Left alone are what the stage excludes; tables that rows are looked up in, a layer's weight or not, since a look-up
+    has no activations to go by; and convolutions in groups, which have few weights.
+
+    Raises BadRecipe for an `exclude` that fits no layer.
     """
     readers = consumers(model)
     nodes = model.graph.node
     layers = find_layers(model)
     tables = {name for name, places in readers.items() if any(nodes[place].op_type == "Gather" for place in places)}
     chosen = [layer for layer in layers if layer.weight not in tables]
+    names = weight_names(model, list(dict.fromkeys(layer.weight for layer in chosen)))
+    excluded = exclusion(parameters, names.values(), field)
+    chosen = [layer for layer in chosen if not excluded(names[layer.weight])]
     known = {layer.weight for layer in chosen}
     matrices = [tensor.name for tensor in model.graph.initializer if len(tensor.dims) >= 2]
     weighty = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Gather", "Einsum"}
     left = [
-        name
+        names.get(name, name)
         for name in matrices
         if name not in known and any(nodes[place].op_type in weighty for place in readers.get(name, []))
     ]
-    return chosen, left
+    return Prunable(chosen, left, names)
 
 
 def prune(
-    model: onnx.ModelProto, parameters: Prune, samples: SampleSet, advance: Callable[[float], None]
+    model: onnx.ModelProto,
+    chosen: Prunable,
+    parameters: Prune,
+    samples: SampleSet,
+    advance: Callable[[float], None],
 ) -> Mapping[str, Any]:
     """Sets weights to zero in the model, and tells how many.
 
     Raises DoesNotFit, UnsupportedGraph, and onnxruntime's errors where it cannot run a part of the graph.
     """
-    layers, left = prunable(model)
     if parameters.pattern == "2:4":
-        for layer in layers:
-            require_fit(layer.name, layer.inputs)
-    groups = group_layers(layers)
+        chosen.require_fit()
+    groups = group_layers(chosen.layers)
     batches = feeds(model, samples) if groups else []
     pruned: set[str] = set()
     rows = 0
@@ -76,7 +101,7 @@ def prune(
                 result = wanda.prune(weights, seen.norms, parameters.sparsity, parameters.pattern)
             set_weights(model, layer, result)
         advance((index + 1) / len(groups))
-    return _details(model, sorted(pruned), left, rows)
+    return _details(model, sorted(pruned), chosen.left, rows)
 
 
 def _once(group: LayerGroup, pruned: set[str]) -> list[Layer]:

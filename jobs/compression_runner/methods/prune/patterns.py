@@ -13,17 +13,17 @@ Mask = NDArray[np.bool_]
 
 
 class DoesNotFit(Exception):
-    """A layer whose inputs do not divide into groups of four."""
+    """A layer whose inputs do not divide into groups of four; `weight` is what `exclude` would name."""
 
-    def __init__(self, layer: str, inputs: int) -> None:
-        self.layer = layer
+    def __init__(self, layer: str, weight: str, inputs: int) -> None:
+        self.remedy = f'exclude: ["*{weight}"] leaves the layer as it is; or use pattern unstructured'
         super().__init__(f"layer {layer} has {inputs} inputs, which is no multiple of {GROUP}")
 
 
-def require_fit(layer: str, inputs: int) -> None:
+def require_fit(layer: str, weight: str, inputs: int) -> None:
     """Raises DoesNotFit where so many inputs do not divide into groups of four."""
     if inputs % GROUP:
-        raise DoesNotFit(layer, inputs)
+        raise DoesNotFit(layer, weight, inputs)
 
 
 def lowest(scores: Scores, sparsity: float, pattern: Pattern) -> Mask:

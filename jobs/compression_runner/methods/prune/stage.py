@@ -29,23 +29,23 @@ def prune_layers(artifact: Artifact, parameters: Prune, context: StageContext) -
             return _graph(artifact, parameters, context)
         return _checkpoint(artifact, parameters, context)
     except DoesNotFit as error:
-        remedy = "use pattern unstructured"
-        raise BadRecipe("PatternDoesNotFit", f"{context.field}.pattern", "2:4", str(error), remedy) from error
+        raise BadRecipe("PatternDoesNotFit", f"{context.field}.pattern", "2:4", str(error), error.remedy) from error
 
 
 def _graph(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     copy_companions(artifact, context.output)
     model = onnx.load(artifact.model_file)
+    chosen = calibrated.prunable(model, parameters, context.field)
     if parameters.method in CALIBRATED:
         samples = context.required_data.samples("calibration", artifact.path)
         try:
-            details = calibrated.prune(model, parameters, samples, context.advance)
+            details = calibrated.prune(model, chosen, parameters, samples, context.advance)
         except FAILURES as error:
             problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
             remedy = "use method magnitude"
             raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     else:
-        details = two_of_four.prune_graph(model)
+        details = two_of_four.prune_graph(model, chosen)
     _require_some(details, parameters, context)
     save(model, context.output)
     return Outcome(seal(context.output, "onnx", artifact.task), details)
@@ -55,7 +55,7 @@ def _checkpoint(artifact: Artifact, parameters: Prune, context: StageContext) ->
     from compression_runner.training import model
 
     trainable = model.load(artifact)
-    details = two_of_four.prune_modules(trainable.inner)
+    details = two_of_four.prune_modules(trainable.inner, parameters, context.field)
     _require_some(details, parameters, context)
     return Outcome(model.save(trainable, artifact, context.output), details)
 

@@ -11,35 +11,39 @@ from numpy.typing import NDArray
 from transformers.pytorch_utils import Conv1D
 
 from compression_runner.calibration.layers import set_weights, weight_matrix
-from compression_runner.methods.prune.calibrated import prunable
+from compression_runner.methods.prune.calibrated import Prunable
+from compression_runner.methods.prune.excluding import exclusion
 from compression_runner.methods.prune.patterns import lowest, require_fit
+from compressionjob.methods.prune import Prune
 
 Weights = NDArray[np.floating]
 
 
-def prune_graph(model: onnx.ModelProto) -> Mapping[str, Any]:
-    """Prunes every layer of a graph; tables stay. Raises DoesNotFit naming a layer."""
-    layers, left = prunable(model)
-    for layer in layers:
-        require_fit(layer.name, layer.inputs)
+def prune_graph(model: onnx.ModelProto, chosen: Prunable) -> Mapping[str, Any]:
+    """Prunes these layers of a graph. Raises DoesNotFit naming a layer."""
+    chosen.require_fit()
     done: dict[str, int] = {}
-    for layer in layers:
+    for layer in chosen.layers:
         if layer.weight not in done:
             result = prune(weight_matrix(model, layer))
             set_weights(model, layer, result)
             done[layer.weight] = result.size
-    return _details(done) | ({"left": left} if left else {})
+    return _details(done) | ({"left": chosen.left} if chosen.left else {})
 
 
-def prune_modules(model: torch.nn.Module) -> Mapping[str, Any]:
-    """Prunes every linear layer and convolution of a module; tables of embeddings, tied or not, stay.
+def prune_modules(model: torch.nn.Module, parameters: Prune, field: str) -> Mapping[str, Any]:
+    """Prunes every linear layer and convolution of a module; tables of embeddings, tied or not, and what the stage at
+    `field` excludes, stay.
 
-    Raises DoesNotFit naming a layer.
+    Raises DoesNotFit naming a layer, and BadRecipe for an `exclude` that fits none.
     """
     tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
-    found = [(name, weight, turned) for name, weight, turned in _weights(model) if id(weight) not in tables]
+    layers = [(name, weight, turned) for name, weight, turned in _weights(model) if id(weight) not in tables]
+    excluded = exclusion(parameters, (weight_name(name) for name, _, _ in layers), field)
+    found = [layer for layer in layers if not excluded(weight_name(layer[0]))]
+    left = [name for name, _, _ in layers if excluded(weight_name(name))]
     for name, weight, turned in found:
-        require_fit(name, weight.shape[0] if turned else weight[0].numel())
+        require_fit(name, weight_name(name), weight.shape[0] if turned else weight[0].numel())
     done: dict[str, int] = {}
     with torch.no_grad():
         for name, weight, turned in found:
@@ -47,7 +51,12 @@ def prune_modules(model: torch.nn.Module) -> Mapping[str, Any]:
             result = torch.from_numpy(prune(rows.float().numpy())).to(weight.dtype)
             weight.copy_(result.T if turned else result.reshape(weight.shape))
             done[name] = weight.numel()
-    return _details(done)
+    return _details(done) | ({"left": left} if left else {})
+
+
+def weight_name(layer: str) -> str:
+    """What a checkpoint calls the weight of a layer."""
+    return f"{layer}.weight" if layer else "weight"
 
 
 def prune(weights: Weights) -> Weights:

@@ -1,0 +1,15 @@
+"""Which weights are meant: patterns of their names, as in a shell (`*` stands for any part)."""
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+NamePattern = Annotated[str, Field(min_length=1, max_length=128)]
+NamePatterns = Annotated[list[NamePattern], Field(max_length=32)]
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether any of the patterns fits the whole name."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
