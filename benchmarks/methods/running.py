@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,14 @@ def run_case(case: Case) -> dict[str, Any] | None:
     """The figures of a run; None, with what it said on stderr, where it ended without a report."""
     workdir = WORK / case.name
     command = [sys.executable, "-c", _CHILD, str(case.path), str(workdir)]
+    began = time.monotonic()
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = round(time.monotonic() - began, 1)
     if ended.returncode not in VERDICTS:
         sys.stderr.write(ended.stdout[-2000:] + ended.stderr[-4000:])
         return None
     peak = int(ended.stdout.strip().splitlines()[-1])
-    return figures(json.loads((workdir / "report.json").read_text()), peak)
+    return figures(json.loads((workdir / "report.json").read_text()), peak) | {"runSeconds": seconds}
 
 
 def model_name(source: str) -> str:
