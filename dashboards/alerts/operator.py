@@ -60,7 +60,7 @@ OPERATOR: Final = (
     ),
     Alert(
         "CompressionOperatorForbidden",
-        f"sum by (namespace, verb, resource) (increase({_FORBIDDEN}[10m])) > 0",
+        f"sum by (namespace, verb, resource) (increase({_FORBIDDEN}[5m])) > 0",
         "10m",
         "warning",
         "The Compression Operator may not {{ $labels.verb }} {{ $labels.resource }}.",
