@@ -199,7 +199,7 @@ def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
 
 
 def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    """Results that should become what there is no way to: ONNX from OpenVINO, or a program from a graph."""
+    """Results that there is no way to: ONNX from OpenVINO, a program from a graph, a decoder trained to few bits."""
     if spec.output.format == "torch-export":
         titles = [stage.title for stage in spec.pipeline if stage.parameters.excludes_program()]
         remedy = "no program can be made of what {} gives; use onnx or auto"
@@ -209,6 +209,10 @@ def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         if engine and spec.model.task != "text-generation":
             remedy = "it quantizes language models (task text-generation); use backend onnxruntime"
             return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", engine, remedy)]
+        if stage.quantize and stage.quantize.method == "qat" and TASKS[spec.model.task].running_text:
+            # What is trained has no cache of what was read before, without which a language model is not used.
+            remedy = "language models are quantized by method weight-only; use it, with algorithm gptq for few bits"
+            return [FieldProblem(f"spec.pipeline[{index}].quantize.method", "qat", remedy)]
         if engine and spec.output.format != "auto":
             remedy = f"backend {engine} gives a Transformers folder for vLLM; use auto, or another backend"
             return [FieldProblem("spec.output.format", spec.output.format, remedy)]

@@ -6,11 +6,15 @@ import numpy as np
 
 from compression_runner.dataset import SampleSet
 from compression_runner.training.batches import Batch, Batches
+from compression_runner.training.positions import SEQUENTIAL
+from compressionjob.tasks import Task
 
 SHARE: Final = 0.1
 MOST: Final = 1000
 SEED: Final = 20261124
 BATCH: Final = 64
+POSITIONS: Final = 2048
+"""Of sequences, in a batch at most, but for one that is longer."""
 
 
 def hold_back(data: SampleSet) -> tuple[SampleSet, SampleSet]:
@@ -22,7 +26,16 @@ def hold_back(data: SampleSet) -> tuple[SampleSet, SampleSet]:
     return data.only(sorted(order[count:])), data.only(sorted(order[:count]))
 
 
-def whole(data: SampleSet, inputs: tuple[str, ...]) -> list[Batch]:
-    """Every sample once, in batches."""
-    batches = Batches(data, inputs, BATCH, seed=0)
-    return [batches.of_rows(range(start, min(start + BATCH, len(data)))) for start in range(0, len(data), BATCH)]
+def for_task(data: SampleSet, inputs: tuple[str, ...], task: Task) -> list[Batch]:
+    """Every sample once, in batches that memory holds: few where every position has logits of a vocabulary."""
+    if task not in SEQUENTIAL:
+        return whole(data, inputs)
+    longest = max((data.length(index) for index in range(len(data))), default=1)
+    return whole(data, inputs, max(1, POSITIONS // max(1, longest)))
+
+
+def whole(data: SampleSet, inputs: tuple[str, ...], most: int = BATCH) -> list[Batch]:
+    """Every sample once, in batches of at most so many."""
+    size = min(BATCH, most)
+    batches = Batches(data, inputs, size, seed=0)
+    return [batches.of_rows(range(start, min(start + size, len(data)))) for start in range(0, len(data), size)]

@@ -13,12 +13,13 @@ from compression_runner.gpu.watch import watching
 from compression_runner.methods.method import StageContext
 from compression_runner.training.batches import Batch, Batches
 from compression_runner.training.compute import fastest
-from compression_runner.training.holdout import hold_back, whole
+from compression_runner.training.holdout import for_task, hold_back
 from compression_runner.training.loop import Keeping, Trained, train
-from compression_runner.training.losses import Distillation, Score, score
+from compression_runner.training.losses import Distillation, Score, asks_labels, score
 from compression_runner.training.model import Trainable
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.training import Training
+from compressionjob.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Lesson:
     @cached_property
     def checks(self) -> list[Batch]:
         """What was held back, each sample once."""
-        return whole(self._parts[1], self.student.interface.inputs)
+        return for_task(self._parts[1], self.student.interface.inputs, self.student.task)
 
     def score(self, model: Trainable | None = None) -> Score:
         """How good the student (or another model) is now on what was held back."""
@@ -99,9 +100,9 @@ class Lesson:
         return {"heldBack": told | more}
 
 
-def require_labels(data: SampleSet, field: str, value: object, remedy: str) -> None:
+def require_labels(data: SampleSet, task: Task, field: str, value: object, remedy: str) -> None:
     """Raises BadRecipe where there are no labels to learn from."""
-    if data.labels is None:
+    if data.labels is None and asks_labels(task):
         problem = "the training data has no labels"
         remedy = f"name their column in spec.data.training.columns.label, or {remedy}"
         raise BadRecipe("NoLabels", field, value, problem, remedy)

@@ -14,7 +14,14 @@ from torch.nn import functional
 
 from compression_runner.training.batches import Batch
 from compression_runner.training.model import Trainable
+from compression_runner.training.positions import SEQUENTIAL, counted, divergence, next_token_loss
 from compressionjob.methods.losses import Losses
+from compressionjob.tasks import TASKS, Task
+
+
+def asks_labels(task: Task) -> bool:
+    """Whether labels have to be given: a language model's are the tokens that follow."""
+    return not TASKS[task].running_text
 
 
 def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -27,13 +34,11 @@ def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.
 def output_loss(task: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
     """How far a student's outputs are from its teacher's.
 
-    Logits: Kullback-Leibler divergence at a temperature, times its square so that gradients keep their size.
-    Embeddings: one minus the cosine.
+    Logits (samples or positions, classes): Kullback-Leibler divergence at a temperature, times its square so that
+    gradients keep their size. Embeddings: one minus the cosine.
     """
-    if task.endswith("classification"):
-        soft = functional.log_softmax(student / temperature, dim=-1)
-        target = functional.log_softmax(teacher / temperature, dim=-1)
-        return functional.kl_div(soft, target, reduction="batchmean", log_target=True) * temperature**2
+    if task.endswith("classification") or task in SEQUENTIAL:
+        return divergence(student, teacher, temperature)
     if task == "text-embedding":
         return (1.0 - functional.cosine_similarity(student, teacher, dim=-1)).mean()
     return functional.mse_loss(student, teacher)
@@ -67,19 +72,32 @@ class Distillation(torch.nn.Module):
         weights, task = self._losses, self._student.task
         answers, mine = self._run(self._student, batch)
         total = answers.new_zeros(())
-        if weights.labels > 0 and batch.labels is not None:
-            total = total + weights.labels * label_loss(task, answers, batch.labels)
+        counts = self._counted(batch, answers)
+        if weights.labels > 0:
+            if not asks_labels(task) and counts is not None:
+                tokens = batch.inputs[self._student.interface.inputs.index("input_ids")]
+                total = total + weights.labels * next_token_loss(answers, tokens, counts)
+            elif batch.labels is not None:
+                total = total + weights.labels * label_loss(task, answers, batch.labels)
         if self._teacher is None or not weights.asks_teacher:
             return total
         with torch.no_grad():
             wanted, theirs = self._run(self._teacher, batch)
         if weights.output > 0:
+            if counts is not None:
+                answers, wanted = answers[counts], wanted[counts]
             total = total + weights.output * output_loss(task, answers, wanted, weights.temperature)
         if weights.hidden > 0:
             total = total + weights.hidden * self._hidden_loss(mine, theirs, batch)
         if weights.attention > 0:
             total = total + weights.attention * _attention_loss(mine, theirs)
         return total
+
+    def _counted(self, batch: Batch, answers: torch.Tensor) -> torch.Tensor | None:
+        """The positions that count; None where a sample has one answer."""
+        if self._student.task not in SEQUENTIAL:
+            return None
+        return counted(batch.inputs, self._student.interface.inputs, answers)
 
     def _run(self, model: Trainable, batch: Batch) -> tuple[torch.Tensor, Any]:
         asked = {}
@@ -162,7 +180,7 @@ class Score:
 
 
 def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> Score:
-    """Accuracy where there are labels, otherwise agreement with the teacher (same class, or mean cosine)."""
+    """Accuracy where there are labels, otherwise agreement with the teacher (same class or token, or mean cosine)."""
     good, count, what = 0.0, 0, "agreement"
     classifies = model.task.endswith("classification")
     with torch.no_grad():
@@ -174,7 +192,11 @@ def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch])
             elif teacher is not None:
                 wanted = teacher.outputs(batch.inputs)[0].to(answers.device)
                 same = answers.argmax(-1) == wanted.argmax(-1)
-                alike = same if classifies else functional.cosine_similarity(answers, wanted, dim=-1)
-                good += float(alike.sum())
+                if model.task in SEQUENTIAL:
+                    counts = counted(batch.inputs, model.interface.inputs, answers)
+                    good, count = good + float(same[counts].sum()), count + int(counts.sum()) - len(answers)
+                else:
+                    alike = same if classifies else functional.cosine_similarity(answers, wanted, dim=-1)
+                    good += float(alike.sum())
             count += len(answers)
     return Score(good / max(1, count), what)

@@ -49,6 +49,7 @@ def derive(teacher: Trainable, wanted: Student, field: str) -> Trainable:
         raise BadRecipe("NoRegularShape", field, "student", problem, "derive the student in the first stage")
     before = _shape(teacher.inner.config, field)
     after = _wanted(before, wanted, field)
+    _require_own_keys(teacher.inner.config, before, after, field)
     return _built(teacher, before, after, kept_layers(before.layers, after.layers), field)
 
 
@@ -93,12 +94,20 @@ def kept_layers(count: int, wanted: int) -> list[int]:
 
 def _shape(config: Any, field: str) -> Shape:
     missing = [name for name in NAMES if not isinstance(getattr(config, name, None), int)]
-    kv_heads = getattr(config, "num_key_value_heads", None)
-    if missing or (kv_heads not in (None, config.num_attention_heads)):
-        problem = f"its configuration has no {missing[0]}" if missing else "its heads share keys and values"
+    if missing:
+        problem = f"its configuration has no {missing[0]}"
         remedy = "use prune with method structured to make it smaller"
         raise BadRecipe("UnsupportedModel", field, config.model_type, problem, remedy)
     return Shape(*(int(getattr(config, name)) for name in NAMES))
+
+
+def _require_own_keys(config: Any, before: Shape, after: Shape, field: str) -> None:
+    """Raises BadRecipe where heads would go of a model whose heads share keys and values (grouped queries)."""
+    shared = getattr(config, "num_key_value_heads", None) not in (None, before.heads)
+    if shared and (after.hidden, after.heads) != (before.hidden, before.heads):
+        problem = "its heads share keys and values, so that none can go alone"
+        remedy = "leave hiddenSize and attentionHeads out, and choose fewer layers or a smaller intermediateSize"
+        raise BadRecipe("UnsupportedModel", field, config.model_type, problem, remedy)
 
 
 def _wanted(before: Shape, wanted: Student, field: str) -> Shape:
@@ -133,7 +142,7 @@ def _take(
     hidden = _largest(_hidden_norms(tensors, before.hidden), after.hidden)
     kept: dict[str, torch.Tensor] = {}
     neurons = _neurons(tensors, before, after)
-    heads = torch.arange(after.heads * before.head_width)
+    heads = torch.arange(after.heads * before.head_width) if after.heads < before.heads else None
     for name, tensor in tensors.items():
         found = LAYER.search(name)
         index = int(found[3]) if found else None
@@ -149,16 +158,16 @@ def _cut(
     tensor: torch.Tensor,
     before: Shape,
     hidden: torch.Tensor,
-    heads: torch.Tensor,
+    heads: torch.Tensor | None,
     neurons: torch.Tensor | None,
 ) -> torch.Tensor:
     """One tensor without the dimensions that the student lacks; which axis is which is known from the name."""
     axes: dict[int, torch.Tensor] = {}
-    if HEAD_OUT.search(name):
+    if HEAD_OUT.search(name) and heads is not None:
         axes[0] = heads
     elif NEURON_OUT.search(name) and neurons is not None:
         axes[0] = neurons
-    if HEAD_IN.search(name):
+    if HEAD_IN.search(name) and heads is not None:
         axes[1] = heads
     elif NEURON_IN.search(name) and neurons is not None:
         axes[1] = neurons

@@ -18,7 +18,9 @@ def run(artifact: Artifact, parameters: Distill, context: StageContext) -> Outco
     data, losses = context.required_data, parameters.losses
     samples = data.samples("training", artifact.path)
     if losses.labels > 0:
-        require_labels(samples, f"{context.field}.losses.labels", losses.labels, "set losses.labels to 0")
+        require_labels(
+            samples, artifact.task, f"{context.field}.losses.labels", losses.labels, "set losses.labels to 0"
+        )
     begin = data.model(parameters.student_source) if parameters.student_source else artifact
     student = model.load(begin)
     if parameters.student is not None:
@@ -47,7 +49,7 @@ def _gives(before: Format, parameters: Distill) -> Format:
 
 METHOD: Final = Method(
     name="distill",
-    version=1,
+    version=2,
     accepts=always("transformers", "torch"),
     gives=_gives,
     run=run,

@@ -22,7 +22,7 @@ def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outco
     samples = data.samples("training", artifact.path)
     by_labels, most = parameters.method == "labels", parameters.max_drop
     if by_labels:
-        require_labels(samples, f"{context.field}.method", "labels", "use method distillation")
+        require_labels(samples, artifact.task, f"{context.field}.method", "labels", "use method distillation")
     student, teacher = model.load(artifact), model.load(data.teacher()).freeze()
     lesson = Lesson(student, teacher, samples, parameters.training)
     baseline = lesson.score(teacher).value
@@ -50,7 +50,7 @@ def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outco
 
 METHOD: Final = Method(
     name="recover",
-    version=2,
+    version=3,
     accepts=always("transformers", "torch"),
     run=run,
     libraries=("torch", "transformers", "safetensors"),

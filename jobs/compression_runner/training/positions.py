@@ -1,0 +1,42 @@
+"""Models that answer at every position of a sequence: which positions count, and what the answers there are worth."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch.nn import functional
+
+from compression_runner.dataset.writing import DECODER
+from compressionjob.tasks import TASKS
+
+SEQUENTIAL: Final = frozenset(task for task, traits in TASKS.items() if traits.running_text or traits.writes)
+"""Tasks whose models give logits (batch, sequence, vocabulary)."""
+
+
+def counted(inputs: Sequence[torch.Tensor], names: Sequence[str], answers: torch.Tensor) -> torch.Tensor:
+    """True for positions that are no padding, (batch, sequence) as in logits (batch, sequence, vocabulary).
+
+    A decoder's sequence is filled up with the token that it starts with; frames of a recording (CTC) all count.
+    """
+    given = dict(zip(names, inputs, strict=True))
+    if DECODER in given:
+        tokens = given[DECODER]
+        written = tokens != tokens[:, :1]
+        written[:, 0] = True
+        return written.flip(1).cumsum(1).flip(1) > 0
+    if "attention_mask" in given:
+        return given["attention_mask"].bool()
+    return torch.ones(answers.shape[:2], dtype=torch.bool, device=answers.device)
+
+
+def divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Mean Kullback-Leibler divergence of logits (positions, classes) at a temperature, times its square."""
+    soft = functional.log_softmax(student / temperature, dim=-1)
+    target = functional.log_softmax(teacher / temperature, dim=-1)
+    return functional.kl_div(soft, target, reduction="batchmean", log_target=True) * temperature**2
+
+
+def next_token_loss(logits: torch.Tensor, tokens: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Mean cross entropy of the token that follows: logits (batch, sequence, vocabulary), tokens (batch, sequence)."""
+    follows = counts[:, 1:] & counts[:, :-1]
+    return functional.cross_entropy(logits[:, :-1][follows], tokens[:, 1:][follows])
