@@ -14,6 +14,7 @@ import yaml
 
 from compression_runner.measurement.noise import machine
 from compression_runner.methods.registry import METHODS
+from compressionjob.methods.registry import METHODS as STAGES
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples" / "local"
@@ -55,10 +56,17 @@ class Case:
 
     def fingerprint(self) -> str:
         """The hash of all that a result depends on: manifest, methods, libraries, machine."""
-        methods = {name: method.version for name, method in METHODS.items()}
-        libraries = {name: version(name) for method in METHODS.values() for name in method.libraries}
+        used = {name: METHODS[name] for name in self._methods}
+        methods = {name: method.version for name, method in used.items()}
+        libraries = {name: version(name) for method in used.values() for name in method.libraries}
         parts = [self.path.read_text(), sorted(methods.items()), sorted(libraries.items()), machine()]
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    @property
+    def _methods(self) -> set[str]:
+        """The stages that it names, and the steps that bring a model from one format into another."""
+        named = {name for stage in self.manifest["spec"]["pipeline"] for name in stage if name in STAGES}
+        return named | (METHODS.keys() - STAGES.keys())
 
 
 CASES: Final = [Case(path) for path in sorted(EXAMPLES.glob("*.yaml"))]

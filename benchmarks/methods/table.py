@@ -21,13 +21,37 @@ memory of the whole run. A verdict that is no Pass is a result too.
 |---|---|---|---|---|---|---|---|---|
 """
 
+_TOKENS: Final = """
+Language models write one token at a time, so the median latency is that of a token. *Memory* is the peak of a process
+that writes.
+
+| example | quality | tokens per second | memory |
+|---|---|---|---|
+"""
+
 
 def render(results: dict[str, Any]) -> str:
     """The page."""
     lines = [
         _line(name, entry) for name, entry in sorted(results.items(), key=lambda item: (item[1]["model"], item[0]))
     ]
-    return _HEAD + "".join(lines) + _machines(results)
+    return _HEAD + "".join(lines) + _language_models(results) + _machines(results)
+
+
+def _language_models(results: dict[str, Any]) -> str:
+    """Their speed in tokens, and what memory a process that writes needs."""
+    lines = []
+    for name, entry in sorted(results.items()):
+        if entry["task"] == "text-generation":
+            tokens, memory = (
+                " → ".join(cells)
+                for cells in (
+                    [f"{1 / latency['p50']:.1f}" for latency in entry["latencySeconds"]],
+                    [format_bytes(size) for size in entry["memoryBytes"]],
+                )
+            )
+            lines.append(f"| {name} | {_quality(entry)} | {tokens} | {memory} |\n")
+    return _TOKENS + "".join(lines)
 
 
 def _line(name: str, entry: dict[str, Any]) -> str:
