@@ -44,6 +44,7 @@ PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "text-classification",
         [
             {"prune": {"method": "sparsegpt", "sparsity": "0.5"}},
+            {"recover": {"training": TRAINING}},
             {"quantize": {"method": "weight-only", "dtype": "int4", "algorithm": "gptq", "groupSize": 16}},
             {"pack": {"codec": "auto"}},
         ],

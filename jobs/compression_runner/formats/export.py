@@ -28,6 +28,8 @@ from compression_runner.formats.transformers_model import load_model, sequence_l
 
 OPSET: Final = 20
 MAX_BATCH: Final = 4096
+INNER: Final = "model."
+"""What the names of a Transformers model begin with inside of the module that is exported."""
 
 
 def export(artifact: Artifact, into: Path) -> Comparison:
@@ -77,6 +79,24 @@ def take(artifact: Artifact) -> Exportable:
     return Exportable(module, interface, inputs, axes)
 
 
+def plain_graph(artifact: Artifact) -> tuple[onnx.ModelProto, frozenset[str]]:
+    """The graph as torch writes it, nothing folded or turned, and the names of its initializers that are parameters:
+    each has the name, shape and values that it has in the model.
+
+    It is to look at a model with, not to publish: its answers are compared with nothing. Raises BadRecipe where torch
+    cannot export the model.
+    """
+    taken = take(artifact)
+    graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes, optimize=False)
+    names = {tensor.name: tensor.name.removeprefix(INNER) for tensor in graph.graph.initializer}
+    for tensor in graph.graph.initializer:
+        tensor.name = names[tensor.name]
+    for node in graph.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    parameters = {name.removeprefix(INNER) for name, _ in taken.module.named_parameters(remove_duplicate=False)}
+    return graph, frozenset(parameters.intersection(names.values()))
+
+
 def first_line(error: Exception) -> str:
     """The first line of what torch says, which says most; the error's name where it says nothing."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -104,7 +124,9 @@ def _axes(interface: Interface, inputs: Sequence[Probe], longest: int) -> tuple[
     return (tuple(decoder if name == DECODER else axes for name in interface.inputs),)
 
 
-def _export(module: torch.nn.Module, interface: Interface, example: Probe, axes: tuple[Any, ...]) -> onnx.ModelProto:
+def _export(
+    module: torch.nn.Module, interface: Interface, example: Probe, axes: tuple[Any, ...], *, optimize: bool = True
+) -> onnx.ModelProto:
     # The exporter prints its steps and warns about itself; what matters is whether the outputs agree.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -118,6 +140,7 @@ def _export(module: torch.nn.Module, interface: Interface, example: Probe, axes:
                 output_names=list(interface.outputs),
                 dynamic_shapes=axes,
                 opset_version=OPSET,
+                optimize=optimize,
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, RuntimeError, ValueError, TypeError) as error:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from compression_runner.formats.factors import factorized
+
 SURGERY: Final = "surgery.json"
 SCHEMA: Final = 1
 
@@ -21,7 +23,8 @@ SCHEMA: Final = 1
 class Surgery:
     """What was changed: `modules` were replaced by others, and `attributes` of modules were set.
 
-    `modules` has for each name {"kind": "factorized-linear" or "factorized-embedding", "rank": r}.
+    `modules` has for each name {"kind": "factorized-linear" or "factorized-embedding", "rank": r}, or
+    {"kind": "factorized-convolution", "kernels": [{"shape": ..., "axes": ...}, ...]}.
     """
 
     modules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -35,34 +38,6 @@ class Surgery:
         """The same with more attributes set."""
         merged = {name: {**self.attributes.get(name, {}), **values} for name, values in attributes.items()}
         return Surgery(self.modules, {**self.attributes, **merged})
-
-
-class FactorizedLinear(nn.Module):
-    """A linear layer as two: x (..., inputs) -> (..., rank) -> (..., outputs), with the bias at the end."""
-
-    def __init__(self, inputs: int, rank: int, outputs: int, *, bias: bool) -> None:
-        super().__init__()
-        self.first = nn.Linear(inputs, rank, bias=False)
-        self.second = nn.Linear(rank, outputs, bias=bias)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """The product with both factors."""
-        result: torch.Tensor = self.second(self.first(values))
-        return result
-
-
-class FactorizedEmbedding(nn.Module):
-    """An embedding of `count` entries in `rank` dimensions, and the map from there to `width`."""
-
-    def __init__(self, count: int, rank: int, width: int, padding_idx: int | None = None) -> None:
-        super().__init__()
-        self.first = nn.Embedding(count, rank, padding_idx=padding_idx)
-        self.second = nn.Linear(rank, width, bias=False)
-
-    def forward(self, indices: torch.Tensor) -> torch.Tensor:
-        """Embeddings of shape (..., width)."""
-        result: torch.Tensor = self.second(self.first(indices))
-        return result
 
 
 def read(folder: Path) -> Surgery:
@@ -89,7 +64,7 @@ def write(surgery: Surgery, folder: Path) -> None:
 def operate(model: nn.Module, surgery: Surgery, shapes: Mapping[str, torch.Size]) -> None:
     """Changes a model of the configuration into one that tensors of `shapes` (by name) fit."""
     for name, change in surgery.modules.items():
-        replace(model, name, _module(model.get_submodule(name), change))
+        replace(model, name, factorized(model.get_submodule(name), change))
     for name, module in model.named_modules():
         _resize(module, {key: shapes.get(f"{name}.{key}" if name else key) for key in dict(module.named_parameters())})
     for name, values in surgery.attributes.items():
@@ -104,15 +79,6 @@ def replace(model: nn.Module, name: str, module: nn.Module) -> None:
     """Puts a module in the place of another."""
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, module)
-
-
-def _module(old: nn.Module, change: Mapping[str, Any]) -> nn.Module:
-    kind, rank = change["kind"], int(change["rank"])
-    if kind == "factorized-linear" and isinstance(old, nn.Linear):
-        return FactorizedLinear(old.in_features, rank, old.out_features, bias=old.bias is not None)
-    if kind == "factorized-embedding" and isinstance(old, nn.Embedding):
-        return FactorizedEmbedding(old.num_embeddings, rank, old.embedding_dim, old.padding_idx)
-    raise ValueError(f"a {type(old).__name__} cannot become a {kind}")
 
 
 def _resize(module: nn.Module, shapes: Mapping[str, torch.Size | None]) -> None:

@@ -70,10 +70,6 @@ class Factorize(Parameters):
         most = 1.0 if self.budget is None else self.budget
         return Promise(max_size_ratio=most + 0.01, min_speedup=None, max_quality_drop=None)
 
-    def excludes_program(self) -> bool:
-        """Convolutions are factorized in a graph."""
-        return self.method in ("tucker", "cp")
-
     def needs(self) -> frozenset[DataRole]:
         """Calibration data, where layers are seen at work."""
         sees = self.activation_aware or self.sensitivity == "outputs"

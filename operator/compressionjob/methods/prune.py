@@ -99,10 +99,6 @@ class Prune(Parameters):
             return Promise(max_size_ratio=1.0, min_speedup=None, max_quality_drop=None)
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05 if self.sparsity <= 0.5 else None)
 
-    def excludes_program(self) -> bool:
-        """Layers are watched in a graph."""
-        return self.method in CALIBRATED
-
     def needs(self) -> frozenset[DataRole]:
         """What layers see, and which of them change little, is observed on data."""
         looks = self.method in CALIBRATED or self.structure == "layers"

@@ -1,6 +1,5 @@
 """The stage on tiny real models: what is replaced computes what it should, and says what it did."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
+from compression_runner.formats import surgery
+from compression_runner.formats.factors import FactorizedConvolution
+from compression_runner.formats.task_module import Interface
 from compression_runner.formats.transformers_model import load_model
+from compression_runner.methods import factorize as stage
+from compression_runner.methods.factorize.checkpoint_model import CheckpointModel
 from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.training.model import Trainable
 from compressionjob.methods.factorize import Factorize
 from compressionjob.spec import Task
 from tests import tiny_models
@@ -285,17 +290,89 @@ def test_a_quantized_graph_has_nothing_to_factorize(exported: Artifact, tmp_path
         factorize(quantized, tmp_path / "out", method="svd", rank=4, exclude=["*position*", "*type*"])
 
 
+class Convolutional(torch.nn.Module):
+    """Strides, padding and dilations in two and three axes of space, kernels of low rank, and one in groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat = torch.nn.Conv2d(8, 16, (3, 5), stride=(2, 1), padding=(1, 2), dilation=(1, 2))
+        self.same = torch.nn.Conv2d(16, 12, 3, padding="same", bias=False)
+        self.pointwise = torch.nn.Conv2d(12, 16, 1, stride=(1, 2))
+        self.grouped = torch.nn.Conv2d(16, 16, 3, groups=2)
+        self.mirrored = torch.nn.Conv2d(16, 16, 3, padding=1, padding_mode="reflect")
+        self.deep = torch.nn.Conv3d(16, 16, (2, 1, 3), stride=(1, 1, 2), padding=(1, 0, 0))
+        random = torch.Generator().manual_seed(7)
+        with torch.no_grad():
+            for layer in (self.flat, self.same, self.pointwise, self.deep):
+                vectors = [torch.randn((size, 2), generator=random) for size in layer.weight.shape]
+                letters = "abcde"[: len(vectors)]
+                layer.weight.copy_(torch.einsum(",".join(f"{x}r" for x in letters) + "->" + letters, *vectors))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Of (batch, 8, height, width)."""
+        values = self.mirrored(self.grouped(self.pointwise(self.same(self.flat(pixels)))))
+        result: torch.Tensor = self.deep(values[:, :, None])
+        return result
+
+
 @pytest.mark.parametrize(
-    ("method", "formats", "gives"),
-    [("svd", {"transformers", "torch", "onnx"}, "torch"), ("cp", {"onnx"}, None)],
+    ("method", "kernels"),
+    [
+        ("tucker", {"flat": 3, "same": 3, "pointwise": 2, "deep": 3}),
+        ("cp", {"flat": 4, "same": 4, "pointwise": 2, "deep": 5}),
+    ],
 )
-def test_formats(method: str, formats: Sequence[str], gives: str | None) -> None:
+def test_convolutions_of_a_module_answer_the_same_and_are_found_again(method: str, kernels: dict[str, int]) -> None:
+    module, pixels = Convolutional(), torch.randn((2, 8, 17, 19), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = module(pixels)
+    trainable = Trainable(Wrapped(module), Interface(("pixels",), "logits"), "image-classification", None)
+    details = stage.factorize(
+        CheckpointModel(trainable, None),
+        Factorize.model_validate({"method": method, "rank": 2}),
+        StageContext(Path(), FIELD),
+    )
+    assert details["factorized"] == 4
+    with torch.no_grad():
+        torch.testing.assert_close(module(pixels), expected, atol=2e-2 * float(expected.abs().max()), rtol=0)
+    factors = {name: layer for name, layer in module.named_children() if isinstance(layer, FactorizedConvolution)}
+    assert {name: len(layer) for name, layer in factors.items()} == kernels
+    fresh = Convolutional()
+    assert trainable.changes is not None
+    surgery.operate(fresh, trainable.changes, {name: value.shape for name, value in module.state_dict().items()})
+    fresh.load_state_dict(module.state_dict())
+    with torch.no_grad():
+        assert torch.equal(fresh(pixels), module(pixels))
+
+
+class Wrapped(torch.nn.Module):
+    """A module as a task has it."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+
+@pytest.mark.parametrize("method", ["tucker", "cp"])
+def test_a_checkpoint_of_convolutions_can_be_trained_and_exported_after(tmp_path: Path, method: str) -> None:
+    source = seal(tiny_models.resnet(tmp_path / "source"), "transformers", "image-classification")
+    outcome = factorize(source, tmp_path / "out", method=method, budget="0.8")
+    assert outcome.artifact.format == "torch"
+    again: Any = load_model(outcome.artifact.path, "image-classification")
+    factors = [module for module in again.modules() if isinstance(module, FactorizedConvolution)]
+    assert len(factors) == outcome.details["factorized"] > 0
+    assert all(parameter.requires_grad for module in factors for parameter in module.parameters())
+    (tmp_path / "graph").mkdir()
+    METHODS["export"].run(outcome.artifact, None, StageContext(tmp_path / "graph", FIELD))
+
+
+@pytest.mark.parametrize("method", ["svd", "nmf", "tucker", "cp"])
+def test_formats(method: str) -> None:
     parameters = Factorize.model_validate({"method": method, "rank": 4})
     found = METHODS["factorize"]
-    assert found.accepts(parameters) == formats
+    assert found.accepts(parameters) == {"transformers", "torch", "onnx"}
     assert found.gives("onnx", parameters) == "onnx"
-    if gives:
-        assert found.gives("transformers", parameters) == gives
+    assert found.gives("transformers", parameters) == "torch"
 
 
 def test_tasks_are_kept(low_rank_graph: Artifact, tmp_path: Path) -> None:

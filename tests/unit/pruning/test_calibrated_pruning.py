@@ -1,5 +1,6 @@
 """Wanda, SparseGPT and the 2:4 pattern: known answers, and what they do to real graphs and checkpoints."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from safetensors.torch import load_file
 from compression_runner.artifact import Format, seal
 from compression_runner.calibration.statistics import InputStatistics
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.export import plain_graph
 from compression_runner.methods.method import StageContext
 from compression_runner.methods.prune import sparsegpt, wanda
+from compression_runner.methods.prune.calibrated import prunable
 from compression_runner.methods.prune.patterns import lowest
 from compression_runner.methods.registry import METHODS
+from compressionjob.methods.prune import Prune
+from compressionjob.tasks import Task
 from tests import tiny_models
 from tests.unit.calibration.graphs import graph, language_model, random
 from tests.unit.pruning.stages import Arrays, apply, sealed, weights_of
@@ -164,3 +169,64 @@ def test_magnitude_2_4_of_a_checkpoint_leaves_embeddings_and_keeps_its_format(tm
         assert torch.equal((after[name].reshape(-1, 4) == 0).sum(1), torch.full((after[name].numel() // 4,), 2))
         table = "embeddings.word_embeddings.weight"
         assert torch.equal(before[table], after[table])
+
+
+TOKENS = np.random.default_rng(5).integers(5, 34, (24, 9))
+SENTENCES = Arrays(input_ids=TOKENS, attention_mask=np.ones_like(TOKENS), token_type_ids=np.zeros_like(TOKENS))
+CHECKPOINTS: dict[str, tuple[Callable[[Path], Path], Task, Arrays, str]] = {
+    "bert": (tiny_models.bert, "text-embedding", SENTENCES, "embeddings.word_embeddings.weight"),
+    "llama": (tiny_models.llama, "text-generation", SENTENCES, "model.embed_tokens.weight"),
+    "resnet": (
+        tiny_models.resnet,
+        "image-classification",
+        Arrays(pixel_values=random(24, 1, 16, 16, seed=6)),
+        "resnet.embedder.embedder.normalization.weight",
+    ),
+}
+
+
+@pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_checkpoint_stays_one(tmp_path: Path, name: str, method: str) -> None:
+    make, task, data, kept = CHECKPOINTS[name]
+    source = seal(make(tmp_path / "model"), "transformers", task)
+    outcome = apply(source, tmp_path / "out", data, method=method)
+    assert outcome.artifact.format == "transformers"
+    before, after = load_file(source.path / "model.safetensors"), load_file(outcome.artifact.path / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert torch.equal(before[kept], after[kept])
+    zeros = sum(int((tensor == 0).sum() - (before[name] == 0).sum()) for name, tensor in after.items())
+    assert zeros / outcome.details["weights"] == pytest.approx(outcome.details["sparsity"], abs=1e-6)
+    assert outcome.details["sparsity"] == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
+def test_a_checkpoint_and_its_graph_lose_the_same_weights(tmp_path: Path, method: str) -> None:
+    source = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
+    (tmp_path / "graph").mkdir()
+    exported = METHODS["export"].run(source, None, StageContext(tmp_path / "graph", "spec")).artifact
+    graph = weights_of(apply(exported, tmp_path / "a", SENTENCES, method=method).artifact)
+    checkpoint = load_file(apply(source, tmp_path / "b", SENTENCES, method=method).artifact.path / "model.safetensors")
+    for layer in ("attention.self.query", "output.dense"):
+        wanted = checkpoint[f"encoder.layer.1.{layer}.weight"].numpy().T
+        alike = [array for array in graph.values() if array.shape == wanted.shape]
+        assert any(np.allclose(array, wanted, atol=1e-5) for array in alike)
+
+
+def test_what_is_not_learned_stays(tmp_path: Path) -> None:
+    graph, learned = plain_graph(seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding"))
+    wanda = Prune.model_validate({"method": "wanda", "sparsity": "0.5"})
+    every = {layer.weight for layer in prunable(graph, wanda, "spec", learned).layers}
+    one = min(every)
+    chosen = prunable(graph, wanda, "spec", learned - {one})
+    assert {layer.weight for layer in chosen.layers} == every - {one}
+    assert one in chosen.left
+
+
+def test_names_of_a_checkpoint_are_what_excludes(tmp_path: Path) -> None:
+    source = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
+    name = "encoder.layer.0.output.dense.weight"
+    outcome = apply(source, tmp_path / "out", SENTENCES, method="wanda", exclude=[name])
+    assert name in outcome.details["left"]
+    before, after = load_file(source.path / "model.safetensors"), load_file(outcome.artifact.path / "model.safetensors")
+    assert torch.equal(before[name], after[name])

@@ -75,10 +75,23 @@ def test_a_graph_is_no_program(tmp_path: Path) -> None:
         {"quantize": {"method": "dynamic"}},
         {"quantize": {"method": "cast", "dtype": "float16"}},
         {"quantize": {"method": "cast", "dtype": "bfloat16"}},
-        {"prune": {"method": "wanda", "sparsity": "0.5"}},
-        {"factorize": {"method": "cp", "budget": "0.5"}},
     ],
 )
 def test_stages_that_give_a_graph_are_refused_with_the_spec(tmp_path: Path, stage: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="no program can be made of what"):
         plan_for(tmp_path, "text-classification", "torch-export", stage)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"prune": {"method": "wanda", "sparsity": "0.5"}},
+        {"prune": {"method": "sparsegpt", "pattern": "2:4", "sparsity": "0.5"}},
+        {"factorize": {"method": "cp", "budget": "0.5"}},
+        {"factorize": {"method": "tucker", "rank": 4}},
+    ],
+)
+def test_what_is_left_of_a_checkpoint_becomes_a_program(tmp_path: Path, stage: dict[str, Any]) -> None:
+    tiny_models.resnet(tmp_path / "model")
+    plan = plan_for(tmp_path / "model", "image-classification", "torch-export", stage)
+    assert [step.method.name for step in plan.steps] == [next(iter(stage)), "export-program"]

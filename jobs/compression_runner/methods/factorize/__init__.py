@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
+from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.factorize import Factorize
 
 if TYPE_CHECKING:
@@ -96,17 +96,10 @@ def factorize(model: "Factorizable", parameters: Factorize, context: StageContex
     }
 
 
-def _accepts(parameters: Factorize) -> Formats:
-    """Convolutions are factorized in graphs, where what is around them has been folded in."""
-    return (
-        frozenset({"onnx"}) if parameters.method in ("tucker", "cp") else frozenset({"transformers", "torch", "onnx"})
-    )
-
-
 METHOD: Final = Method(
     name="factorize",
-    version=2,
-    accepts=_accepts,
+    version=3,
+    accepts=always("transformers", "torch", "onnx"),
     gives=lambda before, _parameters: "onnx" if before == "onnx" else "torch",
     run=run,
     libraries=("numpy", "scipy", "tensorly", "onnx", "onnxruntime", "torch", "transformers", "safetensors"),

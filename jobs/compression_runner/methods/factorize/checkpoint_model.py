@@ -12,12 +12,13 @@ from torch import nn
 from compression_runner.calibration.sensitivity import WATCHED
 from compression_runner.calibration.statistics import MASK
 from compression_runner.dataset import SampleSet
-from compression_runner.formats.surgery import FactorizedEmbedding, FactorizedLinear, Surgery, replace
+from compression_runner.formats.factors import CONVOLUTIONS, factorized
+from compression_runner.formats.surgery import Surgery, replace
 from compression_runner.methods.factorize.decomposition import Factor, Floats, Inputs
-from compression_runner.methods.factorize.model import Target
+from compression_runner.methods.factorize.model import Kind, Target
 from compression_runner.methods.factorize.observing import Observed
 from compression_runner.training.batches import Batch
-from compression_runner.training.holdout import whole
+from compression_runner.training.holdout import for_task
 from compression_runner.training.model import Trainable
 
 SUFFIX: Final = ".weight"
@@ -32,16 +33,19 @@ class CheckpointModel:
         self.size_bytes = sum(parameter.numel() * parameter.element_size() for parameter in self._inner.parameters())
 
     def targets(self) -> list[Target]:
-        """The weights of its linear layers and embeddings; classes that derive from these may use weights otherwise."""
+        """The weights of its linear layers, embeddings, and convolutions but for those in groups.
+
+        Classes that derive from these may use weights otherwise.
+        """
         tied = set(getattr(self._inner, "all_tied_weights_keys", None) or ())
         modules = list(self._inner.named_modules())
         used = Counter(id(weight) for _, module in modules for weight in module.parameters(recurse=False))
         found = []
         for name, module in modules:
-            if type(module) is not nn.Linear and type(module) is not nn.Embedding:
-                continue
-            shared = used[id(module.weight)] > 1 or name + SUFFIX in tied
-            found.append(_target(name, module, shared=shared))
+            kind = _kind(module)
+            if kind is not None:
+                shared = used[id(module.weight)] > 1 or name + SUFFIX in tied
+                found.append(_target(name, module, kind, shared=shared))
         return found
 
     def inputs(self, targets: Sequence[Target]) -> Mapping[str, Inputs]:
@@ -81,18 +85,19 @@ class CheckpointModel:
     def replace(self, factors: Mapping[str, tuple[Factor, ...]]) -> None:
         """Puts factorized modules in the place of those that had these weights."""
         changed: dict[str, dict[str, Any]] = {}
-        for name, (first, second) in factors.items():
+        for name, parts in factors.items():
             path, old = name.removesuffix(SUFFIX), self._module(name)
-            rank = first.array.shape[1]
-            new = _factorized(old, rank)
+            change = _change(old, parts)
+            new = factorized(old, change)
+            layers: list[Any] = list(new.children())
             with torch.no_grad():
-                new.first.weight.copy_(torch.from_numpy(_first(old, first.array)))
-                new.second.weight.copy_(torch.from_numpy(np.ascontiguousarray(second.array.T)))
-                if isinstance(old, nn.Linear) and old.bias is not None:
-                    new.second.bias.copy_(old.bias)
+                for layer, part in zip(layers, parts, strict=True):
+                    array = part.array.T if isinstance(layer, nn.Linear) else part.array
+                    layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+                if getattr(old, "bias", None) is not None:
+                    layers[-1].bias.copy_(old.bias)
             replace(self._inner, path, new.train(False))
-            kind = "factorized-linear" if isinstance(old, nn.Linear) else "factorized-embedding"
-            changed[path] = {"kind": kind, "rank": rank}
+            changed[path] = change
         self._trainable.changes = (self._trainable.changes or Surgery()).with_modules(changed)
 
     @property
@@ -106,7 +111,7 @@ class CheckpointModel:
         if self._samples is None:
             raise ValueError("a model without calibration samples cannot be observed")
         samples = self._samples.only(list(range(min(limit or len(self._samples), len(self._samples)))))
-        yield from whole(samples, self._trainable.interface.inputs)
+        yield from for_task(samples, self._trainable.interface.inputs, self._trainable.task)
 
     def _mask(self, batch: Batch) -> Any:
         named = dict(zip(self._trainable.interface.inputs, batch.inputs, strict=True))
@@ -118,32 +123,39 @@ class CheckpointModel:
         return answers
 
 
-def _target(name: str, module: nn.Linear | nn.Embedding, *, shared: bool) -> Target:
+def _kind(module: nn.Module) -> Kind | None:
+    if type(module) is nn.Linear:
+        return "linear"
+    if type(module) is nn.Embedding:
+        return "embedding"
+    # What pads otherwise than with zeros pads before its first kernel alone.
+    plain = type(module) in CONVOLUTIONS and module.groups == 1 and module.padding_mode == "zeros"
+    return "convolution" if plain else None
+
+
+def _target(name: str, module: Any, kind: Kind, *, shared: bool) -> Target:
     weight = module.weight
-    linear = isinstance(module, nn.Linear)
+    linear = kind == "linear"
     shape = tuple(reversed(weight.shape)) if linear else tuple(weight.shape)
 
     def load() -> Floats:
         array: Floats = weight.detach().numpy()
         return array.T if linear else array
 
-    return Target(name + SUFFIX, "linear" if linear else "embedding", shape, weight.element_size(), load, shared=shared)
+    return Target(name + SUFFIX, kind, shape, weight.element_size(), load, shared=shared)
 
 
 def _stored(target: Target, array: Floats) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array.T if target.kind == "linear" else array))
 
 
-def _factorized(old: nn.Module, rank: int) -> Any:
-    if isinstance(old, nn.Linear):
-        return FactorizedLinear(old.in_features, rank, old.out_features, bias=old.bias is not None)
-    if isinstance(old, nn.Embedding):
-        return FactorizedEmbedding(old.num_embeddings, rank, old.embedding_dim, old.padding_idx)
-    raise TypeError(f"a {type(old).__name__} is not factorized")
-
-
-def _first(old: nn.Module, array: Floats) -> Floats:
-    return np.ascontiguousarray(array.T if isinstance(old, nn.Linear) else array)
+def _change(old: nn.Module, factors: Sequence[Factor]) -> dict[str, Any]:
+    """What is written down of a module that becomes factors."""
+    if type(old) in CONVOLUTIONS:
+        kernels = [{"shape": list(factor.array.shape), "axes": list(factor.axes)} for factor in factors]
+        return {"kind": "factorized-convolution", "kernels": kernels}
+    kind = "factorized-linear" if isinstance(old, nn.Linear) else "factorized-embedding"
+    return {"kind": kind, "rank": int(factors[0].array.shape[1])}
 
 
 @contextmanager

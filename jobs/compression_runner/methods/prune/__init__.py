@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
-from compressionjob.methods.prune import CALIBRATED, Prune
+from compressionjob.methods.prune import Prune
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
     from compression_runner.formats.surgery import Surgery
     from compression_runner.methods.prune import structured
     from compression_runner.training import model
-    from compression_runner.training.holdout import whole
+    from compression_runner.training.holdout import for_task
     from compression_runner.training.probes import example_of
 
     trainable = model.load(artifact)
@@ -44,7 +44,7 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
     details: dict[str, Any] = {"structure": parameters.structure}
     if parameters.structure == "layers":
         samples = context.required_data.samples("calibration", artifact.path)
-        batches = whole(samples, trainable.interface.inputs)
+        batches = for_task(samples, trainable.interface.inputs, artifact.task)
         trainable, details["removedLayers"] = structured.prune_layers(trainable, share, batches, field)
     else:
         changes = trainable.changes or Surgery()
@@ -63,9 +63,7 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
 
 
 def _accepts(parameters: Prune) -> Formats:
-    if parameters.method in CALIBRATED:
-        return frozenset({"onnx"})
-    if parameters.method == "magnitude":
+    if parameters.method != "structured":
         return frozenset({"transformers", "torch", "onnx"})
     # Layers are counted by the configuration, which a changed model has left behind.
     return frozenset({"transformers"}) if parameters.structure == "layers" else frozenset({"transformers", "torch"})
@@ -183,7 +181,7 @@ def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) ->
 
 METHOD: Final = Method(
     name="prune",
-    version=1,
+    version=2,
     accepts=_accepts,
     gives=_gives,
     run=run,

@@ -46,11 +46,12 @@ class Prunable:
             require_fit(layer.name, self.names[layer.weight], layer.inputs)
 
 
-def prunable(model: onnx.ModelProto, parameters: Prune, field: str) -> Prunable:
+def prunable(model: onnx.ModelProto, parameters: Prune, field: str, learned: frozenset[str] | None = None) -> Prunable:
     """The layers to prune, and the names of weights that are left alone.
 
     Left alone are what the stage excludes; tables that rows are looked up in, a layer's weight or not, since a look-up
-    has no activations to go by; and convolutions in groups, which have few weights.
+    has no activations to go by; convolutions in groups, which have few weights; and what is not among `learned`, where
+    that is known (the filters that make a spectrum).
 
     Raises BadRecipe for an `exclude` that fits no layer.
     """
@@ -58,17 +59,18 @@ def prunable(model: onnx.ModelProto, parameters: Prune, field: str) -> Prunable:
     nodes = model.graph.node
     layers = find_layers(model)
     tables = {name for name, places in readers.items() if any(nodes[place].op_type == "Gather" for place in places)}
-    chosen = [layer for layer in layers if layer.weight not in tables]
+    chosen = [layer for layer in layers if layer.weight not in tables and (learned is None or layer.weight in learned)]
     names = weight_names(model, list(dict.fromkeys(layer.weight for layer in chosen)))
     excluded = exclusion(parameters, names.values(), field)
     chosen = [layer for layer in chosen if not excluded(names[layer.weight])]
-    known = {layer.weight for layer in chosen}
+    going, multiplied = {layer.weight for layer in chosen}, {layer.weight for layer in layers}
     matrices = [tensor.name for tensor in model.graph.initializer if len(tensor.dims) >= 2]
     weighty = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Gather", "Einsum"}
     left = [
         names.get(name, name)
         for name in matrices
-        if name not in known and any(nodes[place].op_type in weighty for place in readers.get(name, []))
+        if name in multiplied or any(nodes[place].op_type in weighty for place in readers.get(name, []))
+        if name not in going
     ]
     return Prunable(chosen, left, names)
 

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import onnx
+import torch
+from onnx import numpy_helper
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.calibration.walking import UnsupportedGraph
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.companions import copy_companions
+from compression_runner.formats.export import plain_graph
 from compression_runner.formats.onnx_files import save
 from compression_runner.formats.session import RUNTIME_ERRORS
 from compression_runner.methods.method import Outcome, StageContext
@@ -35,17 +38,10 @@ def prune_layers(artifact: Artifact, parameters: Prune, context: StageContext) -
 def _graph(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     copy_companions(artifact, context.output)
     model = onnx.load(artifact.model_file)
-    chosen = calibrated.prunable(model, parameters, context.field)
     if parameters.method in CALIBRATED:
-        samples = context.required_data.samples("calibration", artifact.path)
-        try:
-            details = calibrated.prune(model, chosen, parameters, samples, context.advance)
-        except FAILURES as error:
-            problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
-            remedy = "use method magnitude"
-            raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
+        details = _calibrated(model, artifact, parameters, context)
     else:
-        details = two_of_four.prune_graph(model, chosen)
+        details = two_of_four.prune_graph(model, calibrated.prunable(model, parameters, context.field))
     _require_some(details, parameters, context)
     save(model, context.output)
     return Outcome(seal(context.output, "onnx", artifact.task), details)
@@ -54,10 +50,42 @@ def _graph(artifact: Artifact, parameters: Prune, context: StageContext) -> Outc
 def _checkpoint(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     from compression_runner.training import model
 
-    trainable = model.load(artifact)
-    details = two_of_four.prune_modules(trainable.inner, parameters, context.field)
+    if parameters.method in CALIBRATED:
+        graph, learned = plain_graph(artifact)
+        details = _calibrated(graph, artifact, parameters, context, learned)
+        trainable = model.load(artifact)
+        _take_over(graph, learned, trainable.inner)
+    else:
+        trainable = model.load(artifact)
+        details = two_of_four.prune_modules(trainable.inner, parameters, context.field)
     _require_some(details, parameters, context)
     return Outcome(model.save(trainable, artifact, context.output), details)
+
+
+def _calibrated(
+    graph: onnx.ModelProto,
+    artifact: Artifact,
+    parameters: Prune,
+    context: StageContext,
+    learned: frozenset[str] | None = None,
+) -> Mapping[str, Any]:
+    chosen = calibrated.prunable(graph, parameters, context.field, learned)
+    samples = context.required_data.samples("calibration", artifact.path)
+    try:
+        return calibrated.prune(graph, chosen, parameters, samples, context.advance)
+    except FAILURES as error:
+        problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
+        remedy = "use method magnitude"
+        raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
+
+
+def _take_over(graph: onnx.ModelProto, learned: frozenset[str], model: torch.nn.Module) -> None:
+    """Gives a model the parameters that its plain graph has by now."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    with torch.no_grad():
+        for tensor in graph.graph.initializer:
+            if tensor.name in learned:
+                parameters[tensor.name].copy_(torch.from_numpy(numpy_helper.to_array(tensor).copy()))
 
 
 def _require_some(details: Mapping[str, Any], parameters: Prune, context: StageContext) -> None:

@@ -1,0 +1,80 @@
+"""Modules that hold a weight as a product of smaller ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""The convolutions that can be factorized; classes that derive from these may use weights otherwise."""
+
+
+class FactorizedLinear(nn.Module):
+    """A linear layer as two: x (..., inputs) -> (..., rank) -> (..., outputs), with the bias at the end."""
+
+    def __init__(self, inputs: int, rank: int, outputs: int, *, bias: bool) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, rank, bias=False)
+        self.second = nn.Linear(rank, outputs, bias=bias)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """The product with both factors."""
+        result: torch.Tensor = self.second(self.first(values))
+        return result
+
+
+class FactorizedEmbedding(nn.Module):
+    """An embedding of `count` entries in `rank` dimensions, and the map from there to `width`."""
+
+    def __init__(self, count: int, rank: int, width: int, padding_idx: int | None = None) -> None:
+        super().__init__()
+        self.first = nn.Embedding(count, rank, padding_idx=padding_idx)
+        self.second = nn.Linear(rank, width, bias=False)
+
+    def forward(self, indices: torch.Tensor) -> torch.Tensor:
+        """Embeddings of shape (..., width)."""
+        result: torch.Tensor = self.second(self.first(indices))
+        return result
+
+
+class FactorizedConvolution(nn.Sequential):
+    """A convolution as several, one after the other, with the bias at the end."""
+
+
+def factorized(old: nn.Module, change: Mapping[str, Any]) -> nn.Module:
+    """The module that `change` (an entry of Surgery.modules) makes of another, its weights still to be set.
+
+    Raises ValueError where it cannot be.
+    """
+    kind = change["kind"]
+    if kind == "factorized-linear" and isinstance(old, nn.Linear):
+        return FactorizedLinear(old.in_features, int(change["rank"]), old.out_features, bias=old.bias is not None)
+    if kind == "factorized-embedding" and isinstance(old, nn.Embedding):
+        return FactorizedEmbedding(old.num_embeddings, int(change["rank"]), old.embedding_dim, old.padding_idx)
+    if kind == "factorized-convolution" and type(old) in CONVOLUTIONS:
+        return _convolutions(old, change["kernels"])
+    raise ValueError(f"a {type(old).__name__} cannot become a {kind}")
+
+
+def _convolutions(old: Any, kernels: Sequence[Mapping[str, Any]]) -> FactorizedConvolution:
+    """One convolution for each kernel {"shape": (outputs, inputs of a group, ...), "axes": [...]}: strides, padding and
+    dilations of `old` along these axes of space, and none along the others."""
+    parts: list[nn.Module] = []
+    channels = 0
+    for place, kernel in enumerate(kernels):
+        outputs, inputs, *sizes = kernel["shape"]
+        groups = channels // inputs if place else 1
+        along = {
+            name: tuple(value if axis in kernel["axes"] else none for axis, value in enumerate(values))
+            for name, values, none in (("stride", old.stride, 1), ("dilation", old.dilation, 1))
+        }
+        padding = old.padding
+        if not isinstance(padding, str):
+            padding = tuple(value if axis in kernel["axes"] else 0 for axis, value in enumerate(padding))
+        bias = old.bias is not None and place == len(kernels) - 1
+        parts.append(
+            type(old)(inputs * groups, outputs, tuple(sizes), padding=padding, groups=groups, bias=bias, **along)
+        )
+        channels = outputs
+    return FactorizedConvolution(*parts)
