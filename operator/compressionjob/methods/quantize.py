@@ -208,7 +208,8 @@ class Quantize(Parameters):
             # Without embeddings the share of the weights that get few bits depends on the model.
             ratio = WEIGHT_ONLY_RATIOS.get(self.dtype) if self.effective_embeddings else None
             if self.budget is not None:
-                ratio = self.budget
+                # Of the graph, whose nodes a checkpoint does not have.
+                ratio = self.budget + 0.01
             return Promise(max_size_ratio=ratio, max_quality_drop=WEIGHT_ONLY_DROPS.get(self.dtype))
         if self.method == "qat":
             # Weights are turned back to floats while the model runs: smaller, not faster.

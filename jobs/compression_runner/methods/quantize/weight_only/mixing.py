@@ -57,7 +57,7 @@ def mix(
     losses = {name: weights.losses(name, layouts) for name in weights.names}
     substitutes = weights.rounded(layouts, advance)
     changes = dict(zip(weights.names, output_changes(model, samples, substitutes, _watched(samples)), strict=True))
-    size = sum(map(size_of, model.graph.initializer))
+    size = sum(map(size_of, model.graph.initializer)) + sum(node.ByteSize() for node in model.graph.node)
     demands = [
         Demand(
             np.array(weights.sizes(name, layouts), np.int64),
