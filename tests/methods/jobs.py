@@ -3,17 +3,48 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
+from compressionjob.methods.registry import METHODS
 from tests import tiny_models
 
 
-def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto") -> Path:
-    """A job on a tiny model with tiny data, below `folder`."""
-    if task.startswith("text"):
+def missing_choices(pipelines: Iterable[list[dict[str, Any]]], fields: Set[str]) -> set[tuple[str, str, str]]:
+    """Stage, field and value of all that these fields of a stage can be and in no pipeline are."""
+    there = {
+        (stage, field, getattr(METHODS[stage].model_validate(given), field, None))
+        for pipeline in pipelines
+        for entry in pipeline
+        for stage, given in entry.items()
+        for field in fields
+    }
+    return {
+        (stage, field, choice)
+        for stage, parameters in METHODS.items()
+        for field in fields & parameters.model_fields.keys()
+        for choice in _literals(parameters.model_fields[field].annotation)
+    } - there
+
+
+def _literals(annotation: Any) -> set[str]:
+    """The strings of a `Literal`, optional or not."""
+    return {value for part in (annotation, *get_args(annotation)) for value in get_args(part) if isinstance(value, str)}
+
+
+def write_job(
+    folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto", *, limit: str = "3s"
+) -> Path:
+    """A job on a tiny model with tiny data, below `folder`; it is measured for `limit` at most."""
+    if task == "text-generation":
+        tiny_models.llama(folder / "model")
+        data = {"evaluation": "evaluation.parquet", "training": "training.parquet"}
+        tiny_models.text_data(folder / "evaluation.parquet")
+        tiny_models.text_data(folder / "training.parquet", skip=60)
+    elif task.startswith("text"):
         tiny_models.bert(folder / "model", labels=3)
         data = {"evaluation": "evaluation.parquet", "training": "training.parquet"}
         tiny_models.text_data(folder / "evaluation.parquet", labels=[row % 3 for row in range(40)])
@@ -27,7 +58,7 @@ def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]], output: s
         "model": {"source": "file://./model", "task": task},
         "data": {role: {"source": f"file://./{name}"} for role, name in data.items()},
         "pipeline": pipeline,
-        "benchmark": {"timeLimit": "3s", "sequenceLength": 16},
+        "benchmark": {"timeLimit": limit, "sequenceLength": 16},
         "output": {"destination": "file://./out", "format": output},
     }
     metadata = {

@@ -5,13 +5,12 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from compressionjob.methods.registry import METHODS
 from tests import tiny_models
-from tests.methods.jobs import finish, start, write_job
+from tests.methods.jobs import finish, missing_choices, start, write_job
 
 TRAINING = {"epochs": 6, "batchSize": 8, "learningRate": "0.005", "checkpointEvery": 5}
 PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {
@@ -106,25 +105,8 @@ CHOICES = {"method", "structure", "algorithm"}
 MOST_KILLS = 2
 
 
-def literals(annotation: Any) -> set[str]:
-    """The strings of a `Literal`, optional or not."""
-    return {value for part in (annotation, *get_args(annotation)) for value in get_args(part) if isinstance(value, str)}
-
-
 def test_every_method_is_in_a_pipeline() -> None:
-    there = {
-        (stage, field, getattr(METHODS[stage].model_validate(given), field, None))
-        for _, pipeline in PIPELINES.values()
-        for entry in pipeline
-        for stage, given in entry.items()
-        for field in CHOICES
-    }
-    missing = {
-        (stage, field, choice)
-        for stage, parameters in METHODS.items()
-        for field in CHOICES & parameters.model_fields.keys()
-        for choice in literals(parameters.model_fields[field].annotation)
-    } - there
+    missing = missing_choices((pipeline for _, pipeline in PIPELINES.values()), CHOICES)
     # What rtn does, mixed precision does to each layer.
     assert missing == {("quantize", "algorithm", "rtn")}
 
