@@ -5,6 +5,7 @@ was cut off goes on. `--table` writes the table alone, from the results that are
 """
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no example is called {unknown[0]}; there are: {', '.join(case.name for case in CASES)}")
     broken = [] if arguments.table else _run(results, arguments.names, again=arguments.again)
-    TABLE.write_text(render(results.content))
+    TABLE.write_text(render(results.content, json.loads((HERE / "pods.json").read_text())))
     return 1 if broken else 0
 
 

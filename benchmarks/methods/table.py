@@ -21,6 +21,13 @@ memory of the whole run. A verdict that is no Pass is a result too.
 |---|---|---|---|---|---|---|---|---|
 """
 
+_PODS: Final = """
+The same in pods of a local cluster, as CompressionJobs (`python -m benchmarks.methods.pods`, kept in `pods.json`):
+
+| example | size | quality | p50 | verdict | machine | date |
+|---|---|---|---|---|---|---|
+"""
+
 _TOKENS: Final = """
 Language models write one token at a time, so the median latency is that of a token. *Memory* is the peak of a process
 that writes.
@@ -30,12 +37,22 @@ that writes.
 """
 
 
-def render(results: dict[str, Any]) -> str:
-    """The page."""
+def render(results: dict[str, Any], pods: dict[str, Any]) -> str:
+    """The page, from the results of runs on the machine itself and of those in pods of the local cluster."""
     lines = [
         _line(name, entry) for name, entry in sorted(results.items(), key=lambda item: (item[1]["model"], item[0]))
     ]
-    return _HEAD + "".join(lines) + _language_models(results) + _machines(results)
+    return _HEAD + "".join(lines) + _language_models(results) + _in_pods(pods) + _machines(results)
+
+
+def _in_pods(pods: dict[str, Any]) -> str:
+    lines = []
+    for name, entry in sorted(pods.items()):
+        before, after = entry["sizeBytes"]
+        machine, date = entry["machine"]["cpu"], entry["date"]
+        cells = [name, f"{after / before:.3f}", _quality(entry), _speedup(entry), entry["verdict"], machine, date]
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return _PODS + "".join(lines)
 
 
 def _language_models(results: dict[str, Any]) -> str:

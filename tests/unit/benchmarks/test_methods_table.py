@@ -3,22 +3,41 @@
 import json
 from pathlib import Path
 
+from benchmarks import pack
 from benchmarks.methods import pods
 from benchmarks.methods.cases import CASES
 from benchmarks.methods.store import Results
 from benchmarks.methods.table import TABLE, render
+from benchmarks.pack.table import END, START, tables
 from benchmarks.peers import table as peers
+from benchmarks.teacher import __main__ as teacher
 from compressionjob.spec import parse_job
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "methods" / "results.json"
 
 
 def test_the_table_is_made_from_the_results() -> None:
-    assert TABLE.read_text() == render(json.loads(RESULTS.read_text())), "run: python -m benchmarks.methods --table"
+    results, in_pods = json.loads(RESULTS.read_text()), json.loads(pods.RESULTS.read_text())
+    assert TABLE.read_text() == render(results, in_pods), "run: python -m benchmarks.methods --table"
 
 
-def test_results_are_of_examples_that_there_are() -> None:
-    assert set(json.loads(RESULTS.read_text())) <= {case.name for case in CASES}
+def test_every_example_has_a_result() -> None:
+    """A new example is run before it is committed: python -m benchmarks.methods NAME."""
+    examples = {case.name for case in CASES}
+    assert set(json.loads(RESULTS.read_text())) == examples
+    assert set(json.loads(pods.RESULTS.read_text())) <= examples
+
+
+def test_the_tables_of_packing_are_made_from_its_results() -> None:
+    here = Path(pack.__file__).parent
+    results = json.loads((here / "results.json").read_text())
+    for page in (here / "README.md", TABLE.with_name("pack.md")):
+        assert f"{START}\n{tables(results)}\n{END}" in page.read_text(), "run: python -m benchmarks.pack"
+
+
+def test_the_table_of_teachers_is_made_from_its_results() -> None:
+    results = json.loads((teacher.HERE / "results.json").read_text())
+    assert (teacher.HERE / "README.md").read_text() == teacher.render(results), "run: python -m benchmarks.teacher"
 
 
 def test_what_was_run_before_is_known_by_its_fingerprint(tmp_path: Path) -> None:
