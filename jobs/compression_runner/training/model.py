@@ -10,6 +10,7 @@ import torch
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.formats import surgery
 from compression_runner.formats.companions import copy_companions
+from compression_runner.formats.safetensors_files import stored_type
 from compression_runner.formats.surgery import Surgery
 from compression_runner.formats.task_module import Interface, wrap
 from compression_runner.formats.transformers_model import load_model, save_model
@@ -72,10 +73,15 @@ def load(artifact: Artifact) -> Trainable:
 
 
 def save(trainable: Trainable, before: Artifact, into: Path) -> Artifact:
-    """Seals the model in `into`, with the tokenizer and other companions of `before`."""
+    """Seals the model in `into`, with the tokenizer and other companions of `before`.
+
+    A model that came in 16 bits goes so too: `trainable` is rounded to them.
+    """
     trainable.bring_home()
     copy_companions(before, into)
     (into / surgery.SURGERY).unlink(missing_ok=True)
+    trainable.inner.to(stored_type(before.path))
     save_model(trainable.inner, trainable.changes, into)
+    trainable.inner.float()
     format_: Format = "transformers" if trainable.changes is None else "torch"
     return seal(into, format_, trainable.task)

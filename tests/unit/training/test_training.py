@@ -25,6 +25,7 @@ from compression_runner.training.loop import Keeping, train
 from compression_runner.training.losses import Distillation
 from compression_runner.training.narrowing import derive, kept_layers
 from compressionjob.methods.distill import Distill, Student
+from compressionjob.methods.factorize import Factorize
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.recover import Recover
@@ -365,3 +366,23 @@ def test_a_teacher_with_another_tokenizer_is_refused(classifier: Artifact, tmp_p
     (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text().replace("cat", "cow"))
     with pytest.raises(BadRecipe, match=r"different tokenizer\.json"):
         stage("distill", classifier, Distill(teacher_source=f"file://{other}"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("prune", Prune(method="wanda", sparsity=0.5)),
+        ("prune", Prune(method="structured", structure="neurons", sparsity=0.5)),
+        ("factorize", Factorize(rank=4)),
+        ("recover", Recover(training=Training(max_steps=2))),
+        ("distill", Distill(student=Student(layers=1), training=Training(max_steps=2))),
+    ],
+)
+def test_a_model_in_16_bits_stays_in_16_bits(tmp_path: Path, name: str, parameters: Any) -> None:
+    place = tiny_models.bert(tmp_path / "bert", labels=CLASSES, dtype=torch.bfloat16)
+    source = seal(place, "transformers", "text-classification")
+    result = stage(name, source, parameters, tmp_path / "out").artifact
+    tensors = load_file(result.path / "model.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
+    assert result.size_bytes <= 1.02 * source.size_bytes
+    assert {parameter.dtype for parameter in model.load(result).module.parameters()} == {torch.float32}
