@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from benchmarks import pack
 from benchmarks.methods import pods
@@ -26,6 +27,22 @@ def test_every_example_has_a_result() -> None:
     examples = {case.name for case in CASES}
     assert set(json.loads(RESULTS.read_text())) == examples
     assert set(json.loads(pods.RESULTS.read_text())) <= examples
+
+
+def test_a_result_is_of_what_its_example_asks_for() -> None:
+    """An example that was changed is run again: python -m benchmarks.methods NAME."""
+    results = json.loads(RESULTS.read_text())
+    stale = [case.name for case in CASES if not same(case.manifest["spec"]["pipeline"], results[case.name]["pipeline"])]
+    assert stale == []
+
+
+def same(asked: Any, ran: Any) -> bool:
+    """Whether all that is asked for is in what ran, which has the defaults too."""
+    if isinstance(asked, dict):
+        return all(key in ran and same(value, ran[key]) for key, value in asked.items())
+    if isinstance(asked, list):
+        return len(asked) == len(ran) and all(same(*pair) for pair in zip(asked, ran, strict=True))
+    return str(asked) == str(ran)
 
 
 def test_the_tables_of_packing_are_made_from_its_results() -> None:
