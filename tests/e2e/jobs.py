@@ -18,7 +18,7 @@ def tiny_job(name: str, **changes: Any) -> dict[str, Any]:
             "storage": {"secretName": "s3", "endpoint": "http://10.244.0.1:7070"},
             "data": {"evaluation": {"source": f"s3://{BUCKET}/sentences.parquet", "limit": 64}},
             "pipeline": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
-            "benchmark": {"sequenceLength": 16, "timeLimit": "20s"},
+            "benchmark": {"sequenceLength": 16, "timeLimit": "6s"},
             "sla": {"quality": {"metric": "cosine", "maxDrop": "0.2"}, "latency": {"percentile": "p50", "max": "2s"}},
             "output": {"destination": f"s3://{BUCKET}/results/{name}"},
             "runtime": "cpu",
@@ -36,7 +36,7 @@ def minilm_job(name: str, **changes: Any) -> dict[str, Any]:
         "spec__model__source": "s3://models/minilm",
         "spec__data__evaluation": {"source": "s3://data/sentences.parquet", "limit": 300},
         "spec__pipeline": [{"prune": {"sparsity": "0.1"}}, {"quantize": {}}, {"pack": {}}],
-        "spec__benchmark": {"sequenceLength": 64, "timeLimit": "1m"},
+        "spec__benchmark": {"sequenceLength": 64, "timeLimit": "20s"},
     }
     return tiny_job(name, **(settings | changes))
 
