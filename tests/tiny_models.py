@@ -356,8 +356,8 @@ def convolutional(folder: Path, *, size: int = 12) -> Path:
     return folder
 
 
-def summarizer(folder: Path, *, kind: str = "t5") -> Path:
-    """A T5 or BART of one layer on each side, whose tokens are the words of `WORDS`."""
+def summarizer(folder: Path, *, kind: str = "t5", layers: int = 1) -> Path:
+    """A T5 with so many layers on each side, or a BART with one, whose tokens are the words of `WORDS`."""
     folder.mkdir(parents=True)
     special = ("<pad>", "</s>", "<unk>")
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate((*special, *WORDS))}, unk_token="<unk>"))
@@ -369,14 +369,14 @@ def summarizer(folder: Path, *, kind: str = "t5") -> Path:
     torch.manual_seed(7)
     settings = {"vocab_size": len(special) + len(WORDS), "d_model": 16, "pad_token_id": 0, "eos_token_id": 1}
     if kind == "t5":
-        config = T5Config(**settings, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
+        config = T5Config(**settings, d_kv=8, d_ff=32, num_layers=layers, num_heads=2, decoder_start_token_id=0)
         config.initializer_factor = 5.0
         model: PreTrainedModel = T5ForConditionalGeneration(config)
     else:
-        layers = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
+        stacks = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
         heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64}
         model = BartForConditionalGeneration(
-            BartConfig(**settings, **layers, **heads, decoder_start_token_id=1, forced_eos_token_id=None, init_std=1.0)
+            BartConfig(**settings, **stacks, **heads, decoder_start_token_id=1, forced_eos_token_id=None, init_std=1.0)
         )
     model.generation_config.max_length = 9
     model.eval().save_pretrained(folder)

@@ -45,7 +45,7 @@ def write_job(
         tiny_models.text_data(folder / "evaluation.parquet")
         tiny_models.text_data(folder / "training.parquet", skip=60)
     elif task.startswith("text"):
-        tiny_models.bert(folder / "model", labels=3)
+        tiny_models.bert(folder / "model", labels=3 if task == "text-classification" else 0)
         data = {"evaluation": "evaluation.parquet", "training": "training.parquet"}
         tiny_models.text_data(folder / "evaluation.parquet", labels=[row % 3 for row in range(40)])
         tiny_models.text_data(folder / "training.parquet", labels=[row % 3 for row in range(120)], skip=40)

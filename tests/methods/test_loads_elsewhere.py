@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.methods.jobs import finish, missing_choices, write_job
+from tests.tiny_models import LLAMA_TOKENS
 
 TRAINING: Final = {"epochs": 1, "batchSize": 8, "learningRate": "0.001"}
 IMAGE, TEXT, EMBEDDING, LANGUAGE = "image-classification", "text-classification", "text-embedding", "text-generation"
@@ -55,7 +56,7 @@ CASES: Final[dict[str, tuple[str, Pipeline]]] = {
     "packed": (TEXT, [{"prune": {"sparsity": "0.5"}}, {"pack": {"codec": "auto"}}]),
 }
 OUTPUTS: Final = {"torch-export": "torch-export", "openvino-converted": "openvino"}
-SHAPES: Final = {TEXT: [1, 3], IMAGE: [1, 3], EMBEDDING: [1, 32], LANGUAGE: [1, 7, 35]}
+SHAPES: Final = {TEXT: [1, 3], IMAGE: [1, 3], EMBEDDING: [1, 32], LANGUAGE: [1, 7, len(LLAMA_TOKENS)]}
 CHOICES: Final = {"method", "structure", "algorithm", "dtype", "pattern", "calibration"}
 """The fields that choose what is in a result; codecs leave nothing of themselves in what is unpacked."""
 

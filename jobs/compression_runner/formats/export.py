@@ -81,20 +81,27 @@ def take(artifact: Artifact) -> Exportable:
 
 def plain_graph(artifact: Artifact) -> tuple[onnx.ModelProto, frozenset[str]]:
     """The graph as torch writes it, nothing folded or turned, and the names of its initializers that are parameters:
-    each has the name, shape and values that it has in the model.
+    each has the name, shape and values that it has in the model, and is there once, however many names it has.
 
     It is to look at a model with, not to publish: its answers are compared with nothing. Raises BadRecipe where torch
     cannot export the model.
     """
     taken = take(artifact)
     graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes, optimize=False)
-    names = {tensor.name: tensor.name.removeprefix(INNER) for tensor in graph.graph.initializer}
-    for tensor in graph.graph.initializer:
-        tensor.name = names[tensor.name]
+    first: dict[int, str] = {}
+    names = {
+        name: first.setdefault(id(parameter), name.removeprefix(INNER))
+        for name, parameter in taken.module.named_parameters(remove_duplicate=False)
+    }
     for node in graph.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
-    parameters = {name.removeprefix(INNER) for name, _ in taken.module.named_parameters(remove_duplicate=False)}
-    return graph, frozenset(parameters.intersection(names.values()))
+    initializers = {names.get(tensor.name, tensor.name): tensor for tensor in graph.graph.initializer}
+    for name, tensor in initializers.items():
+        tensor.name = name
+    kept = list(initializers.values())
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(kept)
+    return graph, frozenset(first.values()).intersection(initializers)
 
 
 def first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,7 +69,14 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
             "TaskMismatch", "spec.model.task", task, problem, "name a checkpoint that was trained for it"
         )
     module: torch.nn.Module = model
-    return module.train(False)
+    return _without_pooler(module, loaded["missing_keys"]).train(False)
+
+
+def _without_pooler(model: torch.nn.Module, missing: Iterable[str]) -> torch.nn.Module:
+    """The model without a pooler for which there are no weights: random ones would be published."""
+    if any(name.startswith("pooler.") for name in missing):
+        model.pooler = None  # type: ignore[assignment]
+    return model
 
 
 def _loaded(path: Path, task: Task) -> tuple[Any, dict[str, Any]]:
@@ -117,7 +125,8 @@ def _load_changed(path: Path, task: Task) -> torch.nn.Module:
     surgery.operate(model, surgery.read(path), {name: tensor.shape for name, tensor in tensors.items()})
     told = model.load_state_dict(tensors, strict=False)
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
-    lost = [name for name in told.missing_keys if name not in tied]
+    _without_pooler(model, told.missing_keys)
+    lost = [name for name in told.missing_keys if name not in tied and not name.startswith("pooler.")]
     if lost or told.unexpected_keys:
         raise ValueError(f"{path / WEIGHTS} does not fit its surgery: {[*lost, *told.unexpected_keys][:3]}")
     if tied:

@@ -29,6 +29,11 @@ class Batch:
         labels = None if self.labels is None else self.labels.to(device)
         return Batch(tuple(tensor.to(device) for tensor in self.inputs), labels)
 
+    def rows(self, start: int, end: int) -> "Batch":
+        """Some of its samples."""
+        labels = None if self.labels is None else self.labels[start:end]
+        return Batch(tuple(tensor[start:end] for tensor in self.inputs), labels)
+
 
 class Batches:
     """The batches of a data set for a model's inputs.

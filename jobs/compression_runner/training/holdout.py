@@ -5,16 +5,15 @@ from typing import Final
 import numpy as np
 
 from compression_runner.dataset import SampleSet
+from compression_runner.formats.signals import SIGNALS
 from compression_runner.training.batches import Batch, Batches
-from compression_runner.training.positions import SEQUENTIAL
+from compression_runner.training.positions import POSITIONS, SEQUENTIAL
 from compressionjob.tasks import Task
 
 SHARE: Final = 0.1
 MOST: Final = 1000
 SEED: Final = 20261124
 BATCH: Final = 64
-POSITIONS: Final = 2048
-"""Of sequences, in a batch at most, but for one that is longer."""
 
 
 def hold_back(data: SampleSet) -> tuple[SampleSet, SampleSet]:
@@ -28,7 +27,7 @@ def hold_back(data: SampleSet) -> tuple[SampleSet, SampleSet]:
 
 def for_task(data: SampleSet, inputs: tuple[str, ...], task: Task) -> list[Batch]:
     """Every sample once, in batches that memory holds: few where every position has logits of a vocabulary."""
-    if task not in SEQUENTIAL:
+    if task not in SEQUENTIAL or inputs[0] in SIGNALS:
         return whole(data, inputs)
     longest = max((data.length(index) for index in range(len(data))), default=1)
     return whole(data, inputs, max(1, POSITIONS // max(1, longest)))

@@ -15,8 +15,9 @@ from compression_runner.training.batches import Batch, Batches
 from compression_runner.training.compute import fastest
 from compression_runner.training.holdout import for_task, hold_back
 from compression_runner.training.loop import Keeping, Trained, train
-from compression_runner.training.losses import Distillation, Score, asks_labels, score
+from compression_runner.training.losses import Distillation, NoStates, Score, asks_labels, score
 from compression_runner.training.model import Trainable
+from compression_runner.training.positions import slices
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.training import Training
 from compressionjob.tasks import Task
@@ -75,7 +76,7 @@ class Lesson:
         settings = self.settings
         inputs, learned = self.student.interface.inputs, self._parts[0]
         batches = Batches(learned, inputs, settings.batch_size, settings.seed, settings.augment)
-        learner = Distillation(self.student, self.teacher, losses, batches.of_rows([0]))
+        learner = self._learner(losses, batches.of_rows([0]), context.field)
         keeping = Keeping(context.keep, context.kept, context.advance)
         compute = self.student.compute
         try:
@@ -85,7 +86,8 @@ class Lesson:
                     after_step()
                     watch.step()
 
-                trained = train(learner, batches, learner.loss, settings, keeping, stepped, enough)
+                trained = train(learner, batches, learner.loss, settings, keeping, stepped, enough, self._slices)
+                self.student.settle()
                 return replace(trained, gpu=watch.told())
         except torch.OutOfMemoryError as error:
             value, problem = settings.batch_size, "the GPU has too little memory for a step of so many samples"
@@ -93,6 +95,21 @@ class Lesson:
             raise BadRecipe("OutOfMemory", f"{context.field}.training.batchSize", value, problem, less) from error
         except ValueError as error:
             raise BadRecipe("TrainingDiverged", context.field, settings.learning_rate, str(error), remedy) from error
+
+    def _learner(self, losses: Losses, example: Batch, field: str) -> Distillation:
+        """Raises BadRecipe where the losses ask for what the models do not tell."""
+        try:
+            learner = Distillation(self.student, self.teacher, losses, example)
+            with torch.no_grad():
+                learner.loss(example)
+        except NoStates as error:
+            name = "hidden" if str(error) == "hidden_states" else "attention"
+            kind, problem = type(self.student.inner).__name__, f"a model with an encoder and a decoder tells no {error}"
+            raise BadRecipe("UnsupportedModel", f"{field}.losses.{name}", kind, problem, "use losses.output") from error
+        return learner
+
+    def _slices(self, batch: Batch) -> list[tuple[Batch, float]]:
+        return slices(batch, self.student.interface.inputs, self.student.task)
 
     def held_back(self, before: Score, after: Score, **more: Any) -> dict[str, Any]:
         """What the stage's details tell of the samples that were held back."""
@@ -104,5 +121,6 @@ def require_labels(data: SampleSet, task: Task, field: str, value: object, remed
     """Raises BadRecipe where there are no labels to learn from."""
     if data.labels is None and asks_labels(task):
         problem = "the training data has no labels"
-        remedy = f"name their column in spec.data.training.columns.label, or {remedy}"
+        if task.endswith("classification") or task.endswith("regression"):
+            remedy = f"name their column in spec.data.training.columns.label, or {remedy}"
         raise BadRecipe("NoLabels", field, value, problem, remedy)

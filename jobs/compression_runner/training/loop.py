@@ -3,7 +3,7 @@
 import math
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -60,9 +60,11 @@ def train(
     keeping: Keeping,
     after_step: Callable[[], None] = lambda: None,
     enough: Callable[[], bool] = lambda: False,
+    slices: Callable[[Batch], Sequence[tuple[Batch, float]]] = lambda batch: [(batch, 1.0)],
 ) -> Trained:
     """Trains the parameters of `learner` that require a gradient, in place, and leaves it in evaluation mode.
 
+    `slices` are the parts of a batch that a step goes through one after the other, each with its share of the loss.
     `after_step` runs after each step (to keep zeros at zero); after each epoch the training ends if it is `enough`.
     Raises ValueError where the loss is no longer finite.
     """
@@ -76,18 +78,21 @@ def train(
     while step < total and time.monotonic() - began < limit:
         # Dropout's draws depend on the step alone, so that a run that was cut off goes on with the same ones.
         torch.manual_seed(settings.seed * 1_000_003 + step)
-        loss = loss_of(batches.of_step(step))
-        if not torch.isfinite(loss):
-            raise ValueError(f"the loss is {loss.item()} at step {step}")
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = 0.0
+        for part, share in slices(batches.of_step(step)):
+            partial = loss_of(part) * share
+            partial.backward()  # type: ignore[no-untyped-call]
+            loss += float(partial.detach())
+        if not math.isfinite(loss):
+            raise ValueError(f"the loss is {loss} at step {step}")
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         after_step()
         step += 1
         if step % max(1, total // 50) == 0:
-            losses.append(float(loss.detach()))
+            losses.append(loss)
         if step % settings.checkpoint_every == 0 and step < total:
             _keep(learner, optimizer, schedule, step, losses, keeping)
         keeping.advance(step / total)

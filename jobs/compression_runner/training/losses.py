@@ -54,7 +54,7 @@ class Distillation(torch.nn.Module):
         self.projections = torch.nn.ModuleList()
         if teacher is not None and losses.hidden > 0:
             with torch.no_grad():
-                pairs = self._pairs(_hidden(self._run(student, example)[1]), _hidden(self._run(teacher, example)[1]))
+                pairs = self._pairs(*(states_of(self._run(model, example)[1]) for model in (student, teacher)))
             self.projections.extend(_projection(mine, theirs).to(student.compute.device) for mine, theirs in pairs)
 
     def train(self, mode: bool = True) -> "Distillation":
@@ -108,7 +108,7 @@ class Distillation(torch.nn.Module):
         return model.outputs(batch.inputs, **asked)
 
     def _hidden_loss(self, mine: Any, theirs: Any, batch: Batch) -> torch.Tensor:
-        pairs = self._pairs(_hidden(mine), _hidden(theirs))
+        pairs = self._pairs(states_of(mine), states_of(theirs))
         mask = _mask(self._student, batch)
         found = [
             _distance(projection(state), target, mask)
@@ -124,8 +124,15 @@ class Distillation(torch.nn.Module):
         return list(zip(mine, chosen, strict=True))
 
 
-def _hidden(outputs: Any) -> Sequence[torch.Tensor]:
-    states: Sequence[torch.Tensor] = outputs.hidden_states
+class NoStates(Exception):
+    """A model that tells no hidden states, or no attention maps, of one stack of layers: an encoder with a decoder."""
+
+
+def states_of(outputs: Any, name: str = "hidden_states") -> Sequence[torch.Tensor]:
+    """Hidden states or attention maps, layer by layer, that a model was asked for. Raises NoStates."""
+    states: Sequence[torch.Tensor] | None = getattr(outputs, name, None)
+    if not states:
+        raise NoStates(name)
     return states
 
 
@@ -167,7 +174,7 @@ def _distance(state: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | No
 
 def _attention_loss(mine: Any, theirs: Any) -> torch.Tensor:
     """Mean squared error of attention maps, averaged over heads since the student may have fewer of them."""
-    pairs = Distillation._pairs(mine.attentions, theirs.attentions)
+    pairs = Distillation._pairs(states_of(mine, "attentions"), states_of(theirs, "attentions"))
     return torch.stack([functional.mse_loss(a.mean(1), b.mean(1)) for a, b in pairs]).mean()
 
 

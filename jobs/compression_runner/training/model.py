@@ -23,11 +23,14 @@ class Trainable:
     """A model with its task's interface; `changes` sets it apart from its configuration, None where nothing does."""
 
     module: torch.nn.Module
-    """From the inputs by position to logits (batch, classes) or embeddings (batch, width)."""
+    """From the inputs by position to logits (batch, classes) or (batch, sequence, vocabulary), or embeddings (batch,
+    width)."""
     interface: Interface
     task: Task
     changes: Surgery | None
     compute: Compute = HOST
+    stored: torch.dtype = torch.float32
+    """What its numbers are kept as, and came as; they are computed with as float32."""
 
     @property
     def inner(self) -> torch.nn.Module:
@@ -54,6 +57,18 @@ class Trainable:
         bring_home(self.module)
         self.compute = HOST
 
+    def settle(self) -> None:
+        """Rounds the model, in place, to what will be kept of it.
+
+        Raises OverflowError for a number that this type does not hold.
+        """
+        if self.stored == torch.float32:
+            return
+        self.inner.to(self.stored).float()
+        for name, tensor in self.inner.state_dict().items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise OverflowError(f"{name} has numbers that {self.stored} does not hold")
+
     def freeze(self) -> "Trainable":
         """The same model as a teacher: nothing of it learns."""
         self.module.requires_grad_(False)
@@ -69,18 +84,17 @@ def load(artifact: Artifact) -> Trainable:
     model = load_model(artifact.path, artifact.task)
     module, interface = wrap(model, artifact.path, artifact.task)
     changed = (artifact.path / surgery.SURGERY).is_file()
-    return Trainable(module, interface, artifact.task, surgery.read(artifact.path) if changed else None)
+    changes = surgery.read(artifact.path) if changed else None
+    return Trainable(module, interface, artifact.task, changes, stored=stored_type(artifact.path))
 
 
 def save(trainable: Trainable, before: Artifact, into: Path) -> Artifact:
-    """Seals the model in `into`, with the tokenizer and other companions of `before`.
-
-    A model that came in 16 bits goes so too: `trainable` is rounded to them.
-    """
+    """Seals the model in `into`, with the tokenizer and other companions of `before`; in 16 bits if it came so."""
     trainable.bring_home()
+    trainable.settle()
     copy_companions(before, into)
     (into / surgery.SURGERY).unlink(missing_ok=True)
-    trainable.inner.to(stored_type(before.path))
+    trainable.inner.to(trainable.stored)
     save_model(trainable.inner, trainable.changes, into)
     trainable.inner.float()
     format_: Format = "transformers" if trainable.changes is None else "torch"

@@ -48,8 +48,8 @@ def derive(teacher: Trainable, wanted: Student, field: str) -> Trainable:
         problem = "the model was changed by an earlier stage, and has no regular shape any more"
         raise BadRecipe("NoRegularShape", field, "student", problem, "derive the student in the first stage")
     before = _shape(teacher.inner.config, field)
+    _require_own_keys(teacher.inner.config, before, wanted, field)
     after = _wanted(before, wanted, field)
-    _require_own_keys(teacher.inner.config, before, after, field)
     return _built(teacher, before, after, kept_layers(before.layers, after.layers), field)
 
 
@@ -66,9 +66,13 @@ def _built(teacher: Trainable, before: Shape, after: Shape, layers: list[int], f
     config: Any = copy.deepcopy(teacher.inner.config)
     for name, value in zip(NAMES, (after.layers, after.hidden, after.heads, after.intermediate), strict=True):
         setattr(config, name, value)
-    if getattr(config, "layer_types", None):
-        config.layer_types = [config.layer_types[index] for index in layers]
+    for name, value in config.to_dict().items():
+        # What is told layer by layer: kinds of attention, which layers have positions.
+        if "layer" in name and isinstance(value, list | tuple) and len(value) == before.layers:
+            setattr(config, name, [value[index] for index in layers])
     student = type(teacher.inner)(config)
+    if getattr(teacher.inner, "pooler", student) is None:
+        student.pooler = None  # type: ignore[assignment]
     tensors = _take(teacher.inner.state_dict(), before, after, layers)
     wrong = [
         name
@@ -82,7 +86,8 @@ def _built(teacher: Trainable, before: Shape, after: Shape, layers: list[int], f
     module = copy.copy(teacher.module)
     module._modules = dict(teacher.module._modules)
     module.model = student
-    return Trainable(module, Interface(teacher.interface.inputs, teacher.interface.output), teacher.task, None)
+    interface = Interface(teacher.interface.inputs, teacher.interface.output)
+    return Trainable(module, interface, teacher.task, None, stored=teacher.stored)
 
 
 def kept_layers(count: int, wanted: int) -> list[int]:
@@ -101,10 +106,11 @@ def _shape(config: Any, field: str) -> Shape:
     return Shape(*(int(getattr(config, name)) for name in NAMES))
 
 
-def _require_own_keys(config: Any, before: Shape, after: Shape, field: str) -> None:
+def _require_own_keys(config: Any, before: Shape, wanted: Student, field: str) -> None:
     """Raises BadRecipe where heads would go of a model whose heads share keys and values (grouped queries)."""
     shared = getattr(config, "num_key_value_heads", None) not in (None, before.heads)
-    if shared and (after.hidden, after.heads) != (before.hidden, before.heads):
+    same = wanted.hidden_size in (None, before.hidden) and wanted.attention_heads in (None, before.heads)
+    if shared and not same:
         problem = "its heads share keys and values, so that none can go alone"
         remedy = "leave hiddenSize and attentionHeads out, and choose fewer layers or a smaller intermediateSize"
         raise BadRecipe("UnsupportedModel", field, config.model_type, problem, remedy)

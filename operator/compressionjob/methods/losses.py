@@ -21,7 +21,10 @@ class Losses(Schema):
         default=0.0, description="Hidden states (feature maps of a CNN), through a learned projection."
     )
     attention: NotNegative = Field(default=0.0, description="Attention maps, as in TinyBERT.")
-    labels: NotNegative = Field(default=0.0, description="The training data's own labels.")
+    labels: NotNegative = Field(
+        default=0.0,
+        description="The training data's own labels; of language models, which need none, the tokens that follow.",
+    )
     temperature: Positive = Field(default=2.0, description="Divides logits before they are compared.")
 
     @model_validator(mode="after")

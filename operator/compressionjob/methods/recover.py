@@ -16,7 +16,8 @@ class Recover(Parameters):
 
     method: Literal["distillation", "labels"] = Field(
         default="distillation",
-        description="distillation: learn what the baseline answers, no labels needed. labels: fine-tune on labels.",
+        description="distillation: learn what the baseline answers, no labels needed. labels: fine-tune on labels, "
+        "or, language models, on the tokens that follow.",
     )
     max_drop: Drop | None = Field(
         default=None,

@@ -230,3 +230,15 @@ def test_names_of_a_checkpoint_are_what_excludes(tmp_path: Path) -> None:
     assert name in outcome.details["left"]
     before, after = load_file(source.path / "model.safetensors"), load_file(outcome.artifact.path / "model.safetensors")
     assert torch.equal(before[name], after[name])
+
+
+def test_a_tied_table_is_there_once_by_the_name_that_the_checkpoint_has(tmp_path: Path) -> None:
+    source = seal(tiny_models.llama(tmp_path / "llama"), "transformers", "text-generation")
+    graph, learned = plain_graph(source)
+    names = [tensor.name for tensor in graph.graph.initializer]
+    assert len(names) == len(set(names))
+    assert "model.embed_tokens.weight" in learned
+    assert "lm_head.weight" not in names
+    assert learned <= load_file(source.path / "model.safetensors").keys()
+    outcome = apply(source, tmp_path / "out", SENTENCES, method="wanda")
+    assert outcome.details["left"] == ["model.embed_tokens.weight"]

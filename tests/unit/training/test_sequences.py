@@ -14,14 +14,14 @@ from compression_runner.dataset.writing import DECODER
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
-from compression_runner.training import model
+from compression_runner.training import model, positions
 from compression_runner.training.batches import Batches
-from compression_runner.training.holdout import POSITIONS, whole
+from compression_runner.training.holdout import whole
 from compression_runner.training.lesson import Lesson
 from compression_runner.training.losses import Distillation, score
 from compression_runner.training.narrowing import derive
-from compression_runner.training.positions import counted, divergence, next_token_loss
-from compressionjob.methods.distill import Student
+from compression_runner.training.positions import POSITIONS, counted, divergence, next_token_loss, slices
+from compressionjob.methods.distill import Distill, Student
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.recover import Recover
@@ -160,7 +160,60 @@ def test_a_model_whose_heads_share_keys_loses_layers_and_neurons(generator: Arti
     assert torch.equal(before, after)
 
 
-@pytest.mark.parametrize("wanted", [Student(hidden_size=16), Student(hidden_size=16, attention_heads=2)])
+@pytest.mark.parametrize("wanted", [Student(hidden_size=16), Student(attention_heads=2)])
 def test_a_model_whose_heads_share_keys_keeps_them(generator: Artifact, wanted: Student) -> None:
     with pytest.raises(BadRecipe, match=r"its heads share keys and values.*leave hiddenSize and attentionHeads out"):
         derive(model.load(generator), wanted, "student")
+
+
+def test_what_a_configuration_tells_layer_by_layer_goes_with_the_layers(generator: Artifact) -> None:
+    teacher = model.load(generator)
+    teacher.inner.config.no_rope_layers = [1, 0]  # type: ignore[union-attr]
+    student = derive(teacher, Student(layers=1), "student")
+    assert student.inner.config.no_rope_layers == [0]  # type: ignore[union-attr]
+
+
+def test_a_step_in_slices_has_the_gradient_of_the_whole(generator: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    student, teacher = model.load(generator), model.load(generator).freeze()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in student.module.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    names = student.interface.inputs
+    batch = Batches(sequences(12), names, 12, seed=0).of_rows(range(12))
+    distillation = Distillation(student, teacher, Losses(), batch)
+    gradients = []
+    for most in (10**6, 25):
+        monkeypatch.setattr(positions, "POSITIONS", most)
+        parts = slices(batch, names, "text-generation")
+        student.module.zero_grad()
+        for part, share in parts:
+            (distillation.loss(part) * share).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in student.module.parameters() if p.grad is not None]))
+    assert len(parts) > 3
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-6)
+
+
+def test_an_encoder_with_a_decoder_has_no_hidden_states_of_one_stack(tmp_path: Path) -> None:
+    source = seal(tiny_models.summarizer(tmp_path / "summarizer", layers=2), "transformers", "summarization")
+    data = Data(source, sequences(decoder=True))
+    cases: list[tuple[str, Any, str]] = [
+        ("distill", Distill(losses=Losses(hidden=1.0), training=Training(max_steps=1)), "losses.hidden"),
+        ("distill", Distill(losses=Losses(attention=1.0), training=Training(max_steps=1)), "losses.attention"),
+        ("prune", Prune.model_validate({"method": "structured", "structure": "layers", "sparsity": "0.5"}), ""),
+    ]
+    for number, (name, parameters, field) in enumerate(cases):
+        into = tmp_path / str(number)
+        into.mkdir()
+        with pytest.raises(BadRecipe, match="an encoder and a decoder") as refused:
+            METHODS[name].run(source, parameters, StageContext(into, f"spec.pipeline[0].{name}", data=data))
+        assert refused.value.field.endswith(field)
+
+
+def test_labels_of_texts_that_are_written_are_no_column_to_name(tmp_path: Path) -> None:
+    source = seal(tiny_models.summarizer(tmp_path / "summarizer"), "transformers", "summarization")
+    (tmp_path / "out").mkdir()
+    context = StageContext(tmp_path / "out", "spec.pipeline[0].recover", data=Data(source, sequences(decoder=True)))
+    with pytest.raises(BadRecipe) as refused:
+        METHODS["recover"].run(source, Recover(method="labels"), context)
+    assert refused.value.remedy == "use method distillation"

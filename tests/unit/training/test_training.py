@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
@@ -21,6 +21,7 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.training import model
 from compression_runner.training.batches import Batches
 from compression_runner.training.holdout import hold_back
+from compression_runner.training.lesson import Lesson
 from compression_runner.training.loop import Keeping, train
 from compression_runner.training.losses import Distillation
 from compression_runner.training.narrowing import derive, kept_layers
@@ -389,3 +390,42 @@ def test_a_model_in_16_bits_stays_in_16_bits(tmp_path: Path, name: str, paramete
     assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
     assert result.size_bytes <= 1.02 * source.size_bytes
     assert {parameter.dtype for parameter in model.load(result).module.parameters()} == {torch.float32}
+
+
+def test_what_is_told_of_a_recovery_in_16_bits_is_that_of_what_is_kept(tmp_path: Path) -> None:
+    place = tiny_models.bert(tmp_path / "bert", labels=CLASSES, dtype=torch.bfloat16)
+    teacher = seal(place, "transformers", "text-classification")
+    pruned = stage("prune", teacher, Prune(sparsity=0.5), tmp_path / "pruned").artifact
+    training = Training(epochs=2, batch_size=8, learning_rate=0.0005)
+    outcome = stage("recover", pruned, Recover(training=training), tmp_path / "out", teacher=teacher)
+    kept, whole = model.load(outcome.artifact), model.load(teacher).freeze()
+    loss = Lesson(kept, whole, texts(), training).loss(Losses(temperature=1.0))
+    assert loss == pytest.approx(outcome.details["heldBack"]["loss"]["after"], rel=1e-3)
+
+
+def test_numbers_too_large_for_16_bits_are_not_kept_as_infinite(classifier: Artifact) -> None:
+    trainable = model.load(classifier)
+    trainable.stored = torch.float16
+    with torch.no_grad():
+        next(iter(trainable.module.parameters()))[0, 0] = 70000.0
+    with pytest.raises(OverflowError, match=r"word_embeddings.weight has numbers that torch.float16 does not hold"):
+        trainable.settle()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("prune", Prune(pattern="2:4", sparsity=0.5)), ("factorize", Factorize(rank=4)), ("distill", Distill())],
+)
+def test_a_pooler_that_was_not_there_is_not_made_up(tmp_path: Path, name: str, parameters: Any) -> None:
+    place = tiny_models.bert(tmp_path / "bert")
+    tensors = load_file(place / "model.safetensors")
+    without = {key: tensor for key, tensor in tensors.items() if not key.startswith("pooler")}
+    assert len(without) < len(tensors)
+    save_file(without, place / "model.safetensors", metadata={"format": "pt"})
+    source = seal(place, "transformers", "text-embedding")
+    if isinstance(parameters, Distill):
+        parameters = Distill(student=Student(layers=1), training=Training(max_steps=1))
+    first, second = (stage(name, source, parameters, tmp_path / place).artifact for place in ("first", "second"))
+    assert first.digest == second.digest
+    assert not [key for key in load_file(first.path / "model.safetensors") if "pooler" in key]
+    model.load(first)

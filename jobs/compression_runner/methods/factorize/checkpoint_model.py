@@ -20,6 +20,7 @@ from compression_runner.methods.factorize.observing import Observed
 from compression_runner.training.batches import Batch
 from compression_runner.training.holdout import for_task
 from compression_runner.training.model import Trainable
+from compression_runner.training.positions import SEQUENTIAL
 
 SUFFIX: Final = ".weight"
 
@@ -72,6 +73,9 @@ class CheckpointModel:
     def changes(self, substitutes: Iterable[tuple[Target, Floats]]) -> list[float]:
         """How far the outputs on calibration data move, squared and relative, when one weight alone is another."""
         batches = list(self._batches(WATCHED))
+        if self._trainable.task in SEQUENTIAL:
+            # Their logits are those of every position, and are kept.
+            batches = batches[:1]
         expected = [self._answers(batch) for batch in batches]
         scale = max(sum(float((answers**2).sum()) for answers in expected), np.finfo(np.float64).tiny)
         found = []

@@ -7,7 +7,7 @@ ShortGPT's block influence, arXiv:2403.03853).
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import torch
 import torch_pruning
@@ -16,6 +16,7 @@ from torch import nn
 from compression_runner.errors import BadRecipe
 from compression_runner.formats import surgery
 from compression_runner.training.batches import Batch
+from compression_runner.training.losses import NoStates, states_of
 from compression_runner.training.model import Trainable
 from compression_runner.training.narrowing import HEAD_IN, HEAD_OUT, keep_layers
 
@@ -117,7 +118,11 @@ def prune_layers(model: Trainable, share: float, batches: Sequence[Batch], field
     if not isinstance(count, int) or count < 2:
         problem = "its configuration has no num_hidden_layers of two or more"
         raise BadRecipe("UnsupportedModel", field, type(model.inner).__name__, problem, "use structure channels")
-    influence = _influence(model, batches, count)
+    try:
+        influence = _influence(model, batches, count)
+    except NoStates as error:
+        kind, problem = type(model.inner).__name__, "its layers are two stacks, an encoder and a decoder"
+        raise BadRecipe("UnsupportedModel", field, kind, problem, "use structure heads or neurons") from error
     going = sorted(torch.argsort(influence, stable=True)[: max(1, min(count - 1, round(count * share)))].tolist())
     kept = [index for index in range(count) if index not in going]
     return keep_layers(model, kept, field), going
@@ -181,8 +186,7 @@ def _influence(model: Trainable, batches: Sequence[Batch], count: int) -> torch.
     total, seen = torch.zeros(count), 0
     with torch.no_grad():
         for batch in batches:
-            outputs: Any = model.outputs(batch.inputs, output_hidden_states=True)[1]
-            states = outputs.hidden_states
+            states = states_of(model.outputs(batch.inputs, output_hidden_states=True)[1])
             for index in range(count):
                 cosines = nn.functional.cosine_similarity(states[index], states[index + 1], dim=-1)
                 total[index] += float((1.0 - cosines).sum())
