@@ -9,6 +9,13 @@ from typing import Any, get_args
 
 import yaml
 
+from compression_runner.artifact import Artifact
+from compression_runner.commands.manifest import read_manifest
+from compression_runner.pipeline.places import of_trial
+from compression_runner.pipeline.staging import stage
+from compression_runner.preflight.check import preflight
+from compression_runner.storage import Stores
+from compression_runner.telemetry.progress import RunProgress
 from compressionjob.methods.registry import METHODS
 from tests import tiny_models
 
@@ -35,10 +42,8 @@ def _literals(annotation: Any) -> set[str]:
     return {value for part in (annotation, *get_args(annotation)) for value in get_args(part) if isinstance(value, str)}
 
 
-def write_job(
-    folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto", *, limit: str = "3s"
-) -> Path:
-    """A job on a tiny model with tiny data, below `folder`; it is measured for `limit` at most."""
+def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto") -> Path:
+    """A job on a tiny model with tiny data, below `folder`."""
     if task == "text-generation":
         tiny_models.llama(folder / "model")
         data = {"evaluation": "evaluation.parquet", "training": "training.parquet"}
@@ -58,7 +63,7 @@ def write_job(
         "model": {"source": "file://./model", "task": task},
         "data": {role: {"source": f"file://./{name}"} for role, name in data.items()},
         "pipeline": pipeline,
-        "benchmark": {"timeLimit": limit, "sequenceLength": 16},
+        "benchmark": {"timeLimit": "3s", "sequenceLength": 16},
         "output": {"destination": "file://./out", "format": output},
     }
     metadata = {
@@ -68,6 +73,13 @@ def write_job(
     }
     (folder / "job.yaml").write_text(yaml.safe_dump({**metadata, "spec": spec}))
     return folder / "job.yaml"
+
+
+def make(job: Path, workdir: Path) -> Artifact:
+    """What a job publishes, from its stages alone, in this process."""
+    spec = read_manifest(job).spec
+    places = of_trial(spec, Stores(base=job.parent), workdir)
+    return stage(spec, preflight(spec, places), places, RunProgress()).result.artifact
 
 
 def start(job: Path, workdir: Path) -> "subprocess.Popen[bytes]":

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.methods.jobs import finish, missing_choices, write_job
+from compression_runner.methods.pack.unpacking import unpack
+from tests.methods.jobs import make, missing_choices, write_job
 from tests.tiny_models import LLAMA_TOKENS
 
 TRAINING: Final = {"epochs": 1, "batchSize": 8, "learningRate": "0.001"}
@@ -61,65 +63,95 @@ CHOICES: Final = {"method", "structure", "algorithm", "dtype", "pattern", "calib
 """The fields that choose what is in a result; codecs leave nothing of themselves in what is unpacked."""
 
 STRANGER: Final = """
-import json, pathlib, sys
-folder, task = pathlib.Path(sys.argv[1]), sys.argv[2]
-about = json.loads((folder / "artifact.json").read_text())
-if about["format"] == "onnx":
-    import numpy, onnxruntime
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
-    sizes = {"batch": 1, "past": 0}
-    feed = {
-        node.name: numpy.ones(
-            [size if isinstance(size, int) else sizes.get(size, 7) for size in node.shape],
-            "float32" if "float" in node.type else "int64",
-        )
-        for node in session.get_inputs()
-    }
-    answer = session.run(None, feed)[0]
-elif about["format"] == "openvino":
-    import numpy, openvino
-    model = openvino.Core().compile_model(folder / "model.xml", "CPU")
-    shapes = {"pixel_values": (1, 1, 16, 16)}
-    feed = {
-        node.any_name: numpy.ones(shapes.get(node.any_name, (1, 7)), node.element_type.to_dtype())
-        for node in model.inputs
-    }
-    answer = model(feed)[0]
-elif about["format"] == "torch-export":
-    import torch
-    program = torch.export.load(folder / "model.pt2").module()
-    answer = program(torch.ones(1, 1, 16, 16)).detach().numpy()
-else:
-    import torch, transformers
-    kinds = {
-        "text-classification": transformers.AutoModelForSequenceClassification,
-        "image-classification": transformers.AutoModelForImageClassification,
-        "text-embedding": transformers.AutoModel,
-        "text-generation": transformers.AutoModelForCausalLM,
-    }
-    model, told = kinds[task].from_pretrained(folder, output_loading_info=True)
-    assert not told["missing_keys"], told
-    given = torch.ones(1, 1, 16, 16) if task.startswith("image") else torch.ones(1, 7, dtype=torch.int64)
-    answer = model.eval()(given.to(model.dtype) if task.startswith("image") else given).logits.detach().float().numpy()
-ours = sorted(name for name in sys.modules if name.startswith(("compression", "samples", "tests")))
-assert not ours, ours
-print(json.dumps({"shape": list(answer.shape), "finite": bool((answer == answer).all())}))
+import json, pathlib, sys, traceback
+
+def answer_of(folder, task):
+    about = json.loads((folder / "artifact.json").read_text())
+    if about["format"] == "onnx":
+        import numpy, onnxruntime
+        session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+        sizes = {"batch": 1, "past": 0}
+        feed = {
+            node.name: numpy.ones(
+                [size if isinstance(size, int) else sizes.get(size, 7) for size in node.shape],
+                "float32" if "float" in node.type else "int64",
+            )
+            for node in session.get_inputs()
+        }
+        answer = session.run(None, feed)[0]
+    elif about["format"] == "openvino":
+        import numpy, openvino
+        model = openvino.Core().compile_model(folder / "model.xml", "CPU")
+        shapes = {"pixel_values": (1, 1, 16, 16)}
+        feed = {
+            node.any_name: numpy.ones(shapes.get(node.any_name, (1, 7)), node.element_type.to_dtype())
+            for node in model.inputs
+        }
+        answer = model(feed)[0]
+    elif about["format"] == "torch-export":
+        import torch
+        program = torch.export.load(folder / "model.pt2").module()
+        answer = program(torch.ones(1, 1, 16, 16)).detach().numpy()
+    else:
+        import torch, transformers
+        kinds = {
+            "text-classification": transformers.AutoModelForSequenceClassification,
+            "image-classification": transformers.AutoModelForImageClassification,
+            "text-embedding": transformers.AutoModel,
+            "text-generation": transformers.AutoModelForCausalLM,
+        }
+        model, told = kinds[task].from_pretrained(folder, output_loading_info=True)
+        assert not told["missing_keys"], told
+        given = torch.ones(1, 1, 16, 16) if task.startswith("image") else torch.ones(1, 7, dtype=torch.int64)
+        given = given.to(model.dtype) if given.is_floating_point() else given
+        answer = model.eval()(given).logits.detach().float().numpy()
+    return answer
+
+for line in sys.stdin:
+    try:
+        folder, task = json.loads(line)
+        answer = answer_of(pathlib.Path(folder), task)
+        ours = sorted(name for name in sys.modules if name.startswith(("compression", "samples", "tests")))
+        assert not ours, ours
+        told = {"shape": list(answer.shape), "finite": bool((answer == answer).all())}
+    except Exception:
+        told = {"error": traceback.format_exc()}
+    print(json.dumps(told), flush=True)
 """
 
 
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path, str], Any]]:
+    """A process that has none of this project's code, and tells what a model in a folder answers."""
+    place = tmp_path_factory.mktemp("stranger")
+    command = [sys.executable, "-I", "-W", "ignore", "-c", STRANGER]
+    with (
+        (place / "stderr").open("w") as said,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, cwd=place
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        requests, answers = process.stdin, process.stdout
+
+        def ask(folder: Path, task: str) -> Any:
+            requests.write(json.dumps([str(folder), task]) + "\n")
+            requests.flush()
+            return json.loads(answers.readline())
+
+        yield ask
+        requests.close()
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_stranger_can_run_it(name: str, tmp_path: Path) -> None:
+def test_a_stranger_can_run_it(name: str, tmp_path: Path, stranger: Callable[[Path, str], Any]) -> None:
     task, pipeline = CASES[name]
-    finish(write_job(tmp_path, task, pipeline, OUTPUTS.get(name, "auto"), limit="1s"), tmp_path / "work")
-    folder = tmp_path / "work" / "output"
+    result = make(write_job(tmp_path, task, pipeline, OUTPUTS.get(name, "auto")), tmp_path / "work")
+    folder = result.path
     if "pack" in pipeline[-1]:
-        unpack = [sys.executable, "-m", "compression_runner", "unpack", str(folder), str(tmp_path / "unpacked")]
-        subprocess.run(unpack, check=True, capture_output=True, timeout=120)
-        folder = tmp_path / "unpacked"
-    command = [sys.executable, "-I", "-W", "ignore", "-c", STRANGER, str(folder), task]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout.strip().splitlines()[-1]) == {"shape": SHAPES[task], "finite": True}
+        folder = unpack(result, tmp_path / "unpacked").path
+    assert stranger(folder, task) == {"shape": SHAPES[task], "finite": True}
 
 
 def test_every_method_is_run_by_a_stranger() -> None:
