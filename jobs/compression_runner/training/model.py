@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from compression_runner.artifact import Artifact, Format, seal
+from compression_runner.errors import BadRecipe
 from compression_runner.formats import surgery
 from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.safetensors_files import stored_type
@@ -60,14 +61,17 @@ class Trainable:
     def settle(self) -> None:
         """Rounds the model, in place, to what will be kept of it.
 
-        Raises OverflowError for a number that this type does not hold.
+        Raises BadRecipe for a number that this type does not hold.
         """
         if self.stored == torch.float32:
             return
         self.inner.to(self.stored).float()
         for name, tensor in self.inner.state_dict().items():
             if not bool(torch.isfinite(tensor).all()):
-                raise OverflowError(f"{name} has numbers that {self.stored} does not hold")
+                kind = str(self.stored).removeprefix("torch.")
+                problem = f"the model came in it, and {name} has a number by now that it does not hold"
+                remedy = "save the source in bfloat16 or float32"
+                raise BadRecipe("NumbersTooLarge", "spec.model.source", kind, problem, remedy)
 
     def freeze(self) -> "Trainable":
         """The same model as a teacher: nothing of it learns."""
