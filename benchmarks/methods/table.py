@@ -60,13 +60,8 @@ def _language_models(results: dict[str, Any]) -> str:
     lines = []
     for name, entry in sorted(results.items()):
         if entry["task"] == "text-generation":
-            tokens, memory = (
-                " → ".join(cells)
-                for cells in (
-                    [f"{1 / latency['p50']:.1f}" for latency in entry["latencySeconds"]],
-                    [format_bytes(size) for size in entry["memoryBytes"]],
-                )
-            )
+            tokens = " → ".join(f"{1 / latency['p50']:.1f}" for latency in entry["latencySeconds"])
+            memory = " → ".join(map(format_bytes, entry["memoryBytes"]))
             lines.append(f"| {name} | {_quality(entry)} | {tokens} | {memory} |\n")
     return _TOKENS + "".join(lines)
 

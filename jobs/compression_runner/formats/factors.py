@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import torch
 from torch import nn
 
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """The convolutions that can be factorized; classes that derive from these may use weights otherwise."""
 
 
-class FactorizedLinear(nn.Module):
+class FactorizedLinear(nn.Sequential):
     """A linear layer as two: x (..., inputs) -> (..., rank) -> (..., outputs), with the bias at the end."""
 
     def __init__(self, inputs: int, rank: int, outputs: int, *, bias: bool) -> None:
@@ -18,24 +17,14 @@ class FactorizedLinear(nn.Module):
         self.first = nn.Linear(inputs, rank, bias=False)
         self.second = nn.Linear(rank, outputs, bias=bias)
 
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """The product with both factors."""
-        result: torch.Tensor = self.second(self.first(values))
-        return result
 
-
-class FactorizedEmbedding(nn.Module):
-    """An embedding of `count` entries in `rank` dimensions, and the map from there to `width`."""
+class FactorizedEmbedding(nn.Sequential):
+    """An embedding of `count` entries in `rank` dimensions, and the map from there: (...) -> (..., width)."""
 
     def __init__(self, count: int, rank: int, width: int, padding_idx: int | None = None) -> None:
         super().__init__()
         self.first = nn.Embedding(count, rank, padding_idx=padding_idx)
         self.second = nn.Linear(rank, width, bias=False)
-
-    def forward(self, indices: torch.Tensor) -> torch.Tensor:
-        """Embeddings of shape (..., width)."""
-        result: torch.Tensor = self.second(self.first(indices))
-        return result
 
 
 class FactorizedConvolution(nn.Sequential):

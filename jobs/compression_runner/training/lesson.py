@@ -71,15 +71,15 @@ class Lesson:
     ) -> Trained:
         """Trains the student in place; what it works on is watched, where it is a GPU.
 
-        Raises BadRecipe with the remedy where the training diverges.
+        Raises BadRecipe with the remedy where the training diverges, and where losses ask for what models do not tell.
         """
         settings = self.settings
         inputs, learned = self.student.interface.inputs, self._parts[0]
         batches = Batches(learned, inputs, settings.batch_size, settings.seed, settings.augment)
-        learner = self._learner(losses, batches.of_rows([0]), context.field)
         keeping = Keeping(context.keep, context.kept, context.advance)
         compute = self.student.compute
         try:
+            learner = Distillation(self.student, self.teacher, losses, batches.of_rows([0]))
             with watching(compute.gpu, own_bytes=compute.own_bytes) as watch:
 
                 def stepped() -> None:
@@ -89,24 +89,17 @@ class Lesson:
                 trained = train(learner, batches, learner.loss, settings, keeping, stepped, enough, self._slices)
                 self.student.settle()
                 return replace(trained, gpu=watch.told())
+        except NoStates as error:
+            name = "hidden" if str(error) == "hidden_states" else "attention"
+            kind, problem = type(self.student.inner).__name__, f"a model with an encoder and a decoder tells no {error}"
+            where = f"{context.field}.losses.{name}"
+            raise BadRecipe("UnsupportedModel", where, kind, problem, "use losses.output") from error
         except torch.OutOfMemoryError as error:
             value, problem = settings.batch_size, "the GPU has too little memory for a step of so many samples"
             less = "choose a smaller training.batchSize, or a runtime with more memory"
             raise BadRecipe("OutOfMemory", f"{context.field}.training.batchSize", value, problem, less) from error
         except ValueError as error:
             raise BadRecipe("TrainingDiverged", context.field, settings.learning_rate, str(error), remedy) from error
-
-    def _learner(self, losses: Losses, example: Batch, field: str) -> Distillation:
-        """Raises BadRecipe where the losses ask for what the models do not tell."""
-        try:
-            learner = Distillation(self.student, self.teacher, losses, example)
-            with torch.no_grad():
-                learner.loss(example)
-        except NoStates as error:
-            name = "hidden" if str(error) == "hidden_states" else "attention"
-            kind, problem = type(self.student.inner).__name__, f"a model with an encoder and a decoder tells no {error}"
-            raise BadRecipe("UnsupportedModel", f"{field}.losses.{name}", kind, problem, "use losses.output") from error
-        return learner
 
     def _slices(self, batch: Batch) -> list[tuple[Batch, float]]:
         return slices(batch, self.student.interface.inputs, self.student.task)
@@ -121,6 +114,6 @@ def require_labels(data: SampleSet, task: Task, field: str, value: object, remed
     """Raises BadRecipe where there are no labels to learn from."""
     if data.labels is None and asks_labels(task):
         problem = "the training data has no labels"
-        if task.endswith("classification") or task.endswith("regression"):
+        if task.endswith(("classification", "regression")):
             remedy = f"name their column in spec.data.training.columns.label, or {remedy}"
         raise BadRecipe("NoLabels", field, value, problem, remedy)

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from compression_runner.training.batches import Batch
 from compression_runner.training.model import Trainable
-from compression_runner.training.positions import SEQUENTIAL, counted, divergence, next_token_loss
+from compression_runner.training.positions import SEQUENTIAL, counted, next_token_loss
 from compressionjob.methods.losses import Losses
 from compressionjob.tasks import TASKS, Task
 
@@ -38,7 +38,9 @@ def output_loss(task: str, student: torch.Tensor, teacher: torch.Tensor, tempera
     gradients keep their size. Embeddings: one minus the cosine.
     """
     if task.endswith("classification") or task in SEQUENTIAL:
-        return divergence(student, teacher, temperature)
+        soft = functional.log_softmax(student / temperature, dim=-1)
+        target = functional.log_softmax(teacher / temperature, dim=-1)
+        return functional.kl_div(soft, target, reduction="batchmean", log_target=True) * temperature**2
     if task == "text-embedding":
         return (1.0 - functional.cosine_similarity(student, teacher, dim=-1)).mean()
     return functional.mse_loss(student, teacher)

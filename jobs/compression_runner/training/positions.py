@@ -49,13 +49,6 @@ def slices(batch: Batch, names: Sequence[str], task: Task) -> list[tuple[Batch, 
     ]
 
 
-def divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Mean Kullback-Leibler divergence of logits (positions, classes) at a temperature, times its square."""
-    soft = functional.log_softmax(student / temperature, dim=-1)
-    target = functional.log_softmax(teacher / temperature, dim=-1)
-    return functional.kl_div(soft, target, reduction="batchmean", log_target=True) * temperature**2
-
-
 def next_token_loss(logits: torch.Tensor, tokens: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """Mean cross entropy of the token that follows: logits (batch, sequence, vocabulary), tokens (batch, sequence)."""
     follows = counts[:, 1:] & counts[:, :-1]

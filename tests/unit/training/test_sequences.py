@@ -18,9 +18,9 @@ from compression_runner.training import model, positions
 from compression_runner.training.batches import Batches
 from compression_runner.training.holdout import whole
 from compression_runner.training.lesson import Lesson
-from compression_runner.training.losses import Distillation, score
+from compression_runner.training.losses import Distillation, output_loss, score
 from compression_runner.training.narrowing import derive
-from compression_runner.training.positions import POSITIONS, counted, divergence, next_token_loss, slices
+from compression_runner.training.positions import POSITIONS, counted, next_token_loss, slices
 from compressionjob.methods.distill import Distill, Student
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.prune import Prune
@@ -97,7 +97,9 @@ def test_padding_counts_neither_in_the_loss_nor_in_the_score(generator: Artifact
     divergences, nexts = [], []
     for batch in apart:
         mine, theirs = (one.outputs(batch.inputs)[0].detach()[0] for one in (student, teacher))
-        divergences += [divergence(a[None], b[None], 2.0) for a, b in zip(mine, theirs, strict=True)]
+        divergences += [
+            output_loss("text-generation", a[None], b[None], 2.0) for a, b in zip(mine, theirs, strict=True)
+        ]
         nexts += list(torch.nn.functional.cross_entropy(mine[:-1], batch.inputs[0][0, 1:], reduction="none"))
     expected = torch.stack(divergences).mean() + 0.5 * torch.stack(nexts).mean()
     found = Distillation(student, teacher, losses, together[0]).loss(together[0]).detach()
