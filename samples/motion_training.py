@@ -9,26 +9,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
 from samples import checkpoints
-from samples.motion import FRAMES, SIZE, Videos
 
 SEED = 20261124
 EPOCHS = 25
 BATCH = 64
 
 
-def train(videos: Videos, names: Sequence[str], into: Path) -> None:
-    """Writes a Transformers directory with half-precision weights; pixels are given as parts of 255."""
+def train(frames: NDArray[np.uint8], labels: NDArray[np.int64], names: Sequence[str], into: Path) -> None:
+    """Write a Transformers directory with half-precision weights, trained on grey videos.
+
+    Frames have the shape (n, time, size, size, 1), labels (n,). The model takes pixels as parts of 255.
+    """
+    _, length, size, _, _ = frames.shape
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     model: Any = VideoMAEForVideoClassification(
         VideoMAEConfig(
-            image_size=SIZE,
+            image_size=size,
             patch_size=8,
             num_channels=1,
-            num_frames=FRAMES,
+            num_frames=length,
             tubelet_size=2,
             hidden_size=96,
             num_hidden_layers=4,
@@ -38,8 +42,8 @@ def train(videos: Videos, names: Sequence[str], into: Path) -> None:
             label2id={name: index for index, name in enumerate(names)},
         )
     )
-    pixels = torch.from_numpy(videos.frames).permute(0, 1, 4, 2, 3)
-    target = torch.from_numpy(videos.labels)
+    pixels = torch.from_numpy(frames).permute(0, 1, 4, 2, 3)
+    target = torch.from_numpy(labels)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=5e-2)
     steps = EPOCHS * -(-len(target) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.5e-3, total_steps=steps, pct_start=0.2)

@@ -13,12 +13,12 @@ from typing import Any, Final
 from benchmarks.loadgen.timing import compare
 from compression_runner.artifact import seal
 from compression_runner.dataset.loading import load_samples
+from compression_runner.evaluation.machine.noise import machine, noise_between, noise_notes, read_noise
+from compression_runner.evaluation.speed.contender import contender
 from compression_runner.formats.onnx_files import GRAPH
-from compression_runner.measurement.contender import contender
-from compression_runner.measurement.noise import machine, noise_between, noise_notes, read_noise
-from compression_runner.measurement.predictor import OnnxPredictor
-from compression_runner.methods.method import StageContext
+from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.data import EvaluationData
 from compressionjob.schema import format_duration
 from compressionjob.spec import Benchmark

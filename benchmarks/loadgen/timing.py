@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from compression_runner.measurement import loadgen
-from compression_runner.measurement.block_bootstrap import speedup_interval
-from compression_runner.measurement.order_statistics import percentile_interval
+from compression_runner.evaluation.speed import loadgen
+from compression_runner.evaluation.statistics.block_bootstrap import speedup_interval
+from compression_runner.evaluation.statistics.order_statistics import percentile_interval
 
 CONFIDENCE: Final = 0.95
 PERCENTILES: Final = {"p50": 0.5, "p99": 0.99}

@@ -14,7 +14,7 @@ from benchmarks.local_run.results import Models, compare
 from benchmarks.local_run.table import write_table
 from benchmarks.local_run.tools import olive_python, run_olive, run_ours
 from benchmarks.tooling import CACHE, Cost
-from compression_runner.measurement.noise import machine, noise_between, noise_notes, read_noise
+from compression_runner.evaluation.machine.noise import machine, noise_between, noise_notes, read_noise
 
 HERE: Final = Path(__file__).parent
 GRAPH: Final = "model.onnx"

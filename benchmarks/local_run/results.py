@@ -6,13 +6,14 @@ from typing import Any
 
 from benchmarks.tooling import interval
 from compression_runner.dataset import SampleSet, load_samples
-from compression_runner.measurement.answers import answers
-from compression_runner.measurement.contender import contender
-from compression_runner.measurement.latency import LatencyPlan, measure_latency
-from compression_runner.measurement.latency_run import QUANTILES
-from compression_runner.measurement.noise import noise_between, noise_notes, read_noise, usable_cpus
-from compression_runner.measurement.predictor import OnnxPredictor, Predictor
-from compression_runner.measurement.quality import embedding_quality
+from compression_runner.evaluation.answers.answers import answers
+from compression_runner.evaluation.machine.noise import noise_between, noise_notes, read_noise, usable_cpus
+from compression_runner.evaluation.quality.comparison import embedding_quality
+from compression_runner.evaluation.speed.contender import contender
+from compression_runner.evaluation.speed.latency import LatencyPlan, measure_latency
+from compression_runner.evaluation.speed.latency_run import QUANTILES
+from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.inference.predictor import Predictor
 from compressionjob.spec import Benchmark, EvaluationData
 
 CONFIDENCE = 0.95

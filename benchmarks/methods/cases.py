@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from compression_runner.measurement.noise import machine
+from compression_runner.evaluation.machine.noise import machine
 from compression_runner.methods.registry import METHODS
 from compressionjob.methods.registry import METHODS as STAGES
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from benchmarks.methods.cases import DATA, Case, prepared
 from benchmarks.methods.running import figures
-from compression_runner.measurement.noise import machine
+from compression_runner.evaluation.machine.noise import machine
 from demo.installation import ensure_bucket, install_chart, object_store, upload
 from demo.watching import follow
 from localcluster import s3

@@ -21,7 +21,7 @@ LIBRARIES: Final = ("numpy", "zstandard", "lz4", "zipnn")
 def main() -> int:
     """Run the comparison."""
     from benchmarks.pack.table import write_tables
-    from compression_runner.measurement.noise import machine
+    from compression_runner.evaluation.machine.noise import machine
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pack", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of everything; the fastest counts (default 3)")

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.quantize import Quantize
 from samples.text import minilm

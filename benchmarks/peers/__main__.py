@@ -12,7 +12,7 @@ from benchmarks.peers.subjects import SUBJECTS, Ready, ready
 from benchmarks.peers.table import README, RESULTS, render
 from benchmarks.peers.tools import TOOLS, NotPossible, versions
 from benchmarks.tooling import CACHE, ToolFailedError
-from compression_runner.measurement.noise import machine, noise_between, noise_notes, read_noise
+from compression_runner.evaluation.machine.noise import machine, noise_between, noise_notes, read_noise
 
 
 def main() -> int:

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from benchmarks.peers.subjects import Ready
 from benchmarks.tooling import interval
+from compression_runner.evaluation.answers.answers import answers
+from compression_runner.evaluation.quality.comparison import Quality, classification_quality, embedding_quality
+from compression_runner.evaluation.speed.contender import contender
+from compression_runner.evaluation.speed.latency import LatencyPlan, measure_latency
 from compression_runner.formats.onnx_files import external_files
-from compression_runner.measurement.answers import answers
-from compression_runner.measurement.contender import contender
-from compression_runner.measurement.latency import LatencyPlan, measure_latency
-from compression_runner.measurement.predictor import OnnxPredictor
-from compression_runner.measurement.quality import Quality, classification_quality, embedding_quality
+from compression_runner.inference.onnx import OnnxPredictor
 
 CONFIDENCE: Final = 0.95
 SECONDS: Final = 30.0

@@ -12,10 +12,10 @@ from benchmarks.methods.cases import Case, prepared
 from benchmarks.methods.running import WORK, run_case
 from compression_runner.calibration.feeding import graph_inputs
 from compression_runner.dataset import SampleSet
+from compression_runner.dataset.files import find_data
 from compression_runner.formats.onnx_files import GRAPH
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import of_trial
-from compression_runner.preflight.data_files import find_data
 from compression_runner.storage import Stores
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJobSpec, parse_job

@@ -18,7 +18,7 @@ from scipy import stats
 
 from benchmarks.methods.cases import EXAMPLES, Case, prepared
 from benchmarks.tooling import CACHE
-from compression_runner.measurement.noise import machine
+from compression_runner.evaluation.machine.noise import machine
 
 HERE: Final = Path(__file__).parent
 WORK: Final = CACHE / "benchmark-teacher"

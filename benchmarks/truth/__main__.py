@@ -17,7 +17,7 @@ from typing import Any, Final
 from benchmarks.tooling import CACHE
 from benchmarks.truth import runs
 from benchmarks.truth.table import counts_of, write_table
-from compression_runner.measurement.noise import machine
+from compression_runner.evaluation.machine.noise import machine
 
 HERE: Final = Path(__file__).parent
 RUNS: Final = 200

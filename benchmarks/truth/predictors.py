@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compression_runner.measurement import loadgen
-from compression_runner.measurement.scenario import Contender
+from compression_runner.evaluation.speed import loadgen
+from compression_runner.evaluation.speed.scenario import Contender
 
 SAMPLES = 16
 CALIBRATION_QUERIES = 3000

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.truth.predictors import Service, answers_with, overhead, predictor, queue_percentile
-from compression_runner.measurement.latency import LatencyPlan, measure_latency
-from compression_runner.measurement.latency_run import QUANTILES
-from compression_runner.measurement.noise import noise_between, read_noise
-from compression_runner.measurement.quality import classification_quality
-from compression_runner.measurement.scenario import SINGLE_STREAM, Scenario
+from compression_runner.evaluation.machine.noise import noise_between, read_noise
+from compression_runner.evaluation.quality.comparison import classification_quality
+from compression_runner.evaluation.speed.latency import LatencyPlan, measure_latency
+from compression_runner.evaluation.speed.latency_run import QUANTILES
+from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Scenario
 from compressionjob import sla
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import Sla

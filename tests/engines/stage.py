@@ -6,8 +6,8 @@ import numpy as np
 
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
 
 

@@ -8,9 +8,9 @@ import torch
 
 from compression_runner.artifact import Artifact
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.engine.environment import ENGINES
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
 from tests.engines.stage import made, rows, run
 

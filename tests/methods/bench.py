@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet, load_samples
-from compression_runner.measurement.predictor import engine_of, open_predictor
-from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.data import CalibrationData, DataRole
 from samples.text import minilm, sentences
 

@@ -12,8 +12,8 @@ import yaml
 from compression_runner.artifact import Artifact
 from compression_runner.commands.manifest import read_manifest
 from compression_runner.pipeline.places import of_trial
+from compression_runner.pipeline.preflight import preflight
 from compression_runner.pipeline.staging import stage
-from compression_runner.preflight.check import preflight
 from compression_runner.storage import Stores
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.methods.registry import METHODS

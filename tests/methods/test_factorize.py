@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.methods.factorize import Factorize
 from samples.images import CHECKPOINT, read
 from tests.methods.bench import Bench

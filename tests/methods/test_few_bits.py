@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compression_runner.methods.method import Outcome
+from compression_runner.stages.method import Outcome
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.quantize import Quantize
 from tests.methods.bench import Bench

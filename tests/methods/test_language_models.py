@@ -9,9 +9,9 @@ from transformers import AutoModelForCausalLM
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset import load_samples
-from compression_runner.methods.method import StageContext
+from compression_runner.formats.source.inspection import inspect
 from compression_runner.methods.registry import METHODS
-from compression_runner.preflight.source import inspect
+from compression_runner.stages.method import StageContext
 from compression_runner.storage import Stores
 from compression_runner.storage.credentials import Role
 from compressionjob.data import EvaluationData

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.pack.unpacking import unpack
 from compression_runner.methods.prune.magnitude import find_threshold, prune
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.methods.pack import Codec, Pack
 from samples.text import minilm
 

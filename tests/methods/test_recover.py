@@ -10,8 +10,8 @@ import torch
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compression_runner.training.sparsity import sparsity
 from compressionjob.methods.recover import Recover
 from compressionjob.methods.registry import METHODS as PARAMETERS

@@ -10,9 +10,9 @@ import pytest
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.images import prepare_images
-from compression_runner.measurement.predictor import engine_of, open_predictor
-from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.data import DataRole
 from compressionjob.methods.quantize import Quantize
 from samples.images import fashion

@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
-from compression_runner.measurement.predictor import TensorInfo
+from compression_runner.inference.predictor import TensorInfo
 
 TOKENS_AT_ONCE: Final = 4096
 SAMPLES_AT_ONCE: Final = 32

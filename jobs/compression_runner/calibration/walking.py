@@ -90,7 +90,7 @@ class Walk:
         return [self._model.graph.node[index] for index in sorted(chosen)]
 
     def _run(self, nodes: Sequence[onnx.NodeProto], wanted: list[str]) -> None:
-        from compression_runner.formats.session import open_session
+        from compression_runner.inference.session import open_session
 
         made = {name for node in nodes for name in node.output}
         read = sorted({name for node in nodes for name in reads(node)} - made - self._constants)

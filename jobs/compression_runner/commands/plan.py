@@ -10,9 +10,9 @@ from rich.table import Table
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest
 from compression_runner.pipeline.places import of_spec, of_trial
+from compression_runner.pipeline.preflight import Prepared, preflight
+from compression_runner.pipeline.resources import cpu_limit, memory_limit
 from compression_runner.pipeline.spending import price_of, require_price
-from compression_runner.preflight.check import Prepared, preflight
-from compression_runner.preflight.resources import cpu_limit, memory_limit
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compressionjob.exit_codes import ExitCode

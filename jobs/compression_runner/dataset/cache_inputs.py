@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.predictor import TensorInfo
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.conditions import INVALID_INPUT
 
 PAST: Final = "past_key_values."

@@ -12,7 +12,7 @@ from compression_runner.dataset.cache_inputs import empty_past, is_past
 from compression_runner.dataset.problems import SOURCE, bad_data
 from compression_runner.dataset.texts import Texts
 from compression_runner.dataset.writing import Writing
-from compression_runner.measurement.predictor import TensorInfo
+from compression_runner.inference.predictor import TensorInfo
 
 Sample = Mapping[str, NDArray[np.generic]]
 """Input name -> array of one sample, without the batch dimension."""

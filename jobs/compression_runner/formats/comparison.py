@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.probes import Probe
-from compression_runner.formats.session import RUNTIME_ERRORS, open_session
 from compression_runner.formats.task_module import Interface
+from compression_runner.inference.session import RUNTIME_ERRORS, open_session
 
 Answer = NDArray[np.generic]
 # Relative to the largest output; float32 in another order of additions differs by some 1e-6.

@@ -3,7 +3,7 @@
 from typing import Final
 
 from compression_runner.methods import converting, distill, export, factorize, importing, pack, prune, quantize, recover
-from compression_runner.methods.method import Method
+from compression_runner.stages.method import Method
 
 METHODS: Final[dict[str, Method]] = {
     "import": importing.METHOD,

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from compression_runner.artifact import Artifact
 from compression_runner.errors import WORK_REMEDY, room_on
-from compression_runner.methods.method import StageContext, StageData
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.planner import Step
+from compression_runner.stages.method import StageContext, StageData
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.report import StageReport
 

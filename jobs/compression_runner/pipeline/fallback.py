@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from compression_runner.measurement.measure import Measurements
+from compression_runner.evaluation.evaluate import Measurements
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.planner import Candidate, Plan, Step
 from compression_runner.pipeline.reporting import Facts

@@ -6,10 +6,10 @@ from typing import Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged
+from compression_runner.dataset.files import DataFiles
 from compression_runner.dataset.rows import Rows, end_of
 from compression_runner.errors import InvalidInput
-from compression_runner.preflight.data_files import DataFiles
-from compression_runner.preflight.source import FIELD, Source
+from compression_runner.formats.source.inspection import FIELD, Source
 from compression_runner.storage import Advance, Entry, Readable, silent
 
 DATA_FIELD: Final = "spec.data.evaluation.source"

@@ -5,7 +5,7 @@ import json
 from importlib.metadata import version
 from typing import Any
 
-from compression_runner.methods.method import Method
+from compression_runner.stages.method import Method
 
 SCHEME = 1
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.dataset.files import DataFiles
 from compression_runner.dataset.preparation import identity
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.splitting import rows_wanted
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline.fetching import fetch_data
-from compression_runner.preflight.data_files import DataFiles
 from compression_runner.storage import Readable
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJobSpec

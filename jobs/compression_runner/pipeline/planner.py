@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from compression_runner.artifact import PUBLISHABLE, Format
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import Method
+from compression_runner.formats.source.inspection import Source
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline import fingerprint
-from compression_runner.preflight.source import Source
+from compression_runner.stages.method import Method
 from compressionjob.pipeline import Stage
 from compressionjob.spec import CompressionJobSpec, OutputFormat
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from compression_runner.errors import RunnerError
-from compression_runner.measurement.measure import Measurements
+from compression_runner.evaluation.evaluate import Measurements
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.planner import Plan

@@ -7,9 +7,9 @@ from compression_runner.errors import InvalidInput
 from compression_runner.pipeline import publishing
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.names import REPORT_JSON
+from compression_runner.pipeline.preflight import look_at_destination
 from compression_runner.pipeline.report_files import read_report, write_report
 from compression_runner.pipeline.run import Run, use_room
-from compression_runner.preflight.check import look_at_destination
 from compression_runner.telemetry.phase import Phase
 from compression_runner.telemetry.progress import counting
 from compressionjob.conditions import INVALID_INPUT

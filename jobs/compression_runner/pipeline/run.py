@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from compression_runner.measurement.measure import Measurements, Subject, measure
+from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compression_runner.pipeline import fallback, publishing, reporting
 from compression_runner.pipeline.earlier import measuring_before
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.fallback import Choice
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Candidate, Plan
+from compression_runner.pipeline.preflight import Prepared, is_from, preflight
 from compression_runner.pipeline.report_files import earlier_report, write_report
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.spending import add_cost, require_price, run_cost
 from compression_runner.pipeline.staging import Staged, stage
-from compression_runner.preflight.check import Prepared, is_from, preflight
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.phase import Phase
 from compression_runner.telemetry.progress import RunProgress, counting

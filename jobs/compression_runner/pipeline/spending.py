@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.measure import Measurements
+from compression_runner.evaluation.evaluate import Measurements
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.cost import PRICE_VARIABLE, cost_of, cost_per_million, parse_price

@@ -8,15 +8,15 @@ from typing import Any, Final
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import WORK_REMEDY, room_on
+from compression_runner.evaluation.request import require_data
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.execution import Execution, Made
 from compression_runner.pipeline.fetching import fetch_source
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import IMPORT, Step
-from compression_runner.preflight.check import Prepared
+from compression_runner.pipeline.preflight import Prepared
 from compression_runner.telemetry.progress import RunProgress, counting
-from compression_runner.trust.data_check import require_data
 from compressionjob.spec import CompressionJobSpec
 
 MODULES: Final = ("transformers", "torch")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.predictor import TensorInfo
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.methods.training import Augmentation
 
 SHIFT: Final = 2

@@ -10,7 +10,7 @@ import torch
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.gpu.watch import watching
-from compression_runner.methods.method import StageContext
+from compression_runner.stages.method import StageContext
 from compression_runner.training.batches import Batch, Batches
 from compression_runner.training.compute import fastest
 from compression_runner.training.holdout import for_task, hold_back

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from tests import tiny_models
 
 

@@ -19,8 +19,8 @@ from compression_runner.formats.task_module import Interface
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods import factorize as stage
 from compression_runner.methods.factorize.checkpoint_model import CheckpointModel
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training.model import Trainable
 from compressionjob.methods.factorize import Factorize
 from compressionjob.spec import Task

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from compression_runner.measurement.noise import Reading
+from compression_runner.evaluation.machine.noise import Reading
 
 
 class Machine:

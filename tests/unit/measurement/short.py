@@ -2,7 +2,9 @@
 
 import pytest
 
-from compression_runner.measurement import block_bootstrap, memory, paired_bootstrap, sizing, throughput
+from compression_runner.evaluation.machine import memory
+from compression_runner.evaluation.speed import sizing, throughput
+from compression_runner.evaluation.statistics import block_bootstrap, paired_bootstrap
 
 
 def measure_shortly(monkeypatch: pytest.MonkeyPatch, paired_resamples: int = 500) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.answers import answers, kept_answers
-from compression_runner.measurement.predictor import OnnxPredictor
+from compression_runner.evaluation.answers.answers import answers, kept_answers
+from compression_runner.inference.onnx import OnnxPredictor
 
 
 def _data(count: int, width: int) -> SampleSet:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from compression_runner.measurement import block_bootstrap
-from compression_runner.measurement.block_bootstrap import expanded_tail, mean_interval, speedup_interval
+from compression_runner.evaluation.statistics import block_bootstrap
+from compression_runner.evaluation.statistics.block_bootstrap import expanded_tail, mean_interval, speedup_interval
 
 
 def test_speedup_of_a_constant_factor_is_that_factor() -> None:

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from compression_runner.measurement.latency_run import Block, LatencyRun
-from compression_runner.measurement.loadgen import Queries
-from compression_runner.measurement.scenario import Scenario
-from compression_runner.measurement.sizing import size_queue
+from compression_runner.evaluation.speed.latency_run import Block, LatencyRun
+from compression_runner.evaluation.speed.loadgen import Queries
+from compression_runner.evaluation.speed.scenario import Scenario
+from compression_runner.evaluation.speed.sizing import size_queue
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import Sla
 from compressionjob.sla import LATENCY, SPEEDUP, judge

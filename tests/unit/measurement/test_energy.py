@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compression_runner.measurement.energy import energy_meter
+from compression_runner.evaluation.machine.energy import energy_meter
 
 RANGE = 262_143_328_850
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compression_runner.measurement import latency, latency_run, sizing
-from compression_runner.measurement.latency import LatencyPlan
-from compression_runner.measurement.latency_run import Block, LatencyRun
-from compression_runner.measurement.loadgen import Queries
-from compression_runner.measurement.scenario import Contender, Scenario
+from compression_runner.evaluation.speed import latency, latency_run, sizing
+from compression_runner.evaluation.speed.latency import LatencyPlan
+from compression_runner.evaluation.speed.latency_run import Block, LatencyRun
+from compression_runner.evaluation.speed.loadgen import Queries
+from compression_runner.evaluation.speed.scenario import Contender, Scenario
 from compression_runner.report.wording import span
 from compressionjob.estimate import UNBOUNDED_RATIO, unbounded
 from compressionjob.objectives import Sla

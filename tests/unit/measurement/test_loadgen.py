@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from compression_runner.measurement import loadgen
-from compression_runner.measurement.loadgen import LoadGenError
+from compression_runner.evaluation.speed import loadgen
+from compression_runner.evaluation.speed.loadgen import LoadGenError
 
 
 class Waiting:

@@ -10,8 +10,8 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import measure as measuring
-from compression_runner.measurement.measure import Measurements, Subject, measure
+from compression_runner.evaluation import evaluate as measuring
+from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
 from tests.unit.measurement.short import measure_shortly
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compression_runner.measurement.memory import MemoryProbeError, measure_memory
+from compression_runner.evaluation.machine.memory import MemoryProbeError, measure_memory
 
 MEBIBYTE = 1 << 20
 
@@ -25,7 +25,7 @@ def test_a_larger_model_needs_more_memory(linear_model: Callable[..., Path]) -> 
 
 def test_the_probe_imports_neither_torch_nor_the_runner() -> None:
     program = (
-        "import sys, compression_runner.measurement.memory_probe as probe;"
+        "import sys, compression_runner.evaluation.machine.memory_probe as probe;"
         "print(sorted({'torch', 'transformers', 'pydantic', 'sklearn', 'scipy'} & set(sys.modules)))"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

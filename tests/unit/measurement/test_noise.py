@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from compression_runner.measurement import noise
-from compression_runner.measurement.noise import Reading, machine, noise_between, noise_notes, read_noise, usable_cpus
+from compression_runner.evaluation.machine import noise
+from compression_runner.evaluation.machine.noise import (
+    Reading,
+    machine,
+    noise_between,
+    noise_notes,
+    read_noise,
+    usable_cpus,
+)
 
 QUIET = Reading(
     busy=10.0, total=100.0, steal=1.0, own=5.0, throttled_periods=2, throttled_seconds=0.5, moment=0.0, waited=1.0

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from compression_runner.dataset import SampleSet
+from compression_runner.evaluation.evaluate import Subject, measure
+from compression_runner.evaluation.machine.memory import measure_memory
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.formats.openvino_files import read, save
-from compression_runner.measurement.measure import Subject, measure
-from compression_runner.measurement.memory import measure_memory
-from compression_runner.measurement.openvino_predictor import OpenVinoPredictor
-from compression_runner.measurement.predictor import OnnxPredictor, TensorInfo, engine_of, open_predictor
+from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.inference.opening import engine_of, open_predictor
+from compression_runner.inference.openvino import OpenVinoPredictor
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.spec import CompressionJobSpec
 from tests.unit.measurement.short import measure_shortly
 

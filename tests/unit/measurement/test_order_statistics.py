@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from compression_runner.measurement.order_statistics import (
+from compression_runner.evaluation.statistics.order_statistics import (
     LOADGEN_CONFIDENCE,
     design_effect,
     effective_count,

@@ -12,9 +12,10 @@ from torchmetrics.text import Perplexity
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.next_tokens import next_tokens
-from compression_runner.measurement.perplexity import LOSS_OF_NOTHING, language_quality
-from compression_runner.measurement.predictor import OnnxPredictor, Predictor
+from compression_runner.evaluation.answers.next_tokens import next_tokens
+from compression_runner.evaluation.quality.perplexity import LOSS_OF_NOTHING, language_quality
+from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.inference.predictor import Predictor
 
 VOCABULARY, LENGTH = 11, 300
 

@@ -6,14 +6,14 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import paired_bootstrap
-from compression_runner.measurement.quality import (
+from compression_runner.evaluation.quality.comparison import (
     classification_quality,
     embedding_quality,
     nearest_neighbours,
-    row_cosines,
     unchanged,
 )
+from compression_runner.evaluation.statistics import paired_bootstrap
+from compression_runner.inference.similarity import row_cosines
 
 
 def _classifier(classes: int, count: int = 400, noise: float = 1.0):
@@ -117,7 +117,7 @@ def test_nearest_neighbours_by_hand() -> None:
 def test_nearest_neighbours_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     whole = nearest_neighbours(rows)
-    monkeypatch.setattr("compression_runner.measurement.quality.NEIGHBOUR_ROWS", 7)
+    monkeypatch.setattr("compression_runner.evaluation.quality.comparison.NEIGHBOUR_ROWS", 7)
     assert nearest_neighbours(rows).tolist() == whole.tolist()
 
 

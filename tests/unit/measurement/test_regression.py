@@ -9,9 +9,9 @@ from torchmetrics.functional.regression import mean_absolute_error as torch_mae
 from torchmetrics.functional.regression import pearson_corrcoef
 
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement import paired_bootstrap
-from compression_runner.measurement.quality import unchanged
-from compression_runner.measurement.regression import correlation, regression_quality
+from compression_runner.evaluation.quality.comparison import unchanged
+from compression_runner.evaluation.quality.regression import correlation, regression_quality
+from compression_runner.evaluation.statistics import paired_bootstrap
 
 Floats = NDArray[np.float32]
 

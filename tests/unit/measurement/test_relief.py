@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compression_runner.measurement.order_statistics import percentile
-from compression_runner.measurement.relief import relieved_percentile
+from compression_runner.evaluation.speed.relief import relieved_percentile
+from compression_runner.evaluation.statistics.order_statistics import percentile
 
 
 def test_without_a_loss_it_is_the_percentile() -> None:

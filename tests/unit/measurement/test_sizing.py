@@ -2,9 +2,9 @@
 
 import pytest
 
-from compression_runner.measurement import sizing
-from compression_runner.measurement.order_statistics import queries_needed
-from compression_runner.measurement.sizing import Sizing, size_run
+from compression_runner.evaluation.speed import sizing
+from compression_runner.evaluation.speed.sizing import Sizing, size_run
+from compression_runner.evaluation.statistics.order_statistics import queries_needed
 
 
 @pytest.mark.parametrize("confidence", [0.90, 0.95, 0.99, 0.995])

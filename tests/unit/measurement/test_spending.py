@@ -9,7 +9,7 @@ import pytest
 from compression_runner.commands.plan import plan
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.measure import Measurements, Subject, measure
+from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compression_runner.pipeline.spending import add_cost, price_of, require_price, run_cost
 from compressionjob import sla
 from compressionjob.cost import cost_of, cost_per_million, format_cost

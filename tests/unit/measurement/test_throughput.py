@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from compression_runner.measurement import throughput
-from compression_runner.measurement.energy import EnergyMeter
-from compression_runner.measurement.scenario import Contender
-from compression_runner.measurement.throughput import MOST_PAIRS, THROUGHPUT_PAIRS, measure_throughput
+from compression_runner.evaluation.machine.energy import EnergyMeter
+from compression_runner.evaluation.speed import throughput
+from compression_runner.evaluation.speed.scenario import Contender
+from compression_runner.evaluation.speed.throughput import MOST_PAIRS, THROUGHPUT_PAIRS, measure_throughput
 from tests.unit.measurement.machine import Machine
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torchmetrics.text import ROUGEScore, WordErrorRate
 
-from compression_runner.measurement.writing_quality import word_errors, writing_quality
+from compression_runner.evaluation.quality.writing import word_errors, writing_quality
 
 REFERENCES = ["the cat sat on the mat", "a dog ran", "birds sing in the old tree", "the house is red"] * 10
 BEFORE = ["the cat sat on a mat", "a dog ran", "birds sing in the tree", "the house was red"] * 10

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compression_runner.artifact import is_weights, load, seal
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.pack import container
 from compression_runner.methods.pack.codecs import CODECS, Damaged, compress, decompress
 from compression_runner.methods.pack.spans import Span, spans_of, without_holes
 from compression_runner.methods.pack.unpacking import unpack
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.methods.pack import DEFAULT_LEVELS, Pack
 from tests import tiny_models
 

@@ -9,8 +9,8 @@ from onnx import numpy_helper
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.data import DataRole
 from compressionjob.methods.prune import Prune
 

@@ -14,11 +14,11 @@ from compression_runner.artifact import Format, seal
 from compression_runner.calibration.statistics import InputStatistics
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.export import plain_graph
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.prune import sparsegpt, wanda
 from compression_runner.methods.prune.calibrated import prunable
 from compression_runner.methods.prune.patterns import lowest
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.methods.prune import Prune
 from compressionjob.tasks import Task
 from tests import tiny_models

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from compression_runner.errors import BadRecipe
-from compression_runner.preflight.patterns import check_patterns
-from compression_runner.preflight.source import inspect
+from compression_runner.formats.source.inspection import inspect
+from compression_runner.pipeline.preflight import check_stages
 from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models
 from tests.unit.runner.conftest import open_store
@@ -25,7 +25,7 @@ def check(place: Path, *stages: dict[str, Any]) -> None:
             "output": {"destination": "file:///out"},
         }
     )
-    check_patterns(spec, inspect(open_store(place), spec.model))
+    check_stages(spec, inspect(open_store(place), spec.model))
 
 
 def test_a_layer_of_thirty_inputs_is_refused_by_name(tmp_path: Path) -> None:

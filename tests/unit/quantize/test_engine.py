@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.engine.environment import ENGINES, run
 from compression_runner.pipeline.places import of_trial
-from compression_runner.preflight.check import preflight
+from compression_runner.pipeline.preflight import preflight
 from compression_runner.storage import Stores
 from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.formats.session import open_session
+from compression_runner.inference.session import open_session
 from compression_runner.methods.quantize.qat.layers import OnGrid
 from compression_runner.methods.quantize.qat.quantizers import BOUNDS, Levels, Signs, Steps, quantizer
 from compression_runner.methods.quantize.qat.storing import store

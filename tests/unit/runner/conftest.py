@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compression_runner.storage import Store, Stores
 from compression_runner.storage.credentials import Role
 from compressionjob.locations import Storage, parse_location

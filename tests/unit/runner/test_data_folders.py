@@ -11,10 +11,10 @@ import soundfile
 from PIL import Image
 
 from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.dataset.files import find_data
 from compression_runner.dataset.folders import listing
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline.fetching import fetch_data
-from compression_runner.preflight.data_files import find_data
 from compressionjob.spec import EvaluationData, Task
 from tests.unit.runner.conftest import open_store
 

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.predictor import TensorInfo
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.spec import EvaluationData
 
 TEXTS = ["a cat sat", "the cat sat on the mat", "mat", "a mat on a cat"]

@@ -10,14 +10,14 @@ import pytest
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset import SampleSet
-from compression_runner.measurement.measure import Measurements
+from compression_runner.evaluation.evaluate import Measurements
+from compression_runner.formats.source.inspection import inspect
 from compression_runner.pipeline import fallback, reporting
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.planner import Candidate, Plan, make_plan
+from compression_runner.pipeline.preflight import is_ours
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.staging import Staged
-from compression_runner.preflight.check import is_ours
-from compression_runner.preflight.source import inspect
 from compressionjob import sla
 from compressionjob.errors import InvalidSpec
 from compressionjob.estimate import Estimate

@@ -12,8 +12,8 @@ from compression_runner.artifact import seal
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.export import export, take
 from compression_runner.formats.float8_checkpoint import exactly
-from compression_runner.formats.session import open_session
 from compression_runner.formats.transformers_model import load_model
+from compression_runner.inference.session import open_session
 from tests import tiny_models
 
 LARGEST = 448.0

@@ -17,10 +17,10 @@ from compression_runner.formats import comparison
 from compression_runner.formats.probes import probes
 from compression_runner.formats.task_module import wrap
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.pack.unpacking import unpack
 from compression_runner.methods.prune.magnitude import lamp_scores
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.quantize import Quantize

@@ -13,10 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact
 from compression_runner.errors import InvalidInput
-from compression_runner.methods.method import StageContext
+from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.planner import make_plan
-from compression_runner.preflight.source import Source, inspect
+from compression_runner.stages.method import StageContext
 from compressionjob.spec import CompressionJobSpec, Model
 from compressionjob.tasks import Task
 from tests import tiny_models

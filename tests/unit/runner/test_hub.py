@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compression_runner.errors import InvalidInput, StorageUnavailable
-from compression_runner.preflight.source import inspect
+from compression_runner.formats.source.inspection import inspect
 from compression_runner.storage import Readable, Stores, patience
 from compression_runner.storage.credentials import Role, hub_token
 from compressionjob.locations import Hub as HubSettings

@@ -7,11 +7,11 @@ import pytest
 
 from compression_runner.artifact import seal
 from compression_runner.dataset import load_samples
+from compression_runner.dataset.files import find_data
 from compression_runner.dataset.preparation import identity
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline import job_data
 from compression_runner.pipeline.job_data import JobData
-from compression_runner.preflight.data_files import find_data
 from compression_runner.training import model
 from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models

@@ -15,14 +15,15 @@ from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.windows import windows
 from compression_runner.errors import BadRecipe
+from compression_runner.evaluation.answers.decoding import decode_step, texts_at_once
+from compression_runner.evaluation.evaluate import Subject, measure
+from compression_runner.evaluation.speed.contender import offline_batch
 from compression_runner.formats.decoder import decoder
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.measurement.contender import offline_batch
-from compression_runner.measurement.decoding import decode_step, texts_at_once
-from compression_runner.measurement.measure import Subject, measure
-from compression_runner.measurement.predictor import OnnxPredictor, Predictor
-from compression_runner.methods.method import StageContext
+from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.inference.predictor import Predictor
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.methods.quantize import Quantize
 from compressionjob.spec import Benchmark, CompressionJobSpec
 from tests.tiny_models import LLAMA_TOKENS

@@ -13,12 +13,12 @@ from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read
-from compression_runner.measurement.predictor import open_predictor
-from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.formats.source.inspection import inspect
+from compression_runner.inference.opening import open_predictor
 from compression_runner.methods.pack.unpacking import unpack
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.planner import Plan, make_plan
-from compression_runner.preflight.source import inspect
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.quantize import Quantize
 from compressionjob.spec import CompressionJobSpec

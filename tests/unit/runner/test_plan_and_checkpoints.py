@@ -7,9 +7,9 @@ import pytest
 
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged, seal
+from compression_runner.formats.source.inspection import inspect
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.planner import Plan, make_plan
-from compression_runner.preflight.source import inspect
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models

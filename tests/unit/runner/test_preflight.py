@@ -16,14 +16,14 @@ from onnx import TensorProto, helper
 
 from compression_runner.artifact import seal
 from compression_runner.errors import DiskFull, InvalidInput
-from compression_runner.preflight.resources import (
+from compression_runner.formats.source.inspection import Source, inspect
+from compression_runner.pipeline.resources import (
     MemoryForecast,
     check_disk,
     check_memory,
     cpu_limit,
     memory_limit,
 )
-from compression_runner.preflight.source import Source, inspect
 from compression_runner.storage import Entry
 from compressionjob.spec import Model, Task
 from tests import tiny_models

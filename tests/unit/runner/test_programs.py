@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from compression_runner.artifact import seal
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.pack.unpacking import unpack
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compressionjob.methods.pack import Pack
 from tests import tiny_models
 from tests.unit.runner.test_openvino_results import plan_for

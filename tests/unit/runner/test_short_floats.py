@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from transformers import BertModel
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.formats.source.inspection import inspect
 from compression_runner.methods.quantize.static.float8 import encode
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.planner import make_plan
-from compression_runner.preflight.source import inspect
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
 from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models

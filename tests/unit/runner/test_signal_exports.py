@@ -12,10 +12,10 @@ from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.export import export
 from compression_runner.formats.probes import probes
-from compression_runner.formats.session import open_session
+from compression_runner.formats.source.transformers_config import check_task
 from compression_runner.formats.task_module import wrap
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.preflight.transformers_config import check_task
+from compression_runner.inference.session import open_session
 from compressionjob.spec import Task
 from tests import tiny_models
 

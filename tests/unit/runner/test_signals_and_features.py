@@ -19,7 +19,7 @@ from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.dataset.audio import resampled
 from compression_runner.dataset.videos import evenly
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.predictor import TensorInfo
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.spec import EvaluationData
 
 RATE = 8000

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.static.accuracy import TooLossy, give_back
 from compression_runner.methods.quantize.static.embedding import quantize_rows
 from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, compare
@@ -27,6 +26,7 @@ from compression_runner.methods.quantize.static.ranges import (
 )
 from compression_runner.methods.quantize.static.recipe import choose
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.data import DataRole
 from compressionjob.methods.quantize import Quantize
 from compressionjob.spec import Task

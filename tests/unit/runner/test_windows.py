@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.dataset.windows import ROWS_AT_ONCE, windows
 from compression_runner.errors import InvalidInput
-from compression_runner.measurement.predictor import TensorInfo
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.data import DataRole, EvaluationData, Split
 
 

@@ -15,11 +15,11 @@ from transformers import AutoProcessor, AutoTokenizer
 from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.answers.greedy import NOT_FINITE, written
 from compression_runner.formats.export import export
+from compression_runner.formats.source.transformers_config import check_task
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.measurement.greedy import NOT_FINITE, written
-from compression_runner.measurement.predictor import open_predictor
-from compression_runner.preflight.transformers_config import check_task
+from compression_runner.inference.opening import open_predictor
 from compressionjob.data import DataRole
 from compressionjob.spec import EvaluationData, Task
 from tests import tiny_models

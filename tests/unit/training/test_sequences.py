@@ -12,8 +12,8 @@ from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.writing import DECODER
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compression_runner.training import model, positions
 from compression_runner.training.batches import Batches
 from compression_runner.training.holdout import whole

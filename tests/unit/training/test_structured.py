@@ -10,7 +10,7 @@ import torch
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import Outcome
+from compression_runner.stages.method import Outcome
 from compression_runner.training import model
 from compression_runner.training.probes import example_of
 from compressionjob.methods.prune import Prune

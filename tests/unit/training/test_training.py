@@ -16,8 +16,8 @@ from compression_runner.errors import BadRecipe, DiskFull, room_on
 from compression_runner.formats import surgery
 from compression_runner.formats.factors import FactorizedLinear
 from compression_runner.formats.surgery import Surgery
-from compression_runner.methods.method import StageContext
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import StageContext
 from compression_runner.training import model
 from compression_runner.training.batches import Batches
 from compression_runner.training.holdout import hold_back

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from compression_runner.measurement import paired_bootstrap
-from compression_runner.measurement.predictor import OnnxPredictor
-from compression_runner.trust.subject import Answering, Checkpoint
+from compression_runner.evaluation.answers.model import Answering, Checkpoint
+from compression_runner.evaluation.statistics import paired_bootstrap
+from compression_runner.inference.onnx import OnnxPredictor
 from compressionjob.tasks import Task
 
 Linear = Callable[..., Answering]

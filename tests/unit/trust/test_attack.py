@@ -7,13 +7,13 @@ import pytest
 
 from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet
+from compression_runner.evaluation.answers.model import Answering
+from compression_runner.evaluation.robustness.disturbances import robustness
+from compression_runner.evaluation.robustness.gradients import estimated_gradient, module_gradient
+from compression_runner.evaluation.robustness.pgd import attack
+from compression_runner.evaluation.robustness.space import Space, space_of
 from compression_runner.formats.export import export
-from compression_runner.measurement.predictor import open_predictor
-from compression_runner.trust.gradients import estimated_gradient, module_gradient
-from compression_runner.trust.pgd import attack
-from compression_runner.trust.robustness import robustness
-from compression_runner.trust.space import Space, space_of
-from compression_runner.trust.subject import Answering
+from compression_runner.inference.opening import open_predictor
 from compressionjob.trust_limits import RobustnessLimit
 from tests import tiny_models
 from tests.unit.trust.conftest import Linear

@@ -11,12 +11,12 @@ from PIL import Image
 
 from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.evaluation.answers.model import Answering, spread
+from compression_runner.evaluation.attributions.attributions import agreement, attributions, shap_values
+from compression_runner.evaluation.attributions.players import players_of
+from compression_runner.evaluation.robustness.space import space_of
 from compression_runner.formats.export import export
-from compression_runner.measurement.predictor import open_predictor
-from compression_runner.trust.attributions import agreement, attributions, shap_values
-from compression_runner.trust.players import players_of
-from compression_runner.trust.space import space_of
-from compression_runner.trust.subject import Answering, spread
+from compression_runner.inference.opening import open_predictor
 from compressionjob.spec import EvaluationData
 from compressionjob.trust_limits import AttributionLimit
 from tests import tiny_models

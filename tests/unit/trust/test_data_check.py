@@ -7,7 +7,7 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.trust.data_check import require_data
+from compression_runner.evaluation.request import require_data
 from compressionjob.spec import CompressionJobSpec
 
 TOKENS = SampleSet(samples=[{"input_ids": np.zeros(3, np.int64), "attention_mask": np.ones(3, np.int64)}], digest="")

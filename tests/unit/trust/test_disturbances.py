@@ -5,10 +5,10 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.trust.corruptions import DRIFT, MISSING, NUMERIC, corrupted
-from compression_runner.trust.noise import noisy
-from compression_runner.trust.space import inputs_of, space_of
-from compression_runner.trust.typos import SHARES, misspelt
+from compression_runner.evaluation.robustness.corruptions import DRIFT, MISSING, NUMERIC, corrupted
+from compression_runner.evaluation.robustness.noise import noisy
+from compression_runner.evaluation.robustness.space import inputs_of, space_of
+from compression_runner.evaluation.robustness.typos import SHARES, misspelt
 from compressionjob.trust_limits import CORRUPTIONS
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 3, 24, 24)).astype(np.float32)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from compression_runner.measurement.quality import share
-from compression_runner.trust.flips import EXAMPLES, flips
+from compression_runner.evaluation.flips import EXAMPLES, flips
+from compression_runner.evaluation.statistics.intervals import share
 
 BEFORE = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1]]
 AFTER = np.eye(3, dtype=np.float32)[[0, 2, 1, 1, 1]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, mean_absolute_error, mean_squared_error, recall_score
 
-from compression_runner.trust.groups import groups_of_classes, groups_of_numbers
+from compression_runner.evaluation.fairness.groups import groups_of_classes, groups_of_numbers
 from compressionjob.trust_report import GroupsReport
 
 NAMES = np.array(["a", "b", "c"])

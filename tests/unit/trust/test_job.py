@@ -11,9 +11,9 @@ import pytest
 from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
+from compression_runner.evaluation import evaluate as measuring
+from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compression_runner.formats.export import export
-from compression_runner.measurement import measure as measuring
-from compression_runner.measurement.measure import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
 from tests import tiny_models
 from tests.unit.measurement.short import measure_shortly
@@ -161,8 +161,8 @@ def test_texts_are_misspelt_and_explained(tmp_path: Path) -> None:
 
 def test_a_job_that_does_not_ask_for_it_imports_none_of_it() -> None:
     code = (
-        "import sys, compression_runner.measurement.measure, compression_runner.pipeline.run;"
-        "heavy = ('captum', 'fairlearn', 'pandas', 'matplotlib', 'compression_runner.trust.measuring');"
+        "import sys, compression_runner.evaluation.evaluate, compression_runner.pipeline.run;"
+        "heavy = ('captum', 'fairlearn', 'pandas', 'matplotlib', 'compression_runner.evaluation.attributions');"
         "print(*(name for name in heavy if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)

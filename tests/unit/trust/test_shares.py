@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compression_runner.trust.shares import each_of, identical, shares, worst_loss, worst_score
+from compression_runner.evaluation.statistics.paired_shares import each_of, identical, shares, worst_loss, worst_score
 from compressionjob.estimate import Estimate
 
 RIGHT_BEFORE, BROKEN, MENDED = 0.9, 0.06, 0.01

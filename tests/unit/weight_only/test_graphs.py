@@ -12,11 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.weight_only.choosing import choose
 from compression_runner.methods.quantize.weight_only.rounding import Method, round_weights
 from compression_runner.methods.quantize.weight_only.writing import write
 from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.data import DataRole
 from compressionjob.methods.quantize import Quantize
 from tests.unit.calibration.graphs import graph, language_model, random

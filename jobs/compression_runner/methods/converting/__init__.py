@@ -1,7 +1,7 @@
 """The stage that the planner adds where the result is wanted for OpenVINO."""
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:

@@ -9,9 +9,10 @@ import numpy as np
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read, save
-from compression_runner.formats.session import RUNTIME_ERRORS
-from compression_runner.measurement.predictor import Engine, Predictor, TensorInfo, open_predictor
-from compression_runner.measurement.quality import row_cosines
+from compression_runner.inference.opening import open_predictor
+from compression_runner.inference.predictor import Engine, Predictor, TensorInfo
+from compression_runner.inference.session import RUNTIME_ERRORS
+from compression_runner.inference.similarity import row_cosines
 
 ENGINE_ERRORS: Final[tuple[type[Exception], ...]] = (*RUNTIME_ERRORS, RuntimeError, KeyError)
 COMPARED: Final = 8

@@ -1,7 +1,7 @@
 """The stages that the planner inserts where a Transformers model has to become a graph, or a program of torch."""
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:

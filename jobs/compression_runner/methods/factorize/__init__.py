@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.factorize import Factorize
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
     from compression_runner.calibration.walking import UnsupportedGraph
     from compression_runner.formats.companions import copy_companions
     from compression_runner.formats.onnx_files import save
-    from compression_runner.formats.session import RUNTIME_ERRORS
+    from compression_runner.inference.session import RUNTIME_ERRORS
     from compression_runner.methods.factorize.graph_model import GraphModel
 
     failures: tuple[type[Exception], ...] = (UnsupportedGraph, *RUNTIME_ERRORS)

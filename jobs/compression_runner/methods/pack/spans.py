@@ -9,10 +9,10 @@ from typing import Final
 
 from compression_runner.artifact import Artifact
 from compression_runner.errors import InvalidInput
-from compression_runner.preflight.onnx_header import read_graph
-from compression_runner.preflight.ranges import RangeReader
-from compression_runner.preflight.safetensors_header import read_places
-from compression_runner.preflight.tensors import Tensor
+from compression_runner.formats.headers.onnx import read_graph
+from compression_runner.formats.headers.ranges import RangeReader
+from compression_runner.formats.headers.safetensors import read_places
+from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.storage.directory import DirectoryStore
 
 SMALLEST: Final = 1024

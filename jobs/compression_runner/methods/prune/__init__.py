@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
+from compression_runner.methods.prune.plan_check import check_source, keeps_shapes
+from compression_runner.stages.method import MIB, Formats, Method, Need, Outcome, StageContext
 from compressionjob.methods.prune import Prune
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ METHOD: Final = Method(
     accepts=_accepts,
     gives=_gives,
     run=run,
+    check_source=check_source,
+    keeps_shapes=keeps_shapes,
     libraries=("numpy", "safetensors", "onnx", "torch", "torch-pruning", "transformers"),
     need=Need(150 * MIB, 1.0, 450 * MIB, 2.5),
     effort=3.0,

@@ -13,10 +13,10 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.export import plain_graph
 from compression_runner.formats.onnx_files import save
-from compression_runner.formats.session import RUNTIME_ERRORS
-from compression_runner.methods.method import Outcome, StageContext
+from compression_runner.inference.session import RUNTIME_ERRORS
 from compression_runner.methods.prune import calibrated, two_of_four
 from compression_runner.methods.prune.patterns import DoesNotFit
+from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.prune import CALIBRATED, Prune
 
 FAILURES: Final[tuple[type[Exception], ...]] = (UnsupportedGraph, *RUNTIME_ERRORS)

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.method import MIB, Formats, Method, Need, Outcome, StageContext
 from compression_runner.methods.quantize.engine.environment import FORMATS, interpreter
+from compression_runner.stages.method import MIB, Formats, Method, Need, Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
 
 # Operators that only a graph has that was quantized before.

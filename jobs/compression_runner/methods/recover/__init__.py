@@ -3,7 +3,7 @@
 from typing import Final
 
 from compression_runner.artifact import Artifact
-from compression_runner.methods.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.recover import Recover
 

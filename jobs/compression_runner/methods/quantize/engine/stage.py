@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.formats.companions import copy_companions
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.engine import environment
 from compression_runner.methods.quantize.engine.environment import FORMATS, LLM_COMPRESSOR, MODELOPT
+from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training.compute import fastest
 from compressionjob.methods.quantize import Quantize
 

@@ -9,10 +9,10 @@ from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.comparison import compare
 from compression_runner.formats.export import graph_of
 from compression_runner.formats.onnx_files import save
-from compression_runner.methods.method import Outcome, StageContext
 from compression_runner.methods.quantize.loading import require_loadable
 from compression_runner.methods.quantize.qat.layers import put_on_grid, take_off
 from compression_runner.methods.quantize.qat.storing import store
+from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training import model as models
 from compression_runner.training.lesson import Lesson
 from compressionjob.methods.losses import Losses

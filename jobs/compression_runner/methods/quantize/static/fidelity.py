@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from compression_runner.calibration.feeding import Feed
 from compression_runner.formats.onnx_files import save
-from compression_runner.formats.session import open_session
-from compression_runner.measurement.quality import row_cosines
+from compression_runner.inference.session import open_session
+from compression_runner.inference.similarity import row_cosines
 
 Rows = NDArray[np.float32]
 KEPT_BYTES: Final = 256 << 20

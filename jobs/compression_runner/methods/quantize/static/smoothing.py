@@ -19,9 +19,9 @@ from compression_runner.calibration.layers import (
     set_weights,
     weight_matrix,
 )
+from compression_runner.calibration.scaling import Division, divide_inputs
 from compression_runner.calibration.statistics import MASK, InputStatistics, token_rows
 from compression_runner.methods.quantize.static.observing import Observer
-from compression_runner.methods.quantize.weight_only.scaling import Division, divide_inputs
 
 LEAST: Final = 1e-5
 """Magnitudes below this count as this."""

@@ -65,7 +65,7 @@ def _blueprint(work: Work, model: onnx.ModelProto, feeds: Sequence[Feed]) -> Blu
 
 
 def _answers(blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed], work: Work) -> Answers:
-    from compression_runner.formats.session import RUNTIME_ERRORS
+    from compression_runner.inference.session import RUNTIME_ERRORS
 
     try:
         return answer(build(blueprint, parts), feeds)

@@ -7,15 +7,15 @@ from typing import Any, Final
 import onnx
 
 from compression_runner.calibration.feeding import feeds
+from compression_runner.calibration.scaling import divide_inputs
 from compression_runner.calibration.walking import UnsupportedGraph
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
-from compression_runner.formats.session import RUNTIME_ERRORS
+from compression_runner.inference.session import RUNTIME_ERRORS
 from compression_runner.methods.quantize.weight_only.choosing import Choice, choose
 from compression_runner.methods.quantize.weight_only.grid import Layout
 from compression_runner.methods.quantize.weight_only.mixing import OutOfReach, mix
 from compression_runner.methods.quantize.weight_only.rounding import Method, Rounded, layout, round_weights
-from compression_runner.methods.quantize.weight_only.scaling import divide_inputs
 from compression_runner.methods.quantize.weight_only.writing import write
 from compressionjob.methods.quantize import Quantize
 

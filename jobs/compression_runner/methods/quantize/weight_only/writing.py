@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from compression_runner.calibration.layers import Layer, consumers, tensor_of
+from compression_runner.calibration.scaling import Division
 from compression_runner.methods.quantize.weight_only.choosing import Choice
 from compression_runner.methods.quantize.weight_only.packing import Packed
-from compression_runner.methods.quantize.weight_only.scaling import Division
 
 DOMAIN: Final = "com.microsoft"
 ACCURACY: Final = 4

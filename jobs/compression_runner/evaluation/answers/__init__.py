@@ -1,0 +1,1 @@
+"""The answers of a model to the evaluation data."""

@@ -1,0 +1,1 @@
+"""Agreement of what both models' answers rest on."""

@@ -1,0 +1,153 @@
+"""From measurements to the contract's figures, and to the estimates that the objectives of an SLA are judged by."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from compression_runner.dataset import SampleSet
+from compression_runner.evaluation.answers.decoding import past_tokens
+from compression_runner.evaluation.machine.memory import MemoryFigures
+from compression_runner.evaluation.machine.noise import Noise, machine, noise_notes
+from compression_runner.evaluation.quality.comparison import Quality, Score
+from compression_runner.evaluation.speed.latency_run import QUANTILES, LatencyRun
+from compression_runner.evaluation.speed.scenario import Scenario
+from compression_runner.evaluation.speed.throughput import ThroughputRun
+from compressionjob import sla
+from compressionjob.estimate import Estimate
+from compressionjob.objectives import ERROR_METRICS, QualityMetric
+from compressionjob.pipeline import promise_of
+from compressionjob.report import ModelFigures
+from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import TASKS
+
+
+def model_figures(
+    size: int,
+    memory: MemoryFigures,
+    run: LatencyRun,
+    side: int,
+    rates: ThroughputRun,
+    quality: Quality,
+    confidence: float,
+) -> ModelFigures:
+    """Return the figures of the baseline (side 0) or the compressed model (side 1)."""
+    latencies = {name: run.percentile(side, name, confidence) for name in QUANTILES}
+    rate, energy = rates.rate(side), rates.energy(side)
+    return ModelFigures(
+        size_bytes=size,
+        peak_memory_bytes=round(memory.peak.value),
+        latency_seconds={name: found.value for name, found in latencies.items()},
+        latency_intervals=latencies,
+        throughput_per_second=rate.value,
+        throughput_interval=rate,
+        energy_joules_per_sample=energy.value if energy else None,
+        energy_interval=energy,
+        quality={name: (score.baseline, score.compressed)[side].value for name, score in quality.scores.items()},
+    )
+
+
+def estimates_of(
+    spec: CompressionJobSpec,
+    sides: list[ModelFigures],
+    memory: list[MemoryFigures],
+    quality: Quality,
+    metric: QualityMetric,
+    run: LatencyRun,
+    rates: ThroughputRun,
+    confidence: float,
+) -> dict[str, Estimate]:
+    """Return what each objective of an SLA is judged by; what could not be measured is not there."""
+    before, after = sides
+    percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
+    score = quality.scores[metric]
+    peaks = [figures.peak for figures in memory]
+    estimates = {
+        **_quality_estimates(score),
+        sla.LATENCY: run.latency_verdict(percentile, confidence),
+        sla.THROUGHPUT: rates.rate_verdict(),
+        sla.SIZE: Estimate.exact(after.size_bytes),
+        sla.SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
+        sla.MEMORY: peaks[1],
+        # Both ends at once: wider than it must be, which costs little, since peaks hardly vary.
+        sla.MEMORY_RATIO: Estimate(
+            value=peaks[1].value / peaks[0].value,
+            low=peaks[1].low / peaks[0].high,
+            high=peaks[1].high / max(peaks[0].low, 1.0),
+        ),
+    }
+    speedup = run.speedup_verdict(percentile, confidence)
+    if speedup:
+        estimates[sla.SPEEDUP] = speedup
+    return estimates
+
+
+def _query(spec: CompressionJobSpec) -> str | None:
+    """Return what one query is, where it is not one pass over whole samples."""
+    if not TASKS[spec.model.task].running_text:
+        return None
+    return f"one step of decoding: one token of each text, after {past_tokens(spec.benchmark)} tokens"
+
+
+def _quality_estimates(score: Score) -> dict[str, Estimate]:
+    if score.metric in ERROR_METRICS:
+        return {sla.QUALITY_INCREASE: score.drop, sla.QUALITY_ERROR: score.compressed}
+    return {sla.QUALITY_DROP: score.drop, sla.QUALITY_SCORE: score.compressed}
+
+
+def anomalies_of(
+    spec: CompressionJobSpec,
+    estimates: Mapping[str, Estimate],
+    speedup: Estimate,
+    drop: Estimate | None,
+    quality: Quality,
+) -> list[str]:
+    """Return what the result does not keep of its methods' promises; `speedup` is of the models alone, at p50."""
+    broken = sla.broken_promises(
+        promise_of(spec.pipeline),
+        size_ratio=estimates[sla.SIZE_RATIO].value,
+        speedup=speedup,
+        quality_drop=drop,
+    )
+    if quality.non_finite_samples:
+        broken.append(f"answers {quality.non_finite_samples} of {quality.samples} samples with NaN or infinity")
+    return broken
+
+
+def environment_of(
+    spec: CompressionJobSpec,
+    threads: int,
+    data: SampleSet,
+    run: LatencyRun,
+    rates: ThroughputRun,
+    noise: Noise,
+    quality: Quality,
+    memory: list[MemoryFigures],
+    confidence: float,
+) -> dict[str, Any]:
+    """Return the conditions of the measurement, for the report."""
+    return {
+        "machine": machine(),
+        "threads": threads,
+        "batchSize": spec.benchmark.batch_size,
+        "sequenceLength": spec.benchmark.sequence_length if data.padding else None,
+        "query": _query(spec),
+        "evaluationSamples": quality.samples,
+        "maxAbsDifference": quality.max_abs_difference,
+        **_scenario(run.scenario),
+        "queriesPerModel": sum(len(block) for block in run.latencies(1)),
+        "plannedQueriesPerModel": run.planned_queries,
+        "blocks": len(run.pairs),
+        "intervalConfidence": round(confidence, 6),
+        "memoryFloorBytes": max(figures.floor_bytes for figures in memory),
+        "noise": noise.to_json(),
+        "notes": [*run.notes, *rates.notes, *noise_notes(noise)],
+    }
+
+
+def _scenario(scenario: Scenario) -> dict[str, Any]:
+    """Return what the latencies are of: figures of different scenarios must not be compared."""
+    told: dict[str, Any] = {"scenario": scenario.name}
+    if scenario.name == "Server":
+        told["targetRate"] = scenario.rate
+    if scenario.name == "MultiStream":
+        told["samplesPerQuery"] = scenario.samples
+    return told

@@ -1,0 +1,74 @@
+"""A fresh process that loads a model, answers some queries and tells its peak memory.
+
+`python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE` prints one line of
+JSON: `peakBytes`, and `floorBytes`, what the process needed before it loaded the model. Imports numpy and the engine
+only.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Answer = Callable[[Mapping[str, NDArray[np.generic]]], object]
+Start = Callable[[str], Answer]
+"""Loads a model, and gives what answers with it."""
+
+
+def peak_resident_bytes() -> int:
+    """Return the greatest resident set of this process so far (VmHWM, proc(5))."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status has no VmHWM")
+
+
+def main(model: str, feed: str, threads: str, queries: str, engine: str) -> None:
+    """Load, answer, print."""
+    with np.load(feed, allow_pickle=False) as arrays:
+        inputs = {name: arrays[name] for name in arrays.files}
+    load = _openvino if engine == "openvino" else _onnxruntime
+    start, floor = load(int(threads))
+    answer = start(model)
+    for _ in range(int(queries)):
+        answer(inputs)
+    sys.stdout.write(json.dumps({"floorBytes": floor, "peakBytes": peak_resident_bytes()}) + "\n")
+
+
+def _onnxruntime(threads: int) -> tuple[Start, int]:
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+
+    def start(model: str) -> Answer:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return lambda inputs: session.run(None, dict(inputs))
+
+    return start, peak_resident_bytes()
+
+
+def _openvino(threads: int) -> tuple[Start, int]:
+    import openvino
+
+    from compression_runner.inference.openvino_settings import cpu_settings
+
+    core = openvino.Core()
+
+    def start(model: str) -> Answer:
+        compiled: Any = core.compile_model(core.read_model(model), "CPU", cpu_settings(threads))
+        request: Any = compiled.create_infer_request()
+        return lambda inputs: request.infer(dict(inputs))
+
+    return start, peak_resident_bytes()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

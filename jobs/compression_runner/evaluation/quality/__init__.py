@@ -1,0 +1,1 @@
+"""Quality metrics of both models' answers, each with its interval."""

@@ -1,0 +1,242 @@
+"""Quality of a compressed model beside its baseline: every score that the answers allow, with intervals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.statistics.intervals import mean, negated, share
+from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Weights, interval
+from compression_runner.inference.similarity import Floats, finite_rows, row_cosines
+from compressionjob.estimate import Estimate
+from compressionjob.objectives import QualityMetric
+
+Classes = NDArray[np.int64]
+
+CLASS_METRICS: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall", "f1")
+NEIGHBOUR_ROWS: Final = 512
+"""Rows of the similarity matrix that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric: the baseline's score, the compressed model's, and the drop from one to the other.
+
+    Of an error metric (ERROR_METRICS) `drop` is the increase as a share of the baseline's error.
+    """
+
+    metric: QualityMetric
+    baseline: Estimate
+    compressed: Estimate
+    drop: Estimate
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Every score, the largest difference between two outputs, and how many outputs were not finite numbers."""
+
+    scores: dict[QualityMetric, Score]
+    samples: int
+    max_abs_difference: float
+    non_finite_samples: int
+
+
+def embedding_quality(baseline: Floats, compressed: Floats, confidence: float, seed: int = 0) -> Quality:
+    """Compare embeddings (or flattened outputs) of shape (samples, dimensions), row by row.
+
+    A row that is not finite in `compressed` counts as a cosine of 0 and a lost neighbour. Raises InvalidInput when the
+    baseline's rows are not finite.
+    """
+    require_finite_baseline(baseline)
+    cosines = mean(row_cosines(baseline, compressed), confidence, seed)
+    scores: dict[QualityMetric, Score] = {"cosine": against_itself("cosine", cosines)}
+    if len(baseline) >= 3:
+        same = (nearest_neighbours(baseline) == nearest_neighbours(compressed)) & finite_rows(compressed)
+        scores["neighbours"] = against_itself("neighbours", share(same, confidence))
+    return quality_of(scores, baseline, compressed)
+
+
+def classification_quality(
+    baseline: Floats, compressed: Floats, labels: Classes | None, confidence: float, seed: int = 0
+) -> Quality:
+    """Compare class scores of shape (samples, classes); accuracy, precision, recall and F1 where there are labels.
+
+    Precision, recall and F1 are of class 1 for two classes, and the mean over classes ("macro") for more, as
+    scikit-learn computes them. A row that is not finite in `compressed` counts as a wrong answer of a class of its own.
+    Raises InvalidInput when the baseline's rows are not finite, there is one score alone, or a label is not one of the
+    classes.
+    """
+    require_finite_baseline(baseline)
+    classes = baseline.shape[1]
+    if classes < 2:
+        problem, remedy = "the model answers with one number for each sample", "name a model with a score per class"
+        raise InvalidInput("InvalidModel", "spec.model.task", "classification", problem, remedy)
+    before = baseline.argmax(axis=1).astype(np.int64)
+    after = class_answers(compressed)
+    scores: dict[QualityMetric, Score] = {"agreement": against_itself("agreement", share(before == after, confidence))}
+    if labels is not None:
+        require_classes(labels, classes)
+        scores |= _labelled(labels, before, after, classes, confidence, seed)
+    return quality_of(scores, baseline, compressed)
+
+
+def require_classes(labels: Classes, classes: int) -> None:
+    """Raise InvalidInput unless every label is one of `classes` classes."""
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if len(outside):
+        raise InvalidInput(
+            "InvalidData",
+            "spec.data.evaluation.columns.label",
+            int(outside[0]),
+            f"the model has {classes} classes",
+            f"labels must be from 0 to {classes - 1}",
+        )
+
+
+def nearest_neighbours(rows: Floats) -> Classes:
+    """Return for each row the index of the other row with the greatest cosine, shape (samples,)."""
+    finite = np.nan_to_num(rows, posinf=0.0, neginf=0.0)
+    norms = np.linalg.norm(finite, axis=1, keepdims=True)
+    unit = np.divide(finite, norms, out=np.zeros_like(finite), where=norms > 0)
+    nearest = np.empty(len(unit), dtype=np.int64)
+    for start in range(0, len(unit), NEIGHBOUR_ROWS):
+        similarity = unit[start : start + NEIGHBOUR_ROWS] @ unit.T
+        here = np.arange(len(similarity))
+        similarity[here, start + here] = -np.inf
+        nearest[start : start + NEIGHBOUR_ROWS] = similarity.argmax(axis=1)
+    return nearest
+
+
+def against_itself(metric: QualityMetric, found: Estimate) -> Score:
+    """Return a score for which the baseline has 1; the drop is what is missing to 1."""
+    drop = Estimate(value=1.0 - found.value, low=1.0 - found.high, high=1.0 - found.low)
+    return Score(metric, baseline=Estimate.exact(1.0), compressed=found, drop=drop)
+
+
+def class_answers(scores: Floats) -> Classes:
+    """Return the class that each row of scores (samples, classes) answers, (samples,); a row that is not finite answers
+    a class of its own, the number of classes.
+    """
+    classes = scores.shape[1]
+    found = np.where(finite_rows(scores), np.nan_to_num(scores).argmax(axis=1), classes)
+    return np.asarray(found, dtype=np.int64)
+
+
+def _labelled(
+    labels: Classes, before: Classes, after: Classes, classes: int, confidence: float, seed: int
+) -> dict[QualityMetric, Score]:
+    """Return the scores that need labels."""
+    seen, counts = np.unique(np.stack([labels, before, after], axis=1), axis=0, return_counts=True)
+    possible = possible_answers(seen, classes)
+    scores: dict[QualityMetric, Score] = {}
+    for metric in CLASS_METRICS:
+        old = class_statistic(metric, classes)
+        scores[metric] = Score(
+            metric,
+            baseline=extreme_interval(seen, counts, possible, _of_column(old, 1), confidence, seed),
+            compressed=extreme_interval(seen, counts, possible, _of_column(old, 2), confidence, seed),
+            drop=negated(extreme_interval(seen, counts, possible, _gain(old), confidence, seed)),
+        )
+    return scores
+
+
+_Statistic = Callable[[Classes, Classes, Weights], NDArray[np.float64]]
+"""(labels, answers, weights of shape (rows, kinds)) -> score of shape (rows,)."""
+_KindStatistic = Callable[[Classes, Weights], NDArray[np.float64]]
+"""(kinds of shape (kinds, 3): label, baseline's answer, compressed model's answer; weights) -> figure."""
+
+
+def _of_column(statistic: _Statistic, column: int) -> _KindStatistic:
+    return lambda kinds, weights: statistic(kinds[:, 0], kinds[:, column], weights)
+
+
+def _gain(statistic: _Statistic) -> _KindStatistic:
+    return lambda kinds, weights: (
+        statistic(kinds[:, 0], kinds[:, 2], weights) - statistic(kinds[:, 0], kinds[:, 1], weights)
+    )
+
+
+def extreme_interval(
+    seen: Classes, counts: Classes, possible: Classes, statistic: _KindStatistic, confidence: float, seed: int
+) -> Estimate:
+    """Return the interval whose one more sample is the worst, or the best, of the possible ones."""
+    kinds = np.concatenate([seen, possible])
+    padded = np.concatenate([counts, np.zeros(len(kinds) - len(counts), dtype=np.int64)])
+    with_one = padded[np.newaxis] + np.eye(len(kinds), dtype=np.int64)[len(counts) :]
+    effects = np.concatenate([statistic(kinds, row[np.newaxis].astype(np.float64)) for row in with_one])
+    worst, best = len(counts) + int(effects.argmin()), len(counts) + int(effects.argmax())
+    used = np.concatenate([kinds[: len(counts)], kinds[[worst]], kinds[[best]]])
+    one_more = Kinds(np.append(counts, [0, 0]).astype(np.int64), worst=len(counts), best=len(counts) + 1)
+    return interval(one_more, lambda weights: statistic(used, weights), confidence, seed)
+
+
+def possible_answers(seen: Classes, classes: int) -> Classes:
+    """Return what one sample more may be: of the rarest or the most frequent label, each answer right or wrong."""
+    labels, frequency = np.unique(seen[:, 0], return_counts=True)
+    chosen = {int(labels[frequency.argmin()]), int(labels[frequency.argmax()])} | ({0, 1} if classes == 2 else set())
+    return np.array(
+        [
+            (label, before, after)
+            for label in sorted(chosen)
+            for before in (label, (label + 1) % classes)
+            for after in (label, (label + 1) % classes)
+        ],
+        dtype=np.int64,
+    )
+
+
+def class_statistic(metric: QualityMetric, classes: int) -> _Statistic:
+    """Return how a metric of CLASS_METRICS is computed from weights."""
+    if metric == "accuracy":
+        return lambda labels, answers, weights: weights @ (labels == answers) / weights.sum(axis=1)
+    return lambda labels, answers, weights: _class_scores(metric, labels, answers, weights, classes)
+
+
+def _class_scores(
+    metric: QualityMetric, labels: Classes, answers: Classes, weights: Weights, classes: int
+) -> NDArray[np.float64]:
+    """Return weighted precision, recall or F1 of shape (rows,), with scikit-learn's meaning and zero_division=0."""
+    every = np.arange(classes + 1)  # one more than the classes: the answer that is not finite
+    is_label, is_answer = (labels[:, None] == every).astype(float), (answers[:, None] == every).astype(float)
+    hits, truth, claims = weights @ (is_label * is_answer), weights @ is_label, weights @ is_answer
+    below = {"precision": claims, "recall": truth, "f1": (claims + truth) / 2.0}[metric]
+    each = np.divide(hits, below, out=np.zeros_like(hits), where=below > 0)
+    if classes == 2:
+        return np.asarray(each[:, 1], dtype=np.float64)
+    present = truth + claims > 0
+    return np.asarray(each.sum(axis=1) / present.sum(axis=1), dtype=np.float64)
+
+
+def quality_of(scores: dict[QualityMetric, Score], baseline: Floats, compressed: Floats) -> Quality:
+    """Return the scores with what the outputs themselves tell; rows of both sides have the shape (samples, values)."""
+    finite = finite_rows(compressed)
+    apart = np.abs(baseline[finite] - compressed[finite])
+    return Quality(
+        scores=scores,
+        samples=len(baseline),
+        max_abs_difference=float(apart.max()) if apart.size else float("inf"),
+        non_finite_samples=int(np.count_nonzero(~finite)),
+    )
+
+
+def require_finite_baseline(baseline: Floats) -> None:
+    """Raise InvalidInput where the baseline's answers are not finite: nothing can be compared with them."""
+    bad = np.flatnonzero(~finite_rows(baseline))
+    if len(bad):
+        raise InvalidInput(
+            "InvalidModel",
+            "spec.model.source",
+            f"sample {int(bad[0])}",
+            "the baseline itself answers with NaN or infinity",
+            "give a model and data for which it does not",
+        )
+
+
+def unchanged(quality: Quality) -> Quality:
+    """Return the quality of a model that is bit for bit its baseline: nothing is lost, with certainty."""
+    nothing = Estimate.exact(0.0)
+    scores = {name: replace(score, drop=nothing) for name, score in quality.scores.items()}
+    return replace(quality, scores=scores)

@@ -1,0 +1,84 @@
+"""Quality of a model that predicts numbers: its errors beside its baseline's, and how the two go together."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.quality.comparison import (
+    Quality,
+    Score,
+    against_itself,
+    quality_of,
+    require_finite_baseline,
+)
+from compression_runner.evaluation.quality.error_scores import LARGEST, error_score
+from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Weights, interval
+from compression_runner.inference.similarity import Floats
+from compressionjob.estimate import Estimate
+from compressionjob.objectives import QualityMetric
+
+Doubles = NDArray[np.float64]
+
+
+def regression_quality(
+    baseline: Floats, compressed: Floats, targets: Floats | None, confidence: float, seed: int = 0
+) -> Quality:
+    """Compare predictions of shape (samples, 1): Pearson's correlation, and with targets (samples,) the mean absolute
+    and the mean squared error, as scikit-learn computes them.
+
+    The drop of an error is its increase as a share of the baseline's. A prediction of `compressed` that is not finite
+    counts as the largest number there is. Raises InvalidInput when the baseline's predictions are not finite, or a
+    sample has several.
+    """
+    if baseline.shape[1] != 1:
+        problem = f"the model predicts {baseline.shape[1]} numbers for each sample"
+        raise InvalidInput(
+            "InvalidModel", "spec.model.task", "tabular-regression", problem, "name a model that predicts one"
+        )
+    require_finite_baseline(baseline)
+    before = baseline[:, 0].astype(np.float64)
+    after = np.nan_to_num(compressed[:, 0], nan=LARGEST, posinf=LARGEST, neginf=-LARGEST).astype(np.float64)
+    together = against_itself("correlation", _correlation(before, after, confidence, seed))
+    scores: dict[QualityMetric, Score] = {"correlation": together}
+    if targets is not None:
+        apart = [np.abs(side - targets.astype(np.float64)) for side in (before, after)]
+        ones = np.ones(len(before))
+        scores["mae"] = error_score("mae", apart[0], apart[1], ones, confidence, seed)
+        scores["mse"] = error_score("mse", apart[0] ** 2, apart[1] ** 2, ones, confidence, seed)
+    return quality_of(scores, baseline, compressed)
+
+
+def correlation(left: Doubles, right: Doubles, weights: Weights) -> Doubles:
+    """Return Pearson's correlation under weights of shape (rows, samples), shape (rows,).
+
+    Where neither side varies it is 1, and where one alone does 0.
+    """
+    return _from_moments(weights @ _moments(left, right))
+
+
+def _moments(left: Doubles, right: Doubles) -> Doubles:
+    """What correlations are summed from, shape (samples, 6); shifted, so that squares do not swallow differences."""
+    x, y = left - left.mean(), right - np.median(right)
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+
+
+def _from_moments(sums: Doubles) -> Doubles:
+    count, x, y, xx, yy, xy = sums.T
+    spread_x, spread_y = xx / count - (x / count) ** 2, yy / count - (y / count) ** 2
+    varies_x, varies_y = spread_x > 1e-12 * xx / count, spread_y > 1e-12 * yy / count
+    below = np.sqrt(np.maximum(spread_x, 0.0)) * np.sqrt(np.maximum(spread_y, 0.0))
+    shared = xy / count - (x / count) * (y / count)
+    both = varies_x & varies_y
+    found = np.divide(shared, below, out=np.where(varies_x == varies_y, 1.0, 0.0), where=both)
+    return np.asarray(np.clip(found, -1.0, 1.0))
+
+
+def _correlation(left: Doubles, right: Doubles, confidence: float, seed: int) -> Estimate:
+    moments = _moments(left, right)
+    effects = _from_moments(moments.sum(axis=0) + moments)
+    return interval(_kinds(effects), lambda weights: _from_moments(weights @ moments), confidence, seed)
+
+
+def _kinds(effects: Doubles) -> Kinds:
+    """Every sample is a kind of its own; what was not drawn is taken to be no worse than the worst that was."""
+    return Kinds(np.ones(len(effects), dtype=np.int64), best=int(effects.argmax()), worst=int(effects.argmin()))

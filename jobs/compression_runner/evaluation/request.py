@@ -1,0 +1,73 @@
+"""What a job requests of its evaluation, and whether the data can give it."""
+
+import json
+from collections.abc import Collection
+
+from compression_runner.dataset import SampleSet
+from compression_runner.dataset.texts import Texts
+from compression_runner.errors import InvalidInput
+from compressionjob.conditions import INVALID_INPUT
+from compressionjob.objectives import ERROR_METRICS, QualityMetric
+from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import TASKS, default_metric
+
+
+def requests_trust(spec: CompressionJobSpec) -> bool:
+    """Return whether a job limits fairness, robustness, attributions or flips, or names groups."""
+    limits, named = spec.sla, spec.data.evaluation.columns.group
+    parts = (named, limits.fairness, limits.robustness, limits.attributions, limits.flips)
+    return any(part is not None for part in parts)
+
+
+def quality_metric(spec: CompressionJobSpec, measured: Collection[QualityMetric], data: SampleSet) -> QualityMetric:
+    """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
+    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.answered)
+    if metric in measured:
+        _require_limits_of_its_kind(spec, metric)
+        return metric
+    needs = "needs at least 3 samples" if metric == "neighbours" else "needs labels"
+    there = ", ".join(measured)
+    raise InvalidInput(
+        INVALID_INPUT, "spec.sla.quality.metric", metric, f"it {needs}", f"give them, or choose one of {there}"
+    )
+
+
+def _require_limits_of_its_kind(spec: CompressionJobSpec, metric: QualityMetric) -> None:
+    """Refuse limits of a score where the data gave an error, and the other way round: they would judge nothing."""
+    limits, is_error = spec.sla.quality, metric in ERROR_METRICS
+    if limits and (limits.limits_score if is_error else limits.limits_error):
+        problem = f"the data is measured by {metric}, {'an error' if is_error else 'a score'}"
+        remedy = "set maxIncrease or max" if is_error else "set maxDrop or min"
+        raise InvalidInput(INVALID_INPUT, "spec.sla.quality", json.dumps(limits.to_json()), problem, remedy)
+
+
+def require_data(spec: CompressionJobSpec, data: SampleSet) -> None:
+    """Raise InvalidInput where inputs should be disturbed or explained that cannot be."""
+    for name, limit in (("robustness", spec.sla.robustness), ("attributions", spec.sla.attributions)):
+        if limit is None:
+            continue
+        if TASKS[spec.model.task].content == "text":
+            texts_of(data, name)
+        else:
+            only_input(data, name)
+
+
+def texts_of(data: SampleSet, name: str = "robustness") -> Texts:
+    """Return the texts of a sample set; `name` is the limit below spec.sla that needs them."""
+    if data.texts is not None:
+        return data.texts
+    problem = "the words of a text are changed, and the data holds tokens"
+    remedy = "give a table with the texts themselves, or remove the limit"
+    raise InvalidInput(INVALID_INPUT, f"spec.sla.{name}", ", ".join(data.samples[0]), problem, remedy)
+
+
+def only_input(data: SampleSet, name: str = "robustness") -> str:
+    """Return the name of a model's one input of numbers."""
+    first = data.samples[0]
+    if len(first) == 1:
+        ((found, array),) = first.items()
+        if array.dtype.kind in "uif":
+            return found
+    problem = f"the model's inputs are {', '.join(f'{key} ({array.dtype})' for key, array in first.items())}"
+    remedy = "it is measured on models with one input of numbers; remove the limit"
+    raise InvalidInput(INVALID_INPUT, f"spec.sla.{name}", ", ".join(first), problem, remedy)

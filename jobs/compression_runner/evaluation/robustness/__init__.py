@@ -1,0 +1,1 @@
+"""Answers to noise, corruptions, typos and attacks."""

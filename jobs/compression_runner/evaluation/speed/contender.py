@@ -1,0 +1,127 @@
+"""A predictor with prepared queries, as LoadGen asks it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from compression_runner.dataset import SampleSet
+from compression_runner.dataset.cache_inputs import takes_past
+from compression_runner.dataset.sample_set import fixed_batch
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.answers.decoding import decode_step, texts_at_once, together
+from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Contender, Scenario
+from compression_runner.inference.predictor import Feed, Predictor
+from compressionjob.conditions import INVALID_INPUT
+from compressionjob.spec import Benchmark
+
+PREPARED: Final = 64
+"""Different queries that LoadGen draws from."""
+PREPARED_STEPS: Final = 8
+"""The same for steps of decoding, each of which has a text to be read before, and takes the same time as any other."""
+PREPARED_BYTES: Final = 256 << 20
+OFFLINE_BATCH: Final = 8
+"""Samples that a server takes at once when many are waiting."""
+
+
+def contender(
+    predictor: Predictor, data: SampleSet, benchmark: Benchmark, scenario: Scenario = SINGLE_STREAM
+) -> Contender:
+    """Prepare queries of `batchSize` samples at `sequenceLength`, and single samples for batches.
+
+    Raises InvalidInput when MultiStream's samples of a query are no whole batches of a model that fixes its batch.
+    """
+    fixed = fixed_batch(predictor.inputs) or 1
+    if scenario.name == "MultiStream" and scenario.samples % fixed:
+        problem, remedy = f"the model's batch is fixed at {fixed}", f"set it to a multiple of {fixed}"
+        raise InvalidInput(INVALID_INPUT, "spec.sla.latency.samplesPerQuery", scenario.samples, problem, remedy)
+    if takes_past(predictor.inputs):
+        return _decoder(predictor, data, benchmark, scenario.samples)
+    queries = prepared_queries(predictor, data, benchmark, PREPARED)
+    singles = queries
+    if fixed_batch(predictor.inputs) is None:
+        chosen = _spread(len(data), PREPARED, 1)
+        singles = [data.batch([index], predictor.inputs, benchmark.sequence_length) for index in chosen]
+
+    def answer(query: int) -> None:
+        predictor.run(queries[query])
+
+    def answer_batch(indices: Sequence[int]) -> None:
+        chosen = [singles[index] for index in indices]
+        predictor.run({name: np.concatenate([feed[name] for feed in chosen]) for name in chosen[0]})
+
+    return Contender(
+        answer=answer,
+        answer_batch=answer_batch,
+        queries=len(queries),
+        samples=len(singles),
+        samples_each=fixed,
+    )
+
+
+def _decoder(predictor: Predictor, data: SampleSet, benchmark: Benchmark, together_at_least: int) -> Contender:
+    """Prepare steps of decoding; the texts of a batch are put together before the clock starts."""
+    queries = prepared_queries(predictor, data, benchmark, PREPARED_STEPS)
+    fixed = fixed_batch(predictor.inputs)
+    size = 1 if fixed else max(together_at_least, offline_batch(predictor, benchmark))
+    batch = queries[0] if fixed else together(_singles(queries, benchmark), size)
+
+    def answer(query: int) -> None:
+        predictor.run(queries[query])
+
+    def answer_batch(indices: Sequence[int]) -> None:
+        full = len(indices) == size
+        predictor.run(batch if full else {name: array[: len(indices)] for name, array in batch.items()})
+
+    return Contender(answer, answer_batch, len(queries), size, fixed or 1)
+
+
+def _singles(queries: Sequence[Feed], benchmark: Benchmark) -> list[Feed]:
+    """Take queries apart into steps of one text each."""
+    return [
+        {name: array[row : row + 1] for name, array in query.items()}
+        for query in queries
+        for row in range(benchmark.batch_size)
+    ]
+
+
+def prepared_queries(predictor: Predictor, data: SampleSet, benchmark: Benchmark, limit: int) -> list[Feed]:
+    """Return up to `limit` queries from all over the data, in at most PREPARED_BYTES; steps of a model that decodes.
+
+    Raises InvalidInput when the model fixes another batch size.
+    """
+    size, fixed = benchmark.batch_size, fixed_batch(predictor.inputs)
+    if fixed is not None and fixed != size:
+        problem = f"the model's batch is fixed at {fixed}"
+        raise InvalidInput(INVALID_INPUT, "spec.benchmark.batchSize", size, problem, f"set it to {fixed}")
+    queries: list[Feed] = []
+    used = 0
+    for start in _spread(len(data), limit, size):
+        indices = [(start + offset) % len(data) for offset in range(size)]
+        feed = _query(predictor, data, indices, benchmark)
+        used += sum(array.nbytes for array in feed.values())
+        if queries and used > PREPARED_BYTES:
+            break
+        queries.append(feed)
+    return queries
+
+
+def _query(predictor: Predictor, data: SampleSet, indices: Sequence[int], benchmark: Benchmark) -> Feed:
+    if takes_past(predictor.inputs):
+        return decode_step(predictor, data, indices, benchmark)
+    return data.batch(indices, predictor.inputs, benchmark.sequence_length)
+
+
+def offline_batch(predictor: Predictor, benchmark: Benchmark) -> int:
+    """Return the samples of one call in the offline scenario."""
+    if fixed_batch(predictor.inputs) is not None:
+        return 1  # one prepared query, which is the model's whole batch
+    if takes_past(predictor.inputs):
+        return texts_at_once(predictor.inputs, benchmark, OFFLINE_BATCH)
+    return max(benchmark.batch_size, OFFLINE_BATCH)
+
+
+def _spread(count: int, limit: int, step: int) -> list[int]:
+    """Return up to `limit` starting samples, `step` apart or more, from the whole data."""
+    wanted = min(limit, max(1, count // step))
+    return [index * count // wanted for index in range(wanted)]

@@ -1,0 +1,86 @@
+"""How queries reach a model: MLPerf's scenarios for latency."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from compression_runner.evaluation.speed import loadgen
+from compression_runner.evaluation.speed.loadgen import Queries
+from compressionjob.objectives import LatencyLimit, LatencyScenario
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model that is measured: answers prepared query `i`, or a batch of prepared samples.
+
+    A prepared sample stands for `samples_each` samples, more than one where the model fixes its batch; such a model is
+    given one prepared sample at a time.
+    """
+
+    answer: Callable[[int], None]
+    answer_batch: Callable[[Sequence[int]], None]
+    queries: int
+    samples: int
+    samples_each: int = 1
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario with its parameter: arrivals in a second (Server), or samples in a query (MultiStream)."""
+
+    name: LatencyScenario = "SingleStream"
+    rate: float = 0.0
+    samples: int = 1
+
+    @classmethod
+    def of(cls, limit: LatencyLimit | None) -> "Scenario":
+        """Return the scenario that a limit is about; SingleStream where there is no limit."""
+        if limit is None:
+            return cls()
+        return cls(limit.scenario, limit.target_rate or 0.0, limit.samples_per_query or 1)
+
+    @property
+    def queues(self) -> bool:
+        """Whether queries come whether or not the model has answered the last one."""
+        return self.name == "Server"
+
+    def answer(self, side: Contender, query: int) -> None:
+        """Answer one query outside of a run."""
+        if self.name == "MultiStream":
+            for start in range(0, self._prepared(side), self._batch(side)):
+                side.answer_batch([(query + start + i) % side.samples for i in range(self._batch(side))])
+        else:
+            side.answer(query % side.queries)
+
+    def run(self, side: Contender, queries: int, seed: int) -> Queries:
+        """Return the times of `queries` queries. Raises what the model raises, and LoadGenError."""
+        if self.name == "MultiStream":
+            return loadgen.multi_stream(
+                side.answer_batch,
+                samples=side.samples,
+                queries=queries,
+                samples_each=self._prepared(side),
+                batch=self._batch(side),
+                seed=seed,
+            )
+        if self.name == "Server":
+            return loadgen.server(
+                lambda indices: side.answer(indices[0]),
+                samples=side.queries,
+                queries=queries,
+                rate=self.rate,
+                seed=seed,
+            )
+        return loadgen.single_stream(
+            lambda indices: side.answer(indices[0]), samples=side.queries, queries=queries, seed=seed
+        )
+
+    def _prepared(self, side: Contender) -> int:
+        """Return how many prepared samples a query of MultiStream has."""
+        return max(1, self.samples // side.samples_each)
+
+    def _batch(self, side: Contender) -> int:
+        return 1 if side.samples_each > 1 else self._prepared(side)
+
+
+SINGLE_STREAM: Final = Scenario()

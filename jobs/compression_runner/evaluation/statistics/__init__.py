@@ -1,0 +1,1 @@
+"""Intervals: order statistics, bootstraps and exact intervals of shares."""

@@ -1,0 +1,127 @@
+"""Everything that a job asks of its models' trustworthiness: the report's part, and estimates for the verdict.
+
+Fairlearn and captum take seconds to import, so each part is imported where a job requests it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.answers.model import Both
+from compression_runner.evaluation.flips import flips
+from compression_runner.inference.similarity import Floats
+from compressionjob import sla
+from compressionjob.conditions import INVALID_INPUT
+from compressionjob.estimate import Estimate
+from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import TASKS
+from compressionjob.trust_report import AttributionsReport, FlipsReport, GroupsReport, RobustnessReport, TrustReport
+
+ROBUSTNESS_SHARE: Final = 0.7
+"""Of the time of all trust measurements, roughly, where attributions are measured too."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The report's part, and what the objectives on trust are judged by."""
+
+    report: TrustReport | None = None
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+def measure_trust(
+    spec: CompressionJobSpec,
+    models: Both,
+    data: SampleSet,
+    found: tuple[Floats, Floats],
+    confidence: float,
+    *,
+    same: bool,
+    advance: Callable[[float], None],
+) -> Trust:
+    """Measure what the job asks for; `found` are both models' answers to all data, (samples, values).
+
+    `same` says that both models are one and the same: then nothing is lost, with certainty. Raises InvalidInput for
+    groups of data without labels.
+    """
+    estimates: dict[str, Estimate] = {}
+    groups = _groups(spec, data, found, confidence, same=same) if data.groups is not None else None
+    if groups:
+        estimates |= {
+            sla.WORST_GROUP: groups.compressed_worst,
+            sla.GAP: groups.compressed_gap,
+            sla.GAP_INCREASE: groups.gap_increase,
+        }
+    changed = _flips(spec, data, found, confidence, same=same)
+    if changed:
+        estimates[sla.FLIPS] = changed.share
+    first = ROBUSTNESS_SHARE if spec.sla.robustness else 0.0
+    end = first if spec.sla.attributions else 1.0
+    disturbed, more = _robustness(spec, models, data, found, confidence, lambda part: advance(part * end), same=same)
+    estimates |= more
+    explained = _attributions(
+        spec, models, data, found[0], confidence, lambda part: advance(first + part * (1 - first)), same=same
+    )
+    if explained:
+        estimates[sla.ATTRIBUTIONS] = explained.agreement
+    return Trust(TrustReport(groups=groups, robustness=disturbed, attributions=explained, flips=changed), estimates)
+
+
+def _groups(
+    spec: CompressionJobSpec, data: SampleSet, found: tuple[Floats, Floats], confidence: float, *, same: bool
+) -> GroupsReport | None:
+    from compression_runner.evaluation.fairness.groups import groups_of_classes, groups_of_numbers
+
+    limit, column = spec.sla.fairness, spec.data.evaluation.columns.group
+    if column is None or data.groups is None:
+        return None
+    if data.labels is None:
+        problem, remedy = "groups are compared by right answers, and the data has none", "give labels or targets"
+        raise InvalidInput(INVALID_INPUT, "spec.data.evaluation.columns.group", column, problem, remedy)
+    metric = limit.metric if limit else None
+    if TASKS[spec.model.task].classifies:
+        return groups_of_classes(*found, data.labels, data.groups, column, metric or "accuracy", confidence, same=same)
+    return groups_of_numbers(*found, data.labels, data.groups, column, metric or "mae", confidence, same=same)
+
+
+def _flips(
+    spec: CompressionJobSpec, data: SampleSet, found: tuple[Floats, Floats], confidence: float, *, same: bool
+) -> FlipsReport | None:
+    return flips(*found, data.labels, confidence, same=same) if spec.sla.flips else None
+
+
+def _robustness(
+    spec: CompressionJobSpec,
+    models: Both,
+    data: SampleSet,
+    found: tuple[Floats, Floats],
+    confidence: float,
+    advance: Callable[[float], None],
+    *,
+    same: bool,
+) -> tuple[RobustnessReport | None, dict[str, Estimate]]:
+    if spec.sla.robustness is None:
+        return None, {}
+    from compression_runner.evaluation.robustness.disturbances import robustness
+
+    report, estimates = robustness(spec.sla.robustness, models, data, found, confidence, same=same, advance=advance)
+    return report, {f"{sla.ROBUSTNESS}.{name}": estimate for name, estimate in estimates.items()}
+
+
+def _attributions(
+    spec: CompressionJobSpec,
+    models: Both,
+    data: SampleSet,
+    baseline: Floats,
+    confidence: float,
+    advance: Callable[[float], None],
+    *,
+    same: bool,
+) -> AttributionsReport | None:
+    if spec.sla.attributions is None:
+        return None
+    from compression_runner.evaluation.attributions.attributions import attributions
+
+    return attributions(spec.sla.attributions, models, data, baseline, confidence, same=same, advance=advance)

@@ -1,0 +1,1 @@
+"""Headers of model files, read in ranges: no weight is loaded."""

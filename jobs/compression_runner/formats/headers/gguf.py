@@ -1,0 +1,138 @@
+"""The header of a GGUF file: what the model is and which tensors it has, read in small ranges.
+
+Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+from compression_runner.errors import InvalidInput
+from compression_runner.formats.headers.ranges import RangeReader
+from compression_runner.formats.headers.tensors import Tensor
+
+MAGIC: Final = b"GGUF"
+VERSIONS: Final = (2, 3)
+STRING, ARRAY = 8, 9
+SCALARS: Final = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+MAX_TEXT: Final = 1 << 20
+MAX_COUNT: Final = 1 << 20
+MAX_ARRAY: Final = 1 << 24
+MAX_DIMENSIONS: Final = 4
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class GgufHeader:
+    """Single values by key (of arrays their length), and the tensors in the order of the file."""
+
+    values: dict[str, Value]
+    tensors: tuple[Tensor, ...]
+
+    @property
+    def architecture(self) -> str:
+        """The name of the architecture, such as llama; empty where there is none."""
+        return str(self.values.get("general.architecture", ""))
+
+
+class _Walk:
+    """One pass over a header; every length is checked against the file before anything is read."""
+
+    def __init__(self, reader: RangeReader, spec_field: str) -> None:
+        self._reader = reader
+        self._field = spec_field
+        self.at = 0
+
+    def take(self, length: int) -> bytes:
+        found = self._reader.read(self.at, length)
+        if len(found) < length:
+            raise self.truncated(f"its header needs bytes up to {self.at + length} and there are {self.size}")
+        self.at += length
+        return found
+
+    def number(self, code: str) -> int | float | bool:
+        value: int | float | bool = struct.unpack(code, self.take(struct.calcsize(code)))[0]
+        return value
+
+    def count(self, limit: int, what: str) -> int:
+        value = int(self.number("<Q"))
+        if value > limit:
+            raise self.broken(f"{value} {what} are more than there can be")
+        return value
+
+    def text(self) -> str:
+        return self.take(self.count(MAX_TEXT, "bytes of a text")).decode(errors="replace")
+
+    def value(self, kind: int, *, depth: int = 0) -> Value:
+        """A value; of an array its length."""
+        if kind == STRING:
+            return self.text()
+        if kind in SCALARS:
+            return self.number(SCALARS[kind])
+        if kind != ARRAY or depth > 1:
+            raise self.broken(f"there is no type of value {kind} at byte {self.at}")
+        inner, length = int(self.number("<I")), self.count(MAX_ARRAY, "items of a list")
+        if inner in SCALARS:
+            self.at += length * struct.calcsize(SCALARS[inner])
+            return length
+        for _ in range(length):
+            self.value(inner, depth=depth + 1)
+        return length
+
+    @property
+    def size(self) -> int:
+        return self._reader.entry.size
+
+    def truncated(self, problem: str) -> InvalidInput:
+        path, text = self._reader.entry.path, f"the file is truncated: {problem}"
+        return InvalidInput("TruncatedFile", self._field, path, text, "upload it again")
+
+    def broken(self, problem: str) -> InvalidInput:
+        path, text = self._reader.entry.path, f"not a GGUF file: {problem}"
+        return InvalidInput("InvalidFile", self._field, path, text, "convert the model again with llama.cpp")
+
+
+def read_gguf(reader: RangeReader, spec_field: str) -> GgufHeader:
+    """The header of a GGUF file of version 2 or 3, little-endian.
+
+    Raises InvalidInput naming the file where it is none, or ends before its tensors do.
+    """
+    walk = _Walk(reader, spec_field)
+    if reader.read(0, 4) != MAGIC:
+        raise walk.broken("it does not begin with GGUF")
+    walk.take(4)
+    version = int(walk.number("<I"))
+    if version not in VERSIONS:
+        raise walk.broken(f"version {version} is none of {', '.join(map(str, VERSIONS))} in little-endian order")
+    tensor_count, value_count = walk.count(MAX_COUNT, "tensors"), walk.count(MAX_COUNT, "values")
+    values: dict[str, Value] = {}
+    for _ in range(value_count):
+        key = walk.text()
+        values[key] = walk.value(int(walk.number("<I")))
+    found = [_tensor(walk) for _ in range(tensor_count)]
+    alignment = int(values.get("general.alignment", 32)) or 32
+    start = -(-walk.at // alignment) * alignment
+    end = max((start + offset + tensor.size for tensor, offset in found), default=start)
+    if end > walk.size:
+        raise walk.truncated(f"its tensors end at byte {end} and the file has {walk.size}")
+    return GgufHeader(values, tuple(tensor for tensor, _ in found))
+
+
+def _tensor(walk: _Walk) -> tuple[Tensor, int]:
+    """A tensor and where it begins, counted from the end of the header."""
+    name, dimensions = walk.text(), int(walk.number("<I"))
+    if dimensions > MAX_DIMENSIONS:
+        raise walk.broken(f"tensor {name!r} has {dimensions} dimensions")
+    # GGUF names the fastest dimension first.
+    shape = tuple(reversed([int(walk.number("<Q")) for _ in range(dimensions)]))
+    code, offset = int(walk.number("<I")), int(walk.number("<Q"))
+    try:
+        kind = GGMLQuantizationType(code)
+        block, size = GGML_QUANT_SIZES[kind]
+    except (ValueError, KeyError) as error:
+        raise walk.broken(f"tensor {name!r} has the unknown type {code}") from error
+    return Tensor(name, kind.name, shape, math.prod(shape) // block * size), offset

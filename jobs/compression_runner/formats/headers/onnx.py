@@ -1,0 +1,211 @@
+"""The graph of an ONNX file without its weights: protobuf fields are walked, and raw data is stepped over.
+
+Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto and https://protobuf.dev/programming-guides/encoding/
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from compression_runner.errors import InvalidInput
+from compression_runner.formats.headers.ranges import RangeReader
+from compression_runner.formats.headers.tensors import Tensor
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+# Fields of ModelProto, GraphProto, NodeProto and TensorProto.
+MODEL_IR_VERSION, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
+NODE_OP_TYPE, NODE_DOMAIN = 4, 7
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
+MAX_TEXT: Final = 1 << 16
+STANDARD_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+
+
+@dataclass(frozen=True)
+class External:
+    """Where a tensor's data lies outside of the graph file."""
+
+    location: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a tensor's numbers lie as they are in memory: in a file beside the graph, or, location "", in its own."""
+
+    tensor: Tensor
+    location: str
+    offset: int
+    length: int
+
+
+@dataclass
+class OnnxGraph:
+    """What the walk finds: tensors, inputs and outputs, operators, and data outside of the file."""
+
+    tensors: list[Tensor] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
+    externals: list[External] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    operators: set[str] = field(default_factory=set)
+    domains: set[str] = field(default_factory=set)
+    ir_version: int = 0
+
+
+class _Walk:
+    """One pass over a file; every length is checked against what encloses it before anything is read."""
+
+    def __init__(self, reader: RangeReader, spec_field: str) -> None:
+        self._reader = reader
+        self._field = spec_field
+
+    def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """(number, wire type, start, end) of every field of the message between two offsets; varints as their value."""
+        at = start
+        while at < end:
+            key, at = self._varint(at, end)
+            number, kind = key >> 3, key & 7
+            if kind == VARINT:
+                value, at = self._varint(at, end)
+                yield number, kind, value, at
+                continue
+            if kind == BYTES:
+                length, at = self._varint(at, end)
+            elif kind in (FIXED64, FIXED32):
+                length = 8 if kind == FIXED64 else 4
+            else:
+                raise self.broken(f"byte {at} is not part of a protobuf message")
+            if at + length > end:
+                raise self.truncated(f"a field needs bytes up to {at + length} and there are {end}")
+            yield number, kind, at, at + length
+            at += length
+
+    def content(self, start: int, end: int, limit: int = MAX_TEXT) -> bytes:
+        """The bytes of a small field."""
+        if end - start > limit:
+            raise self.broken(f"a field of {end - start} bytes is too long for what it is")
+        return self._reader.read(start, end - start)
+
+    def text(self, start: int, end: int) -> str:
+        """The text of a small field."""
+        return self.content(start, end).decode(errors="replace")
+
+    def truncated(self, problem: str) -> InvalidInput:
+        return InvalidInput(
+            "TruncatedFile",
+            self._field,
+            self._reader.entry.path,
+            f"the file is truncated: {problem}",
+            "upload it again",
+        )
+
+    def broken(self, problem: str) -> InvalidInput:
+        remedy = "check it with onnx.checker and save it again"
+        return InvalidInput(
+            "InvalidFile", self._field, self._reader.entry.path, f"not an ONNX model: {problem}", remedy
+        )
+
+    def _varint(self, at: int, end: int) -> tuple[int, int]:
+        value = shift = 0
+        for byte in self._reader.read(at, min(10, end - at)):
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if not byte & 0x80:
+                return value, at
+            shift += 7
+        if at >= end:
+            raise self.truncated(f"a number breaks off at byte {at}")
+        raise self.broken(f"byte {at} is not part of a number")
+
+
+def read_graph(reader: RangeReader, spec_field: str) -> OnnxGraph:
+    """The graph of an ONNX file.
+
+    Raises InvalidInput naming the file where it is no ONNX model or is truncated.
+    """
+    walk, graph = _Walk(reader, spec_field), OnnxGraph()
+    bounds = None
+    for number, kind, start, end in walk.fields(0, reader.entry.size):
+        if number == MODEL_IR_VERSION and kind == VARINT:
+            graph.ir_version = start
+        elif number == MODEL_GRAPH and kind == BYTES:
+            bounds = start, end
+    if bounds is None or not graph.ir_version:
+        raise walk.broken("there is no graph in it")
+    for number, kind, start, end in walk.fields(*bounds):
+        if kind != BYTES:
+            continue
+        if number == GRAPH_NODE:
+            _node(walk, graph, start, end)
+        elif number == GRAPH_INITIALIZER:
+            _initializer(walk, graph, start, end)
+        elif number in (GRAPH_INPUT, GRAPH_OUTPUT):
+            (graph.inputs if number == GRAPH_INPUT else graph.outputs).append(_value_name(walk, start, end))
+    constant = {tensor.name for tensor in graph.tensors}
+    graph.inputs = [name for name in graph.inputs if name not in constant]
+    if not graph.operators or not graph.outputs:
+        raise walk.broken("its graph has no nodes or no outputs")
+    return graph
+
+
+def _node(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
+    for number, kind, begin, until in walk.fields(start, end):
+        if kind == BYTES and number == NODE_OP_TYPE:
+            graph.operators.add(walk.text(begin, until))
+        elif kind == BYTES and number == NODE_DOMAIN:
+            graph.domains.add(walk.text(begin, until))
+
+
+def _value_name(walk: _Walk, start: int, end: int) -> str:
+    try:
+        return str(onnx.ValueInfoProto.FromString(walk.content(start, end)).name)
+    except DecodeError as error:
+        raise walk.broken("an input or output cannot be decoded") from error
+
+
+def _initializer(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
+    name, dtype, dims, outside, entries, raw = "", 0, [], False, {}, (0, 0)
+    for number, kind, begin, until in walk.fields(start, end):
+        if number == TENSOR_DIMS:
+            dims += [begin] if kind == VARINT else _packed(walk, begin, until)
+        elif number == TENSOR_TYPE and kind == VARINT:
+            dtype = begin
+        elif number == TENSOR_NAME:
+            name = walk.text(begin, until)
+        elif number == TENSOR_RAW and kind == BYTES:
+            raw = begin, until
+        elif number == TENSOR_EXTERNAL:
+            entry = onnx.StringStringEntryProto.FromString(walk.content(begin, until))
+            entries[entry.key] = entry.value
+        elif number == TENSOR_LOCATION and kind == VARINT:
+            outside = begin == onnx.TensorProto.EXTERNAL
+    label = onnx.TensorProto.DataType.Name(dtype) if dtype in onnx.TensorProto.DataType.values() else str(dtype)
+    size = end - start
+    location, offset, length = "", raw[0], raw[1] - raw[0]
+    if outside:
+        location, offset, length = (
+            entries.get("location", ""),
+            int(entries.get("offset", 0)),
+            int(entries.get("length", 0)),
+        )
+        graph.externals.append(External(location, offset, length))
+        size = length
+    tensor = Tensor(name, label, tuple(dims), size)
+    graph.tensors.append(tensor)
+    graph.stored.append(Stored(tensor, location, offset, length))
+
+
+def _packed(walk: _Walk, start: int, end: int) -> list[int]:
+    content, numbers, value, shift = walk.content(start, end), [], 0, 0
+    for byte in content:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            numbers.append(value)
+            value = shift = 0
+    return numbers

@@ -1,0 +1,1 @@
+"""The model at its source, described by its headers."""

@@ -1,0 +1,231 @@
+"""What lies at the model's source, seen from its headers: nothing here reads a weight."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from compression_runner import artifact as artifacts
+from compression_runner.dataset.cache_inputs import PAST, is_past
+from compression_runner.errors import InvalidInput
+from compression_runner.formats.headers.onnx import STANDARD_DOMAINS, OnnxGraph, read_graph
+from compression_runner.formats.headers.ranges import RangeReader
+from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
+from compression_runner.formats.headers.tensors import Tensor
+from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
+from compression_runner.formats.source.transformers_config import check_task, parse_config
+from compression_runner.storage import Entry, Readable
+from compressionjob.spec import Model, Task
+
+FIELD: Final = "spec.model.source"
+PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".joblib")
+# torch.export.load (torch 2.14) unpickles constants, and has sympy evaluate the text of every symbolic size.
+EXPORTED: Final = ".pt2"
+# What is taken along beside the weights: configuration and tokenizers, and nothing that could be code.
+COMPANIONS: Final = (".json", ".txt", ".model", ".jinja", ".tiktoken")
+SUMS: Final = "SHA256SUMS"
+MAX_SMALL_FILE: Final = 64 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be fetched: its format, the files that belong to it, its tensors, and its identity.
+
+    `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
+    """
+
+    format: artifacts.Format
+    task: Task
+    files: tuple[Entry, ...]
+    weights: frozenset[str]
+    tensors: tuple[Tensor, ...]
+    architecture: str
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the weight files."""
+        return sum(entry.size for entry in self.files if entry.path in self.weights)
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of everything that is fetched."""
+        return sum(entry.size for entry in self.files)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model has."""
+        return sum(tensor.elements for tensor in self.tensors)
+
+    @property
+    def identity(self) -> str:
+        """The hash that stands for the source in fingerprints."""
+        lines = [self.format, self.task, *(f"{entry.path} {entry.size} {entry.tag}" for entry in self.files)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def inspect(store: Readable, model: Model) -> Source:
+    """Looks at a source.
+
+    Raises InvalidInput for anything that would fail later: pickles, truncated files, a model that does another task.
+    """
+    entries = store.list()
+    names = [entry.path for entry in entries]
+    found = model.format if model.format != "auto" else _format(store, names)
+    inspect_format = {"transformers": _transformers, "gguf": _gguf}.get(found, _onnx)
+    return inspect_format(store, entries, model.task, _checksums(store, entries))
+
+
+def _format(store: Readable, names: Sequence[str]) -> artifacts.Format:
+    if artifacts.MARKER in names and json.loads(store.read(artifacts.MARKER)).get("packing"):
+        problem, remedy = "this is a packed artifact", "restore it with: compression-runner unpack ARTIFACT DEST"
+        raise InvalidInput("PackedSource", FIELD, store.url, problem, remedy)
+    if any(name.endswith(".safetensors") for name in names):
+        return "transformers"
+    if any(name.endswith(".onnx") for name in names):
+        return "onnx"
+    if any(name.endswith(SUFFIX) for name in names):
+        return "gguf"
+    programs = [name for name in names if name.endswith(EXPORTED)]
+    if programs:
+        problem = (
+            f"{programs[0]} is a program of torch.export, which runs code when it is loaded (pickles, expressions)"
+        )
+        remedy = "convert it where you trust it: torch.onnx.export(torch.export.load(PATH), dynamo=True).save(ONNX)"
+        raise InvalidInput("RemoteCode", FIELD, store.url, problem, remedy)
+    pickles = [name for name in names if name.endswith(PICKLES)]
+    if pickles:
+        problem = f"{pickles[0]} is a pickle, which can run code when it is loaded, and there are no safetensors"
+        remedy = "save the model with save_pretrained(..., safe_serialization=True)"
+        raise InvalidInput("PickleRefused", FIELD, store.url, problem, remedy)
+    problem = "no .safetensors, .onnx or .gguf lies there" if names else "it is empty"
+    raise InvalidInput("NoModel", FIELD, store.url, problem, "name the folder that holds the model")
+
+
+def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
+    by_path = {entry.path: entry for entry in entries}
+    if "config.json" not in by_path:
+        remedy = "name the folder that holds config.json"
+        raise InvalidInput("NoModel", FIELD, store.url, "there is no config.json beside the weights", remedy)
+    config = parse_config(_small(store, by_path["config.json"]), FIELD)
+    architecture = check_task(config, task, list(by_path))
+    weights = _weight_files(store, by_path)
+    tensors = [tensor for path in weights for tensor in read_header(RangeReader(store, by_path[path]), FIELD)]
+    if not any(tensor.dtype in COMPRESSIBLE for tensor in tensors):
+        kinds = ", ".join(sorted({tensor.dtype for tensor in tensors}))
+        problem, remedy = f"no tensor is of a floating-point type (there are {kinds})", "name the original model"
+        raise InvalidInput("NothingToCompress", FIELD, store.url, problem, remedy)
+    kept = tuple(entry for entry in entries if entry.path in weights or _is_companion(entry.path))
+    return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums)
+
+
+def _gguf(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
+    entry, header = find_gguf(store, entries, task)
+    architecture = f"{header.architecture}, GGUF of {', '.join(types_of(header))}"
+    return Source("gguf", task, (entry,), frozenset({entry.path}), header.tensors, architecture, checksums)
+
+
+def _weight_files(store: Readable, by_path: Mapping[str, Entry]) -> list[str]:
+    index = by_path.get("model.safetensors.index.json")
+    if index is None:
+        if "model.safetensors" in by_path:
+            return ["model.safetensors"]
+        pickles = [path for path in by_path if path.endswith(PICKLES)]
+        found = f"only {pickles[0]}, a pickle, which can run code" if pickles else "no model.safetensors"
+        remedy = "save the model with save_pretrained(..., safe_serialization=True)"
+        raise InvalidInput("PickleRefused" if pickles else "NoModel", FIELD, store.url, f"there is {found}", remedy)
+    try:
+        shards = sorted({str(shard) for shard in json.loads(_small(store, index))["weight_map"].values()})
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InvalidInput("InvalidFile", FIELD, index.path, "it has no weight_map", "save the model again") from error
+    missing = [shard for shard in shards if shard not in by_path]
+    if missing:
+        raise InvalidInput("ShardMissing", FIELD, missing[0], f"{index.path} names it", "upload every shard")
+    return shards
+
+
+def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
+    by_path = {entry.path: entry for entry in entries}
+    graph_path = _graph_file(store, list(by_path))
+    graph = read_graph(RangeReader(store, by_path[graph_path]), FIELD)
+    foreign = sorted(graph.domains - STANDARD_DOMAINS)
+    if foreign:
+        problem = f"it uses operators of {foreign[0]}, for which no code is loaded"
+        raise InvalidInput("UnsupportedOperators", FIELD, graph_path, problem, "export it with standard operators")
+    if task == "text-generation" and not any(is_past(name) for name in graph.inputs):
+        problem = f"the graph has no inputs {PAST}* and cannot decode step by step"
+        remedy = "export it with its cache, as Optimum's text-generation-with-past does, or name the original model"
+        raise InvalidInput("TaskMismatch", "spec.model.task", task, problem, remedy)
+    outside = _external_files(graph, graph_path, by_path)
+    weights = {graph_path, *outside}
+    folder = graph_path.rpartition("/")[0]
+    kept = tuple(
+        entry
+        for entry in entries
+        if entry.path in weights or (entry.path.startswith(folder) and _is_companion(entry.path))
+    )
+    architecture = f"ONNX graph, {len(graph.operators)} kinds of operators"
+    return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums)
+
+
+def _graph_file(store: Readable, names: Sequence[str]) -> str:
+    graphs = [name for name in names if name.endswith(".onnx")]
+    for preferred in ("model.onnx", "onnx/model.onnx"):
+        if preferred in graphs:
+            return preferred
+    if len(graphs) == 1:
+        return graphs[0]
+    problem = f"there are {len(graphs)} .onnx files ({', '.join(graphs[:4])})" if graphs else "there is no .onnx file"
+    raise InvalidInput("NoModel", FIELD, store.url, problem, "name the one file, or call it model.onnx")
+
+
+def _external_files(graph: OnnxGraph, graph_path: str, by_path: Mapping[str, Entry]) -> set[str]:
+    """The files of a graph's external data, none of which may lie outside of the model's folder or end too early."""
+    found = set()
+    folder = graph_path.rpartition("/")[0]
+    for external in graph.externals:
+        parts = Path(external.location).parts
+        if not external.location or external.location.startswith("/") or ".." in parts or "\\" in external.location:
+            problem = f"its external data {external.location!r} leads out of the model's folder"
+            raise InvalidInput("PathRefused", FIELD, graph_path, problem, "save the model with its data beside it")
+        path = f"{folder}/{external.location}" if folder else external.location
+        if path not in by_path:
+            problem = f"its external data {external.location!r} does not lie beside it"
+            raise InvalidInput(
+                "FileMissing", FIELD, graph_path, problem, "upload it, and name the folder as the source"
+            )
+        if external.offset + external.length > by_path[path].size:
+            problem = f"the file is truncated: the graph needs {external.offset + external.length} bytes of it"
+            raise InvalidInput("TruncatedFile", FIELD, path, problem, "upload it again")
+        found.add(path)
+    return found
+
+
+def _checksums(store: Readable, entries: Sequence[Entry]) -> dict[str, str]:
+    """What SHA256SUMS or artifact.json at the source say of its files."""
+    by_path = {entry.path: entry for entry in entries}
+    if artifacts.MARKER in by_path:
+        try:
+            sealed = artifacts.parse(json.loads(_small(store, by_path[artifacts.MARKER])), Path())
+        except (ValueError, artifacts.ArtifactDamaged) as error:
+            remedy = "publish the artifact again, or remove its artifact.json"
+            raise InvalidInput("InvalidFile", FIELD, artifacts.MARKER, str(error), remedy) from error
+        return {file.path: file.sha256 for file in sealed.files}
+    if SUMS not in by_path:
+        return {}
+    lines = _small(store, by_path[SUMS]).decode(errors="replace").split("\n")
+    pairs = (line.split(maxsplit=1) for line in lines if line.strip())
+    return {pair[1].strip().removeprefix("*").removeprefix("./"): pair[0].lower() for pair in pairs if len(pair) == 2}
+
+
+def _is_companion(path: str) -> bool:
+    return path.endswith(COMPANIONS) and path not in (artifacts.MARKER, "README.md")
+
+
+def _small(store: Readable, entry: Entry) -> bytes:
+    if entry.size > MAX_SMALL_FILE:
+        problem = f"{entry.size} bytes are too many for a file of its kind"
+        raise InvalidInput("InvalidFile", FIELD, entry.path, problem, "remove it")
+    return store.read(entry.path)

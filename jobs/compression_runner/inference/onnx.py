@@ -1,0 +1,64 @@
+"""A model in onnxruntime on the CPU, with what varies between machines and runs switched off."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from compression_runner.inference.predictor import Feed, Predictor, TensorInfo
+
+
+class OnnxPredictor(Predictor):
+    """An onnxruntime session on the CPU over one ONNX file.
+
+    Graph optimisations are onnxruntime's defaults, as a server would have them. Raises onnxruntime's exceptions for a
+    file that it cannot load.
+    """
+
+    def __init__(self, model: Path, threads: int) -> None:
+        onnxruntime.disable_telemetry_events()  # it would warn in a pod, where it cannot write
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3  # warnings of the optimiser are not the reader's business
+        self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
+            str(model), options, providers=["CPUExecutionProvider"]
+        )
+        self.inputs = tuple(_info(node) for node in self._session.get_inputs())
+        self.outputs = tuple(_info(node) for node in self._session.get_outputs())
+
+    def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
+        """Return the named outputs (all by default) for one batch."""
+        if self._session is None:
+            raise ValueError("the predictor is closed")
+        return list(self._session.run(outputs, dict(feed)))
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+_NUMPY_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(uint16)": np.uint16,
+    "tensor(uint32)": np.uint32,
+    "tensor(uint64)": np.uint64,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+
+
+def _info(node: onnxruntime.NodeArg) -> TensorInfo:
+    """Return what onnxruntime says of an input or output; a type without a numpy equal counts as object."""
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
+    return TensorInfo(name=node.name, dtype=np.dtype(_NUMPY_TYPES.get(node.type, np.object_)), shape=shape)

@@ -1,0 +1,49 @@
+"""A model ready to answer, with a fixed number of threads and nothing else that varies between runs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Feed = Mapping[str, NDArray[np.generic]]
+"""The inputs of one call by name; the first dimension is the batch."""
+Engine = Literal["onnxruntime", "openvino"]
+"""What runs a model. A comparison is between two models in the same one."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Name, numpy type and shape of a model's input or output; None is a free dimension."""
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: tuple[int | None, ...]
+
+
+class Predictor(ABC):
+    """A model on the CPU; frees its memory on `close` or at the end of `with`."""
+
+    inputs: tuple[TensorInfo, ...]
+    """What it takes."""
+    outputs: tuple[TensorInfo, ...]
+    """What it gives."""
+
+    @abstractmethod
+    def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
+        """Return the named outputs (all by default) for one batch."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the model."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

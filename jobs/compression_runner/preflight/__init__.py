@@ -1,1 +1,0 @@
-"""Looks before it leaps: everything that can be known of a job before weights move."""

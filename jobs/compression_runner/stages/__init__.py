@@ -1,0 +1,1 @@
+"""The protocol between the pipeline and the methods."""
