@@ -43,7 +43,7 @@ def train_motion(destination: Path) -> None:
     from samples.motion_training import train
 
     videos, _ = split()
-    train(videos, DIRECTIONS, destination)
+    train(videos.frames, videos.labels, DIRECTIONS, destination)
 
 
 def split() -> tuple[Videos, Videos]:

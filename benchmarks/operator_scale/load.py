@@ -14,7 +14,7 @@ import aiohttp
 
 from compression_operator.child.job import child_job
 from compression_operator.cluster.credentials import Credentials
-from compression_operator.records import JobRecord
+from compression_operator.records.job import JobRecord
 from compressionjob.runtime import parse_runtime
 from compressionjob.spec import parse_job
 

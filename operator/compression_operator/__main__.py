@@ -4,10 +4,11 @@ import asyncio
 import logging
 import sys
 
-from compression_operator import logs, process
 from compression_operator.cluster.errors import CredentialsError
 from compression_operator.notifications.receivers import read_receivers
-from compression_operator.options import parse
+from compression_operator.process import replica as process
+from compression_operator.process.options import parse
+from compression_operator.telemetry import logs
 from compressionjob.errors import InvalidSpec
 
 logger = logging.getLogger("compression_operator")

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from compression_operator.records import RUNNER_CONTAINER
+from compression_operator.records.annotations import RUNNER_CONTAINER
 from compressionjob.exit_codes import PERMANENT
 
 POD_FAILURE_POLICY: Final[dict[str, Any]] = {

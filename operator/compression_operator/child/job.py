@@ -4,15 +4,15 @@ import json
 from typing import Any, Final
 
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
+from compression_operator.child.manifest import pod_manifest_of
 from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
-from compression_operator.manifest import pod_manifest_of
-from compression_operator.records import (
+from compression_operator.records.annotations import (
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
     RUNNER_CONTAINER,
     RUNTIME_ANNOTATION,
-    JobRecord,
 )
+from compression_operator.records.job import JobRecord
 from compressionjob.cost import PRICE_VARIABLE
 from compressionjob.group import (
     API_VERSION,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -20,7 +20,9 @@ from compression_operator.cluster.errors import (
     refusal,
 )
 from compression_operator.cluster.resources import Resource
-from compression_operator.metrics import Metrics
+
+Count = Callable[[str, str, str], None]
+"""Counts a request by its verb, resource and status code ("none" without an answer)."""
 
 FIELD_MANAGER: Final = "compression-operator"
 USER_AGENT: Final = "compression-operator"
@@ -36,7 +38,7 @@ _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=me
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
-def open_session(connection: Connection, credentials: Credentials, metrics: Metrics) -> aiohttp.ClientSession:
+def open_session(connection: Connection, credentials: Credentials, count: Count) -> aiohttp.ClientSession:
     """A session that sends fresh credentials with every request and counts the answers."""
 
     async def prove_and_count(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
@@ -48,9 +50,9 @@ def open_session(connection: Connection, credentials: Credentials, metrics: Metr
         try:
             response = await send(request)
         except (aiohttp.ClientError, TimeoutError):
-            metrics.api_requests.labels(verb, resource, "none").inc()
+            count(verb, resource, "none")
             raise
-        metrics.api_requests.labels(verb, resource, str(response.status)).inc()
+        count(verb, resource, str(response.status))
         return response
 
     return aiohttp.ClientSession(
@@ -78,9 +80,9 @@ class Client:
     server asks; everything else is for the caller, whose work queue tries again with a fresh look.
     """
 
-    def __init__(self, credentials: Credentials, metrics: Metrics) -> None:
+    def __init__(self, credentials: Credentials, count: Count) -> None:
         self._credentials = credentials
-        self._metrics = metrics
+        self._count = count
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
 
@@ -214,7 +216,7 @@ class Client:
 
     async def _open(self) -> None:
         connection = await self._credentials.load()
-        self._session = open_session(connection, self._credentials, self._metrics)
+        self._session = open_session(connection, self._credentials, self._count)
 
     async def _reopen(self) -> None:
         stale = self._session

@@ -8,14 +8,14 @@ from typing import Final
 
 import aiohttp
 
-from compression_operator.cache import Cache
-from compression_operator.metrics import Metrics
-from compression_operator.notifications.delivery import Delivery
+from compression_operator.cache.cache import Cache
 from compression_operator.notifications.patience import FIRST_PAUSE, LONGEST_PAUSE, Patience
 from compression_operator.notifications.receivers import Receiver
 from compression_operator.notifications.sending import Failure, send, too_old
 from compression_operator.queue import WorkQueue
-from compression_operator.records import JobRecord, NotificationKey
+from compression_operator.records.delivery import Delivery, NotificationKey
+from compression_operator.records.job import JobRecord
+from compression_operator.telemetry.metrics import Metrics
 
 SENDERS: Final = 8
 """Most requests that are open to one receiver."""

@@ -11,7 +11,9 @@ from cloudevents.core.bindings.http import HTTPMessage, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from compression_operator.records import JobRecord, NotificationKey, parse_time
+from compression_operator.records.delivery import NotificationKey
+from compression_operator.records.job import JobRecord
+from compression_operator.records.reading import parse_time
 from compressionjob.conditions import COMPLETE, FAILED, SLA_SATISFIED
 from compressionjob.group import GROUP, JOB_PLURAL, VERSION
 from compressionjob.status import CompressionJobStatus

@@ -12,14 +12,13 @@ from typing import Final
 
 import aiohttp
 
-from compression_operator.cache import Cache
-from compression_operator.metrics import Metrics
+from compression_operator.cache.cache import Cache
+from compression_operator.cache.observed import Observed
 from compression_operator.notifications.channel import Channel
-from compression_operator.notifications.delivery import Delivery
 from compression_operator.notifications.receivers import Receivers
-from compression_operator.observed import Observed
 from compression_operator.queue import WorkQueue
-from compression_operator.records import NotificationKey
+from compression_operator.records.delivery import Delivery, NotificationKey
+from compression_operator.telemetry.metrics import Metrics
 
 USER_AGENT: Final = "compression-operator"
 HANDED_BACK: Final = 16

@@ -12,8 +12,8 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError
 from yarl import URL
 
-from compression_operator.notifications.happenings import Subscriptions
 from compression_operator.notifications.signing import UnusableKey, read_keys
+from compression_operator.records.delivery import Subscriptions
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.notifications import NOTIFICATION_EVENTS, NotificationEvent
 from compressionjob.schema import Duration, Label, Schema, parse_duration

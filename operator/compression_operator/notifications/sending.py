@@ -9,7 +9,9 @@ import aiohttp
 from compression_operator.notifications import signing
 from compression_operator.notifications.message import event_id, message
 from compression_operator.notifications.receivers import Receiver
-from compression_operator.records import JobRecord, NotificationKey, parse_time
+from compression_operator.records.delivery import NotificationKey
+from compression_operator.records.job import JobRecord
+from compression_operator.records.reading import parse_time
 from compressionjob.schema import parse_duration
 from compressionjob.status import CompressionJobStatus
 

@@ -9,7 +9,7 @@ import yaml
 
 from charts.generate import CHART
 from compression_operator.notifications.receivers import read_receivers
-from compression_operator.options import parse
+from compression_operator.process.options import parse
 from compressionjob import group
 from compressionjob.crd import definitions
 from compressionjob.runtime import parse_runtime

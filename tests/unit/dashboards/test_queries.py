@@ -12,10 +12,10 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from compression_operator.cache import Cache
+from compression_operator.cache.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS, RUNTIMES
-from compression_operator.fleet import FleetSeries
-from compression_operator.metrics import JOB_GAUGES, JobSeries, JobTally, Metrics, PendingNotifications
+from compression_operator.telemetry.fleet import FleetSeries
+from compression_operator.telemetry.metrics import JOB_GAUGES, JobSeries, JobTally, Metrics, PendingNotifications
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.phase import Phase
 from compressionjob.report import Progress

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from compression_operator.cache import Cache
+from compression_operator.cache.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS
-from compression_operator.metrics import Metrics, PendingNotifications
+from compression_operator.loop.reconcile import reconcile
 from compression_operator.notifications.notifier import Notifier
 from compression_operator.notifications.receivers import Receivers
-from compression_operator.plan import Note
 from compression_operator.queue import WorkQueue
-from compression_operator.reconcile import reconcile
+from compression_operator.telemetry.metrics import Metrics, PendingNotifications
+from compression_operator.telemetry.notes import Note
 from compressionjob.status import CompressionJobStatus
 from tests.unit.operator.builders import raw_job
 

@@ -7,7 +7,7 @@ import pytest
 from cloudevents.core.bindings.http import from_http_event
 
 from compression_operator.notifications.message import event_id, message
-from compression_operator.records import JobRecord
+from compression_operator.records.job import JobRecord
 from compressionjob.notifications import NOTIFICATION_EVENTS
 from tests.unit.operator.builders import NOW, UID, complete, ended_pod, job, observe, settle, stamp, summary
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.credentials import Connection, Credentials
-from compression_operator.metrics import Metrics
+from compression_operator.telemetry.metrics import Metrics
 
 Answer = tuple[int, dict[str, Any], Mapping[str, str]]
 
@@ -43,7 +43,7 @@ async def server(answer: Callable[[web.Request], Answer]) -> AsyncIterator[tuple
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     credentials, metrics = Fixed(f"http://127.0.0.1:{runner.addresses[0][1]}"), Metrics()
     try:
-        async with Client(credentials, metrics) as client:
+        async with Client(credentials, metrics.count_request) as client:
             yield client, credentials, metrics
     finally:
         await runner.cleanup()

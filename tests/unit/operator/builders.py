@@ -5,10 +5,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from compression_operator.observed import Observed
-from compression_operator.plan import Plan
-from compression_operator.reconcile import reconcile
-from compression_operator.records import RETRIES_BEFORE, ChildRecord, JobRecord, PodRecord, ReviewRecord, RuntimeRecord
+from compression_operator.cache.observed import Observed
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.annotations import RETRIES_BEFORE
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
+from compression_operator.records.review import ReviewRecord
+from compression_operator.records.runtime import RuntimeRecord
 from compressionjob.report import Progress, SideSummary, Summary, Violation
 from tests import manifests
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from compression_operator.reconcile import reconcile
+from compression_operator.loop.reconcile import reconcile
 from tests.manifests import REMOVE
 from tests.unit.operator.builders import NOW, condition_of, job, observe, runtime, settle, with_status
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from compression_operator.plan import Plan
-from compression_operator.reconcile import reconcile
-from compression_operator.records import JobRecord
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
 from tests.unit.operator.builders import (
     NOW,
     after,

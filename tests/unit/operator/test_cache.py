@@ -1,8 +1,8 @@
 """The cache goes forward only, joins what belongs together, and keeps nothing that no longer matters."""
 
-from compression_operator.cache import Cache
+from compression_operator.cache.cache import Cache
+from compression_operator.cache.forecasts import told
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
-from compression_operator.forecasts import told
 from compressionjob.report import Progress, Remaining
 from tests.unit.operator.builders import CHILD_UID, UID, after
 from tests.unit.operator.raw import LABELS, raw_child, raw_pod, raw_runtime, versioned_job

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from compression_operator.cache import Cache
-from compression_operator.census import Census
+from compression_operator.cache.cache import Cache
+from compression_operator.cache.resync import Resync
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
 from tests.unit.operator.api_server import Answer, server
 from tests.unit.operator.builders import UID
@@ -39,7 +39,7 @@ async def test_what_is_listed_and_known_is_fine() -> None:
     objects |= {"jobs": raw_child(), "pods": raw_pod()}
     cache = filled()
     async with server(listing(400, **objects)) as (client, _, _metrics):
-        assert await Census(client, cache, ()).compare() == []
+        assert await Resync(client, cache, ()).compare() == []
     observed = cache.observe(UID)
     assert observed is not None
     assert observed.child is not None
@@ -48,7 +48,7 @@ async def test_what_is_listed_and_known_is_fine() -> None:
 async def test_what_is_gone_is_forgotten_but_not_what_is_newer_than_the_list() -> None:
     cache = filled()
     async with server(listing(250, compressionjobs=versioned_job(100))) as (client, _, _metrics):
-        assert await Census(client, cache, ()).compare() == []
+        assert await Resync(client, cache, ()).compare() == []
     observed = cache.observe(UID)
     assert observed is not None
     assert (observed.runtime, observed.child) == (None, None)
@@ -59,7 +59,7 @@ async def test_catching_up_waits_for_what_was_not_seen() -> None:
     cache = filled()
     objects = {"compressionruntimes": raw_runtime(), "compressionjobs": versioned_job(101)}
     async with server(listing(400, **objects)) as (client, _, _metrics):
-        waiting = asyncio.create_task(Census(client, cache, ("default",)).catch_up())
+        waiting = asyncio.create_task(Resync(client, cache, ("default",)).catch_up())
         await asyncio.sleep(0.3)
         assert not waiting.done()
         cache.put(COMPRESSION_JOBS, versioned_job(101))
@@ -67,11 +67,11 @@ async def test_catching_up_waits_for_what_was_not_seen() -> None:
 
 
 async def test_what_the_watches_still_do_not_tell_after_a_while_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compression_operator.census.PATIENCE", 0.3)
+    monkeypatch.setattr("compression_operator.cache.resync.PATIENCE", 0.3)
     cache = filled()
     objects = {"compressionruntimes": raw_runtime(version=8), "compressionjobs": versioned_job(101)}
     async with server(listing(400, **objects)) as (client, _, _metrics):
-        counting = asyncio.create_task(Census(client, cache, ("default",)).missing())
+        counting = asyncio.create_task(Resync(client, cache, ("default",)).missing())
         await asyncio.sleep(0.1)
         cache.put(COMPRESSION_JOBS, versioned_job(101))  # late, but on its way
         assert await asyncio.wait_for(counting, timeout=10) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compression_operator.reconcile import reconcile
+from compression_operator.loop.reconcile import reconcile
 from tests.unit.operator.builders import (
     NOW,
     after,

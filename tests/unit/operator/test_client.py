@@ -11,7 +11,7 @@ from compression_operator.cluster import errors
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.credentials import Connection, Credentials
 from compression_operator.cluster.resources import COMPRESSION_JOBS, EVENTS, JOBS, PODS
-from compression_operator.metrics import Metrics
+from compression_operator.telemetry.metrics import Metrics
 from tests.unit.operator.api_server import Answer, Fixed, server
 
 
@@ -44,7 +44,7 @@ async def test_a_refusal_has_a_type_and_the_servers_words(code: int, reason: str
 
 
 async def test_no_answer_is_unreachable() -> None:
-    client = Client(Fixed("http://127.0.0.1:1"), Metrics())
+    client = Client(Fixed("http://127.0.0.1:1"), Metrics().count_request)
     async with client:
         with pytest.raises(errors.Unreachable, match="GET /api/v1/namespaces/ns/pods/x: "):
             await client.get(PODS, "ns", "x")

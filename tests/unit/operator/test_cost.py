@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compression_operator.policies.cost import REFRESH
-from compression_operator.reconcile import reconcile
-from compression_operator.records import JobRecord
+from compression_operator.loop.policies.cost import REFRESH
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
 from compressionjob.status import CompressionJobStatus
 from compressionjob.usage import MAX_PODS
 from tests.unit.operator.builders import (

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from compression_operator.plan import Plan
-from compression_operator.reconcile import reconcile
-from compression_operator.records import JobRecord
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
 from tests.unit.operator.builders import (
     NOW,
     after,

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from compression_operator import events
 from compression_operator.cluster.client import Client
-from compression_operator.events import EventRecorder, event_of
-from compression_operator.metrics import Metrics
-from compression_operator.plan import Note
+from compression_operator.telemetry import event_recorder as events
+from compression_operator.telemetry.event_recorder import EventRecorder, event_of
+from compression_operator.telemetry.metrics import Metrics
+from compression_operator.telemetry.notes import Note
 from tests.unit.operator.api_server import Answer, Fixed, server
 from tests.unit.operator.builders import NOW, UID, job
 
@@ -65,7 +65,7 @@ async def test_what_cannot_be_sent_is_counted_and_the_next_is_sent() -> None:
 async def test_a_full_outbox_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MAX_WAITING", 2)
     metrics = Metrics()
-    recorder = EventRecorder(Client(Fixed("http://127.0.0.1:1"), metrics), metrics, "me")
+    recorder = EventRecorder(Client(Fixed("http://127.0.0.1:1"), metrics.count_request), metrics, "me")
     for _ in range(3):
         recorder.record(job(), NOTE)
     assert metrics.registry.get_sample_value("compression_operator_events_total", {"outcome": "dropped"}) == 1

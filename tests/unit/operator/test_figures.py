@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from compression_operator.figures import Figures
-from compression_operator.metrics import JobSeries, Metrics
-from compression_operator.plan import Note
+from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.metrics import JobSeries, Metrics
+from compression_operator.telemetry.notes import Note
 from tests.unit.operator.builders import UID, child, ended_pod, job, observe, runtime, settle, with_raw_status
 
 BOTH = {

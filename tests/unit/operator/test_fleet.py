@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from compression_operator.cache import Cache
+from compression_operator.cache.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS, RUNTIMES
-from compression_operator.fleet import FleetSeries
+from compression_operator.telemetry.fleet import FleetSeries
 from tests.unit.operator.builders import NOW, UID, stamp
 from tests.unit.operator.raw import raw_runtime, versioned_job
 

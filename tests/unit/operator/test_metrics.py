@@ -1,8 +1,8 @@
 """Metrics have bounded labels, and a job's series end with the job."""
 
-from compression_operator import event_reasons
-from compression_operator.figures import Figures
-from compression_operator.metrics import JobSeries, Metrics
+from compression_operator.telemetry import event_reasons
+from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.metrics import JobSeries, Metrics
 from compressionjob.conditions import FAILURE_REASONS
 from tests.unit.operator.builders import complete, ended_pod, job, observe, settle, summary
 

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from compression_operator.notifications.delivery import Delivery
-from compression_operator.notifications.happenings import news
-from compression_operator.observed import Observed
-from compression_operator.plan import Plan
-from compression_operator.reconcile import reconcile
-from compression_operator.records import JobRecord
+from compression_operator.cache.observed import Observed
+from compression_operator.loop.job_events import news
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.delivery import Delivery
+from compression_operator.records.job import JobRecord
 from compressionjob.conditions import Condition
 from compressionjob.notifications import NOTIFICATION_EVENTS, Notification
 from compressionjob.status import CompressionJobStatus

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compression_operator.options import parse
+from compression_operator.process.options import parse
 
 
 def test_defaults() -> None:

@@ -1,7 +1,7 @@
 """A job whose result is measured on another runtime: stages in one child, measuring in another."""
 
-from compression_operator.reconcile import reconcile
-from compression_operator.records import JobRecord
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
 from compressionjob.report import Summary
 from tests.unit.operator.builders import (
     after,

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from compression_operator.cache import Cache
+from compression_operator.cache.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
-from compression_operator.metrics import Metrics
-from compression_operator.progress_polls import ProgressPolls
+from compression_operator.loop.progress_polls import ProgressPolls
+from compression_operator.telemetry.metrics import Metrics
 from tests.unit.operator.builders import UID
 from tests.unit.operator.raw import raw_child, raw_pod, versioned_job
 

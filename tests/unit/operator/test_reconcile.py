@@ -5,9 +5,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compression_operator.observed import Observed
-from compression_operator.reconcile import reconcile
-from compression_operator.records import ChildRecord, JobRecord, PodRecord
+from compression_operator.cache.observed import Observed
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
 from compressionjob.status import TERMINAL_PHASES
 from tests.unit.operator.builders import (
     NOW,

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from compression_operator.child.job import child_name
-from compression_operator.reconcile import reconcile
-from compression_operator.records import JobRecord, ReviewRecord
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
+from compression_operator.records.review import ReviewRecord
 from tests.unit.operator.builders import (
     NOW,
     after,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from compression_operator.reconcile import reconcile
-from compression_operator.records import PodRecord
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.pod import PodRecord
 from tests.unit.operator.builders import (
     NOW,
     after,

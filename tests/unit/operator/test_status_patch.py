@@ -1,6 +1,6 @@
 """A status write carries only what changed, and the version it was decided on."""
 
-from compression_operator.status_patch import status_patch
+from compression_operator.loop.status_patch import status_patch
 from tests.unit.operator.builders import job
 
 

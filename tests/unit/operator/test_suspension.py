@@ -1,6 +1,6 @@
 """Holding a job and letting it go on."""
 
-from compression_operator.reconcile import reconcile
+from compression_operator.loop.reconcile import reconcile
 from tests.unit.operator.builders import (
     NOW,
     after,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from compression_operator.plan import Plan
-from compression_operator.reconcile import reconcile
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.reconcile import reconcile
 from tests.unit.operator.builders import (
     NOW,
     after,

@@ -1,0 +1,307 @@
+"""What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
+
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from compression_operator.cache.forecasts import Forecast, differs
+from compression_operator.cache.observed import Observed
+from compression_operator.cache.reviews import Reviews
+from compression_operator.cluster.errors import Refused
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
+from compression_operator.records.review import ReviewRecord
+from compression_operator.records.runtime import RuntimeRecord
+from compressionjob.group import JOB_UID_LABEL
+from compressionjob.report import Progress
+
+Raw = Mapping[str, Any]
+Worker = ChildRecord | PodRecord
+
+MAX_GONE: Final = 4096
+"""How many deleted jobs are remembered as deleted."""
+
+
+class Cache:
+    """Records of the five kinds, and what belongs together.
+
+    ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
+    an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
+    itself is kept: its child and pods no longer matter, and 10,000 ended jobs must fit into memory.
+    """
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._jobs: dict[str, JobRecord] = {}
+        self._runtimes: dict[str, RuntimeRecord] = {}
+        self._reviews = Reviews()
+        self._workers: dict[str, Workers] = {}
+        self._by_name: dict[tuple[str, str], str] = {}
+        self._by_runtime: dict[str, set[str]] = defaultdict(set)
+        self._tally: Counter[tuple[str, str]] = Counter()
+        self._gone: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many CompressionJobs are known."""
+        return len(self._jobs)
+
+    def uids(self) -> list[str]:
+        """The uids of all CompressionJobs."""
+        return list(self._jobs)
+
+    def job(self, uid: str) -> JobRecord | None:
+        """A CompressionJob."""
+        return self._jobs.get(uid)
+
+    def jobs(self) -> Iterable[JobRecord]:
+        """All CompressionJobs."""
+        return self._jobs.values()
+
+    def runtime(self, name: str) -> RuntimeRecord | None:
+        """A CompressionRuntime."""
+        return self._runtimes.get(name)
+
+    def tally(self) -> Counter[tuple[str, str]]:
+        """The number of CompressionJobs by phase and reason."""
+        return self._tally
+
+    def observe(
+        self,
+        uid: str,
+        *,
+        confirmed: bool = False,
+        foreign_child: ChildRecord | None = None,
+        refusal: Refused | None = None,
+    ) -> Observed | None:
+        """A job with everything that belongs to it, or None when there is no such job."""
+        job = self._jobs.get(uid)
+        if job is None:
+            return None
+        workers = self._workers.get(uid, _NONE)
+        own = [
+            child
+            for child in workers.children.values()
+            if child.belongs_to(job) and child.part == job.part and not child.deleting
+        ]
+        child = max(own, key=lambda item: item.version, default=None)
+        return Observed(
+            job=job,
+            runtime=self._runtimes.get(job.present_runtime),
+            measuring_runtime=self._runtimes.get(job.measuring_runtime),
+            reviews=() if job.ended else self._reviews.about(job.namespace, job.name),
+            child=child,
+            pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),
+            progress=workers.progress,
+            finish=workers.finish(),
+            confirmed=confirmed,
+            foreign_child=foreign_child,
+            refusal=refusal,
+        )
+
+    def running_pod(self, uid: str) -> PodRecord | None:
+        """The running pod of a job that goes on, which can be asked for its progress."""
+        observed = self.observe(uid)
+        if observed is None or observed.job.ended:
+            return None
+        return next((pod for pod in observed.pods if pod.running and pod.ip and not pod.deleting), None)
+
+    def put(self, resource: Resource, raw: Raw, *, own_write: bool = False) -> None:
+        """Remember an object as it is now; what the operator wrote itself needs no second look."""
+        if self.knows(resource, raw["metadata"]):  # the echo of an own write, most often: not even worth trimming
+            return
+        told = _nobody if own_write else self._changed
+        if resource is COMPRESSION_JOBS:
+            self._put_job(JobRecord.of(raw), told)
+        elif resource is RUNTIMES:
+            self._put_runtime(RuntimeRecord.of(raw))
+        elif resource is REVIEWS:
+            self._tell_about(self._reviews.put(ReviewRecord.of(raw)))
+        else:
+            self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), told)
+
+    def wrote_status(self, job: JobRecord, metadata: Raw, status: Raw) -> None:
+        """Remember a job with the status that the operator wrote, in the version that this made."""
+        self._put_job(job.rewritten(metadata, status), _nobody)
+
+    def drop(self, resource: Resource, metadata: Raw) -> None:
+        """Forget an object that is gone."""
+        uid = metadata["uid"]
+        if resource is COMPRESSION_JOBS:
+            self._drop_job(uid)
+        elif resource is RUNTIMES:
+            known = self._runtimes.get(metadata["name"])
+            if known is not None and known.uid == uid:
+                del self._runtimes[metadata["name"]]
+        elif resource is REVIEWS:
+            self._tell_about(self._reviews.drop(uid))
+        else:
+            owner = owner_of(metadata)
+            workers = self._workers.get(owner)
+            if workers is not None and workers.of(resource).pop(uid, None) is not None:
+                if workers.empty:
+                    del self._workers[owner]
+                self._changed(owner)
+
+    def replace_workers(self, uid: str, child: ChildRecord | None, pods: list[PodRecord]) -> None:
+        """Remember exactly this child and these pods of a job, as they were read just now."""
+        workers = self._workers.setdefault(uid, Workers())
+        workers.children = {child.uid: child} if child is not None else {}
+        workers.pods = {pod.uid: pod for pod in pods}
+
+    def put_progress(self, uid: str, progress: Progress, forecast: Forecast | None = None) -> bool:
+        """Remember what a pod told about its progress, and when it expects to be done; says whether it got on."""
+        workers = self._workers.get(uid)
+        if workers is None:
+            return False
+        got_on = workers.progress != progress
+        news = got_on or differs(workers.noticed, forecast)
+        workers.progress, workers.forecast = progress, forecast
+        if news:
+            workers.noticed = forecast
+            self._changed(uid)
+        return got_on
+
+    def knows(self, resource: Resource, metadata: Raw) -> bool:
+        """Whether the cache is at least as new as this object, of which only the metadata is given."""
+        if resource in (JOBS, PODS) and self._is_over(owner_of(metadata)):
+            return True
+        record = self._record(resource, metadata)
+        return record is not None and record.version >= int(metadata["resourceVersion"])
+
+    def versions(self, resource: Resource) -> dict[str, tuple[int, Raw]]:
+        """What is remembered of a kind: version and enough metadata for ``drop``, by uid."""
+        if resource is COMPRESSION_JOBS:
+            return {uid: (job.version, {"uid": uid}) for uid, job in self._jobs.items()}
+        if resource is RUNTIMES:
+            found = self._runtimes.values()
+            return {item.uid: (item.version, {"uid": item.uid, "name": item.name}) for item in found}
+        if resource is REVIEWS:
+            return self._reviews.versions()
+        return {
+            uid: (record.version, {"uid": uid, "labels": {JOB_UID_LABEL: owner}})
+            for owner, workers in self._workers.items()
+            for uid, record in workers.of(resource).items()
+        }
+
+    def _record(self, resource: Resource, metadata: Raw) -> JobRecord | RuntimeRecord | ReviewRecord | Worker | None:
+        if resource is COMPRESSION_JOBS:
+            return self._jobs.get(metadata["uid"])
+        if resource is RUNTIMES:
+            return self._runtimes.get(metadata["name"])
+        if resource is REVIEWS:
+            return self._reviews.get(metadata["uid"])
+        return self._workers.get(owner_of(metadata), _NONE).of(resource).get(metadata["uid"])
+
+    def _put_job(self, job: JobRecord, told: Callable[[str], None]) -> None:
+        known = self._jobs.get(job.uid)
+        # The answer to our own write may come after the news of the deletion.
+        if job.uid in self._gone or (known is not None and known.version >= job.version):
+            return
+        if known is not None:
+            self._count(known, -1)
+            if known.part != job.part and job.uid in self._workers:
+                self._workers[job.uid].progress = None  # it was the last part's
+        self._jobs[job.uid] = job
+        self._by_name[job.namespace, job.name] = job.uid
+        self._count(job, +1)
+        for runtime in (job.runtime, job.measuring_runtime):
+            self._by_runtime[runtime].add(job.uid)
+        if job.ended:
+            self._workers.pop(job.uid, None)
+        told(job.uid)
+
+    def _drop_job(self, uid: str) -> None:
+        self._gone[uid] = None
+        if len(self._gone) > MAX_GONE:
+            self._gone.popitem(last=False)
+        known = self._jobs.pop(uid, None)
+        if known is None:
+            return
+        self._count(known, -1)
+        if self._by_name.get((known.namespace, known.name)) == uid:
+            del self._by_name[known.namespace, known.name]
+        for runtime in {known.runtime, known.measuring_runtime}:
+            self._by_runtime[runtime].discard(uid)
+            if not self._by_runtime[runtime]:
+                del self._by_runtime[runtime]
+        self._workers.pop(uid, None)
+        self._changed(uid)
+
+    def _put_worker(self, worker: Worker, told: Callable[[str], None]) -> None:
+        if self._is_over(worker.job_uid):
+            return
+        workers = self._workers.setdefault(worker.job_uid, Workers())
+        held: dict[str, Any] = workers.children if isinstance(worker, ChildRecord) else workers.pods
+        known = held.get(worker.uid)
+        if known is None or known.version < worker.version:
+            held[worker.uid] = worker
+            told(worker.job_uid)
+
+    def _put_runtime(self, runtime: RuntimeRecord) -> None:
+        known = self._runtimes.get(runtime.name)
+        if known is not None and known.uid == runtime.uid and known.version >= runtime.version:
+            return
+        self._runtimes[runtime.name] = runtime
+        # Only jobs without a child for their present part look at their runtime.
+        for uid in self._by_runtime.get(runtime.name, ()):
+            job = self._jobs[uid]
+            children = self._workers.get(uid, _NONE).children.values()
+            if not job.ended and not any(child.part == job.part for child in children):
+                self._changed(uid)
+
+    def _tell_about(self, review: ReviewRecord | None) -> None:
+        uid = self._by_name.get((review.namespace, review.job)) if review is not None else None
+        if uid is not None and not self._jobs[uid].ended:
+            self._changed(uid)
+
+    def _is_over(self, uid: str) -> bool:
+        job = self._jobs.get(uid)
+        return job is not None and job.ended
+
+    def _count(self, job: JobRecord, change: int) -> None:
+        key = (job.phase, job.reason)
+        self._tally[key] += change
+        if not self._tally[key]:
+            del self._tally[key]
+
+
+@dataclass(slots=True)
+class Workers:
+    """What works for one CompressionJob."""
+
+    children: dict[str, ChildRecord] = field(default_factory=dict)
+    pods: dict[str, PodRecord] = field(default_factory=dict)
+    progress: Progress | None = None
+    forecast: Forecast | None = None
+    noticed: Forecast | None = None
+    """The forecast that made somebody look last; ``forecast`` may be a little different by now."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return not self.children and not self.pods
+
+    def finish(self) -> datetime | None:
+        """When the pod that runs expects to be done."""
+        pod = self.pods.get(self.forecast.pod) if self.forecast is not None else None
+        return self.forecast.finish if self.forecast is not None and pod is not None and pod.running else None
+
+    def of(self, resource: Resource) -> dict[str, Any]:
+        """The records of Jobs or pods by uid."""
+        return self.children if resource is JOBS else self.pods
+
+
+_NONE: Final = Workers()
+
+
+def owner_of(metadata: Raw) -> str:
+    """The uid of the CompressionJob that a Job or pod works for: child Jobs and their pods bear it as a label."""
+    return str((metadata.get("labels") or {}).get(JOB_UID_LABEL, ""))
+
+
+def _nobody(_: str) -> None:
+    """Nobody needs to be told."""

@@ -1,0 +1,42 @@
+"""What reconcile looks at: one CompressionJob and everything in the cluster that belongs to it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from compression_operator.cluster.errors import Refused
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.delivery import Delivery, Subscriptions
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
+from compression_operator.records.review import ReviewRecord
+from compression_operator.records.runtime import RuntimeRecord
+from compressionjob.report import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A job and its surroundings, as the cache knows them.
+
+    ``child`` and ``pods`` are those of the job's present part, and so is ``runtime``; ``measuring_runtime`` is the one
+    that measures, whichever part it is. ``reviews`` name the job, whatever they are worth.
+
+    ``confirmed`` says that child and pods were read from the API server just now: what is missing then is really
+    gone. ``foreign_child`` is a Job that has the child's name but another owner; ``refusal`` is why the API server did
+    not take the child just now. ``finish`` is when the running pod expects to be done, told with its progress.
+    ``receivers`` are those that can be told of jobs, and ``deliveries`` what became of
+    this job's notifications.
+    """
+
+    job: JobRecord
+    runtime: RuntimeRecord | None = None
+    measuring_runtime: RuntimeRecord | None = None
+    reviews: tuple[ReviewRecord, ...] = ()
+    child: ChildRecord | None = None
+    pods: tuple[PodRecord, ...] = ()
+    progress: Progress | None = None
+    finish: datetime | None = None
+    confirmed: bool = False
+    foreign_child: ChildRecord | None = None
+    refusal: Refused | None = None
+    receivers: Subscriptions = field(default_factory=dict)
+    deliveries: tuple[Delivery, ...] = ()

@@ -1,0 +1,99 @@
+"""Comparing the cache with the cluster: whether it has caught up, and what it still holds of objects that are gone.
+
+kopf does not tell handlers when its first listing is over, nor which objects vanished while a watch was broken. A
+list of metadata answers both.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from compression_operator.cache.cache import Cache
+from compression_operator.cluster.client import Client
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compressionjob.group import JOB_UID_LABEL
+
+LOOK: Final = 0.1
+PATIENCE: Final = 10.0
+"""Seconds after which the list is read again: what was deleted meanwhile will never be seen."""
+
+logger = logging.getLogger(__name__)
+
+
+class Resync:
+    """Reads the metadata of everything that the operator watches, in all namespaces or in those that it serves."""
+
+    def __init__(self, client: Client, cache: Cache, namespaces: Sequence[str]) -> None:
+        self._client = client
+        self._cache = cache
+        self._scopes: Sequence[str | None] = namespaces or (None,)
+
+    async def catch_up(self) -> None:
+        """Wait until the cache knows everything that exists now, in this version or a later one.
+
+        Raises ApiError when a list cannot be read.
+        """
+        while True:
+            missing = await self.compare()
+            waited = 0.0
+            while waited < PATIENCE:
+                while missing and self._cache.knows(*missing[-1]):
+                    missing.pop()
+                if not missing:
+                    break
+                await asyncio.sleep(LOOK)
+                waited += LOOK
+            if not missing:
+                return
+            logger.info("waiting for %d objects that were listed but not seen yet", len(missing))
+
+    async def compare(self) -> list[tuple[Resource, dict[str, Any]]]:
+        """Forget what is gone, and return what the cache does not know yet: kind and metadata.
+
+        Raises ApiError when a list cannot be read.
+        """
+        missing = await self._compare(RUNTIMES, (None,), "")
+        for resource in (COMPRESSION_JOBS, REVIEWS):
+            missing += await self._compare(resource, self._scopes, "")
+        for resource in (JOBS, PODS):
+            missing += await self._compare(resource, self._scopes, JOB_UID_LABEL)
+        return missing
+
+    async def missing(self) -> int:
+        """Forget what is gone, and count what the watches have not told PATIENCE seconds after it was listed.
+
+        Raises ApiError when a list cannot be read.
+        """
+        listed = await self.compare()
+        if listed:
+            await asyncio.sleep(PATIENCE)
+        return sum(not self._cache.knows(*item) for item in listed)
+
+    async def _compare(
+        self, resource: Resource, scopes: Sequence[str | None], selector: str
+    ) -> list[tuple[Resource, dict[str, Any]]]:
+        missing: list[tuple[Resource, dict[str, Any]]] = []
+        present: set[str] = set()
+        moment: int | None = None
+        for scope in scopes:
+            async for page in self._client.pages(resource, scope, selector=selector, metadata_only=True):
+                version = int(page["metadata"]["resourceVersion"])
+                moment = version if moment is None else min(moment, version)
+                for item in page["items"]:
+                    metadata = item["metadata"]
+                    present.add(metadata["uid"])
+                    if not self._cache.knows(resource, metadata):
+                        missing.append((resource, _essence(metadata)))
+        self._forget(resource, present, moment or 0)
+        return missing
+
+    def _forget(self, resource: Resource, present: set[str], moment: int) -> None:
+        for uid, (version, metadata) in self._cache.versions(resource).items():
+            if uid not in present and version <= moment:
+                logger.info("forgetting %s %s: gone while nobody watched", resource.plural, uid)
+                self._cache.drop(resource, metadata)
+
+
+def _essence(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {key: metadata[key] for key in ("uid", "name", "namespace", "resourceVersion", "labels") if key in metadata}

@@ -1,0 +1,45 @@
+"""What the operator knows of CompressionReviews. All are kept, whatever their job: they are small, and few."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from compression_operator.records.review import ReviewRecord
+
+
+class Reviews:
+    """The reviews by uid, and by the job that they are about."""
+
+    def __init__(self) -> None:
+        self._reviews: dict[str, ReviewRecord] = {}
+        self._by_job: dict[tuple[str, str], dict[str, ReviewRecord]] = {}
+
+    def about(self, namespace: str, job: str) -> tuple[ReviewRecord, ...]:
+        """All reviews that name this job."""
+        return tuple(self._by_job.get((namespace, job), {}).values())
+
+    def get(self, uid: str) -> ReviewRecord | None:
+        """A review."""
+        return self._reviews.get(uid)
+
+    def put(self, review: ReviewRecord) -> ReviewRecord | None:
+        """Remember a review; returns it when it is news."""
+        known = self._reviews.get(review.uid)
+        if known is not None and known.version >= review.version:
+            return None
+        self._reviews[review.uid] = review
+        self._by_job.setdefault((review.namespace, review.job), {})[review.uid] = review
+        return review
+
+    def drop(self, uid: str) -> ReviewRecord | None:
+        """Forget a review; returns what it was."""
+        known = self._reviews.pop(uid, None)
+        if known is not None:
+            about = self._by_job[known.namespace, known.job]
+            del about[uid]
+            if not about:
+                del self._by_job[known.namespace, known.job]
+        return known
+
+    def versions(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
+        """Version and metadata by uid."""
+        return {uid: (review.version, {"uid": uid}) for uid, review in self._reviews.items()}

@@ -1,0 +1,223 @@
+"""The control loop: take a job from the queue, look, decide, act."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from compression_operator.cache.cache import Cache
+from compression_operator.cache.observed import Observed
+from compression_operator.child.job import child_name
+from compression_operator.cluster.client import Client
+from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Refused
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.loop.status_patch import status_patch
+from compression_operator.notifications.notifier import Notifier
+from compression_operator.queue import WorkQueue
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
+from compression_operator.telemetry.event_recorder import EventRecorder
+from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.metrics import Metrics
+from compressionjob.group import JOB_UID_LABEL
+
+MAX_STEPS: Final = 6
+"""Most looks at one job in a row: confirm, create, adopt, and some air."""
+
+logger = logging.getLogger(__name__)
+
+
+class Controller:
+    """Workers that bring jobs from what is to what should be. Only the leader runs them."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        client: Client,
+        queue: WorkQueue,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        figures: Figures,
+        notifier: Notifier,
+        follow: Callable[[str], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cache = cache
+        self._client = client
+        self._queue = queue
+        self._recorder = recorder
+        self._metrics = metrics
+        self._figures = figures
+        self._notifier = notifier
+        self._follow = follow
+        self._now = now
+        self._first_seen: dict[str, float] = {}
+
+    def noticed(self, uid: str) -> None:
+        """Note that a job was just applied, for the metric of the time to its child."""
+        self._first_seen.setdefault(uid, time.monotonic())
+
+    async def run(self, workers: int) -> None:
+        """Work on every known job, then on every change, until cancelled."""
+        for uid in self._cache.uids():
+            self._queue.add(uid)
+            job = self._cache.job(uid)
+            if job is not None:
+                self._figures.remind(job)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            uid = await self._queue.get()
+            started = time.perf_counter()
+            outcome = "cancelled"
+            try:
+                outcome = await self._bring_forward_safely(uid)
+            finally:
+                self._queue.done(uid)
+                self._metrics.reconcile_seconds.labels(outcome).observe(time.perf_counter() - started)
+
+    async def _bring_forward_safely(self, uid: str) -> str:
+        try:
+            outcome = await self._bring_forward(uid)
+        except ApiError as error:
+            self._metrics.reconcile_errors.labels(error.reason).inc()
+            delay = self._queue.retry(uid, error.retry_after)
+            level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
+            logger.log(level, "trying again in %.1f s: %s", delay, error, extra={"job": self._name(uid)})
+            return "error"
+        except Exception:
+            self._metrics.reconcile_errors.labels("Bug").inc()
+            self._queue.retry(uid)
+            logger.exception("this is a bug", extra={"job": self._name(uid)})
+            return "error"
+        self._queue.forget(uid)
+        return outcome
+
+    async def _bring_forward(self, uid: str) -> str:
+        """Plan and act until nothing is left to do now; says what became of it."""
+        confirmed = False
+        foreign: ChildRecord | None = None
+        refusal: Refused | None = None
+        for _ in range(MAX_STEPS):
+            observed = self._cache.observe(uid, confirmed=confirmed, foreign_child=foreign, refusal=refusal)
+            if observed is None:
+                self._figures.end(uid)
+                self._first_seen.pop(uid, None)
+                self._notifier.show(uid)
+                return "gone"
+            observed = self._notifier.inform(observed)
+            plan = reconcile(observed, self._now())
+            if plan.confirm:
+                foreign = await self._confirm(observed.job)
+                confirmed = True
+            elif plan.create is not None:
+                foreign, refusal = await self._create(observed.job, plan.create)
+            elif plan.patch_child is not None and observed.child is not None:
+                await self._patch_child(observed.child, plan.patch_child)
+            else:
+                return await self._conclude(observed, plan)
+        raise AssertionError(f"no end of planning for {self._name(uid)} after {MAX_STEPS} steps")
+
+    async def _confirm(self, job: JobRecord) -> ChildRecord | None:
+        """Read child and pods of a job anew; returns a child that belongs to somebody else."""
+        try:
+            child = ChildRecord.of(await self._client.get(JOBS, job.namespace, child_name(job)))
+        except NotFound:
+            child = None
+        own = child if child is not None and child.belongs_to(job) else None
+        selector = f"{JOB_UID_LABEL}={job.uid}"
+        pods = [
+            PodRecord.of(item)
+            async for page in self._client.pages(PODS, job.namespace, selector=selector)
+            for item in page["items"]
+        ]
+        self._cache.replace_workers(job.uid, own, pods)
+        return None if own is child else child
+
+    async def _create(self, job: JobRecord, manifest: Any) -> tuple[ChildRecord | None, Refused | None]:
+        """Create the child, or find it; returns one that belongs to somebody else, or why it was refused."""
+        try:
+            metadata = await self._client.create(JOBS, job.namespace, manifest)
+        except AlreadyExists:
+            found = await self._client.get(JOBS, job.namespace, manifest["metadata"]["name"])
+            child = ChildRecord.of(found)
+            if not child.belongs_to(job):
+                return child, None
+            if child.deleting:
+                raise Conflict(409, "its predecessor is still being deleted", request=f"create {child.name}") from None
+            self._cache.put(JOBS, found, own_write=True)
+            return None, None
+        except (Forbidden, Invalid) as error:
+            logger.warning("the child was refused: %s", error, extra={"job": f"{job.namespace}/{job.name}"})
+            return None, error
+        self._cache.put(JOBS, {**manifest, "metadata": metadata}, own_write=True)
+        seen = self._first_seen.pop(job.uid, None)
+        if seen is not None:
+            self._metrics.apply_to_child.observe(time.monotonic() - seen)
+        return None, None
+
+    async def _patch_child(self, child: ChildRecord, patch: Any) -> None:
+        guarded = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": str(child.version)}}
+        try:
+            answer = await self._client.merge_patch(JOBS, child.namespace, child.name, guarded)
+        except Conflict:
+            self._cache.put(JOBS, await self._client.get(JOBS, child.namespace, child.name))
+            raise
+        self._cache.put(JOBS, answer, own_write=True)
+
+    async def _conclude(self, observed: Observed, plan: Plan) -> str:
+        job = observed.job
+        if observed.runtime is not None:
+            self._figures.expect_cost(observed.runtime)
+        wrote = plan.status is not None and await self._write_status(job, plan.status)
+        if not wrote:
+            self._figures.remind(job)
+        for note in plan.events:
+            self._recorder.record(job, note)
+            self._figures.note(note)
+        if plan.delete:
+            await self._delete(job)
+        if plan.requeue_after is not None:
+            self._queue.add(job.uid, plan.requeue_after)
+        if observed.child is not None:
+            self._follow(job.uid)
+        self._notifier.show(job.uid)
+        return "changed" if wrote or plan.delete else "unchanged"
+
+    async def _write_status(self, job: JobRecord, status: Any) -> bool:
+        patch = status_patch(job, status)
+        if patch is None:
+            return False
+        try:
+            metadata = await self._client.patch_status(COMPRESSION_JOBS, job.namespace, job.name, patch)
+        except Conflict:
+            self._cache.put(COMPRESSION_JOBS, await self._client.get(COMPRESSION_JOBS, job.namespace, job.name))
+            raise
+        except NotFound:
+            self._cache.drop(COMPRESSION_JOBS, {"uid": job.uid})
+            return False
+        self._cache.wrote_status(job, metadata, status)
+        self._figures.tell(job, status)
+        if status.get("phase") != job.phase:
+            names = {"job": f"{job.namespace}/{job.name}", "phase": status["phase"]}
+            logger.info("%s: %s", status["phase"], status.get("message", ""), extra=names)
+        return True
+
+    async def _delete(self, job: JobRecord) -> None:
+        try:
+            await self._client.delete(COMPRESSION_JOBS, job.namespace, job.name, job.uid)
+        except (NotFound, Conflict):
+            logger.debug("already gone", extra={"job": f"{job.namespace}/{job.name}"})
+
+    def _name(self, uid: str) -> str:
+        job = self._cache.job(uid)
+        return uid if job is None else f"{job.namespace}/{job.name}"

@@ -1,0 +1,158 @@
+"""A plan in the making: policies write into it, and it keeps the promises of a status.
+
+A phase never goes back, an end is the end, a verdict is given once, and a status that did not change is not written.
+"""
+
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from compression_operator.cache.observed import Observed
+from compression_operator.loop.job_events import news
+from compression_operator.loop.plan import Plan
+from compression_operator.telemetry import event_reasons
+from compression_operator.telemetry.notes import EventType, Note
+from compressionjob import conditions
+from compressionjob.conditions import Condition, ConditionType
+from compressionjob.notifications import Notification
+from compressionjob.status import CompressionJobStatus, Phase
+from compressionjob.usage import Usage
+
+MAX_MESSAGE: Final = 1024
+MAX_CONDITION_MESSAGE: Final = 4096
+MAX_NOTE: Final = 1000  # events.k8s.io allows 1 kB
+
+_WHILE_IT_LASTS: Final[tuple[ConditionType, ...]] = (conditions.SUSPENDED, conditions.DEADLINE_AT_RISK)
+"""Conditions of a job that has not ended."""
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class Draft:
+    """The plan for one job; ``observed`` and ``now`` are what policies look at."""
+
+    def __init__(self, observed: Observed, now: datetime) -> None:
+        self.observed = observed
+        self.now = now
+        self.before = observed.job.status()
+        self._fields: dict[str, Any] = {}
+        self._companions: dict[str, Any] = {}
+        self._conditions = {item.type: item for item in self.before.conditions}
+        self._notes: list[Note] = []
+        self._requeue_after: float | None = None
+        self._patch_child: dict[str, Any] | None = None
+        self._delete = False
+
+    @property
+    def started(self) -> bool:
+        """Whether a pod of this job has ever run."""
+        return bool(self.before.start_time or self._fields.get("start_time"))
+
+    @property
+    def notifications(self) -> list[Notification]:
+        """What receivers are told, as it stands now."""
+        found: list[Notification] = self._fields.get("notifications", self.before.notifications)
+        return found
+
+    def condition(self, kind: str) -> Condition | None:
+        """A condition as it stands now."""
+        return self._conditions.get(kind)
+
+    def set_condition(self, kind: ConditionType, status: ConditionStatus, reason: str, message: str = "") -> None:
+        """State a condition; the transition time moves only when ``status`` changes."""
+        old = self._conditions.get(kind)
+        since = old.last_transition_time if old is not None and old.status == status else timestamp(self.now)
+        # Nothing here comes from outside: constants, and texts that are cut to their length.
+        self._conditions[kind] = Condition.model_construct(
+            type=kind,
+            status=status,
+            reason=reason,
+            message=message[:MAX_CONDITION_MESSAGE],
+            last_transition_time=since,
+            observed_generation=self.observed.job.generation,
+        )
+
+    def set(self, **fields: Any) -> None:
+        """Change fields of the status, by their Python names."""
+        self._fields.update(fields)
+
+    def accompany(self, **fields: Any) -> None:
+        """Change fields that move all the time: written when something else is, and never for their own sake."""
+        self._companions.update(fields)
+
+    @property
+    def usage(self) -> Usage:
+        """What the job's pods have used, as far as this plan knows."""
+        known = self._fields.get("usage") or self._companions.get("usage") or self.before.usage
+        return known if isinstance(known, Usage) else Usage()
+
+    def set_phase(self, phase: Phase, message: str) -> None:
+        """State the phase of a job that goes on; a job that has run is never called Pending again."""
+        self.set(phase="Running" if phase == "Pending" and self.started else phase, message=message[:MAX_MESSAGE])
+
+    def finish(self, phase: Literal["Succeeded", "Failed"], reason: str, message: str) -> None:
+        """End the job for good, and look again when its ttl is over: the write of this end tells nobody."""
+        succeeded = phase == "Succeeded"
+        self.set_condition(conditions.COMPLETE, "True" if succeeded else "False", reason, message)
+        self.set_condition(conditions.FAILED, "False" if succeeded else "True", reason, message)
+        for kind in _WHILE_IT_LASTS:
+            held = self._conditions.get(kind)
+            if held is not None and held.status == "True":
+                self.set_condition(kind, "False", reason, "the job has ended")
+        self.set(phase=phase, message=message[:MAX_MESSAGE], completion_time=timestamp(self.now))
+        self.set(deadline_time=None, expected_completion_time=None)
+        event_reason = event_reasons.COMPLETED if succeeded else event_reasons.FAILED
+        self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
+        if self.observed.job.ttl is not None:
+            self.look_again(self.observed.job.ttl)
+
+    def note(self, kind: EventType, reason: str, text: str, *, cause: str = "") -> None:
+        """Tell it in an Event; ``cause`` is why a try failed."""
+        self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "...", cause))
+
+    def patch_child(self, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> None:
+        """Change fields of the child Job's spec, and annotations of it."""
+        self._patch_child = {"spec": spec} | ({"metadata": {"annotations": annotations}} if annotations else {})
+
+    def delete_job(self) -> None:
+        """Delete the CompressionJob and everything that it owns."""
+        self._delete = True
+
+    def look_again(self, seconds: float) -> None:
+        """Ask for another look in ``seconds`` at the latest."""
+        seconds = max(0.0, seconds)
+        self._requeue_after = seconds if self._requeue_after is None else min(seconds, self._requeue_after)
+
+    def plan(self) -> Plan:
+        """The finished plan; its status is None when nothing in it changed."""
+        after = self.before.model_copy(
+            update=self._fields
+            | {
+                "observed_generation": self.observed.job.generation,
+                "conditions": list(self._conditions.values()),
+            }
+        )
+        job, receivers = self.observed.job, self.observed.receivers
+        told = news(self.before, after, chosen=job.receivers, subscriptions=receivers, time=timestamp(self.now))
+        after = after.model_copy(update={"notifications": told})
+        changed = after != self.before
+        if changed:
+            after = after.model_copy(
+                update={key: it for key, it in self._companions.items() if key not in self._fields}
+            )
+        return Plan(
+            patch_child=self._patch_child,
+            status=status_json(after) if changed else None,
+            events=tuple(self._notes),
+            delete=self._delete,
+            requeue_after=self._requeue_after,
+        )
+
+
+def status_json(status: CompressionJobStatus) -> dict[str, Any]:
+    """A status as it is written: without what was never set."""
+    return {key: value for key, value in status.to_json().items() if value not in ("", [], None)}
+
+
+def timestamp(time: datetime) -> str:
+    """A time as Kubernetes writes it, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,33 @@
+"""What reconcile wants done. Data only: ``executor`` does it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compression_operator.telemetry.notes import Note
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next steps for one job, in the order of the fields; an empty plan means that all is as it should be.
+
+    ``confirm``: read child and pods from the API server and ask again, before anything that cannot be undone.
+    ``create``: the manifest of the child Job; ask again once it exists.
+    ``patch_child``: a merge patch for the child Job.
+    ``status``: the whole new status. ``delete``: delete the CompressionJob and what it owns.
+    ``requeue_after``: seconds until the job must be looked at even if nothing happens.
+    """
+
+    confirm: bool = False
+    create: Mapping[str, Any] | None = None
+    patch_child: Mapping[str, Any] | None = None
+    status: Mapping[str, Any] | None = None
+    events: tuple[Note, ...] = ()
+    delete: bool = False
+    requeue_after: float | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do now."""
+        changes = (self.create, self.patch_child, self.status)
+        return not self.confirm and not self.delete and not self.events and all(item is None for item in changes)

@@ -1,0 +1,88 @@
+"""What the job's pods may cost: the child's own clock ends it in time, even while no operator looks.
+
+Kubernetes has one clock for a Job, ``activeDeadlineSeconds``, and counts it from the Job's start, waiting included. It
+is set to what ends first, spec.deadline or the budget, and moved on while no pod runs, since waiting costs nothing.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from compression_operator.loop.draft import Draft
+from compression_operator.records.annotations import DEADLINE_ANNOTATION, NO_DEADLINE
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.reading import parse_time
+from compressionjob.conditions import BUDGET_EXCEEDED
+from compressionjob.cost import SECONDS_PER_HOUR, cost_of, format_cost
+from compressionjob.schema import format_duration
+
+ENDING: Final = 30.0
+"""Seconds that a pod may take to end (Kubernetes' terminationGracePeriodSeconds): they must be paid for, too."""
+ENDING_SHARE: Final = 0.1
+"""Most of a budget that is kept for the pod's end."""
+SLACK: Final = 5.0
+SLACK_SHARE: Final = 0.1
+"""How much too early the clock may be set while a pod is waited for, in seconds and as a share of what is left."""
+ROUNDING: Final = 2.0
+"""The same while a pod runs: seconds are whole here and there."""
+
+_SECOND: Final = timedelta(seconds=1)
+
+
+def is_spent(draft: Draft, price: float | None) -> bool:
+    """End a job that can afford no other pod at this price; True when it was ended."""
+    budget = draft.observed.job.budget
+    if budget is None or price is None or _seconds_left(draft, budget, price) >= 1:
+        return False
+    draft.finish("Failed", BUDGET_EXCEEDED, exceeded(draft))
+    return True
+
+
+def limited(draft: Draft, manifest: dict[str, Any], price: float | None, deadline: int | None) -> dict[str, Any]:
+    """The manifest of a child Job, with its clock set to what the budget leaves, if that ends before the deadline."""
+    budget = draft.observed.job.budget
+    if budget is None or price is None:
+        return manifest
+    left = max(1, int(_seconds_left(draft, budget, price)))
+    manifest["metadata"]["annotations"][DEADLINE_ANNOTATION] = NO_DEADLINE if deadline is None else str(deadline)
+    manifest["spec"]["activeDeadlineSeconds"] = left if deadline is None else min(deadline, left)
+    return manifest
+
+
+def guard(draft: Draft, child: ChildRecord) -> None:
+    """Keep the child's clock where the budget ends, and look again when it will have ended."""
+    budget = draft.observed.job.budget
+    if budget is None or child.price is None or child.suspended:
+        return
+    left = _seconds_left(draft, budget, child.price)
+    running = draft.usage.running
+    slack = ROUNDING if running else max(SLACK, SLACK_SHARE * left)
+    draft.look_again(max(SLACK, left if running else slack))
+    elapsed = (draft.now - parse_time(child.start_time)) / _SECOND if child.start_time else 0.0
+    target = max(1, int(elapsed + left))
+    wanted = target if child.deadline is None else min(target, child.deadline)
+    if child.clock is None or child.clock > wanted + ROUNDING or child.clock < min(wanted, target - slack):
+        draft.patch_child({"activeDeadlineSeconds": wanted})
+
+
+def ended_it(draft: Draft, child: ChildRecord) -> bool:
+    """Whether a child that ran out of time did so for its budget, not for its deadline."""
+    if draft.observed.job.budget is None or child.clock is None:
+        return False
+    return child.deadline is None or child.clock < child.deadline
+
+
+def exceeded(draft: Draft) -> str:
+    """Why the job ends: what was used, of which budget, and what to do."""
+    usage, budget = draft.usage, draft.observed.job.budget or 0.0
+    ran = format_duration(usage.seconds) if usage.seconds else "no time"
+    return (
+        f"spec.budget ({budget:g}) would be exceeded: {format_cost(usage.cost or 0.0)} was used, by pods that ran "
+        f"{ran} together; apply the job again with a larger budget, its checkpoints are kept"
+    )
+
+
+def _seconds_left(draft: Draft, budget: float, price: float) -> float:
+    """How long a pod may still run at this price, with time to end."""
+    whole = SECONDS_PER_HOUR * budget / price
+    spent = draft.usage.cost or 0.0
+    return round((budget - spent) / cost_of(1.0, price) - min(ENDING, ENDING_SHARE * whole), 3)

@@ -1,0 +1,144 @@
+"""Why a child Job failed, told apart by what Kubernetes and the pod say; and the end of the job that follows."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from compression_operator.loop.draft import Draft
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import budget
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.pod import PodRecord
+from compression_operator.records.reading import Mark
+from compression_operator.records.runtime import RuntimeRecord
+from compressionjob import conditions
+from compressionjob.conditions import (
+    BAD_RECIPE,
+    BUDGET_EXCEEDED,
+    DEADLINE_EXCEEDED,
+    DISK_FULL,
+    INVALID_INPUT,
+    KILLED,
+    OUT_OF_MEMORY,
+    RETRIES_EXHAUSTED,
+    STORAGE_UNAVAILABLE,
+)
+from compressionjob.exit_codes import PERMANENT, ExitCode
+from compressionjob.report import parse_summary
+
+_REASON_OF_CODE: Final[dict[int, str]] = {
+    ExitCode.INVALID: INVALID_INPUT,
+    ExitCode.RECIPE: BAD_RECIPE,
+    ExitCode.DISK_FULL: DISK_FULL,
+    ExitCode.STORAGE: STORAGE_UNAVAILABLE,
+    ExitCode.KILLED: KILLED,
+}
+_TEXT_OF_CODE: Final[dict[int, str]] = {
+    ExitCode.INVALID: "the specification or the input cannot work; the pod's log names the field",
+    ExitCode.RECIPE: "a method of the pipeline cannot do this to this model; the pod's log names it",
+    ExitCode.DISK_FULL: "no room on disk; raise workspace.size of the runtime",
+    ExitCode.STORAGE: "a source or the destination was away or broken",
+    ExitCode.KILLED: "the pod was killed (SIGKILL), but not for its memory; the node's log may tell by whom",
+    ExitCode.TERMINATED: "the pod was told to stop (SIGTERM)",
+}
+# The reasons that a pod may give in its summary; anything else would be an unbounded label of a metric.
+_POD_REASONS: Final = frozenset(
+    {INVALID_INPUT, BAD_RECIPE, OUT_OF_MEMORY, DISK_FULL, STORAGE_UNAVAILABLE, conditions.INVALID_SPEC}
+)
+_EXIT_CODE: Final = re.compile(r"exit code (\d+)")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a try failed; ``permanent`` when no other try would end differently."""
+
+    reason: str
+    message: str
+    permanent: bool
+
+
+def is_failed(child: ChildRecord) -> bool:
+    """Whether the Job controller has given up on the child, and all its pods have ended."""
+    return "Failed" in child.conditions
+
+
+def conclude(draft: Draft, child: ChildRecord) -> Plan:
+    """End the job with the reason of its child's failure."""
+    failed = child.conditions["Failed"]
+    if failed.reason == "DeadlineExceeded":
+        if budget.ended_it(draft, child):
+            cause = Cause(BUDGET_EXCEEDED, budget.exceeded(draft), permanent=True)
+        else:
+            cause = Cause(DEADLINE_EXCEEDED, _deadline_message(draft, child), permanent=True)
+        _finish(draft, child, cause)
+        return draft.plan()
+    pod = last_failed(draft.observed.pods)
+    if pod is None and not draft.observed.confirmed:
+        return Plan(confirm=True)
+    cause = cause_of(pod, draft.observed.runtime) if pod is not None else _cause_without_pod(failed)
+    if failed.reason == "BackoffLimitExceeded" and not cause.permanent:
+        tries = child.retries_before + child.failed
+        reason = STORAGE_UNAVAILABLE if cause.reason == STORAGE_UNAVAILABLE else RETRIES_EXHAUSTED
+        cause = Cause(reason, f"{tries} tries failed; the last: {cause.message}", permanent=True)
+    _finish(draft, child, cause)
+    return draft.plan()
+
+
+def last_failed(pods: tuple[PodRecord, ...]) -> PodRecord | None:
+    """The newest pod that failed by itself, not by preemption."""
+    failed = [pod for pod in pods if pod.phase == "Failed" and pod.disrupted is None]
+    return max(failed, key=lambda pod: (pod.created, pod.version), default=None)
+
+
+def cause_of(pod: PodRecord, runtime: RuntimeRecord | None) -> Cause:
+    """Why a pod failed: the kubelet's reason first, then the pod's own summary, then its exit code."""
+    end = pod.terminated
+    if end is not None and end.reason == "OOMKilled":
+        return Cause(OUT_OF_MEMORY, _out_of_memory_message(runtime), permanent=True)
+    if pod.reason == "Evicted":
+        full = "EmptyDir" in pod.message or "ephemeral" in pod.message
+        return Cause(DISK_FULL if full else KILLED, f"the kubelet evicted the pod: {pod.message}", permanent=full)
+    if end is None:
+        return Cause(RETRIES_EXHAUSTED, pod.message or f"the pod {pod.name} failed: {pod.reason or 'no reason'}", False)
+    summary = parse_summary(end.message)
+    if summary is not None and summary.error is not None:
+        error = summary.error
+        reason = error.reason if error.reason in _POD_REASONS else _REASON_OF_CODE.get(end.exit_code, RETRIES_EXHAUSTED)
+        return Cause(reason, error.sentence(), end.exit_code in PERMANENT)
+    return _cause_of_code(end.exit_code)
+
+
+def _cause_of_code(code: int) -> Cause:
+    text = _TEXT_OF_CODE.get(code, "something unforeseen; the pod's log tells more")
+    return Cause(_REASON_OF_CODE.get(code, RETRIES_EXHAUSTED), f"exit code {code}: {text}", code in PERMANENT)
+
+
+def _cause_without_pod(failed: Mark) -> Cause:
+    # The pod is gone, but for FailJob the Job controller quotes the exit code in its message.
+    found = _EXIT_CODE.search(failed.message)
+    if found is None:
+        return Cause(RETRIES_EXHAUSTED, failed.message or failed.reason, permanent=False)
+    cause = _cause_of_code(int(found[1]))
+    return Cause(cause.reason, f"{cause.message} (the pod is gone: {failed.message})", cause.permanent)
+
+
+def _out_of_memory_message(runtime: RuntimeRecord | None) -> str:
+    if runtime is None or runtime.runtime is None:
+        return "the pod used more memory than its limit; choose a runtime with a higher one"
+    limit = runtime.runtime.spec.resources.limits.get("memory", "none: the node's own memory ran out")
+    return (
+        f"the pod used more memory than the runtime {runtime.name!r} allows (limits.memory: {limit}); "
+        "choose a runtime with more, or a smaller benchmark.batchSize"
+    )
+
+
+def _deadline_message(draft: Draft, child: ChildRecord) -> str:
+    deadline = draft.observed.job.spec().get("deadline", f"{child.deadline}s")
+    return f"spec.deadline ({deadline}) has passed; apply the job again with a longer one, its checkpoints are kept"
+
+
+def _finish(draft: Draft, child: ChildRecord, cause: Cause) -> None:
+    # The failure that ended the job is not a retry.
+    tries = child.retries_before + max(0, child.failed - 1)
+    draft.set(retries=max(draft.before.retries, min(tries, draft.observed.job.retries)))
+    draft.finish("Failed", cause.reason, cause.message)

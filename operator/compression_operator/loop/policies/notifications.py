@@ -1,0 +1,49 @@
+"""What the status says of receivers: which of those that the job chose do not exist, and what the others took.
+
+Nothing here holds a job up: a name that is wrong is said, and the job goes on.
+"""
+
+from compression_operator.loop.draft import Draft, timestamp
+from compression_operator.telemetry import event_reasons
+from compressionjob.conditions import ALL_FOUND, RECEIVER_NOT_FOUND, RECEIVERS_FOUND
+
+
+def check(draft: Draft) -> None:
+    """Name the receivers in spec.notifications that do not exist."""
+    chosen, known = draft.observed.job.receivers, draft.observed.receivers
+    old = draft.condition(RECEIVERS_FOUND)
+    if not chosen and old is None:
+        return
+    missing = [f"spec.notifications[{index}]: {name!r}" for index, name in enumerate(chosen) if name not in known]
+    if not missing:
+        draft.set_condition(RECEIVERS_FOUND, "True", ALL_FOUND, "every receiver in spec.notifications exists")
+        return
+    message = (
+        f"{', '.join(missing)}: there is no such receiver, so it is not told of this job, which goes on; name one of "
+        f"the platform team's ({', '.join(sorted(known)) or 'there are none'}), or ask them to add it"
+    )
+    if old is None or old.status == "True":
+        draft.note("Warning", event_reasons.RECEIVER_NOT_FOUND, message)
+    draft.set_condition(RECEIVERS_FOUND, "False", RECEIVER_NOT_FOUND, message)
+
+
+def settle(draft: Draft) -> None:
+    """Note which notifications were delivered or given up."""
+    ends = {item.key: item for item in draft.observed.deliveries}
+    if not ends:
+        return
+    settled = []
+    for entry in draft.notifications:
+        end = ends.get((entry.receiver, entry.event, entry.time)) if entry.result is None else None
+        if end is not None:
+            entry = entry.model_copy(update={"result": end.result, "result_time": timestamp(end.time)})
+            if end.result == "Dropped":
+                draft.note("Warning", event_reasons.NOTIFICATION_DROPPED, end.text)
+        settled.append(entry)
+    draft.set(notifications=settled)
+
+
+def unsettled(draft: Draft) -> bool:
+    """Whether a receiver is still to be told something; one that no longer exists will not be."""
+    known = draft.observed.receivers
+    return any(entry.result is None and entry.receiver in known for entry in draft.notifications)

@@ -1,0 +1,94 @@
+"""A result that waits for a person: asked for when the verdict is out, decided by a CompressionReview or by time.
+
+No pod waits meanwhile: its result lies in its checkpoint, and the part Publish brings it to the destination later.
+"""
+
+from datetime import timedelta
+
+from compression_operator.loop.draft import Draft, timestamp
+from compression_operator.records.reading import parse_time
+from compression_operator.records.review import ReviewRecord
+from compression_operator.telemetry import event_reasons
+from compressionjob.conditions import (
+    APPROVED,
+    AWAITING_REVIEW,
+    REJECTED,
+    REVIEW_REJECTED,
+    REVIEW_TIMED_OUT,
+    REVIEWED,
+)
+from compressionjob.parts import PUBLISH
+from compressionjob.review import TIMEOUT_REVIEWER, ReviewOutcome
+from compressionjob.schema import parse_duration
+
+
+def ask(draft: Draft, sentence: str) -> None:
+    """Let the job wait for its review; what comes after it is the part Publish."""
+    command = f"kubectl compress approve {draft.observed.job.name} --reason ..., or a CompressionReview, decides"
+    message = f"waits for a review: {sentence}; {command}"
+    draft.set_condition(REVIEWED, "Unknown", AWAITING_REVIEW, message)
+    draft.set(part=PUBLISH, child_job=None)
+    draft.set_phase("AwaitingReview", message)
+    draft.note("Normal", event_reasons.AWAITING_REVIEW, message)
+    draft.look_again(0)
+
+
+def decide(draft: Draft) -> bool:
+    """Whether the job still waits, or has just ended; a job that waits for no review goes on."""
+    asked = draft.condition(REVIEWED)
+    if asked is None or asked.status == "True":
+        return False
+    outcome = _decided(draft, asked.last_transition_time) or _timed_out(draft, asked.last_transition_time)
+    if outcome is None:
+        return True
+    by_time = outcome.reviewer == TIMEOUT_REVIEWER
+    draft.set(review=outcome)
+    sentence = f"{outcome.reviewer}: {outcome.reason}"
+    if outcome.decision == "Approve":
+        draft.set_condition(REVIEWED, "True", REVIEW_TIMED_OUT if by_time else APPROVED, sentence)
+        draft.set_phase("Running", f"approved by {sentence}")
+        draft.note("Normal", event_reasons.REVIEWED, f"approved by {sentence}")
+        draft.look_again(0)
+        return True
+    draft.set_condition(REVIEWED, "False", REVIEW_TIMED_OUT if by_time else REJECTED, sentence)
+    draft.note("Normal", event_reasons.REVIEWED, f"rejected by {sentence}")
+    reason = REVIEW_TIMED_OUT if by_time else REVIEW_REJECTED
+    draft.finish("Failed", reason, f"rejected by {sentence}; nothing was published, the report tells more")
+    return True
+
+
+def _decided(draft: Draft, since: str) -> ReviewOutcome | None:
+    """The first review that counts: made after it was asked for, and about this result where it names one."""
+    valid = [review for review in draft.observed.reviews if _counts(review, since, draft.before.digest)]
+    first = min(valid, key=lambda review: (review.created, review.name), default=None)
+    if first is None:
+        return None
+    return ReviewOutcome.model_validate(
+        {
+            "name": first.name,
+            "reviewer": first.reviewer,
+            "decision": first.decision,
+            "reason": first.reason,
+            "time": first.created,
+        }
+    )
+
+
+def _counts(review: ReviewRecord, since: str, digest: str) -> bool:
+    return parse_time(review.created) >= parse_time(since) and review.digest in ("", digest)
+
+
+def _timed_out(draft: Draft, since: str) -> ReviewOutcome | None:
+    spec = draft.observed.job.spec()
+    if "reviewTimeout" not in spec:
+        return None
+    left = parse_duration(spec["reviewTimeout"]) - (draft.now - parse_time(since)) / timedelta(seconds=1)
+    if left > 0:
+        draft.look_again(left)
+        return None
+    return ReviewOutcome(
+        reviewer=TIMEOUT_REVIEWER,
+        decision=spec.get("onReviewTimeout", "Reject"),
+        reason=f"nobody decided within spec.reviewTimeout ({spec['reviewTimeout']})",
+        time=timestamp(draft.now),
+    )

@@ -1,0 +1,28 @@
+"""How long an ended job is kept."""
+
+from datetime import timedelta
+from typing import Final
+
+from compression_operator.loop.draft import Draft
+from compression_operator.loop.policies import notifications
+from compression_operator.records.reading import parse_time
+from compression_operator.telemetry import event_reasons
+
+PATIENCE: Final = timedelta(hours=1)
+"""How much longer a job is kept that receivers have not been told of: what it owes them goes with it."""
+
+
+def expire(draft: Draft) -> None:
+    """Delete an ended job when its ttl has passed; without a ttl it is kept for ever."""
+    job = draft.observed.job
+    if job.ttl is None or not draft.before.completion_time:
+        return
+    expires = parse_time(draft.before.completion_time) + timedelta(seconds=job.ttl)
+    if notifications.unsettled(draft):
+        expires += PATIENCE
+    remaining = (expires - draft.now).total_seconds()
+    if remaining > 0:
+        draft.look_again(remaining)
+        return
+    draft.note("Normal", event_reasons.EXPIRED, f"the job ended at {draft.before.completion_time}; its ttl has passed")
+    draft.delete_job()

@@ -1,0 +1,1 @@
+"""The operator's process: options, election, watches, its HTTP server, start and end."""

@@ -1,0 +1,112 @@
+"""Command line and environment of the operator."""
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from uuid import uuid4
+
+from compression_operator.telemetry.metrics import DEFAULT_JOB_SERIES
+
+PREFIX: Final = "COMPRESSION_OPERATOR_"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one replica runs. No ``namespaces`` means all of them; ``progress_interval`` is in seconds."""
+
+    namespaces: tuple[str, ...]
+    lease_namespace: str
+    lease_name: str
+    identity: str
+    port: int
+    workers: int
+    progress_interval: float
+    max_job_series: int
+    notifications: Path | None
+    log_format: Literal["json", "text"]
+    log_level: str
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
+    """Read the command line; every option has an environment variable COMPRESSION_OPERATOR_<OPTION> as its default.
+
+    Exits with status 2 and a message when something is wrong.
+    """
+    values = _parser(environment).parse_args(arguments)
+    host = environment.get("POD_NAME") or socket.gethostname()
+    return Options(
+        namespaces=tuple(dict.fromkeys(values.namespace or _listed(environment.get(f"{PREFIX}NAMESPACES", "")))),
+        lease_namespace=values.lease_namespace,
+        lease_name=values.lease_name,
+        identity=f"{host}_{uuid4()}",
+        port=values.port,
+        workers=values.workers,
+        progress_interval=values.progress_interval,
+        max_job_series=values.max_job_series,
+        notifications=Path(values.notifications) if values.notifications else None,
+        log_format=values.log_format,
+        log_level=values.log_level,
+    )
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    def default(option: str, otherwise: str) -> str:
+        return environment.get(PREFIX + option.upper().replace("-", "_"), otherwise)
+
+    parser = argparse.ArgumentParser(
+        prog="compression-operator",
+        description="Compresses models as Kubernetes resources, and gives a verdict on the result.",
+    )
+    run = parser.add_subparsers(dest="command", required=True).add_parser("run", help="run the control loop")
+    run.add_argument(
+        "--namespace", action="append", metavar="NAME",
+        help="serve only this namespace; may be given more than once; all namespaces by default",
+    )  # fmt: skip
+    run.add_argument(
+        "--lease-namespace", default=default("lease-namespace", environment.get("POD_NAMESPACE", "default")),
+        metavar="NAME", help="namespace of the Lease by which replicas elect a leader",
+    )  # fmt: skip
+    run.add_argument("--lease-name", default=default("lease-name", "compression-operator"), metavar="NAME")
+    run.add_argument(
+        "--port", type=int, default=default("port", "8080"), help="port of /metrics, /healthz and /readyz; 0: any"
+    )
+    run.add_argument(
+        "--workers", type=_positive, default=default("workers", "8"), metavar="N", help="jobs worked on at a time"
+    )
+    run.add_argument(
+        "--progress-interval", type=_seconds, default=default("progress-interval", "5"), metavar="SECONDS",
+        help="pause between two questions to a running pod about its progress",
+    )  # fmt: skip
+    run.add_argument(
+        "--max-job-series", type=int, default=default("max-job-series", str(DEFAULT_JOB_SERIES)), metavar="N",
+        help="most jobs that have metrics of their own",
+    )  # fmt: skip
+    run.add_argument(
+        "--notifications", default=default("notifications", ""), metavar="FILE",
+        help="receivers of notifications, as YAML; none by default",
+    )  # fmt: skip
+    run.add_argument("--log-format", choices=("json", "text"), default=default("log-format", "json"))
+    run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=default("log-level", "info"))
+    return parser
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number

@@ -1,0 +1,107 @@
+"""Watching with kopf: five kinds, ``on.event`` only, into the cache. What to do about it is decided elsewhere.
+
+No change handlers, indexes, finalizers or annotations: kopf writes nothing to any object (measured: 537 objects a
+second with ``on.create`` against 925 with ``on.event``).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from compression_operator.cache.cache import Cache
+from compression_operator.cluster.client import CHUNK, open_session
+from compression_operator.cluster.credentials import Credentials
+from compression_operator.cluster.errors import CredentialsError
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.process.lean_kopf import kopf
+from compression_operator.telemetry.metrics import Metrics
+from compressionjob.group import GROUP, JOB_UID_LABEL, MANAGED_BY
+
+WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, REVIEWS, JOBS, PODS)
+
+logger = logging.getLogger(__name__)
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf's settings: no scanning, peering or posting; chunked lists, timeouts, selectors, our own prefix."""
+    chosen = kopf.OperatorSettings()
+    chosen.scanning.disabled = True
+    chosen.peering.standalone = True
+    chosen.posting.enabled = False
+    chosen.posting.loggers = False
+    chosen.watching.chunk_size = CHUNK
+    chosen.watching.connect_timeout = 5.0
+    chosen.networking.connect_timeout = 5.0
+    chosen.networking.request_timeout = 60.0
+    chosen.networking.enforce_retry_after = True
+    chosen.watching.label_selectors["batch", "v1", "jobs"] = JOB_UID_LABEL
+    chosen.watching.label_selectors["", "v1", "pods"] = JOB_UID_LABEL
+    # Each object with news has a task of its own, which holds the raw object until it ends.
+    chosen.queueing.idle_timeout = 0.05
+    chosen.persistence.finalizer = f"{GROUP}/unused"
+    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    chosen.persistence.diffbase_storage = NoDiffs()
+    return chosen
+
+
+def registry(
+    cache: Cache, noticed: Callable[[str], None], credentials: Credentials, metrics: Metrics
+) -> kopf.OperatorRegistry:
+    """The handlers; ``noticed`` is called with the uid of every CompressionJob that appears while watching."""
+    handlers = kopf.OperatorRegistry()
+
+    def watch(resource: Resource) -> None:
+        @kopf.on.event(resource.group, resource.version, resource.plural, id=resource.plural, registry=handlers)
+        async def take_note(event: kopf.RawEvent, **_: Any) -> None:
+            raw = event["object"]
+            metrics.watch_events.labels(resource.plural).inc()
+            if event["type"] == "DELETED":
+                cache.drop(resource, raw["metadata"])
+                return
+            if event["type"] == "ADDED" and resource is COMPRESSION_JOBS:
+                noticed(raw["metadata"]["uid"])
+            cache.put(resource, raw)
+
+    for resource in WATCHED:
+        watch(resource)
+
+    @kopf.on.login(id="credentials", registry=handlers)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        try:
+            connection = await credentials.load()
+        except CredentialsError as error:
+            raise kopf.LoginError(str(error)) from error
+        return kopf.AiohttpSession(
+            server=connection.server, aiohttp_session=open_session(connection, credentials, metrics.count_request)
+        )
+
+    return handlers
+
+
+async def watch(
+    handlers: kopf.OperatorRegistry, chosen: kopf.OperatorSettings, namespaces: Sequence[str], started: asyncio.Event
+) -> None:
+    """Watch until cancelled; ``started`` is set once kopf has taken over the signal handlers.
+
+    Raises what kopf raises when it cannot go on.
+    """
+    where: dict[str, Any] = {"namespaces": list(namespaces)} if namespaces else {"clusterwide": True}
+    # Without a name of ours kopf makes one of the user's, whom a container's /etc/passwd need not know.
+    where["identity"] = MANAGED_BY
+    await kopf.operator(registry=handlers, settings=chosen, standalone=True, ready_flag=started, **where)
+
+
+class NoDiffs(kopf.DiffBaseStorage):
+    """kopf asks for differences at every event, and makes a deep copy of the object for it; nobody reads them here."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[kopf.FieldSpec] | None = None) -> kopf.BodyEssence:
+        """Nothing."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Nothing."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Store nothing."""

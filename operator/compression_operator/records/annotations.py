@@ -1,0 +1,15 @@
+"""Annotations of child Jobs and pods, which the operator writes and reads, and the name of the runner's container."""
+
+from typing import Final
+
+from compressionjob.group import GROUP
+
+RETRIES_BEFORE: Final = "compression-operator.io/retries-before"
+"""Annotation of a child Job: tries that failed before it was created, which its own count does not know."""
+RUNTIME_ANNOTATION: Final = f"{GROUP}/runtime"
+PRICE_ANNOTATION: Final = f"{GROUP}/price-per-hour"
+"""Annotations of child Jobs and pods: where they run, and the price for which they do, whatever it becomes later."""
+DEADLINE_ANNOTATION: Final = f"{GROUP}/deadline-seconds"
+"""Annotation of a child Job with a budget: what spec.deadline leaves it, since activeDeadlineSeconds is less."""
+NO_DEADLINE: Final = "none"
+RUNNER_CONTAINER: Final = "runner"

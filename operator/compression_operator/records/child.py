@@ -1,0 +1,77 @@
+"""What is kept of the batch/v1 Job that works for a CompressionJob."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from sys import intern
+
+from compression_operator.records.annotations import DEADLINE_ANNOTATION, PRICE_ANNOTATION, RETRIES_BEFORE
+from compression_operator.records.job import JobRecord
+from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, true_conditions, version
+from compressionjob.group import JOB_KIND, PART_LABEL
+from compressionjob.parts import RUN
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type.
+
+    ``clock`` is its activeDeadlineSeconds, ``deadline`` what spec.deadline leaves it: with a budget they differ.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    job_uid: str
+    owner: str
+    owner_kind: str
+    created: str
+    deleting: bool
+    suspended: bool
+    clock: int | None
+    deadline: int | None
+    price: float | None
+    retries_before: int
+    active: int
+    failed: int
+    start_time: str
+    part: str
+    conditions: Mapping[str, Mark]
+
+    @classmethod
+    def of(cls, raw: Raw) -> "ChildRecord":
+        """Trim a batch/v1 Job."""
+        metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+        owner = controller(metadata)
+        annotations = metadata.get("annotations") or {}
+        return cls(
+            uid=metadata["uid"],
+            namespace=intern(metadata["namespace"]),
+            name=metadata["name"],
+            version=version(metadata),
+            job_uid=job_uid(metadata),
+            owner=str(owner.get("uid", "")),
+            owner_kind=intern(str(owner.get("kind", ""))),
+            created=metadata.get("creationTimestamp") or "",
+            deleting="deletionTimestamp" in metadata,
+            suspended=bool(spec.get("suspend", False)),
+            clock=spec.get("activeDeadlineSeconds"),
+            deadline=_deadline(annotations, spec),
+            price=amount(annotations.get(PRICE_ANNOTATION)),
+            retries_before=int(annotations.get(RETRIES_BEFORE, 0)),
+            active=int(status.get("active") or 0),
+            failed=int(status.get("failed") or 0),
+            start_time=status.get("startTime") or "",
+            part=intern(str((metadata.get("labels") or {}).get(PART_LABEL, RUN))),
+            conditions=true_conditions(status),
+        )
+
+    def belongs_to(self, job: JobRecord) -> bool:
+        """Whether this CompressionJob controls it: a label alone could be anybody's."""
+        return self.owner_kind == JOB_KIND and self.owner == job.uid and self.namespace == job.namespace
+
+
+def _deadline(annotations: Raw, spec: Raw) -> int | None:
+    seconds: int | None = spec.get("activeDeadlineSeconds")
+    text = str(annotations.get(DEADLINE_ANNOTATION, seconds))
+    return int(text) if text.isdecimal() else None

@@ -1,0 +1,141 @@
+"""What is kept of a CompressionJob."""
+
+import json
+from dataclasses import dataclass, replace
+from sys import intern
+from typing import Any
+
+from compression_operator.records.delivery import NotificationKey
+from compression_operator.records.reading import Raw, amount, seconds, to_json, version
+from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
+from compressionjob.group import QUEUE_LABEL
+from compressionjob.parts import COMPRESS, RUN, first_part
+from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A CompressionJob.
+
+    ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
+    chose, ``unsent`` the notifications that none has taken yet.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    generation: int
+    created: str
+    deleting: bool
+    queue: str
+    runtime: str
+    measuring_runtime: str
+    part: str
+    retries: int
+    suspend: bool
+    ttl: float | None
+    budget: float | None
+    receivers: tuple[str, ...]
+    unsent: tuple[NotificationKey, ...]
+    phase: str
+    reason: str
+    since: str
+    spec_json: bytes
+    status_json: bytes
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has succeeded or failed for good."""
+        return self.phase in TERMINAL_PHASES
+
+    @property
+    def present_runtime(self) -> str:
+        """The runtime of the present part."""
+        return self.runtime if self.part in (RUN, COMPRESS) else self.measuring_runtime
+
+    @property
+    def first_part(self) -> str:
+        """The part that the job begins with."""
+        return first_part(self.runtime, self.measuring_runtime)
+
+    def status(self) -> CompressionJobStatus:
+        """The status as last seen or written."""
+        return CompressionJobStatus.model_validate_json(self.status_json)
+
+    def spec(self) -> dict[str, Any]:
+        """The spec as its author wrote it."""
+        spec: dict[str, Any] = json.loads(self.spec_json)
+        return spec
+
+    def rewritten(self, metadata: Raw, status: Raw) -> "JobRecord":
+        """The job with another status, in the version of ``metadata``."""
+        phase = str(status.get("phase") or "Pending")
+        return replace(
+            self,
+            version=version(metadata),
+            part=intern(str(status.get("part") or self.first_part)),
+            unsent=_unsent(status),
+            phase=intern(phase),
+            reason=intern(_reason(status, phase)),
+            since=_since(status) or self.created,
+            spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
+            status_json=to_json(status),
+        )
+
+    @classmethod
+    def of(cls, raw: Raw) -> "JobRecord":
+        """Trim a CompressionJob."""
+        metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+        phase = str(status.get("phase") or "Pending")
+        runtime = str(spec.get("runtime", "cpu"))
+        measuring = str((spec.get("sla") or {}).get("runtime") or runtime)
+        return cls(
+            uid=metadata["uid"],
+            namespace=intern(metadata["namespace"]),
+            name=metadata["name"],
+            version=version(metadata),
+            generation=int(metadata.get("generation") or 0),
+            created=metadata.get("creationTimestamp") or "",
+            deleting="deletionTimestamp" in metadata,
+            queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
+            runtime=intern(runtime),
+            measuring_runtime=intern(measuring),
+            part=intern(str(status.get("part") or first_part(runtime, measuring))),
+            retries=int(spec.get("retries", 3)),
+            suspend=bool(spec.get("suspend", False)),
+            ttl=seconds(spec.get("ttl")),
+            budget=amount(spec.get("budget")),
+            receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
+            unsent=_unsent(status),
+            phase=intern(phase),
+            reason=intern(_reason(status, phase)),
+            since=_since(status) or metadata.get("creationTimestamp") or "",
+            # An ended job needs its spec no more: nothing will be built from it.
+            spec_json=b"" if phase in TERMINAL_PHASES else to_json(spec),
+            status_json=to_json(status),
+        )
+
+
+def _reason(status: Raw, phase: str) -> str:
+    """The reason that explains the phase best: one of the constants of compressionjob.conditions."""
+    conditions = {item["type"]: item for item in status.get("conditions") or ()}
+    for kind in (COMPLETE, FAILED, SUSPENDED):
+        if kind in conditions and conditions[kind].get("status") == "True":
+            return str(conditions[kind].get("reason", ""))
+    if conditions.get(ACCEPTED, {}).get("status") == "False":
+        return str(conditions[ACCEPTED].get("reason", ""))
+    return str(conditions.get(SCHEDULED, {}).get("reason", "")) if phase == "Pending" else ""
+
+
+def _since(status: Raw) -> str:
+    # Timestamps of one form can be compared as text.
+    return max((item.get("lastTransitionTime") or "" for item in status.get("conditions") or ()), default="")
+
+
+def _unsent(status: Raw) -> tuple[NotificationKey, ...]:
+    return tuple(
+        (intern(str(item.get("receiver", ""))), intern(str(item.get("event", ""))), str(item.get("time", "")))
+        for item in status.get("notifications") or ()
+        if not item.get("result")
+    )

@@ -1,0 +1,28 @@
+"""What is kept of a CompressionRuntime."""
+
+from dataclasses import dataclass
+
+from compression_operator.records.reading import Raw, version
+from compressionjob.errors import InvalidSpec
+from compressionjob.runtime import CompressionRuntime, parse_runtime
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRecord:
+    """A CompressionRuntime, read once: either the runtime or what is wrong with it."""
+
+    uid: str
+    name: str
+    version: int
+    runtime: CompressionRuntime | None
+    problem: str = ""
+
+    @classmethod
+    def of(cls, raw: Raw) -> "RuntimeRecord":
+        """Read a CompressionRuntime."""
+        metadata = raw["metadata"]
+        uid, name, number = metadata["uid"], metadata["name"], version(metadata)
+        try:
+            return cls(uid, name, number, parse_runtime(dict(raw)))
+        except InvalidSpec as error:
+            return cls(uid, name, number, None, str(error))

@@ -1,0 +1,117 @@
+"""Events about CompressionJobs: sent in the background, bounded, repeated ones counted, none lost without a trace."""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from compression_operator.cluster.client import Client
+from compression_operator.cluster.errors import AlreadyExists, ApiError, Forbidden, Invalid, NotFound
+from compression_operator.cluster.resources import EVENTS
+from compression_operator.records.job import JobRecord
+from compression_operator.telemetry.metrics import Metrics
+from compression_operator.telemetry.notes import Note
+from compressionjob.group import API_VERSION, JOB_KIND, MANAGED_BY
+
+MAX_WAITING: Final = 16384
+MAX_REMEMBERED: Final = 4096
+ATTEMPTS: Final = 3
+SENDERS: Final = 2
+COURTESY: Final = 5.0
+COURTESY_LOOK: Final = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+class EventRecorder:
+    """A bounded outbox of Events. An Event's name is derived from what it says, so that repeating it is noticed."""
+
+    def __init__(
+        self, client: Client, metrics: Metrics, instance: str, busy: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._instance = instance
+        self._busy = busy
+        self._waiting: asyncio.Queue[tuple[JobRecord, Note]] = asyncio.Queue(maxsize=MAX_WAITING)
+        self._counts: OrderedDict[str, int] = OrderedDict()
+
+    def record(self, job: JobRecord, note: Note) -> None:
+        """Put an Event into the outbox; a full one drops it, counts it and says so in the log."""
+        try:
+            self._waiting.put_nowait((job, note))
+        except asyncio.QueueFull:
+            self._metrics.events.labels("dropped").inc()
+            logger.warning("event dropped: %s/%s: %s: %s", job.namespace, job.name, note.reason, note.text)
+
+    async def run(self) -> None:
+        """Send what is in the outbox until cancelled."""
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(SENDERS):
+                senders.create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        while True:
+            job, note = await self._waiting.get()
+            await self._let_jobs_pass()
+            outcome = await self._send(job, note)
+            self._metrics.events.labels(outcome).inc()
+
+    async def _let_jobs_pass(self) -> None:
+        """Children and statuses come before Events while many jobs wait, but not for ever."""
+        waited = 0.0
+        while self._busy() and waited < COURTESY:
+            await asyncio.sleep(COURTESY_LOOK)
+            waited += COURTESY_LOOK
+
+    async def _send(self, job: JobRecord, note: Note) -> str:
+        event = event_of(job, note, instance=self._instance, now=datetime.now(UTC))
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._send_once(job.namespace, event)
+            except (Forbidden, Invalid, NotFound) as error:
+                # A namespace that is going away, or rights that are missing: trying again would not help.
+                logger.warning("event not sent: %s", error)
+                return "failed"
+            except ApiError as error:
+                if attempt == ATTEMPTS:
+                    logger.warning("event not sent: %s", error)
+                    return "failed"
+                await asyncio.sleep(max(error.retry_after, 2.0**attempt))
+        raise AssertionError("unreachable: the last attempt returns")
+
+    async def _send_once(self, namespace: str, event: dict[str, Any]) -> str:
+        name = event["metadata"]["name"]
+        try:
+            await self._client.create(EVENTS, namespace, event)
+        except AlreadyExists:
+            count = self._counts[name] = self._counts.pop(name, 1) + 1
+            series = {"count": count, "lastObservedTime": event["eventTime"]}
+            await self._client.merge_patch(EVENTS, namespace, name, {"series": series})
+            if len(self._counts) > MAX_REMEMBERED:
+                self._counts.popitem(last=False)
+            return "repeated"
+        return "sent"
+
+
+def event_of(job: JobRecord, note: Note, *, instance: str, now: datetime) -> dict[str, Any]:
+    """The manifest of an Event (events.k8s.io/v1)."""
+    digest = hashlib.sha256(f"{job.uid}/{note.reason}/{note.text}".encode()).hexdigest()[:16]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{job.name[:200]}.{digest}", "namespace": job.namespace},
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": MANAGED_BY,
+        "reportingInstance": instance[:128],
+        "action": "Reconcile",
+        "type": note.type,
+        "reason": note.reason,
+        "note": note.text,
+        "regarding": {
+            "apiVersion": API_VERSION, "kind": JOB_KIND, "namespace": job.namespace, "name": job.name, "uid": job.uid,
+        },
+    }  # fmt: skip

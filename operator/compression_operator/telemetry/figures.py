@@ -1,0 +1,142 @@
+"""What a job's status tells the metrics: its gauges while it exists; its verdict, its tries and its end once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
+
+from compression_operator.records.job import JobRecord
+from compression_operator.records.reading import parse_time
+from compression_operator.records.runtime import RuntimeRecord
+from compression_operator.telemetry.metrics import JobSeries, Metrics
+from compression_operator.telemetry.notes import Note
+from compressionjob.objectives import QualityMetric
+from compressionjob.sla import ObjectiveResult
+from compressionjob.status import TERMINAL_PHASES
+from compressionjob.usage import Usage
+
+# What the pod tells beyond these would be labels without bound.
+_PERCENTILES: Final = ("p50", "p90", "p99")
+_QUALITIES: Final = get_args(QualityMetric)
+
+Status = Mapping[str, Any]
+
+
+class Figures:
+    """Turns statuses and Events into metrics."""
+
+    def __init__(self, metrics: Metrics, series: JobSeries) -> None:
+        self._metrics = metrics
+        self._series = series
+
+    def tell(self, job: JobRecord, status: Status) -> None:
+        """Note the status that was just written for a job."""
+        before: Status = json.loads(job.status_json)
+        after = job.rewritten({}, status)
+        self._show(after, status)
+        if status.get("verdict") and not before.get("verdict"):
+            self._metrics.verdicts.labels(status["verdict"]).inc()
+        self._count_cost(before, status)
+        if after.phase == job.phase or after.phase not in TERMINAL_PHASES:
+            return
+        self._metrics.jobs_ended.labels(after.phase, after.reason).inc()
+        if after.phase == "Succeeded" and status.get("verdict"):
+            self._metrics.bytes_saved.inc(max(0, _size(status, "baseline") - _size(status, "compressed")))
+
+    def remind(self, job: JobRecord) -> None:
+        """Show a job whose status was written by another replica, or before this one started."""
+        if job.uid not in self._series:
+            self._show(job, json.loads(job.status_json))
+
+    def expect_cost(self, runtime: RuntimeRecord) -> None:
+        """Begin the series of a runtime's cost at 0: Prometheus sees no increase in one that begins with 1.
+
+        It takes a runtime that is there, since a name alone is whatever somebody wrote into a job.
+        """
+        self._metrics.cost.labels(runtime.name)
+
+    def note(self, note: Note) -> None:
+        """Count a try that failed."""
+        if note.cause:
+            self._metrics.retries.labels(note.cause).inc()
+
+    def end(self, uid: str) -> None:
+        """Note that a job is gone."""
+        self._series.end(uid)
+
+    def _count_cost(self, before: Status, after: Status) -> None:
+        """Count what came to a job's cost since its last status, whoever wrote that: a restart repeats nothing."""
+        paid = _usage(before).by_runtime()
+        for runtime, cost in _usage(after).by_runtime().items():
+            self._metrics.cost.labels(runtime).inc(max(0.0, cost - paid.get(runtime, 0.0)))
+
+    def _show(self, job: JobRecord, status: Status) -> None:
+        figures = {
+            ("info", job.phase, job.reason, status.get("verdict") or "", job.runtime): 1.0,
+            **dict(_progress(status)),
+            **dict(_plans(job, status)),
+            **dict(_results(status)),
+            **dict(_margins(status)),
+        }
+        self._series.show(job.uid, job.namespace, job.name, figures, running=job.phase == "Running")
+
+
+def _progress(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    # A job that has failed or waits makes no progress: it must not look like one that is stuck.
+    if status.get("progress") is not None and status.get("phase") in ("Running", "Succeeded"):
+        yield ("progress_ratio",), status["progress"] / 100
+
+
+def _plans(job: JobRecord, status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    for name, field in (("deadline_seconds", "deadlineTime"), ("forecast_finish_seconds", "expectedCompletionTime")):
+        if status.get(field):
+            yield (name,), parse_time(status[field]).timestamp()
+    if status.get("cost") is not None:
+        yield ("cost",), float(status["cost"])
+    if job.budget is not None:
+        yield ("budget",), job.budget
+
+
+def _results(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    if status.get("sizeRatio") is not None:
+        yield ("size_ratio",), float(status["sizeRatio"])
+    for model in ("baseline", "compressed"):
+        side = status.get(model, {})
+        for name, field in (
+            ("size_bytes", "sizeBytes"),
+            ("peak_memory_bytes", "peakMemoryBytes"),
+            ("throughput_per_second", "throughputPerSecond"),
+        ):
+            if side.get(field) is not None:
+                yield (name, model), side[field]
+        for percentile, seconds in side.get("latencySeconds", {}).items():
+            if percentile in _PERCENTILES:
+                yield ("latency_seconds", model, percentile), seconds
+        for metric, value in side.get("quality", {}).items():
+            if metric in _QUALITIES:
+                yield ("quality", model, metric), value
+
+
+def _margins(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    for item in status.get("objectives", ()):
+        result = ObjectiveResult.model_validate(item)
+        margin = _margin(result)
+        if margin is not None:
+            yield ("margin_ratio", result.name), margin
+
+
+def _margin(result: ObjectiveResult) -> float | None:
+    """Share of the limit that is left at the interval's worse end: below 0 where the limit is not surely kept."""
+    at_most = result.direction == "at most"
+    bound = result.high if at_most else result.low
+    worst = result.measured if bound is None else bound
+    if worst is None or not result.limit:
+        return None
+    return (result.limit - worst if at_most else worst - result.limit) / abs(result.limit)
+
+
+def _size(status: Status, model: str) -> int:
+    return int(status.get(model, {}).get("sizeBytes") or 0)
+
+
+def _usage(status: Status) -> Usage:
+    return Usage.model_validate(status.get("usage") or {})

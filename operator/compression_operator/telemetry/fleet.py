@@ -1,0 +1,96 @@
+"""Worked out from the cache at each scrape: who has waited longest, what runs where, who has stood still."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from compression_operator.cache.cache import Cache
+from compression_operator.records.reading import parse_time
+from compression_operator.records.runtime import RuntimeRecord
+from compression_operator.telemetry.metrics import DEFAULT_JOB_SERIES, job_gauge
+from compressionjob.schema import parse_quantity
+
+UNKNOWN: Final = "unknown"
+"""The runtime of jobs that name one which is not there: users choose that name, so it is no label."""
+
+
+class FleetSeries(Collector):
+    """Gauges about the jobs that go on. ``last_news`` tells when pods showed progress: Unix times by uid of the job."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        last_news: Callable[[], Mapping[str, float]],
+        *,
+        limit: int = DEFAULT_JOB_SERIES,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._cache = cache
+        self._last_news = last_news
+        self._limit = limit
+        self._now = now
+
+    def collect(self) -> Iterable[Metric]:
+        """The gauges as of now."""
+        oldest: dict[tuple[str, str], str] = {}
+        running: Counter[str] = Counter()
+        for job in self._cache.jobs():
+            if job.ended:
+                continue
+            key = (job.phase, job.reason)
+            oldest[key] = min(job.since, oldest.get(key, job.since))
+            if job.phase == "Running":
+                running[job.present_runtime] += 1
+        return [self._oldest(oldest), *self._runtimes(running), self._news()]
+
+    def _oldest(self, since: Mapping[tuple[str, str], str]) -> Metric:
+        family = GaugeMetricFamily(
+            "compression_operator_oldest_job_seconds",
+            "How long the job that has stood longest in a phase, for a reason, has stood there.",
+            labels=("phase", "reason"),
+        )
+        for key, moment in since.items():
+            if moment:
+                family.add_metric(key, max(0.0, self._now() - parse_time(moment).timestamp()))
+        return family
+
+    def _runtimes(self, running: Mapping[str, int]) -> Iterable[Metric]:
+        jobs = GaugeMetricFamily("compression_operator_runtime_jobs", "Jobs that run, by runtime.", labels=("runtime",))
+        resources = GaugeMetricFamily(
+            "compression_operator_runtime_resources",
+            "What the pods of running jobs have of a resource, by their runtime: cores, bytes or devices.",
+            labels=("runtime", "resource"),
+        )
+        unknown = 0
+        for name, count in running.items():
+            runtime = self._cache.runtime(name)
+            if runtime is None:
+                unknown += count
+                continue
+            jobs.add_metric((name,), count)
+            for resource, amount in _amounts(runtime).items():
+                resources.add_metric((name, resource), amount * count)
+        if unknown:
+            jobs.add_metric((UNKNOWN,), unknown)
+        return [jobs, resources]
+
+    def _news(self) -> Metric:
+        family = job_gauge("last_progress_timestamp_seconds", "When a running job's pod showed progress last.")
+        for uid, moment in islice(self._last_news().items(), self._limit):
+            job = self._cache.job(uid)
+            if job is not None:
+                family.add_metric((job.namespace, job.name), moment)
+        return family
+
+
+def _amounts(record: RuntimeRecord) -> dict[str, float]:
+    """What one pod has of each resource: what is reserved for it, else its limit."""
+    if record.runtime is None:
+        return {}
+    resources = record.runtime.spec.resources
+    return {name: parse_quantity(text) for name, text in (resources.limits | resources.requests).items()}
