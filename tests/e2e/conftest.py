@@ -11,9 +11,9 @@ from demo.installation import ensure_bucket, install_chart, object_store, seed, 
 from localcluster.components import admin_kubeconfig
 from localcluster.kubectl import Kubectl
 from localcluster.paths import REPOSITORY
-from tests import tiny_models
 from tests.e2e.harness import Job, Namespace
 from tests.e2e.jobs import BUCKET, empty
+from tests.support import tiny_models
 
 NAMESPACE = "compression-e2e"
 

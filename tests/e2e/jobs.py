@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tests.manifests import set_field
+from tests.support.manifests import set_field
 
 BUCKET: Final = "e2e"
 

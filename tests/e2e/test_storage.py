@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from demo.installation import upload
-from tests import tiny_models
 from tests.e2e.harness import Job, Namespace
 from tests.e2e.jobs import BUCKET, objects, tiny_job
+from tests.support import tiny_models
 
 Submit = Callable[[dict[str, Any]], Job]
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.tooling import CACHE, interpreter_of
 from compression_runner.artifact import Artifact, seal
-from tests import tiny_models
+from tests.support import tiny_models
 
 PINNED = Path(__file__).parents[2] / "images" / "engines"
 

@@ -9,24 +9,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
-
-
-class Tokens:
-    """Calibration samples."""
-
-    sequence_length = 32
-
-    def samples(self, _role: str, _model_dir: Path) -> SampleSet:
-        """Sixteen texts of random tokens, always the same."""
-        return SampleSet([{"input_ids": row} for row in rows()], "sha256:0")
-
-    def teacher(self) -> Artifact:
-        """Nothing is taught here."""
-        raise AssertionError("nothing is taught here")
-
-    def model(self, location: str) -> Artifact:
-        """No other model is asked for."""
-        raise AssertionError(location)
+from tests.support.stage_data import calibration
 
 
 def rows() -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -37,7 +20,8 @@ def rows() -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
 
 def run(model: Artifact, into: Path, chosen: Quantize) -> Outcome:
     """The stage, as a pipeline runs it."""
-    context = StageContext(made(into), "spec.pipeline[0].quantize", data=Tokens())
+    data = calibration(SampleSet([{"input_ids": row} for row in rows()], "sha256:0"), sequence_length=32)
+    context = StageContext(made(into), "spec.pipeline[0].quantize", data=data)
     return METHODS["quantize"].run(model, chosen, context)
 
 

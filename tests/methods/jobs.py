@@ -17,7 +17,7 @@ from compression_runner.pipeline.staging import stage
 from compression_runner.storage import Stores
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.methods.registry import METHODS
-from tests import tiny_models
+from tests.support import tiny_models
 
 
 def missing_choices(pipelines: Iterable[list[dict[str, Any]]], fields: Set[str]) -> set[tuple[str, str, str]]:

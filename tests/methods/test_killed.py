@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests import tiny_models
 from tests.methods.jobs import finish, missing_choices, start, write_job
+from tests.support import tiny_models
 
 TRAINING = {"epochs": 6, "batchSize": 8, "learningRate": "0.005", "checkpointEvery": 5}
 PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {

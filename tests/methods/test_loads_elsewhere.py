@@ -11,7 +11,7 @@ import pytest
 
 from compression_runner.methods.pack.unpacking import unpack
 from tests.methods.jobs import make, missing_choices, write_job
-from tests.tiny_models import LLAMA_TOKENS
+from tests.support.tiny_models import LLAMA_TOKENS
 
 TRAINING: Final = {"epochs": 1, "batchSize": 8, "learningRate": "0.001"}
 IMAGE, TEXT, EMBEDDING, LANGUAGE = "image-classification", "text-classification", "text-embedding", "text-generation"

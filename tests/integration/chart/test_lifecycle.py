@@ -11,7 +11,7 @@ from localcluster.apiserver import APIServer
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.integration.chart.helm_release import API, CHART, Helm, previous_chart
-from tests.manifests import job
+from tests.support.manifests import job
 
 CRDS = [definition["metadata"]["name"] for definition in definitions().values()]
 

@@ -11,7 +11,7 @@ from localcluster.apiserver import APIServer
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.integration.chart.helm_release import Helm
-from tests.manifests import job
+from tests.support.manifests import job
 
 ACCOUNT = "compression-operator"
 # What the operator does in a namespace that it serves: verb, resource.

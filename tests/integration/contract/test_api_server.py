@@ -14,7 +14,7 @@ from compressionjob.spec import MUTABLE_FIELDS
 from localcluster import apiserver
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
-from tests.manifests import REMOVE, invalid_jobs, job, set_field
+from tests.support.manifests import REMOVE, invalid_jobs, job, set_field
 
 EXAMPLES = [
     manifest

@@ -9,7 +9,7 @@ from typing import Any
 
 from localcluster import debian, ports
 from localcluster.servers import servers
-from tests.webhook_receiver import WebhookReceiver
+from tests.support.webhook_receiver import WebhookReceiver
 
 
 def alerts_of(receiver: WebhookReceiver) -> dict[str, dict[str, Any]]:

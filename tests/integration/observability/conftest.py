@@ -29,9 +29,9 @@ from tests.integration.observability.runner_run import Telemetry
 from tests.integration.operator import operators
 from tests.integration.operator.api import Api, Namespace, wait_for
 from tests.integration.operator.operators import OperatorProcess
-from tests.manifests import job
-from tests.unit.operator.builders import summary, violation
-from tests.webhook_receiver import WebhookReceiver, receiving
+from tests.support.manifests import job
+from tests.support.operator.builders import summary, violation
+from tests.support.webhook_receiver import WebhookReceiver, receiving
 
 TEAM = "team"
 MEASURED = "measured"

@@ -7,10 +7,10 @@ from functools import partial
 import pytest
 
 from dashboards.promql import jobs
-from tests.board import PanelQuery, queries, resolved
 from tests.integration.observability.conftest import ENDS, MEASURED, TEAM, World
 from tests.integration.observability.prometheus import Series
 from tests.integration.operator.api import wait_for
+from tests.support.board import PanelQuery, queries, resolved
 
 QUERIES = list(queries())
 WHILE_IT_RUNS = {

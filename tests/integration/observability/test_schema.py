@@ -8,7 +8,7 @@ import pytest
 from localcluster import gobuild
 from localcluster.command import run
 from localcluster.errors import LocalClusterError
-from tests.board import BOARDS, panels
+from tests.support.board import BOARDS, panels
 
 
 @pytest.fixture(scope="module")

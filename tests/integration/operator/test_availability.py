@@ -16,8 +16,8 @@ from localcluster.apiserver import APIServer
 from tests.integration.chart.helm_release import Helm
 from tests.integration.operator.api import Api, Namespace, Refusal, wait_equal, wait_for
 from tests.integration.operator.operators import OperatorProcess
-from tests.manifests import job
-from tests.unit.operator.builders import summary
+from tests.support.manifests import job
+from tests.support.operator.builders import summary
 
 INFO = "compression_operator_job_info"
 Launch = Callable[..., OperatorProcess]

@@ -8,8 +8,8 @@ import pytest
 from tests.integration.operator.api import GROUP, Api, Namespace, clock, wait_for
 from tests.integration.operator.conftest import runtime
 from tests.integration.operator.operators import OperatorProcess
-from tests.manifests import job
-from tests.unit.operator.builders import summary, violation
+from tests.support.manifests import job
+from tests.support.operator.builders import summary, violation
 
 NAME = "minilm-int8"
 Launch = Callable[..., OperatorProcess]

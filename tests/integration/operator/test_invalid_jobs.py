@@ -4,7 +4,7 @@ import copy
 
 from tests.integration.operator.api import Namespace, wait_for
 from tests.integration.operator.operators import OperatorProcess
-from tests.manifests import invalid_jobs
+from tests.support.manifests import invalid_jobs
 
 
 def test_the_operator_says_what_the_server_cannot(namespace: Namespace, operator: OperatorProcess) -> None:

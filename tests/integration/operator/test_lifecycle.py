@@ -5,8 +5,8 @@ import pytest
 from tests.integration.operator.api import GROUP, Api, Namespace, Refusal, phase_is, wait_for
 from tests.integration.operator.conftest import runtime
 from tests.integration.operator.operators import OperatorProcess
-from tests.manifests import REMOVE, job
-from tests.unit.operator.builders import summary, violation
+from tests.support.manifests import REMOVE, job
+from tests.support.operator.builders import summary, violation
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -13,8 +13,8 @@ from standardwebhooks import Webhook
 from tests.integration.operator.api import Namespace, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.integration.operator.test_availability import ended, kubelet
-from tests.manifests import job
-from tests.webhook_receiver import WebhookReceiver, receiving
+from tests.support.manifests import job
+from tests.support.webhook_receiver import WebhookReceiver, receiving
 
 Launch = Callable[..., OperatorProcess]
 

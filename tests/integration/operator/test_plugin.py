@@ -21,8 +21,8 @@ from localcluster.apiserver import APIServer
 from localcluster.command import run
 from tests.integration.operator.api import Namespace, phase_is, wait_for
 from tests.integration.operator.plugin import Plugin, write_scripts
-from tests.manifests import job
-from tests.unit.operator.builders import summary
+from tests.support.manifests import job
+from tests.support.operator.builders import summary
 
 pytestmark = pytest.mark.usefixtures("operator")
 

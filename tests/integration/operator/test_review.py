@@ -7,8 +7,8 @@ import pytest
 
 from tests.integration.operator.api import Namespace, Refusal, phase_is, wait_for
 from tests.integration.operator.operators import OperatorProcess
-from tests.manifests import job
-from tests.unit.operator.builders import summary
+from tests.support.manifests import job
+from tests.support.operator.builders import summary
 
 Launch = Callable[..., OperatorProcess]
 NAME = "minilm-int8"

@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from compressionjob.report import Summary, parse_summary
 from localcluster import s3
-from tests import tiny_models
+from tests.support import tiny_models
 
 
 @dataclass(frozen=True)

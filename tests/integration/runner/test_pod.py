@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests import tiny_models
 from tests.integration.runner.conftest import (
     Bucket,
     ask,
@@ -18,6 +17,7 @@ from tests.integration.runner.conftest import (
     run_pod,
     start_pod,
 )
+from tests.support import tiny_models
 
 
 @pytest.fixture(autouse=True)

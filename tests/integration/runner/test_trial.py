@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from compression_runner import artifact as artifacts
-from tests import tiny_models
+from tests.support import tiny_models
 
 
 def write_job(folder: Path, **changes: Any) -> Path:

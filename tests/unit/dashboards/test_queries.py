@@ -22,10 +22,10 @@ from compressionjob.report import Progress
 from dashboards.rules import alerts
 from localcluster import debian
 from localcluster.command import run
-from tests.board import BOARDS, panels, queries, resolved
-from tests.board import metrics as metrics_in
-from tests.unit.operator.builders import UID
-from tests.unit.operator.raw import raw_runtime, versioned_job
+from tests.support.board import BOARDS, panels, queries, resolved
+from tests.support.board import metrics as metrics_in
+from tests.support.operator.builders import UID
+from tests.support.operator.raw import raw_runtime, versioned_job
 
 TARGET_LABELS = {"instance", "namespace", "service", "job", "le"}
 """Labels that a scrape, honour of the exporter's own, or a histogram adds."""

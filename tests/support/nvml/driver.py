@@ -1,0 +1,75 @@
+"""A driver's library that real pynvml calls through ctypes: compiled from nvml.c, and told by a file what to say."""
+
+import ctypes
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pynvml
+import pytest
+
+SOURCE: Final = Path(__file__).with_name("nvml.c")
+LIBRARY: Final = "libnvidia-ml.so.1"
+UUID: Final = "8a1b2c3d-0000-1111-2222-333344445555"
+MIB: Final = 1 << 20
+GPU_IS_LOST: Final = 15
+
+
+def compiled(folder: Path, *flags: str) -> Path:
+    """Return the library, compiled into a folder."""
+    library = folder / LIBRARY
+    subprocess.run(["cc", "-Wall", "-Werror", "-shared", "-fPIC", *flags, str(SOURCE), "-o", str(library)], check=True)
+    return library
+
+
+class Driver:
+    """What the library says, which may change at any time: one GPU that nobody else uses, to begin with.
+
+    Energy in millijoules, memory in bytes; what is None is not supported.
+    """
+
+    def __init__(self, file: Path, library: ctypes.CDLL, pid: int) -> None:
+        self._file, self._library = file, library
+        self._open_before = int(library.times_open())
+        self.gpu: str | None = f"GPU-{UUID}"
+        self.instance: str | None = None
+        self.mig: int | None = None
+        self.energy: int | None = 5_000_000
+        self.reasons: int | None = 0
+        self.used: int | None = 900 * MIB
+        self.processes: list[tuple[int, int]] | None = [(pid, 800 * MIB)]
+        self.samples: list[tuple[int, int, int]] | None = None
+        """Pid, the time in microseconds since 1970, and the percentage of the GPU's time."""
+        self.every_call: int | None = None
+        """An error of everything."""
+        self.say()
+
+    def say(self, **changes: object) -> None:
+        """Change what is said."""
+        for name, value in changes.items():
+            if not hasattr(self, name):
+                raise AttributeError(name)
+            setattr(self, name, value)
+        single = ("gpu", "instance", "mig", "energy", "reasons", "used", "every_call")
+        lines = ["driver 1", *(f"{name} {value}" for name in single if (value := getattr(self, name)) is not None)]
+        if self.processes is not None:
+            kind = "process" if self.instance is None else "instance_process"
+            lines += ["lists_processes 1", *(f"{kind} {pid} {size}" for pid, size in self.processes)]
+        if self.samples is not None:
+            lines += ["samples 1", *(f"sample {pid} {stamp} {share}" for pid, stamp, share in self.samples)]
+        self._file.write_text("".join(f"{line}\n" for line in lines))
+
+    @property
+    def times_open(self) -> int:
+        """How often the library was initialized and not shut down, since this driver is there."""
+        return int(self._library.times_open()) - self._open_before
+
+
+def installed(library: Path, says: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
+    """Put a library in the place that pynvml loads the system's into, which this process may have loaded already."""
+    loaded = ctypes.CDLL(str(library))
+    monkeypatch.setattr(pynvml, "nvmlLib", loaded)
+    monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
+    monkeypatch.setenv("FAKE_NVML", str(says))
+    return Driver(says, loaded, os.getpid())

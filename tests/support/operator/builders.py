@@ -1,0 +1,247 @@
+"""Builders of what the operator observes: raw objects as the API server sends them, trimmed as the operator does."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from compression_operator.cache.observed import Observed
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.annotations import RETRIES_BEFORE
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
+from compression_operator.records.review import ReviewRecord
+from compression_operator.records.runtime import RuntimeRecord
+from compressionjob.report import Progress, SideSummary, Summary, Violation
+from tests.support import manifests
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+UID = "0a1b2c3d-0000-4000-8000-000000000001"
+CHILD_UID = "c0000000-0000-4000-8000-000000000001"
+
+
+def after(seconds: float) -> datetime:
+    """A moment after NOW."""
+    return NOW + timedelta(seconds=seconds)
+
+
+def stamp(seconds: float = 0) -> str:
+    """The same as Kubernetes writes it."""
+    return after(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def raw_job(
+    *, labels: dict[str, str] | None = None, status: dict[str, Any] | None = None, deleting: bool = False,
+    generation: int = 1, **changes: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """A CompressionJob with its server-side metadata; ``changes`` as in ``manifests.job``."""
+    manifest = manifests.job(**changes)
+    manifest["metadata"] |= {
+        "uid": UID,
+        "generation": generation,
+        "resourceVersion": "100",
+        "creationTimestamp": stamp(),
+        "labels": labels or {},
+        "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}],
+    }
+    if deleting:
+        manifest["metadata"]["deletionTimestamp"] = stamp()
+    manifest["status"] = status or {}
+    return manifest
+
+
+def job(**options: Any) -> JobRecord:
+    """A trimmed CompressionJob."""
+    return JobRecord.of(raw_job(**options))
+
+
+def review(
+    decision: str = "Approve", *, name: str = "review-a", created: float = 60, digest: str = "", reviewer: str = "rita"
+) -> ReviewRecord:
+    """A CompressionReview of the job."""
+    spec = {"job": "minilm-int8", "decision": decision, "reason": "looked at it", "reviewer": reviewer}
+    return ReviewRecord.of(
+        {
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "uid": f"uid-{name}",
+                "resourceVersion": "400",
+                "creationTimestamp": stamp(created),
+            },
+            "spec": spec | ({"digest": digest} if digest else {}),
+        }
+    )
+
+
+def runtime(name: str = "cpu", **spec: Any) -> RuntimeRecord:
+    """A CompressionRuntime that is valid unless ``spec`` says otherwise."""
+    fields: dict[str, Any] = {"image": "runner:1", "resources": {"limits": {"memory": "2Gi"}}}
+    return RuntimeRecord.of(
+        {
+            "apiVersion": "compression-operator.io/v1alpha1",
+            "kind": "CompressionRuntime",
+            "metadata": {"name": name, "uid": "r-1", "resourceVersion": "7"},
+            "spec": fields | spec,
+        }
+    )
+
+
+def child(
+    *, owner: str = UID, uid: str = CHILD_UID, suspend: bool = False, active: int = 0, failed: int = 0,
+    condition: tuple[str, str, str] | None = None, retries_before: int = 0, deadline: int | None = None,
+    start: str = "", created: str = "", part: str = "Run", annotations: dict[str, str] | None = None, since: str = "",
+) -> ChildRecord:  # fmt: skip
+    """The child Job of a part; ``condition`` is a true one, ``since`` when it became so: type, reason, message."""
+    status: dict[str, Any] = {"active": active, "failed": failed, "startTime": start}
+    if condition is not None:
+        kind, reason, message = condition
+        told = {"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since}
+        status["conditions"] = [told]
+    return ChildRecord.of(
+        {
+            "metadata": {
+                "name": "minilm-int8-0a1b2c3d" + (f"-{part.lower()}" if part in ("Measure", "Publish") else ""),
+                "namespace": "default",
+                "labels": {"compression-operator.io/part": part},
+                "uid": uid,
+                "resourceVersion": "200",
+                "creationTimestamp": created or stamp(),
+                "annotations": {RETRIES_BEFORE: str(retries_before)} | (annotations or {}),
+                "ownerReferences": [
+                    {"kind": "CompressionJob", "name": "minilm-int8", "uid": owner, "controller": True}
+                ],
+            },
+            "spec": {"suspend": suspend, "activeDeadlineSeconds": deadline},
+            "status": status,
+        }
+    )
+
+
+def complete(**options: Any) -> ChildRecord:
+    """A child that ran to its end."""
+    return child(condition=("Complete", "CompletionsReached", ""), **options)
+
+
+def failed(reason: str, message: str = "", **options: Any) -> ChildRecord:
+    """A child that failed for good."""
+    return child(condition=("Failed", reason, message), **options)
+
+
+def pod(
+    name: str = "pod-a", *, phase: str = "Pending", state: dict[str, Any] | None = None, ip: str = "",
+    conditions: tuple[tuple[str, str, str, str], ...] = (("PodScheduled", "True", "", ""),),
+    reason: str = "", message: str = "", created: float = 1, deleting: bool = False,
+    labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None,
+) -> PodRecord:  # fmt: skip
+    """A pod of the child; ``conditions`` are type, status, reason, message; ``state`` is the runner container's."""
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": "default",
+        "uid": f"uid-{name}",
+        "resourceVersion": "300",
+        "creationTimestamp": stamp(created),
+        "labels": {"compression-operator.io/job-uid": UID} | (labels or {}),
+        "annotations": annotations or {},
+    }
+    if deleting:
+        metadata["deletionTimestamp"] = stamp()
+    status: dict[str, Any] = {
+        "phase": phase,
+        "podIP": ip,
+        "reason": reason,
+        "message": message,
+        "conditions": [dict(zip(("type", "status", "reason", "message"), item, strict=True)) for item in conditions],
+    }
+    if state is not None:
+        status["containerStatuses"] = [{"name": "runner", "state": state}]
+    return PodRecord.of({"metadata": metadata, "spec": {"containers": []}, "status": status})
+
+
+def running_pod(name: str = "pod-a", *, start: float = 0, **options: Any) -> PodRecord:
+    """A pod whose container runs."""
+    return pod(name, phase="Running", state={"running": {"startedAt": stamp(start)}}, ip="10.0.0.7", **options)
+
+
+def ended_pod(
+    name: str = "pod-a", code: int = 0, message: str = "", reason: str = "", *, start: float = 0, end: float = 0,
+    **options: Any,
+) -> PodRecord:  # fmt: skip
+    """A pod whose container has ended."""
+    state = {
+        "terminated": {
+            "exitCode": code,
+            "reason": reason or ("Completed" if code == 0 else "Error"),
+            "message": message,
+            "startedAt": stamp(start),
+            "finishedAt": stamp(end),
+        }
+    }
+    return pod(name, phase="Succeeded" if code == 0 else "Failed", state=state, **options)
+
+
+def summary(verdict: str = "Pass", **fields: Any) -> str:
+    """A termination message with a verdict."""
+    full: dict[str, Any] = {
+        "confidence": 0.95,
+        "sentence": "all 3 objectives hold",
+        "published": verdict == "Pass",
+        "baseline": SideSummary(size_bytes=91_000_000, latency_seconds={"p99": 0.02}),
+        "compressed": SideSummary(size_bytes=22_750_000, latency_seconds={"p99": 0.0073}),
+        "report": "s3://models/minilm-int8-report",
+        "artifact": "s3://models/minilm-int8",
+    }
+    return Summary(verdict=verdict, **(full | fields)).to_message()  # type: ignore[arg-type]
+
+
+def violation(reason: str, message: str = "it is wrong", **fields: str) -> str:
+    """A termination message with an error."""
+    return Summary(error=Violation(reason=reason, message=message, **fields)).to_message()
+
+
+def progress(stage: str, fraction: float) -> Progress:
+    """What a pod answers about its progress."""
+    return Progress(stage=stage, fraction=fraction)
+
+
+def observe(
+    record: JobRecord | None = None, *, on: RuntimeRecord | None = None, without_runtime: bool = False, **rest: Any
+) -> Observed:
+    """A job on the runtime ``cpu``, with what ``rest`` adds."""
+    found = None if without_runtime else on or runtime()
+    return Observed(job=record or job(), runtime=found, **rest)
+
+
+def with_status(record: JobRecord, plan: Plan) -> JobRecord:
+    """The job once the plan's status is written."""
+    if plan.status is None:
+        return record
+    return with_raw_status(record, dict(plan.status))
+
+
+def with_raw_status(record: JobRecord, status: dict[str, Any], **options: Any) -> JobRecord:
+    """The job with another status."""
+    raw = raw_job(status=json.loads(json.dumps(status)), **options)
+    raw["metadata"] |= {
+        "name": record.name,
+        "labels": {"kueue.x-k8s.io/queue-name": record.queue} if record.queue else {},
+    }
+    if record.spec_json:
+        raw["spec"] = record.spec()
+    return JobRecord.of(raw)
+
+
+def settle(observed: Observed, now: datetime = NOW) -> tuple[JobRecord, Plan]:
+    """Reconcile once and write the status: the job as it is then, and the plan."""
+    plan = reconcile(observed, now)
+    return with_status(observed.job, plan), plan
+
+
+def condition_of(plan: Plan, kind: str) -> dict[str, Any]:
+    """A condition of the plan's status."""
+    assert plan.status is not None, "the plan writes no status"
+    found = [item for item in plan.status["conditions"] if item["type"] == kind]
+    assert len(found) == 1, f"{kind} occurs {len(found)} times"
+    return copy.deepcopy(found[0])

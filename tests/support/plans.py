@@ -1,0 +1,30 @@
+"""Plans of jobs on models in local directories."""
+
+from pathlib import Path
+from typing import Any
+
+from compression_runner.formats.source.inspection import inspect
+from compression_runner.pipeline.planner import Plan, make_plan
+from compression_runner.storage import Store, Stores
+from compression_runner.storage.credentials import Role
+from compressionjob.locations import Storage, parse_location
+from compressionjob.spec import CompressionJobSpec
+
+
+def open_store(place: Path) -> Store:
+    """Return the store of a local directory or file, as the model's source."""
+    location = parse_location(f"file://{place}")
+    return Stores().open(location, Storage(), Role.MODEL, "spec.model.source")
+
+
+def plan_for(place: Path, task: str, *stages: dict[str, Any], format: str = "auto") -> Plan:
+    """Return the plan of a job with calibration data, and a result in `format`."""
+    spec = CompressionJobSpec.model_validate(
+        {
+            "model": {"source": f"file://{place}", "task": task},
+            "data": {"evaluation": {"source": "file:///data.npz"}, "calibration": {"source": "file:///other.npz"}},
+            "pipeline": list(stages),
+            "output": {"destination": "file:///out", "format": format},
+        }
+    )
+    return make_plan(spec, inspect(open_store(place), spec.model))

@@ -1,0 +1,72 @@
+"""Single stages, run without a pipeline, and the answers of the graphs that they give."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.dataset import SampleSet
+from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext, StageData
+from compressionjob.methods.prune import Prune
+from compressionjob.methods.quantize import Quantize
+from tests.support.stage_data import FakeStageData, array_samples, calibration, labelled_tokens
+
+TOKENS = calibration(array_samples(tokens=np.random.default_rng(4).integers(0, 40, (50, 8))))
+"""Calibration samples for graphs that take `tokens`."""
+
+
+def run_stage(
+    name: str,
+    artifact: Artifact,
+    parameters: Any,
+    into: Path,
+    *,
+    data: SampleSet | None = None,
+    teacher: Artifact | None = None,
+    **more: Any,
+) -> Outcome:
+    """Run a stage that trains: on labelled tokens, and with the model itself as the teacher, unless others are given.
+
+    `more` are fields of the stage's context.
+    """
+    into.mkdir()
+    given = FakeStageData(data or labelled_tokens(), teacher=teacher or artifact)
+    return METHODS[name].run(artifact, parameters, StageContext(into, f"spec.pipeline[0].{name}", data=given, **more))
+
+
+def quantize_static(artifact: Artifact, samples: SampleSet, into: Path, **parameters: Any) -> Outcome:
+    """Run static quantization with calibration samples."""
+    into.mkdir()
+    context = StageContext(into, "spec.pipeline[0].quantize", data=calibration(samples))
+    return METHODS["quantize"].run(artifact, Quantize.model_validate({"method": "static", **parameters}), context)
+
+
+def prune(source: Artifact, into: Path, data: StageData = TOKENS, **parameters: Any) -> Outcome:
+    """Prune half of the weights, unless parameters say otherwise."""
+    into.mkdir(parents=True)
+    context = StageContext(into, "spec.pipeline[0].prune", data=data)
+    return METHODS["prune"].run(source, Prune.model_validate({"sparsity": "0.5"} | parameters), context)
+
+
+def answers(artifact: Artifact, feed: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return the first output of an ONNX artifact."""
+    session = onnxruntime.InferenceSession(str(artifact.model_file), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, feed)[0])
+
+
+def sealed_graph(model: onnx.ModelProto, place: Path) -> Artifact:
+    """Write a graph into a new directory, and seal it."""
+    place.mkdir(parents=True)
+    onnx.save(model, place / "model.onnx")
+    return seal(place, "onnx", "onnx")
+
+
+def weights_of(artifact: Artifact) -> dict[str, NDArray[Any]]:
+    """Return the initializers of an ONNX artifact."""
+    return {t.name: numpy_helper.to_array(t) for t in onnx.load(artifact.model_file).graph.initializer}

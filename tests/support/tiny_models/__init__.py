@@ -1,0 +1,28 @@
+"""Tiny real models and data: random weights, made in moments, loaded by the real libraries."""
+
+from tests.support.tiny_models.audio import spectrogram_classifier, transcriber, waveform_classifier, whisper
+from tests.support.tiny_models.data import array_data, image_data, sentences, text_data
+from tests.support.tiny_models.images import convolutional, perceptron, resnet, video_classifier
+from tests.support.tiny_models.text import LLAMA_TOKENS, SPECIAL, WORDS, bert, gguf, llama, summarizer
+
+__all__ = [
+    "LLAMA_TOKENS",
+    "SPECIAL",
+    "WORDS",
+    "array_data",
+    "bert",
+    "convolutional",
+    "gguf",
+    "image_data",
+    "llama",
+    "perceptron",
+    "resnet",
+    "sentences",
+    "spectrogram_classifier",
+    "summarizer",
+    "text_data",
+    "transcriber",
+    "video_classifier",
+    "waveform_classifier",
+    "whisper",
+]

@@ -1,0 +1,77 @@
+"""What vanished while nobody watched is forgotten, and what was not seen yet is waited for."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from compression_operator.cache.cache import Cache
+from compression_operator.cache.resync import Resync
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
+from tests.support.operator.api_server import Answer, server
+from tests.support.operator.builders import UID
+from tests.support.operator.raw import raw_child, raw_pod, raw_runtime, versioned_job
+
+
+def listing(version: int, **objects: dict[str, Any]) -> Any:
+    """A server that lists these objects by plural, as of a version."""
+
+    def answer(request: web.Request) -> Answer:
+        found = objects.get(request.path.rsplit("/", 1)[1])
+        items = [{"metadata": found["metadata"]}] if found else None
+        return 200, {"metadata": {"resourceVersion": str(version)}, "items": items}, {}
+
+    return answer
+
+
+def filled() -> Cache:
+    cache = Cache(lambda _: None)
+    cache.put(RUNTIMES, raw_runtime())
+    cache.put(COMPRESSION_JOBS, versioned_job(100))
+    cache.put(JOBS, raw_child(version=200))
+    cache.put(PODS, raw_pod(version=300))
+    return cache
+
+
+async def test_what_is_listed_and_known_is_fine() -> None:
+    objects = {"compressionruntimes": raw_runtime(), "compressionjobs": versioned_job(100)}
+    objects |= {"jobs": raw_child(), "pods": raw_pod()}
+    cache = filled()
+    async with server(listing(400, **objects)) as (client, _, _metrics):
+        assert await Resync(client, cache, ()).compare() == []
+    observed = cache.observe(UID)
+    assert observed is not None
+    assert observed.child is not None
+
+
+async def test_what_is_gone_is_forgotten_but_not_what_is_newer_than_the_list() -> None:
+    cache = filled()
+    async with server(listing(250, compressionjobs=versioned_job(100))) as (client, _, _metrics):
+        assert await Resync(client, cache, ()).compare() == []
+    observed = cache.observe(UID)
+    assert observed is not None
+    assert (observed.runtime, observed.child) == (None, None)
+    assert list(cache.versions(PODS)) == ["uid-pod-a"]
+
+
+async def test_catching_up_waits_for_what_was_not_seen() -> None:
+    cache = filled()
+    objects = {"compressionruntimes": raw_runtime(), "compressionjobs": versioned_job(101)}
+    async with server(listing(400, **objects)) as (client, _, _metrics):
+        waiting = asyncio.create_task(Resync(client, cache, ("default",)).catch_up())
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        cache.put(COMPRESSION_JOBS, versioned_job(101))
+        await asyncio.wait_for(waiting, timeout=10)
+
+
+async def test_what_the_watches_still_do_not_tell_after_a_while_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compression_operator.cache.resync.PATIENCE", 0.3)
+    cache = filled()
+    objects = {"compressionruntimes": raw_runtime(version=8), "compressionjobs": versioned_job(101)}
+    async with server(listing(400, **objects)) as (client, _, _metrics):
+        counting = asyncio.create_task(Resync(client, cache, ("default",)).missing())
+        await asyncio.sleep(0.1)
+        cache.put(COMPRESSION_JOBS, versioned_job(101))  # late, but on its way
+        assert await asyncio.wait_for(counting, timeout=10) == 1

@@ -1,0 +1,176 @@
+"""What the child Job looks like: image, hardware, security, storage, failure policy."""
+
+import json
+from typing import Any
+
+from compression_operator.child.job import child_job, child_name
+from compressionjob.runtime import CompressionRuntimeSpec
+from compressionjob.spec import parse_job
+from tests.support.operator.builders import UID, job, runtime
+
+
+def build(on: dict[str, Any] | None = None, *, labels: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+    record = job(labels=labels, **changes)
+    manifest = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionJob", "metadata": {"name": "x"}}
+    spec = parse_job(manifest | {"spec": record.spec()}).spec
+    parsed = runtime(**(on or {})).runtime
+    assert parsed is not None
+    return child_job(record, spec, CompressionRuntimeSpec.model_validate(parsed.spec.to_json()))
+
+
+def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    pod: dict[str, Any] = manifest["spec"]["template"]["spec"]
+    return pod
+
+
+def container_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod_of(manifest)["containers"]
+    found: dict[str, Any] = container
+    return found
+
+
+def environment_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {item["name"]: item.get("value", item.get("valueFrom")) for item in container_of(manifest)["env"]}
+
+
+def test_names_and_owner_are_derived_from_the_job() -> None:
+    manifest = build()
+    assert manifest["metadata"]["name"] == f"minilm-int8-{UID[:8]}"
+    (owner,) = manifest["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("CompressionJob", UID, True)
+    labels = manifest["spec"]["template"]["metadata"]["labels"]
+    assert labels["compression-operator.io/job"] == "minilm-int8"
+    assert labels["compression-operator.io/job-uid"] == UID
+
+
+def test_long_names_stay_valid() -> None:
+    long = "a" * 51 + ".b" + "c" * 150
+    manifest = build(name=long)
+    assert manifest["metadata"]["name"] == "a" * 51 + f"-{UID[:8]}"
+    assert len(manifest["metadata"]["labels"]["compression-operator.io/job"]) <= 63
+    assert child_name(job(name="short")) == f"short-{UID[:8]}"
+
+
+def test_the_pod_is_restricted_and_has_no_token() -> None:
+    pod, container = pod_of(build()), container_of(build())
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+    assert pod["restartPolicy"] == "Never"
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_runtime_gives_image_and_hardware() -> None:
+    runtime_spec = {
+        "image": "runner:gpu",
+        "command": ["python", "-m", "compression_runner", "pod"],
+        "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "8Gi", "nvidia.com/gpu": "1"}},
+        "nodeSelector": {"gpu": "a100"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "runtimeClassName": "nvidia",
+        "priorityClassName": "batch",
+        "serviceAccountName": "s3-reader",
+        "imagePullSecrets": ["registry"],
+        "env": [{"name": "HOME", "value": "/root"}, {"name": "OMP_NUM_THREADS", "value": "2"}],
+    }
+    manifest = build(runtime_spec)
+    pod, container = pod_of(manifest), container_of(manifest)
+    assert container["image"] == "runner:gpu"
+    assert container["command"] == ["python", "-m", "compression_runner", "pod"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert pod["nodeSelector"] == {"gpu": "a100"}
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert (pod["runtimeClassName"], pod["priorityClassName"]) == ("nvidia", "batch")
+    assert pod["serviceAccountName"] == "s3-reader"
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    names = [item["name"] for item in container["env"]]
+    assert len(names) == len(set(names))
+    assert environment_of(manifest)["HOME"] == "/tmp"
+    assert environment_of(manifest)["OMP_NUM_THREADS"] == "2"
+
+
+def test_the_pod_gets_its_job_without_what_may_change() -> None:
+    manifest = build(spec__ttl="1h", spec__suspend=True, spec__notifications=["ops"])
+    given = json.loads(environment_of(manifest)["COMPRESSION_JOB"])
+    assert given["metadata"] == {"name": "minilm-int8", "namespace": "default", "uid": UID}
+    assert not {"suspend", "ttl", "notifications"} & given["spec"].keys()
+    assert parse_job(given).spec.runtime == "cpu"
+    assert manifest["spec"]["suspend"] is True
+
+
+def test_credentials_are_references_by_role() -> None:
+    environment = environment_of(
+        build(spec__model__storage={"secretName": "models"}, spec__data__evaluation__source="pvc://data/x.parquet")
+    )
+    assert environment["MODEL_AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "models", "key": "AWS_ACCESS_KEY_ID"}}
+    assert environment["OUTPUT_AWS_SECRET_ACCESS_KEY"]["secretKeyRef"]["name"] == "s3"
+    assert environment["MODEL_AWS_SESSION_TOKEN"]["secretKeyRef"]["optional"] is True
+    assert not [name for name in environment if name.startswith("DATA_")]
+
+
+def test_the_hubs_token_is_for_the_hub_and_the_stores_keys_for_the_store() -> None:
+    environment = environment_of(
+        build(
+            spec__model__source="hf://acme/model",
+            spec__hub={"secretName": "hub"},
+            spec__data__evaluation__source="hf://datasets/acme/data/test.parquet",
+        )
+    )
+    assert environment["HUB_HF_TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "HF_TOKEN"}}
+    # spec.storage, which names an object store, has no part in what is on the Hub.
+    assert not [name for name in environment if name.startswith("DATA_") or name == "MODEL_AWS_ACCESS_KEY_ID"]
+    assert environment["OUTPUT_AWS_ACCESS_KEY_ID"]["secretKeyRef"]["name"] == "s3"
+
+
+def test_without_a_secret_the_pod_uses_its_ambient_identity() -> None:
+    assert not [name for name in environment_of(build(spec__storage={"endpoint": "http://s3:1"})) if "AWS" in name]
+
+
+def test_claims_are_mounted_once_and_writable_only_for_outputs() -> None:
+    manifest = build(
+        spec__model__source="pvc://models/minilm",
+        spec__data__evaluation__source="pvc://shared/x.parquet",
+        spec__output__destination="pvc://shared/out",
+    )
+    mounts = {item["mountPath"]: item for item in container_of(manifest)["volumeMounts"]}
+    assert mounts["/mnt/pvc/models"]["readOnly"] is True
+    assert mounts["/mnt/pvc/shared"]["readOnly"] is False
+    claims = [item for item in pod_of(manifest)["volumes"] if "persistentVolumeClaim" in item]
+    assert sorted(item["persistentVolumeClaim"]["claimName"] for item in claims) == ["models", "shared"]
+
+
+def test_the_runtimes_volumes_are_mounted() -> None:
+    volumes = [
+        {"name": "site", "mountPath": "/opt/site", "persistentVolumeClaim": {"claimName": "site"}},
+        {"name": "config", "mountPath": "/etc/site", "configMap": {"name": "site"}},
+    ]
+    manifest = build({"volumes": volumes, "workspace": {"size": "3Gi"}})
+    mounts = {
+        item["mountPath"]: item["readOnly"] for item in container_of(manifest)["volumeMounts"] if "readOnly" in item
+    }
+    assert mounts == {"/opt/site": True, "/etc/site": True}
+    by_name = {item["name"]: item for item in pod_of(manifest)["volumes"]}
+    assert by_name["work"]["emptyDir"]["sizeLimit"] == "3Gi"
+    assert by_name["runtime-1"]["configMap"] == {"name": "site"}
+
+
+def test_failures_are_told_apart_by_the_failure_policy() -> None:
+    spec = build(spec__retries=5)["spec"]
+    ignore, fail = spec["podFailurePolicy"]["rules"]
+    assert ignore["action"] == "Ignore"
+    assert ignore["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert fail["action"] == "FailJob"
+    assert fail["onExitCodes"]["values"] == [2, 5, 7, 137]
+    assert spec["backoffLimit"] == 5
+    assert spec["podReplacementPolicy"] == "Failed"
+
+
+def test_a_queued_job_is_created_suspended_with_its_label() -> None:
+    manifest = build(labels={"kueue.x-k8s.io/queue-name": "team-a"})
+    assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    assert manifest["spec"]["suspend"] is True

@@ -1,0 +1,138 @@
+"""What the API server answers becomes a result or an error of the right type; what it asks for is honoured."""
+
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from compression_operator.cluster import errors
+from compression_operator.cluster.client import Client
+from compression_operator.cluster.credentials import Connection, Credentials
+from compression_operator.cluster.resources import COMPRESSION_JOBS, EVENTS, JOBS, PODS
+from compression_operator.telemetry.metrics import Metrics
+from tests.support.operator.api_server import Answer, Fixed, server
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "kind"),
+    [
+        (400, "BadRequest", errors.Invalid),
+        (403, "Forbidden", errors.Forbidden),
+        (404, "NotFound", errors.NotFound),
+        (409, "AlreadyExists", errors.AlreadyExists),
+        (409, "Conflict", errors.Conflict),
+        (410, "Expired", errors.Gone),
+        (418, "Teapot", errors.Refused),
+        (422, "Invalid", errors.Invalid),
+        (429, "TooManyRequests", errors.TooManyRequests),
+        (500, "InternalError", errors.ServerTrouble),
+        (503, "ServiceUnavailable", errors.ServerTrouble),
+    ],
+)
+async def test_a_refusal_has_a_type_and_the_servers_words(code: int, reason: str, kind: type[errors.Refused]) -> None:
+    body = {"kind": "Status", "reason": reason, "message": f"because of {reason}"}
+    async with server(lambda _: (code, body, {})) as (client, _, metrics):
+        with pytest.raises(
+            errors.Refused, match=f"GET /apis/batch/v1/namespaces/ns/jobs/x: {code}: because of"
+        ) as caught:
+            await client.get(JOBS, "ns", "x")
+    assert type(caught.value) is kind
+    labels = {"verb": "get", "resource": "jobs", "code": str(code)}
+    assert metrics.registry.get_sample_value("compression_operator_api_requests_total", labels) == 1
+
+
+async def test_no_answer_is_unreachable() -> None:
+    client = Client(Fixed("http://127.0.0.1:1"), Metrics().count_request)
+    async with client:
+        with pytest.raises(errors.Unreachable, match="GET /api/v1/namespaces/ns/pods/x: "):
+            await client.get(PODS, "ns", "x")
+
+
+async def test_retry_after_is_waited_for() -> None:
+    times: list[float] = []
+
+    def answer(_: web.Request) -> Answer:
+        times.append(time.monotonic())
+        return (429, {}, {"Retry-After": "1"}) if len(times) == 1 else (200, {"metadata": {}}, {})
+
+    async with server(answer) as (client, _, _metrics):
+        await client.create(JOBS, "ns", {"metadata": {"name": "x"}})
+    assert times[1] - times[0] >= 1
+
+
+async def test_server_trouble_without_retry_after_is_left_to_the_caller() -> None:
+    seen: list[str] = []
+
+    def answer(request: web.Request) -> Answer:
+        seen.append(request.method)
+        return 500, {}, {}
+
+    async with server(answer) as (client, _, _metrics):
+        with pytest.raises(errors.ServerTrouble):
+            await client.create(JOBS, "ns", {"metadata": {"name": "x"}})
+    assert seen == ["POST"]
+
+
+async def test_an_expired_token_is_replaced_once() -> None:
+    def answer(request: web.Request) -> Answer:
+        fresh = request.headers["Authorization"] == "Bearer token-2"
+        return (200, {"metadata": {}}, {}) if fresh else (401, {"message": "expired"}, {})
+
+    async with server(answer) as (client, credentials, _):
+        await client.get(JOBS, "ns", "x")
+        assert credentials.loads == 2
+    async with server(lambda _: (401, {}, {})) as (client, credentials, _):
+        with pytest.raises(errors.Unauthorized):
+            await client.get(JOBS, "ns", "x")
+        assert credentials.loads == 2
+
+
+async def test_a_list_is_read_page_by_page() -> None:
+    def answer(request: web.Request) -> Answer:
+        assert request.query["labelSelector"] == "a=b"
+        assert "PartialObjectMetadataList" in request.headers["Accept"]
+        if "continue" not in request.query:
+            return 200, {"metadata": {"continue": "next"}, "items": [{"n": 1}]}, {}
+        return 200, {"metadata": {"continue": ""}, "items": None}, {}
+
+    async with server(answer) as (client, _, _metrics):
+        pages = [page["items"] async for page in client.pages(JOBS, None, selector="a=b", metadata_only=True)]
+    assert pages == [[{"n": 1}], []]
+
+
+def test_paths() -> None:
+    assert COMPRESSION_JOBS.path("ns", "a", "status") == (
+        "/apis/compression-operator.io/v1alpha1/namespaces/ns/compressionjobs/a/status"
+    )
+    assert PODS.path() == "/api/v1/pods"
+    assert EVENTS.path("n/s", "x") == "/apis/events.k8s.io/v1/namespaces/n%2Fs/events/x"
+
+
+def test_a_pods_service_account_is_used_unless_a_kubeconfig_is_named(tmp_path: Path) -> None:
+    environment = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    assert not Credentials(environment, tmp_path).in_cluster
+    (tmp_path / "token").write_text("one")
+    assert Credentials(environment, tmp_path).in_cluster
+    assert not Credentials({**environment, "KUBECONFIG": "x"}, tmp_path).in_cluster
+    assert not Credentials({}, tmp_path).in_cluster
+
+
+async def test_a_rotated_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("one\n")
+    (tmp_path / "ca.crt").write_text("")
+    credentials = Credentials({"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}, tmp_path)
+    connection = await credentials.load()
+    assert connection.server == "https://[fd00::1]:6443"
+    assert credentials.authorization() == "Bearer one"
+    (tmp_path / "token").write_text("two\n")
+    assert credentials.authorization() == "Bearer one"
+    monkeypatch.setattr("compression_operator.cluster.credentials.TOKEN_MAX_AGE", -1.0)
+    assert credentials.authorization() == "Bearer two"
+
+
+def test_certificates_that_are_none_are_said() -> None:
+    with pytest.raises(errors.CredentialsError, match="check the kubeconfig"):
+        Connection("https://x", ca="nonsense").ssl_context()
+    assert Connection("https://x", verify=False).ssl_context().verify_mode is ssl.CERT_NONE

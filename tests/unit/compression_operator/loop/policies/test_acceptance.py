@@ -1,0 +1,79 @@
+"""Whether a job can work at all is said before any pod starts."""
+
+from typing import Any
+
+import pytest
+
+from compression_operator.loop.reconcile import reconcile
+from tests.support.manifests import REMOVE
+from tests.support.operator.builders import NOW, condition_of, job, observe, runtime, settle, with_status
+
+VOLUME = {"name": "models", "mountPath": "/models", "persistentVolumeClaim": {"claimName": "models"}}
+WRITABLE = {"name": "out", "mountPath": "/out", "persistentVolumeClaim": {"claimName": "out", "readOnly": False}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"spec__model": REMOVE}, "spec.model", "it is required"),
+        ({"spec__model__task": "cooking"}, "spec.model.task", "text-embedding"),
+        (
+            {"spec__pipeline": [{"pack": {"codec": "zstd"}}, {"prune": {"sparsity": "0.3"}}]},
+            "spec.pipeline[1].prune",
+            "pack",
+        ),
+        ({"spec__unknown": 1}, "spec.unknown", "no such field"),
+        ({"spec__model__source": "file:///etc/passwd"}, "spec.model.source", "below a volume of the runtime"),
+        ({"spec__model__source": "file:///modelsx/a"}, "spec.model.source", "/models"),
+        ({"spec__output__destination": "file:///models/out"}, "spec.output.destination", "read-only"),
+        ({"spec__output__reports": "file:///nowhere"}, "spec.output.reports", "below a volume of the runtime"),
+    ],
+)
+def test_a_spec_that_cannot_work_ends_the_job_without_a_child(changes: dict[str, Any], field: str, says: str) -> None:
+    record, plan = settle(observe(job(**changes), on=runtime(volumes=[VOLUME])))
+    accepted = condition_of(plan, "Accepted")
+    assert plan.create is None
+    assert accepted["status"] == "False"
+    assert accepted["reason"] == "InvalidSpec"
+    assert field in accepted["message"]
+    assert says in accepted["message"]
+    assert (record.phase, record.reason) == ("Failed", "InvalidSpec")
+    assert condition_of(plan, "Failed")["status"] == "True"
+    assert reconcile(observe(record), NOW).empty
+
+
+def test_files_below_the_runtimes_volumes_are_fine() -> None:
+    record = job(spec__model__source="file:///models/minilm", spec__output__destination="file:///out/minilm")
+    assert reconcile(observe(record, on=runtime(volumes=[VOLUME, WRITABLE])), NOW).create is not None
+
+
+def test_a_missing_runtime_is_waited_for() -> None:
+    record, plan = settle(observe(job(spec__runtime="gpu"), without_runtime=True))
+    accepted = condition_of(plan, "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "RuntimeNotFound")
+    assert "'gpu'" in accepted["message"]
+    assert record.phase == "Pending"
+    assert record.reason == "RuntimeNotFound"
+    assert reconcile(observe(record, without_runtime=True), NOW).empty
+    assert reconcile(observe(record, on=runtime("gpu")), NOW).create is not None
+
+
+def test_an_invalid_runtime_is_waited_for() -> None:
+    record, plan = settle(observe(on=runtime(image="")))
+    assert condition_of(plan, "Accepted")["reason"] == "InvalidRuntime"
+    assert "spec.image" in condition_of(plan, "Accepted")["message"]
+    assert record.phase == "Pending"
+
+
+def test_an_invalid_spec_is_refused_even_when_the_runtime_is_missing() -> None:
+    _, plan = settle(observe(job(spec__model__task="cooking"), without_runtime=True))
+    assert condition_of(plan, "Accepted")["reason"] == "InvalidSpec"
+
+
+def test_the_conditions_speak_of_the_generation_they_saw() -> None:
+    record = job(generation=3, spec__model__task="cooking")
+    plan = reconcile(observe(record), NOW)
+    assert plan.status is not None
+    assert plan.status["observedGeneration"] == 3
+    assert condition_of(plan, "Accepted")["observedGeneration"] == 3
+    assert with_status(record, plan).ended

@@ -1,0 +1,96 @@
+"""There is one child, and a lost one is replaced as often as retries allow."""
+
+import pytest
+
+from compression_operator.loop.reconcile import reconcile
+from tests.support.operator.builders import (
+    NOW,
+    after,
+    child,
+    condition_of,
+    job,
+    observe,
+    running_pod,
+    settle,
+    stamp,
+    with_raw_status,
+)
+
+ADOPTED = {"childJob": {"name": "minilm-int8-0a1b2c3d", "uid": "gone"}, "childrenCreated": 1}
+
+
+def test_an_accepted_job_gets_a_child_and_no_status_before_it_exists() -> None:
+    plan = reconcile(observe(), NOW)
+    assert plan.create is not None
+    assert plan.create["metadata"]["name"] == "minilm-int8-0a1b2c3d"
+    assert (plan.status, plan.events) == (None, ())
+
+
+def test_the_child_is_noted_with_one_status_write() -> None:
+    record, plan = settle(observe(child=child()))
+    assert plan.create is None
+    assert plan.status is not None
+    assert plan.status["childJob"]["name"] == "minilm-int8-0a1b2c3d"
+    assert plan.status["childrenCreated"] == 1
+    assert condition_of(plan, "Accepted")["status"] == "True"
+    assert [note.reason for note in plan.events] == ["Started"]
+    assert reconcile(observe(record, child=child()), NOW).empty
+
+
+def test_a_missing_child_is_looked_for_before_it_is_believed_lost() -> None:
+    record = with_raw_status(job(), ADOPTED)
+    plan = reconcile(observe(record), NOW)
+    assert plan.confirm
+    assert plan.create is None
+
+
+def test_a_lost_child_is_replaced_and_counts_as_a_try() -> None:
+    record = with_raw_status(job(), ADOPTED | {"retries": 1})
+    plan = reconcile(observe(record, confirmed=True), NOW)
+    assert plan.create is not None
+    assert plan.create["spec"]["backoffLimit"] == 1
+    assert plan.create["metadata"]["annotations"]["compression-operator.io/retries-before"] == "2"
+    record, plan = settle(observe(record, child=child(uid="new", retries_before=2)))
+    assert plan.status is not None
+    assert (plan.status["childrenCreated"], plan.status["retries"]) == (2, 2)
+    assert [note.reason for note in plan.events] == ["Recreated"]
+
+
+def test_a_child_lost_too_often_ends_the_job() -> None:
+    record = with_raw_status(job(), ADOPTED | {"retries": 3})
+    record, plan = settle(observe(record, confirmed=True))
+    assert plan.create is None
+    assert condition_of(plan, "Failed")["reason"] == "ChildLost"
+    assert reconcile(observe(record, confirmed=True), NOW).empty
+
+
+def test_an_ended_job_never_gets_another_child() -> None:
+    for phase in ("Succeeded", "Failed"):
+        plan = reconcile(observe(with_raw_status(job(), ADOPTED | {"phase": phase}), confirmed=True), NOW)
+        assert (plan.create, plan.confirm) == (None, False)
+
+
+def test_a_job_of_somebody_else_is_not_taken_over() -> None:
+    record, plan = settle(observe(foreign_child=child(owner="another")))
+    assert plan.create is None
+    assert condition_of(plan, "Failed")["reason"] == "ChildConflict"
+    assert record.phase == "Failed"
+
+
+def test_a_job_that_is_being_deleted_is_left_alone() -> None:
+    assert reconcile(observe(job(deleting=True)), NOW).empty
+    assert reconcile(observe(job(deleting=True), child=child(active=1), pods=(running_pod(),)), NOW).empty
+
+
+@pytest.mark.parametrize(("elapsed", "left"), [(0, 7200), (600, 6600), (9000, 1)])
+def test_a_replaced_child_gets_what_is_left_of_the_deadline(elapsed: int, left: int) -> None:
+    record = with_raw_status(job(spec__deadline="2h"), ADOPTED | {"startTime": stamp()})
+    plan = reconcile(observe(record, confirmed=True), after(elapsed))
+    assert plan.create is not None
+    assert plan.create["spec"]["activeDeadlineSeconds"] == left
+
+
+def test_the_deadline_of_a_job_is_its_childs() -> None:
+    plan = reconcile(observe(job(spec__deadline="90s")), NOW)
+    assert plan.create is not None
+    assert plan.create["spec"]["activeDeadlineSeconds"] == 90

@@ -1,0 +1,88 @@
+"""Failures are told apart."""
+
+import pytest
+
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.pod import PodRecord
+from tests.support.operator.builders import (
+    NOW,
+    child,
+    condition_of,
+    ended_pod,
+    failed,
+    job,
+    observe,
+    pod,
+    running_pod,
+    settle,
+    violation,
+)
+
+POLICY, BACKOFF = "PodFailurePolicy", "BackoffLimitExceeded"
+QUOTED = "Container runner for pod default/x failed with exit code 5 matching FailJob rule at index 1"
+FULL = 'Usage of EmptyDir volume "work" exceeds the limit "20Gi".'
+
+
+@pytest.mark.parametrize(
+    ("why", "seen", "reason", "says"),
+    [
+        (POLICY, ended_pod(code=137, reason="OOMKilled"), "OutOfMemory", "limits.memory: 2Gi"),
+        (POLICY, ended_pod(code=137), "Killed", "SIGKILL"),
+        (POLICY, ended_pod(code=2), "InvalidInput", "exit code 2"),
+        (POLICY, ended_pod(code=5, message=violation("BadRecipe", "no linear layer", field="spec.pipeline[0]")),
+         "BadRecipe", "spec.pipeline[0]: no linear layer"),
+        (POLICY, ended_pod(code=7), "DiskFull", "workspace.size"),
+        (POLICY, ended_pod(code=2, message=violation("SomethingNew", "odd")), "InvalidInput", "odd"),
+        (BACKOFF, ended_pod(code=4, message=violation("StorageUnavailable", "503 from s3")),
+         "StorageUnavailable", "4 tries failed; the last: 503 from s3"),
+        (BACKOFF, ended_pod(code=1), "RetriesExhausted", "4 tries failed; the last: exit code 1"),
+        (BACKOFF, ended_pod(code=1, message="Traceback"), "RetriesExhausted", "the pod's log"),
+        (BACKOFF, pod(phase="Failed", reason="Evicted", message=FULL), "DiskFull", FULL),
+        (BACKOFF, pod(phase="Failed", reason="AdmissionError", message="no GPU"), "RetriesExhausted", "no GPU"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_failure(why: str, seen: PodRecord, reason: str, says: str) -> None:
+    observed = observe(child=failed(why, failed=4), pods=(seen,))
+    record, plan = settle(observed)
+    condition = condition_of(plan, "Failed")
+    assert (condition["status"], condition["reason"]) == ("True", reason)
+    assert says in condition["message"]
+    assert (record.phase, record.reason) == ("Failed", reason)
+    assert plan.status is not None
+    assert plan.status["retries"] == 3
+
+
+def test_the_deadline_is_a_reason_of_its_own() -> None:
+    _, plan = settle(observe(job(spec__deadline="2h"), child=failed("DeadlineExceeded")))
+    assert condition_of(plan, "Failed")["reason"] == "DeadlineExceeded"
+    assert "spec.deadline (2h)" in condition_of(plan, "Failed")["message"]
+
+
+def test_a_failed_child_without_pods_is_confirmed_and_then_explained_by_its_own_message() -> None:
+    lost = failed(POLICY, QUOTED, failed=1)
+    assert reconcile(observe(child=lost), NOW).confirm
+    _, plan = settle(observe(child=lost, confirmed=True))
+    assert condition_of(plan, "Failed")["reason"] == "BadRecipe"
+    assert "the pod is gone" in condition_of(plan, "Failed")["message"]
+
+
+def test_preempted_pods_are_never_the_reason() -> None:
+    preempted = pod("pod-z", phase="Failed", conditions=(("DisruptionTarget", "True", "Preemption", ""),), created=9)
+    _, plan = settle(observe(child=failed(POLICY, failed=1), pods=(ended_pod(code=2), preempted)))
+    assert condition_of(plan, "Failed")["reason"] == "InvalidInput"
+
+
+def test_a_failed_try_is_counted_and_told_once() -> None:
+    seen = (ended_pod("pod-a", code=4, message=violation("StorageUnavailable", "503")), running_pod("pod-b", created=5))
+    record, plan = settle(observe(child=child(active=1, failed=1), pods=seen))
+    assert plan.status is not None
+    assert plan.status["retries"] == 1
+    assert [note.text == "try 1 failed (3 retries): 503" for note in plan.events if note.reason == "Retrying"] == [True]
+    assert record.phase == "Running"
+    assert reconcile(observe(record, child=child(active=1, failed=1), pods=seen), NOW).empty
+
+
+def test_retries_never_reset() -> None:
+    record, _ = settle(observe(child=child(active=1, failed=2), pods=(running_pod(),)))
+    _, plan = settle(observe(record, child=child(active=1, failed=0), pods=(running_pod(),)))
+    assert (plan.status or {"retries": 2})["retries"] == 2

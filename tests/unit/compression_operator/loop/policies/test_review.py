@@ -1,0 +1,145 @@
+"""A result that a person decides about: held without a pod, then published, rejected, or left to time."""
+
+import json
+
+import pytest
+
+from compression_operator.child.job import child_name
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
+from compression_operator.records.review import ReviewRecord
+from tests.support.operator.builders import (
+    NOW,
+    after,
+    child,
+    complete,
+    condition_of,
+    ended_pod,
+    failed,
+    job,
+    observe,
+    review,
+    settle,
+    summary,
+    violation,
+    with_status,
+)
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def waiting(**changes: object) -> JobRecord:
+    """A job whose pod has ended with a result that must be reviewed."""
+    message = summary(published=False, held=True, digest=DIGEST, artifact="")
+    observed = observe(job(spec__review="Always", **changes), child=complete(), pods=(ended_pod(message=message),))
+    record, plan = settle(observed)
+    assert plan.requeue_after == 0
+    return record
+
+
+def decided(*reviews: ReviewRecord, record: JobRecord | None = None, seconds: float = 120) -> JobRecord:
+    """The job once these reviews were seen."""
+    found, _ = settle(observe(record or waiting(), reviews=reviews), after(seconds))
+    return found
+
+
+def test_a_held_result_waits_without_a_pod_and_says_what_it_is() -> None:
+    record = waiting()
+    status = record.status()
+    assert (record.phase, status.part, status.child_job) == ("AwaitingReview", "Publish", None)
+    assert (status.verdict, status.digest, status.artifact) == ("Pass", DIGEST, "")
+    (reviewed,) = [item for item in status.conditions if item.type == "Reviewed"]
+    assert (reviewed.status, reviewed.reason) == ("Unknown", "AwaitingReview")
+    assert not any(item.type == "Complete" for item in status.conditions)
+
+
+def test_nothing_happens_while_nobody_has_decided() -> None:
+    record = waiting()
+    for seconds in (1, 3600, 86400 * 30):
+        plan = reconcile(observe(record), after(seconds))
+        assert plan.empty
+        assert plan.requeue_after is None
+
+
+def test_an_approval_starts_a_child_that_publishes_with_the_review() -> None:
+    record = decided(review(reviewer="system:serviceaccount:ml:rita"))
+    assert record.status().review is not None
+    plan = reconcile(observe(record, reviews=(review(),)), after(130))
+    assert plan.create is not None
+    assert plan.create["metadata"]["name"] == child_name(record) == "minilm-int8-0a1b2c3d-publish"
+    assert plan.create["metadata"]["labels"]["compression-operator.io/part"] == "Publish"
+    assert "activeDeadlineSeconds" not in plan.create["spec"]
+    environment = {e["name"]: e.get("value") for e in plan.create["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert environment["COMPRESSION_PART"] == "Publish"
+    told = json.loads(environment["COMPRESSION_REVIEW"])
+    assert (told["reviewer"], told["decision"]) == ("system:serviceaccount:ml:rita", "Approve")
+    assert told["reason"] == "looked at it"
+
+
+@pytest.mark.parametrize(("verdict", "reason"), [("Pass", "SLAMet"), ("Inconclusive", "PublishedAfterReview")])
+def test_the_job_ends_well_once_its_result_is_published(verdict: str, reason: str) -> None:
+    record = decided(review())
+    publishing = observe(record, child=child(part="Publish", uid="c-2"))
+    record, plan = settle(publishing, after(131))
+    assert condition_of(plan, "SLASatisfied")["status"] == "True"  # the verdict is out, and stays
+    message = summary(verdict, published=True, digest=DIGEST)
+    done = observe(record, child=complete(part="Publish", uid="c-2"), pods=(ended_pod(message=message),))
+    record, plan = settle(done, after(140))
+    assert (record.phase, record.reason) == ("Succeeded", reason)
+    status = record.status()
+    assert status.review is not None
+    assert status.review.reviewer == "rita"
+
+
+def test_a_rejection_ends_the_job_and_says_who_and_why() -> None:
+    record = decided(review("Reject"))
+    assert (record.phase, record.reason) == ("Failed", "ReviewRejected")
+    assert "rita: looked at it" in record.status().message
+
+
+def test_the_first_review_counts() -> None:
+    record = decided(review("Approve", name="b", created=90), review("Reject", name="c", created=60))
+    assert record.reason == "ReviewRejected"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (review(created=-1), "it was made before there was anything to review"),
+        (review(digest="sha256:" + "b" * 64), "it is about another result"),
+    ],
+)
+def test_a_review_of_something_else_does_not_count(found: ReviewRecord, why: str) -> None:
+    assert decided(found).phase == "AwaitingReview", why
+
+
+def test_a_review_that_names_the_result_counts() -> None:
+    assert decided(review(digest=DIGEST)).phase == "Running"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "phase", "reason"), [("Reject", "Failed", "ReviewTimedOut"), ("Approve", "Running", "")]
+)
+def test_time_decides_where_nobody_does(outcome: str, phase: str, reason: str) -> None:
+    record = waiting(spec__reviewTimeout="2h", spec__onReviewTimeout=outcome)
+    early = reconcile(observe(record), after(3600))
+    assert (early.status, early.requeue_after) == (None, 3600)
+    record = with_status(record, reconcile(observe(record), after(7200)))
+    assert (record.phase, record.reason) == (phase, reason)
+    decision = record.status().review
+    assert decision is not None
+    assert (decision.reviewer, decision.decision) == ("timeout", outcome)
+
+
+def test_a_result_that_is_gone_ends_an_approved_job() -> None:
+    record = decided(review())
+    record, _ = settle(observe(record, child=child(part="Publish", uid="c-2")), after(131))
+    gone = failed("PodFailurePolicy", part="Publish", uid="c-2", failed=1)
+    pods = (ended_pod(code=2, message=violation("InvalidInput", "the result that was reviewed is gone")),)
+    record, _ = settle(observe(record, child=gone, pods=pods), after(140))
+    assert (record.phase, record.reason) == ("Failed", "InvalidInput")
+
+
+def test_now_is_when_it_was_asked_for() -> None:
+    (reviewed,) = [item for item in waiting().status().conditions if item.type == "Reviewed"]
+    assert reviewed.last_transition_time == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")

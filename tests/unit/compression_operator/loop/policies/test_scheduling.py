@@ -1,0 +1,92 @@
+"""Where the pod is, in the words of whoever knows."""
+
+import pytest
+
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.pod import PodRecord
+from tests.support.operator.builders import (
+    NOW,
+    after,
+    child,
+    condition_of,
+    observe,
+    pod,
+    progress,
+    running_pod,
+    settle,
+    stamp,
+)
+
+NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+MISSING_SECRET = 'secret "s3" not found'
+
+
+@pytest.mark.parametrize(
+    ("seen", "status", "reason", "message"),
+    [
+        (pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU),)), "False", "Unschedulable", NO_GPU),
+        (pod(conditions=()), "False", "WaitingForPod", "the pod pod-a waits for the scheduler"),
+        (pod(), "True", "PodScheduled", "a node was found"),
+        (pod(state={"waiting": {"reason": "ContainerCreating"}}), "True", "PodScheduled", "a node was found"),
+        (
+            pod(state={"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x"'}}),
+            "True", "ImagePullFailed", 'Back-off pulling image "x"',
+        ),
+        (
+            pod(state={"waiting": {"reason": "CreateContainerConfigError", "message": MISSING_SECRET}}),
+            "True", "ContainerConfigError", MISSING_SECRET,
+        ),
+    ],
+)  # fmt: skip
+def test_a_pod_that_does_not_run_is_pending_and_says_why(
+    seen: PodRecord, status: str, reason: str, message: str
+) -> None:
+    record, plan = settle(observe(child=child(active=1), pods=(seen,)))
+    scheduled = condition_of(plan, "Scheduled")
+    assert (scheduled["status"], scheduled["reason"], scheduled["message"]) == (status, reason, message)
+    assert (record.phase, record.reason) == ("Pending", reason)
+    assert reconcile(observe(record, child=child(active=1), pods=(seen,)), NOW).empty
+
+
+def test_a_running_pod_makes_the_job_run() -> None:
+    record, plan = settle(observe(child=child(active=1), pods=(running_pod(),)))
+    assert plan.status is not None
+    assert (record.phase, plan.status["startTime"]) == ("Running", stamp())
+    assert "Running" in [note.reason for note in plan.events]
+
+
+def test_progress_is_shown_and_never_goes_back() -> None:
+    record, plan = settle(observe(child=child(active=1), pods=(running_pod(),), progress=progress("quantize", 0.42)))
+    assert plan.status is not None
+    assert (plan.status["stage"], plan.status["progress"]) == ("quantize", 42)
+    record, plan = settle(
+        observe(record, child=child(active=1), pods=(running_pod("b"),), progress=progress("prune", 0.1))
+    )
+    assert plan.status is not None
+    assert (plan.status["stage"], plan.status["progress"]) == ("prune", 42)
+    assert record.phase == "Running"
+
+
+def test_a_running_job_whose_next_pod_waits_is_not_pending_again_but_says_so() -> None:
+    record, _ = settle(observe(child=child(active=1), pods=(running_pod(),)))
+    drained = pod("pod-a", phase="Failed", conditions=(("DisruptionTarget", "True", "EvictionByEvictionAPI", "drain"),))
+    waiting = pod("pod-b", conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU),), created=5)
+    record, plan = settle(observe(record, child=child(active=1), pods=(drained, waiting)))
+    assert record.phase == "Running"
+    assert condition_of(plan, "Scheduled")["reason"] == "Unschedulable"
+    assert [note.reason for note in plan.events] == ["Waiting", "Interrupted"]
+    assert plan.status is not None
+    assert plan.status["retries"] == 0
+
+
+def test_a_job_without_a_pod_for_long_says_where_to_look() -> None:
+    record, plan = settle(observe(child=child()))
+    assert plan.requeue_after == 31
+    _, plan = settle(observe(record, child=child()), after(31))
+    assert "kubectl describe job" in condition_of(plan, "Scheduled")["message"]
+
+
+def test_a_condition_keeps_its_transition_time_while_its_status_stays() -> None:
+    record, _ = settle(observe(child=child()))
+    _, plan = settle(observe(record, child=child()), after(31))
+    assert condition_of(plan, "Scheduled")["lastTransitionTime"] == stamp()

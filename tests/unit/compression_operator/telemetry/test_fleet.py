@@ -1,0 +1,73 @@
+"""Gauges that are worked out from the cache: who waits longest, what runs where, who stands still."""
+
+from typing import Any
+
+from compression_operator.cache.cache import Cache
+from compression_operator.cluster.resources import COMPRESSION_JOBS, RUNTIMES
+from compression_operator.telemetry.fleet import FleetSeries
+from tests.support.operator.builders import NOW, UID, stamp
+from tests.support.operator.raw import raw_runtime, versioned_job
+
+RESOURCES = {"requests": {"cpu": "500m"}, "limits": {"cpu": "2", "memory": "1Gi", "nvidia.com/gpu": "1"}}
+
+
+def standing(number: int, phase: str, reason: str, since: float, **fields: Any) -> dict[str, Any]:
+    """A job whose newest condition changed ``since`` seconds after NOW."""
+    conditions = [
+        {"type": "Accepted", "status": "True", "reason": "Valid", "lastTransitionTime": stamp(-10_000)},
+        {"type": "Scheduled", "status": "False", "reason": reason, "lastTransitionTime": stamp(since)},
+    ]
+    raw = versioned_job(number, status={"phase": phase, "conditions": conditions}, **fields)
+    raw["metadata"]["uid"] = f"{UID}-{number}"
+    return raw
+
+
+def gauges(*jobs: dict[str, Any], news: dict[str, float] | None = None) -> dict[tuple[str, ...], float]:
+    """Name and labels -> value, a minute after NOW."""
+    cache = Cache(lambda _: None)
+    cache.put(RUNTIMES, raw_runtime(resources=RESOURCES))
+    for raw in jobs:
+        cache.put(COMPRESSION_JOBS, raw)
+    series = FleetSeries(cache, lambda: news or {}, now=lambda: NOW.timestamp() + 60)
+    return {
+        (family.name.removeprefix("compression_operator_"), *sample.labels.values()): sample.value
+        for family in series.collect()
+        for sample in family.samples
+    }
+
+
+def test_the_oldest_of_each_phase_and_reason_tells_its_age() -> None:
+    found = gauges(
+        standing(1, "Pending", "Unschedulable", -100),
+        standing(2, "Pending", "Unschedulable", -300),
+        standing(3, "Pending", "Queued", -5),
+        standing(4, "Succeeded", "", -9000),
+    )
+    assert found == {
+        ("oldest_job_seconds", "Pending", "Unschedulable"): 360,
+        ("oldest_job_seconds", "Pending", "Queued"): 65,
+    }
+
+
+def test_a_job_that_nobody_has_looked_at_has_waited_since_it_was_created() -> None:
+    assert gauges(versioned_job(1)) == {("oldest_job_seconds", "Pending", ""): 60}
+
+
+def test_running_jobs_and_their_resources_are_counted_by_runtime() -> None:
+    running = [standing(number, "Running", "", 0) for number in (1, 2)]
+    nowhere = [standing(number, "Running", "", 0, spec__runtime=f"gone-{number}") for number in (3, 4)]
+    found = gauges(*running, *nowhere)
+    assert {key[1:]: value for key, value in found.items() if key[0].startswith("runtime")} == {
+        ("cpu",): 2,
+        ("unknown",): 2,
+        ("cpu", "cpu"): 1.0,
+        ("cpu", "memory"): 2 * 1024**3,
+        ("cpu", "nvidia.com/gpu"): 2,
+    }
+
+
+def test_the_last_news_of_a_job_bears_its_name() -> None:
+    job = standing(1, "Running", "", 0)
+    found = gauges(job, news={job["metadata"]["uid"]: 123.0, "gone": 5.0})
+    assert found["job_last_progress_timestamp_seconds", "default", "minilm-int8"] == 123.0
+    assert len([key for key in found if key[0] == "job_last_progress_timestamp_seconds"]) == 1

@@ -1,0 +1,199 @@
+"""Interleaved blocks of two models, sized from the confidence, with the real LoadGen."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compression_runner.evaluation.speed import latency, latency_run, sizing
+from compression_runner.evaluation.speed.latency import LatencyPlan
+from compression_runner.evaluation.speed.latency_run import Block, LatencyRun
+from compression_runner.evaluation.speed.loadgen import Queries
+from compression_runner.evaluation.speed.scenario import Contender, Scenario
+from compression_runner.report.wording import span
+from compressionjob.estimate import UNBOUNDED_RATIO, unbounded
+from compressionjob.objectives import Sla
+from compressionjob.sla import LATENCY, SPEEDUP, judge
+from tests.support.machine import Machine
+
+
+def _contender(asked: list[str], name: str, seconds: float = 0.0) -> Contender:
+    def answer(_query: int) -> None:
+        asked.append(name)
+        time.sleep(seconds)
+
+    return Contender(answer=answer, answer_batch=lambda indices: answer(0), queries=4, samples=4)
+
+
+def _clock(step: float) -> Callable[[], float]:
+    """Return a clock that moves by `step` seconds at each look."""
+    times: Iterator[float] = iter(np.arange(0.0, 1e9, step))
+    return lambda: float(next(times))
+
+
+def measure_latency(baseline: Contender, compressed: Contender, plan: LatencyPlan, **more: Any) -> LatencyRun:
+    """Measure on a machine that is quiet, whatever else runs on this one."""
+    return latency.measure_latency(baseline, compressed, plan, **{"look": Machine(), **more})
+
+
+@pytest.fixture(autouse=True)
+def _few_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 1.0)
+    monkeypatch.setattr(sizing, "MAX_QUERIES", 800)
+
+
+def test_each_model_is_asked_what_p99_needs() -> None:
+    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.99, None, 600.0))
+    asked = sum(len(block) for block in run.latencies(1))
+    assert asked == sum(len(block) for block in run.latencies(0)) >= 740
+    assert len(run.pairs) == sizing.PAIRS
+
+
+def test_blocks_alternate_and_warm_ups_do_not_count() -> None:
+    asked: list[str] = []
+    run = measure_latency(_contender(asked, "b"), _contender(asked, "c"), LatencyPlan(0.98, None, 600.0))
+    counted = sum(len(block) for block in run.latencies(0))
+    warm = latency.FIRST_WARM_UP_QUERIES + sizing.WARM_UP_QUERIES * len(run.pairs)
+    assert asked.count("b") == asked.count("c") == counted + warm
+    blocks = [asked[0]] + [now for before, now in itertools.pairwise(asked) if now != before]
+    assert 2 + len(run.pairs) <= len(blocks) <= 2 + 2 * len(run.pairs)
+
+
+def test_the_slower_model_is_measured_slower() -> None:
+    run = measure_latency(_contender([], "b", 0.002), _contender([], "c", 0.0002), LatencyPlan(0.95, None, 600.0))
+    assert min(block.min() for block in run.latencies(0)) >= 0.002
+    speedup = run.speedup("p50", 0.95)
+    assert speedup is not None
+    assert speedup.value > 1.0
+
+
+def test_a_slow_model_is_asked_less_and_a_note_says_what_is_missing() -> None:
+    plan = LatencyPlan(0.95, "p99", 2.0)
+    run = measure_latency(_contender([], "b", 0.03), _contender([], "c", 0.03), plan)
+    assert sum(len(block) for block in run.latencies(1)) < 100
+    assert any("has no upper bound" in note and "it needs 368" in note for note in run.notes)
+
+
+def test_the_time_limit_ends_the_run() -> None:
+    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, None, 60.0), clock=_clock(10.0))
+    assert len(run.pairs) == 2
+    assert any("time limit" in note for note in run.notes)
+
+
+def test_noise_makes_the_run_longer_when_a_limit_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency_run, "effective_count", lambda blocks, quantile: 10)
+    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, "p99", 600.0))
+    assert len(run.pairs) == sizing.PAIRS * latency.MOST_EXTENSION
+    assert any("noisy machine" in note for note in run.notes)
+
+
+def test_progress_reaches_the_end() -> None:
+    told: list[float] = []
+    measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, None, 600.0), advance=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_block_i_of_both_models_ran_next_to_each_other() -> None:
+    speedup = LatencyRun([(_filled(2.0), _filled(1.0))] * 6).speedup("p90", 0.95)
+    assert speedup is not None
+    assert speedup.value == 2.0
+
+
+def _filled(seconds: float) -> Block:
+    return Block(Queries(np.full(10, seconds), np.full(10, seconds)))
+
+
+def test_disturbed_pairs_are_asked_again_and_do_not_count() -> None:
+    noisy = Machine(lambda block: 0.5 if block in (3, 8) else 0.0)
+    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, None, 600.0), look=noisy)
+    assert len(run.pairs) == sizing.PAIRS
+    assert not run.disturbed
+    assert f"2 of {sizing.PAIRS + 2} pairs of blocks were disturbed, and do not count" in run.notes
+
+
+def test_a_machine_that_is_never_quiet_leaves_the_lower_bound_in_doubt() -> None:
+    noisy = Machine(lambda block: 0.4)
+    plan = LatencyPlan(0.95, "p50", 600.0)
+    run = measure_latency(_contender([], "b", 0.001), _contender([], "c", 0.001), plan, look=noisy)
+    measured, judged = run.percentile(1, "p50", 0.95), run.latency_verdict("p50", 0.95)
+    assert run.disturbed
+    assert judged.high == measured.high, "noise only adds"
+    assert judged.low < measured.low
+    assert "other processes used 20% of the machine's CPU time, and took 40% of the time" in judged.reason
+    speedup, doubted = run.speedup("p50", 0.95), run.speedup_verdict("p50", 0.95)
+    assert speedup is not None
+    assert doubted is not None
+    assert doubted.low < speedup.low
+    assert doubted.high > speedup.high
+
+
+def test_a_speedup_of_which_all_may_be_noise_has_no_upper_bound_and_is_said_so() -> None:
+    noisy = Machine(lambda block: 50.0)
+    plan = LatencyPlan(0.95, "p50", 600.0)
+    run = measure_latency(_contender([], "b", 0.001), _contender([], "c", 0.0001), plan, look=noisy)
+    doubted = run.speedup_verdict("p50", 0.95)
+    assert doubted is not None
+    assert unbounded(doubted.high, "ratio")
+    assert doubted.high == UNBOUNDED_RATIO, "no number that nobody can read"
+    asked = Sla.model_validate({"latency": {"percentile": "p50", "minSpeedup": "1000"}})
+    assert " to unbounded), limit at least 1000 (" in judge(asked, {SPEEDUP: doubted}).sentence()
+    assert span(doubted, "ratio").startswith("at least ")
+
+
+def test_queries_of_many_samples_are_answered_in_one_batch() -> None:
+    batches: list[int] = []
+    side = Contender(lambda query: None, lambda indices: batches.append(len(indices)), queries=4, samples=3)
+    scenario = Scenario("MultiStream", samples=8)
+    run = measure_latency(side, side, LatencyPlan(0.95, "p90", 600.0, scenario))
+    assert set(batches) == {8}
+    assert len(batches) == 2 * (sum(len(block) for block in run.latencies(1)) + run.settling * len(run.pairs) + 15)
+
+
+def test_a_model_that_fixes_its_batch_is_given_its_own_batches() -> None:
+    batches: list[int] = []
+    side = Contender(lambda query: None, lambda indices: batches.append(len(indices)), 4, 4, samples_each=4)
+    Scenario("MultiStream", samples=8).run(side, 5, seed=1)
+    assert batches == [1] * 10, "a prepared sample is four"
+
+
+def test_arrivals_that_a_model_can_keep_wait_a_little() -> None:
+    scenario = Scenario("Server", rate=200.0)
+    side = _contender([], "c", 0.0001)
+    run = measure_latency(side, side, LatencyPlan(0.95, "p50", 4.0, scenario))
+    found = run.percentile(1, "p50", 0.95)
+    assert 0.0001 <= found.low <= found.high < 86_400.0
+    assert found.reason == ""
+    assert all((block.queries.latency >= block.queries.service).all() for pair in run.pairs for block in pair)
+
+
+def test_a_model_that_cannot_keep_the_arrivals_has_no_latency() -> None:
+    scenario = Scenario("Server", rate=1000.0)
+    run = measure_latency(
+        _contender([], "b", 0.004), _contender([], "c", 0.002), LatencyPlan(0.95, "p99", 3.0, scenario)
+    )
+    limits = Sla.model_validate({"latency": {"max": "1h", "scenario": "Server", "targetRate": "1000"}})
+    judgement = judge(limits, {LATENCY: run.latency_verdict("p99", 0.95)})
+    assert judgement.verdict == "Fail"
+    assert "latency is unbounded, limit at most 1h0m (1000 queries arrive in a second, and it answers" in (
+        judgement.sentence()
+    )
+    assert run.speedup("p99", 0.95) is None, "neither has a latency to compare"
+    assert run.service_speedup(0.95).value > 1.0
+
+
+def test_an_overload_that_noise_may_have_made_decides_nothing() -> None:
+    scenario = Scenario("Server", rate=600.0)
+    run = measure_latency(
+        _contender([], "b", 0.002),
+        _contender([], "c", 0.002),
+        LatencyPlan(0.95, "p50", 3.0, scenario),
+        look=Machine(lambda block: 0.9),
+    )
+    limits = Sla.model_validate({"latency": {"max": "10ms", "scenario": "Server", "targetRate": "600"}})
+    judgement = judge(limits, {LATENCY: run.latency_verdict("p50", 0.95)})
+    assert judgement.verdict == "Inconclusive"
+    assert "took 90% of the time" in judgement.sentence()

@@ -1,0 +1,142 @@
+"""A whole measurement of real, tiny models: every figure, every estimate, progress, and what cannot be measured."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation import evaluate as measuring
+from compression_runner.evaluation.evaluate import Measurements, Subject, measure
+from compressionjob.spec import CompressionJobSpec
+from tests.support.short_measurements import measure_shortly
+
+CLASSES, WIDTH = 4, 16
+SLA = {
+    "quality": {"metric": "accuracy", "maxDrop": "0.1", "min": "0.5"},
+    "latency": {"percentile": "p50", "max": "1s", "minSpeedup": "0.01"},
+    "throughput": {"min": "1"},
+    "size": {"maxRatio": "0.6", "max": "1Mi"},
+    "memory": {"max": "4Gi", "maxRatio": "2"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_shortly(monkeypatch)
+
+
+@pytest.fixture
+def models(linear_model: Callable[..., Path]) -> tuple[Subject, Subject]:
+    """Return a classifier, and one whose weights are a little off, as if half as large."""
+    weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
+    off = weights + np.random.default_rng(1).normal(scale=0.03, size=weights.shape).astype(np.float32)
+    return Subject(linear_model("before", weights), 2000), Subject(linear_model("after", off), 1000)
+
+
+@pytest.fixture
+def data() -> SampleSet:
+    """Return samples with the labels that the first classifier gives nearly all of them."""
+    weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
+    rows = np.random.default_rng(2).normal(size=(300, WIDTH)).astype(np.float32)
+    labels = (rows @ weights).argmax(axis=1).astype(np.int64)
+    labels[::20] = (labels[::20] + 1) % CLASSES
+    return SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=labels)
+
+
+def _spec(task: str = "image-classification", **changes: Any) -> CompressionJobSpec:
+    spec = {
+        "model": {"source": "file:///models/m", "task": task},
+        "data": {"evaluation": {"source": "file:///data/d.npz"}},
+        "pipeline": [{"quantize": {}}],
+        "sla": SLA,
+        "output": {"destination": "file:///models/out"},
+    }
+    return CompressionJobSpec.model_validate(spec | changes)
+
+
+def _measure(models: tuple[Subject, Subject], data: SampleSet, spec: CompressionJobSpec, **more: Any) -> Measurements:
+    return measure(spec, *models, data, **more)
+
+
+def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], data: SampleSet, tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    spec = _spec()
+    found = _measure(models, data, spec, advance=lambda name, share: told.append((name, share)), answers_cache=tmp_path)
+    judgement = found.judgement(spec.sla)
+    assert len(judgement.objectives) == 9
+    assert all(item.measured is not None for item in judgement.objectives)
+    by_name = {item.name: item for item in judgement.objectives}
+    assert by_name["size.ratio"].measured == 0.5
+    assert by_name["quality.drop"].verdict == "Pass"
+    assert found.quality_metric == "accuracy"
+    assert found.baseline.quality["accuracy"] == pytest.approx(0.95)
+    assert set(found.compressed.latency_seconds) == {"p50", "p90", "p99"}
+    asked = found.environment["queriesPerModel"]
+    assert len(found.latency_samples["baseline"]) == min(asked, measuring.SAMPLES_IN_REPORT) >= 662
+    assert set(found.timings) == set(measuring.SHARES)
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+    assert len(list(tmp_path.glob("*.npy"))) == 1, "the baseline's answers are kept"
+
+
+def test_intervals_are_made_for_all_objectives_together(models: tuple[Subject, Subject], data: SampleSet) -> None:
+    found = _measure(models, data, _spec())
+    assert found.environment["intervalConfidence"] == pytest.approx(1 - 0.05 / 9, abs=1e-6)
+
+
+def test_a_model_that_is_its_own_baseline_loses_nothing(models: tuple[Subject, Subject], data: SampleSet) -> None:
+    found = _measure((models[0], models[0]), data, _spec(pipeline=[{"pack": {}}]))
+    assert found.quality_drops["accuracy"].high == 0.0
+    assert found.quality_drops["agreement"].high == 0.0
+
+
+def test_weights_beside_the_graph_count_when_models_are_told_apart(
+    models: tuple[Subject, Subject], data: SampleSet, tmp_path: Path
+) -> None:
+    """Two graphs are the same bytes, their weights lie in files of other content."""
+    apart = []
+    for name, subject in zip(("first", "second"), models, strict=True):
+        folder = tmp_path / name
+        folder.mkdir()
+        model = onnx.load(subject.model)
+        onnx.save_model(model, folder / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+        apart.append(Subject(folder / "m.onnx", 1000))
+    assert apart[0].model.read_bytes() == apart[1].model.read_bytes()
+    found = _measure((apart[0], apart[1]), data, _spec())
+    assert found.quality_drops["agreement"].high > 0.0
+    assert found.compressed.quality["agreement"] < 1.0
+
+
+def test_a_larger_result_is_an_anomaly(models: tuple[Subject, Subject], data: SampleSet) -> None:
+    larger = Subject(models[1].model, 3000)
+    found = _measure((models[0], larger), data, _spec())
+    assert any("larger than the baseline: 1.50 times" in text for text in found.anomalies)
+
+
+def test_any_onnx_model_is_compared_by_cosine(models: tuple[Subject, Subject], data: SampleSet) -> None:
+    spec = _spec("onnx", sla={"quality": {"maxDrop": "0.05"}})
+    found = _measure(models, data, spec)
+    assert found.quality_metric == "cosine"
+    assert 0.9 < found.compressed.quality["cosine"] < 1.0
+    assert found.environment["sequenceLength"] is None
+
+
+def test_a_metric_without_labels_is_refused(models: tuple[Subject, Subject], data: SampleSet) -> None:
+    without = SampleSet(samples=data.samples, digest=data.digest)
+    with pytest.raises(InvalidInput, match=r"spec\.sla\.quality\.metric.*accuracy.*needs labels.*agreement"):
+        _measure(models, without, _spec())
+
+
+def test_another_batch_than_the_model_fixes_is_refused(linear_model: Callable[..., Path], data: SampleSet) -> None:
+    weights = np.ones((WIDTH, CLASSES), dtype=np.float32)
+    fixed = Subject(linear_model("fixed", weights, batch=2), 1000)
+    with pytest.raises(InvalidInput, match=r"spec\.benchmark\.batchSize.*'1'.*set it to 2"):
+        _measure((fixed, fixed), data, _spec())
+    found = _measure((fixed, fixed), data, _spec(benchmark={"batchSize": 2}))
+    assert found.compressed.throughput_per_second

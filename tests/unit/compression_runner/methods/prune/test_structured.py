@@ -1,0 +1,122 @@
+"""Structured pruning on tiny real models: smaller, and still a model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.stages.method import Outcome
+from compression_runner.training import model
+from compression_runner.training.probes import example_of
+from compressionjob.methods.prune import Prune
+from tests.support import tiny_models
+from tests.support.stage_data import labelled_tokens
+from tests.support.stages import run_stage
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    place = tiny_models.bert(tmp_path_factory.mktemp("models") / "bert", labels=3)
+    return seal(place, "transformers", "text-classification")
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return seal(
+        tiny_models.resnet(tmp_path_factory.mktemp("models") / "resnet"), "transformers", "image-classification"
+    )
+
+
+def pruned(artifact: Artifact, into: Path, **parameters: Any) -> Outcome:
+    images = SampleSet([{"pixel_values": np.zeros((1, 16, 16), np.float32)}] * 4, "sha256:0")
+    data = labelled_tokens() if artifact.task.startswith("text") else images
+    outcome: Outcome = run_stage("prune", artifact, Prune(method="structured", **parameters), into, data=data)
+    return outcome
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_channels(resnet: Artifact, tmp_path: Path, scope: str) -> None:
+    outcome = pruned(resnet, tmp_path / "out", structure="channels", sparsity=0.5, scope=scope)
+    assert outcome.details["parameters"] < 0.6 * outcome.details["parametersBefore"]
+    assert outcome.artifact.format == "torch"
+    again = model.load(outcome.artifact)
+    assert again.outputs((torch.zeros(2, 1, 16, 16),))[0].shape == (2, 3)
+    exported = run_stage("export", outcome.artifact, None, tmp_path / "onnx")
+    assert exported.details["maxAbsDifference"] < 1e-4
+
+
+def test_running_statistics_survive(resnet: Artifact, tmp_path: Path) -> None:
+    trained = model.load(resnet)
+    trained.module.train(True)
+    trained.outputs((torch.randn(16, 1, 16, 16, generator=torch.Generator().manual_seed(1)),))
+    trained.module.train(False)
+    (tmp_path / "trained").mkdir()
+    kept = model.save(trained, resnet, tmp_path / "trained")
+    outcome = pruned(kept, tmp_path / "out", structure="channels", sparsity=0.5)
+    means = [buffer for name, buffer in model.load(outcome.artifact).module.named_buffers() if "running_mean" in name]
+    assert all(mean.abs().sum() > 0 for mean in means)
+
+
+def test_neurons(bert: Artifact, tmp_path: Path) -> None:
+    outcome = pruned(bert, tmp_path / "out", structure="neurons", sparsity=0.5)
+    layer = model.load(outcome.artifact).inner.get_submodule("bert.encoder.layer.1")
+    assert layer.intermediate.dense.weight.shape == (32, 32)  # type: ignore[union-attr]
+    assert layer.output.dense.weight.shape == (32, 32)  # type: ignore[union-attr]
+    assert layer.attention.self.query.weight.shape == (32, 32)  # type: ignore[union-attr]
+
+
+def test_heads(bert: Artifact, tmp_path: Path) -> None:
+    outcome = pruned(bert, tmp_path / "out", structure="heads", sparsity=0.5)
+    again = model.load(outcome.artifact)
+    attention = again.inner.get_submodule("bert.encoder.layer.0.attention")
+    assert attention.self.query.weight.shape == (16, 32)  # type: ignore[union-attr]
+    assert attention.self.num_attention_heads == 1  # type: ignore[union-attr]
+    assert attention.output.dense.weight.shape == (32, 16)  # type: ignore[union-attr]
+    assert run_stage("export", outcome.artifact, None, tmp_path / "onnx").details["maxAbsDifference"] < 1e-4
+
+
+def test_the_head_that_goes_is_the_weakest(bert: Artifact, tmp_path: Path) -> None:
+    weakened = model.load(bert)
+    for layer in weakened.inner.bert.encoder.layer:  # type: ignore[union-attr]
+        for linear in (layer.attention.self.query, layer.attention.self.key, layer.attention.self.value):  # type: ignore[union-attr]
+            with torch.no_grad():
+                linear.weight[:16] *= 0.01
+    (tmp_path / "weak").mkdir()
+    artifact = model.save(weakened, bert, tmp_path / "weak")
+    outcome = pruned(artifact, tmp_path / "out", structure="heads", sparsity=0.5)
+    before = weakened.inner.get_submodule("bert.encoder.layer.0.attention.self.query").weight[16:]  # type: ignore[index]
+    after = model.load(outcome.artifact).inner.get_submodule("bert.encoder.layer.0.attention.self.query").weight
+    assert torch.equal(before, after)  # type: ignore[arg-type]
+
+
+def test_the_layer_that_goes_changes_least(bert: Artifact, tmp_path: Path) -> None:
+    idle = model.load(bert)
+    layer = idle.inner.bert.encoder.layer[0]  # type: ignore[union-attr, index]
+    with torch.no_grad():
+        for linear in (layer.attention.output.dense, layer.output.dense):
+            linear.weight.zero_()
+            linear.bias.zero_()
+    (tmp_path / "idle").mkdir()
+    outcome = pruned(model.save(idle, bert, tmp_path / "idle"), tmp_path / "out", structure="layers", sparsity=0.5)
+    assert outcome.details["removedLayers"] == [0]
+    assert outcome.artifact.format == "transformers"
+    again = model.load(outcome.artifact)
+    assert again.inner.config.num_hidden_layers == 1  # type: ignore[union-attr]
+    assert again.outputs(example_of(again, outcome.artifact.path).inputs)[0].shape == (2, 3)
+
+
+@pytest.mark.parametrize("structure", ["heads", "layers", "neurons"])
+def test_a_structure_that_is_not_there_is_refused(resnet: Artifact, tmp_path: Path, structure: str) -> None:
+    with pytest.raises(BadRecipe) as refused:
+        pruned(resnet, tmp_path / "out", structure=structure, sparsity=0.5)
+    assert refused.value.field.startswith("spec.pipeline[0].prune")
+
+
+def test_channels_of_a_text_model_are_refused(bert: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="no convolutions"):
+        pruned(bert, tmp_path / "out", structure="channels", sparsity=0.5)

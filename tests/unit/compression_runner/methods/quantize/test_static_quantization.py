@@ -1,0 +1,207 @@
+"""Static INT8: ranges of activations, which nodes are quantized, and what goes back to floats."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.quantize.static.accuracy import TooLossy, give_back
+from compression_runner.methods.quantize.static.embedding import quantize_rows
+from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, compare
+from compression_runner.methods.quantize.static.preparing import prepare
+from compression_runner.methods.quantize.static.ranges import (
+    Range,
+    entropy_range,
+    histogram,
+    percentile_range,
+    seen_range,
+)
+from compression_runner.methods.quantize.static.recipe import choose
+from compressionjob.spec import Task
+from tests.support import tiny_models
+from tests.support.stage_data import image_samples, token_samples
+from tests.support.stages import answers, quantize_static
+
+
+def convolutional(tmp_path: Path, task: Task = "image-classification") -> Artifact:
+    return seal(tiny_models.convolutional(tmp_path / "source"), "onnx", task)
+
+
+def test_percentile_leaves_out_the_same_share_at_both_ends() -> None:
+    values = np.concatenate([np.linspace(-1, 1, 100_000), [50.0]])
+    seen = seen_range(values)
+    assert seen == Range(-1.0, 50.0)
+    found = percentile_range(histogram(values, seen), seen, outside=0.01)
+    bin_width = 51 / 2048
+    assert found.low == pytest.approx(-1 + 0.01, abs=bin_width)
+    assert found.high == pytest.approx(1 - 0.01, abs=bin_width)
+
+
+def test_entropy_cuts_off_a_lone_outlier_and_keeps_what_has_none() -> None:
+    random = np.random.default_rng(3)
+    even = random.uniform(-1, 1, 50_000)
+    seen = seen_range(even)
+    assert seen is not None
+    kept = entropy_range(histogram(even, seen), seen)
+    assert kept.high > 0.95
+    lonely = np.append(random.normal(size=50_000), 80.0)
+    seen = seen_range(lonely)
+    assert seen is not None
+    cut = entropy_range(histogram(lonely, seen), seen)
+    assert 2.5 < cut.high < 10
+    assert cut.low == pytest.approx(max(seen.low, -cut.high))
+
+
+def test_entropy_does_not_let_zeros_of_a_relu_decide() -> None:
+    values = np.maximum(np.random.default_rng(3).normal(size=50_000), 0.0)
+    seen = seen_range(values)
+    assert seen is not None
+    found = entropy_range(histogram(values, seen), seen)
+    assert found.low == 0.0
+    assert found.high > 3.0
+
+
+def test_values_that_are_not_finite_have_no_range() -> None:
+    assert seen_range(np.array([np.nan, np.inf])) is None
+    assert seen_range(np.array([np.nan, 1.0, -np.inf, 2.0])) == Range(1.0, 2.0)
+
+
+def test_batch_norm_is_folded_and_a_convolutional_network_is_quantized_from_end_to_end(tmp_path: Path) -> None:
+    model = prepare(tiny_models.convolutional(tmp_path) / "model.onnx")
+    assert not [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    recipe = choose(model)
+    assert not recipe.transformer
+    assert {"Conv", "Add", "GlobalAveragePool", "Gemm"} <= set(recipe.nodes.values())
+
+
+def test_of_a_transformer_only_what_has_weights_is_quantized(exported: Artifact) -> None:
+    recipe = choose(prepare(exported.model_file))
+    assert recipe.transformer
+    assert set(recipe.nodes.values()) <= {"MatMul", "Gemm"}
+    # Four projections and two dense layers in each of two blocks: attention's own products are no weights.
+    assert len(recipe.nodes) == 12
+
+
+@pytest.mark.parametrize("calibration", ["minmax", "entropy", "percentile"])
+def test_a_convolutional_network_in_int8_answers_like_it_did(tmp_path: Path, calibration: str) -> None:
+    source = convolutional(tmp_path)
+    outcome = quantize_static(source, image_samples(), tmp_path / "out", calibration=calibration)
+    feed = {"pixel_values": np.random.default_rng(9).normal(size=(64, 1, 12, 12)).astype(np.float32)}
+    old, new = answers(source, feed), answers(outcome.artifact, feed)
+    assert not np.array_equal(old, new)
+    assert (old.argmax(1) == new.argmax(1)).mean() > 0.95
+    assert outcome.details["quantizedOperators"]["Conv"] == 2
+    types = {t.data_type for t in onnx.load(outcome.artifact.model_file).graph.initializer if len(t.dims) == 4}
+    assert types == {onnx.TensorProto.INT8}
+
+
+def test_a_transformer_in_int8_keeps_its_embeddings_and_its_tables_are_int8(exported: Artifact, tmp_path: Path) -> None:
+    outcome = quantize_static(exported, token_samples(), tmp_path / "out")
+    ids = np.random.default_rng(3).integers(5, 30, (4, 12))
+    feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    old, new = answers(exported, feed), answers(outcome.artifact, feed)
+    cosines = (old * new).sum(1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
+    assert cosines.min() > 0.99
+    assert outcome.details["quantizedOperators"] == {"Gather": 2, "MatMul": 12}
+    large = [t for t in onnx.load(outcome.artifact.model_file).graph.initializer if int(np.prod(t.dims)) >= 1024]
+    assert {t.data_type for t in large} == {onnx.TensorProto.INT8}
+    assert outcome.artifact.size_bytes < 0.6 * exported.size_bytes
+
+
+def test_the_same_data_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = convolutional(tmp_path)
+    first = quantize_static(source, image_samples(), tmp_path / "first", calibration="percentile")
+    second = quantize_static(source, image_samples(), tmp_path / "second", calibration="percentile")
+    assert first.artifact.digest == second.artifact.digest
+    third = quantize_static(source, image_samples(4), tmp_path / "third", calibration="percentile")
+    assert third.artifact.digest != first.artifact.digest
+
+
+def test_a_quantized_model_is_not_quantized_again(tmp_path: Path) -> None:
+    once = quantize_static(convolutional(tmp_path), image_samples(), tmp_path / "once").artifact
+    with pytest.raises(BadRecipe, match="quantized already"):
+        quantize_static(once, image_samples(), tmp_path / "twice")
+
+
+def test_a_result_that_answers_otherwise_is_refused(tmp_path: Path) -> None:
+    """Observed on positive inputs and checked on negative ones, every activation is cut off at zero."""
+    sealed = seal(tiny_models.perceptron(tmp_path / "source"), "onnx", "onnx")
+    random = np.random.default_rng(1)
+    # Of batches of 8 samples every third is checked, the others are observed.
+    signs = [-1.0 if (index // 8) % 3 == 0 else 1.0 for index in range(8 * 16)]
+    rows = [{"x": (np.abs(random.normal(size=64)) * sign).astype(np.float32)} for sign in signs]
+    with pytest.raises(BadRecipe, match="answers otherwise"):
+        quantize_static(
+            sealed, SampleSet(samples=rows, digest="sha256:0"), tmp_path / "out", accuracyControl={"maxDrop": "1"}
+        )
+
+
+def test_rows_of_a_table_have_scales_of_their_own() -> None:
+    table = np.array([[1.0, -2.0], [0.0, 0.0], [1e-3, 5e-4]], np.float32)
+    codes, scales = quantize_rows(table)
+    np.testing.assert_array_equal(codes, [[64, -127], [0, 0], [127, 64]])
+    np.testing.assert_allclose(codes * scales, table, atol=2 / 254)
+    np.testing.assert_allclose(codes[2] * scales[2], table[2], atol=1e-3 / 254)
+
+
+def losses(worth: dict[str, float]) -> Any:
+    """A graph whose loss is the sum of what each part in INT8 costs."""
+    asked: list[Collection[str]] = []
+
+    def measure(parts: Collection[str]) -> Fidelity:
+        asked.append(parts)
+        return Fidelity(1.0 - sum(worth[part] for part in parts), None)
+
+    return measure, asked
+
+
+def test_parts_that_hurt_most_go_back_and_no_more_than_must() -> None:
+    worth = {"a": 0.001, "b": 0.2, "c": 0.002, "d": 0.05, "e": 0.0}
+    measure, _ = losses(worth)
+    kept = give_back(list(worth), measure, 0.004)
+    assert kept.parts == ("a", "c", "e")
+    assert list(kept.given_back) == ["b", "d"]
+    assert kept.fidelity.drop == pytest.approx(0.003)
+
+
+def test_nothing_goes_back_where_the_limit_holds_already() -> None:
+    measure, asked = losses({"a": 0.001, "b": 0.002})
+    kept = give_back(["a", "b"], measure, 0.004)
+    assert kept.parts == ("a", "b")
+    assert kept.given_back == {}
+    assert len(asked) == 1
+
+
+def test_a_limit_that_no_part_keeps_is_said() -> None:
+    measure, _ = losses({"a": 0.1, "b": 0.2})
+    with pytest.raises(TooLossy):
+        give_back(["a", "b"], measure, 0.05)
+
+
+def test_accuracy_control_of_a_real_graph_ends_within_the_limit(tmp_path: Path) -> None:
+    source = convolutional(tmp_path, "onnx")
+    free = quantize_static(source, image_samples(), tmp_path / "free")
+    loss = 1.0 - free.details["calibrationCosine"]
+    assert loss > 0
+    limit = f"{loss / 3:.9f}"
+    held = quantize_static(source, image_samples(), tmp_path / "held", accuracyControl={"maxDrop": limit})
+    assert 1.0 - held.details["calibrationCosine"] <= float(limit)
+    assert held.details["floatAgain"]
+    with pytest.raises(BadRecipe, match=r"accuracyControl\.maxDrop.*no part of the model"):
+        quantize_static(source, image_samples(), tmp_path / "none", accuracyControl={"maxDrop": "0"})
+
+
+def test_fidelity_counts_classes_that_changed_and_answers_that_are_not_finite() -> None:
+    old, new = Answers(), Answers()
+    old.add([np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]], np.float32)])
+    new.add([np.array([[1.0, 0.0], [1.0, 0.0], [np.nan, 1.0]], np.float32)])
+    found = compare(old, new, classifies=True)
+    assert found.agreement == pytest.approx(1 / 3)
+    assert found.cosine == pytest.approx((1.0 + 0.0 - 1.0) / 3)
+    assert compare(old, old, classifies=False).drop == pytest.approx(0.0)

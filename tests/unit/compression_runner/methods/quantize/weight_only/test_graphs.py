@@ -1,0 +1,224 @@
+"""Graphs with weights of few bits answer as the weights that the codes stand for do."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from compression_runner.artifact import Artifact, seal
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import BadRecipe
+from compression_runner.methods.quantize.weight_only.choosing import choose
+from compression_runner.methods.quantize.weight_only.rounding import Method, round_weights
+from compression_runner.methods.quantize.weight_only.writing import write
+from compression_runner.methods.registry import METHODS
+from compression_runner.stages.method import Outcome, StageContext
+from compressionjob.methods.quantize import Quantize
+from tests.support.graphs import graph, language_model, random
+from tests.support.stage_data import FakeStageData, calibration
+
+
+def calibration_tokens() -> FakeStageData:
+    generator = np.random.default_rng(17)
+    rows = [{"tokens": generator.integers(0, 40, int(generator.integers(3, 12)))} for _ in range(64)]
+    return calibration(SampleSet(rows, "sha256:0", padding={"tokens": 0}))
+
+
+def run(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, feed)[0])
+
+
+def apply(model: onnx.ModelProto, into: Path, **parameters: Any) -> Outcome:
+    source = into / "source"
+    source.mkdir(parents=True)
+    onnx.save(model, source / "model.onnx")
+    (into / "out").mkdir()
+    context = StageContext(into / "out", "spec.pipeline[0].quantize", data=calibration_tokens())
+    chosen = Quantize(method="weight-only", **parameters)
+    return METHODS["quantize"].run(seal(source, "onnx", "onnx"), chosen, context)
+
+
+def operators(artifact: Artifact) -> list[str]:
+    return [node.op_type for node in onnx.load(artifact.model_file).graph.node]
+
+
+TOKENS = {"tokens": np.random.default_rng(2).integers(0, 40, (3, 9))}
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("group", [16, 32, 128])
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_the_written_graph_multiplies_with_what_the_codes_stand_for(bits: int, group: int, symmetric: bool) -> None:
+    model = language_model(width=80, hidden=72)
+    choice = choose(model, embeddings=True)
+    rounded = round_weights(model, choice, Method("rtn", dict.fromkeys(choice.names, bits), group, symmetric), [])
+    expected = run(model, TOKENS)  # the graph's own weights are what the codes stand for now
+    write(model, choice, rounded.packed)
+    # The kernel rounds its activations to eight bits.
+    np.testing.assert_allclose(run(model, TOKENS), expected, atol=0.03 * np.abs(expected).max())
+    for node in model.graph.node:
+        for entry in node.attribute:
+            if entry.name == "accuracy_level":
+                entry.i = 0
+    np.testing.assert_allclose(run(model, TOKENS), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_tied_table_is_stored_once(tmp_path: Path) -> None:
+    outcome = apply(language_model(400, 80), tmp_path, dtype="int4", group_size=32)
+    model = onnx.load(outcome.artifact.model_file)
+    assert operators(outcome.artifact).count("GatherBlockQuantized") == 1
+    assert operators(outcome.artifact).count("MatMulNBits") == 4
+    assert "Transpose" not in operators(outcome.artifact)
+    sizes = {tensor.name: len(tensor.raw_data) for tensor in model.graph.initializer}
+    # 80 inputs are three groups of 32, of which the last is filled up.
+    assert sizes["table.codes"] == 400 * 96 // 2
+    assert not any(name.startswith("table") and "codes" not in name and size > 5000 for name, size in sizes.items())
+
+
+@pytest.mark.parametrize("algorithm", ["gptq", "awq"])
+def test_calibrated_algorithms_err_less_on_other_data_than_rounding(tmp_path: Path, algorithm: Any) -> None:
+    model = language_model(width=64, hidden=96)
+    truth = run(model, TOKENS)
+    errors = {}
+    for name in ("rtn", algorithm):
+        outcome = apply(model, tmp_path / name, dtype="int3", group_size=32, algorithm=name)
+        errors[name] = float(np.square(run(onnx.load(outcome.artifact.model_file), TOKENS) - truth).sum())
+    assert errors[algorithm] < 0.8 * errors["rtn"]
+
+
+def test_awq_puts_its_scale_into_the_factor_before_a_layer_where_it_can(tmp_path: Path) -> None:
+    source = language_model()
+    for tensor in source.graph.initializer:
+        if tensor.name in ("scale", "up"):  # a few channels that are much more active than others
+            array = numpy_helper.to_array(tensor).copy()
+            array[..., :2] *= 30
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    outcome = apply(source, tmp_path, dtype="int3", group_size=16, algorithm="awq")
+    model = onnx.load(outcome.artifact.model_file)
+    scaled, added = outcome.details["scaledInputs"], outcome.details["addedOperations"]
+    # gate and up through `scale`, down by an operation of its own; never the tied head
+    assert (scaled, added) == (2, 1)
+    assert sum(node.op_type == "Mul" for node in model.graph.node) == 3
+    factor = next(node for node in model.graph.node if node.output[0] == "scaled").input[1]
+    assert factor != "scale"
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (
+        apply(language_model(), tmp_path / name, dtype="int4", algorithm="gptq").artifact
+        for name in ("first", "second")
+    )
+    assert first.digest == second.digest
+
+
+def error(outcome: Outcome, truth: np.ndarray) -> float:
+    return float(np.square(run(onnx.load(outcome.artifact.model_file), TOKENS) - truth).sum())
+
+
+@pytest.mark.parametrize("algorithm", ["rtn", "gptq", "awq"])
+def test_mixed_precision_keeps_its_budget_and_loses_less_than_the_same_bits_for_all(
+    tmp_path: Path, algorithm: Any
+) -> None:
+    model = language_model(300, 80, hidden=320)
+    for tensor in model.graph.initializer:
+        if tensor.name == "up":  # the feed-forward block then says little
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(0.02), tensor.name))
+    truth = run(model, TOKENS)
+    same = apply(model, tmp_path / "same", dtype="int4", group_size=32, algorithm=algorithm)
+    whole = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    budget = round((same.artifact.model_file.stat().st_size + 8000) / whole, 4)
+    mixed = apply(model, tmp_path / "mixed", dtype="mixed", budget=budget, group_size=32, algorithm=algorithm)
+    assert mixed.artifact.model_file.stat().st_size <= budget * whole
+    assert len(mixed.details["bits"]) > 1
+    assert error(mixed, truth) < 0.8 * error(same, truth)
+
+
+def test_a_large_budget_leaves_all_as_it_is_but_what_costs_least(tmp_path: Path) -> None:
+    outcome = apply(language_model(), tmp_path, dtype="mixed", budget=0.9)
+    assert "the budget allows it" in outcome.details["left"].values()
+
+
+def test_numbers_count_in_whatever_field_they_lie(tmp_path: Path) -> None:
+    """Some exporters write lists of floats in the place of bytes."""
+    model = language_model(300, 80, hidden=320)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32:
+            tensor.CopyFrom(helper.make_tensor(tensor.name, TensorProto.FLOAT, values.shape, values.flatten().tolist()))
+    outcome = apply(model, tmp_path, dtype="mixed", budget=0.2, group_size=32)
+    whole = sum(4 * int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+    assert outcome.artifact.model_file.stat().st_size <= 0.2 * whole
+
+
+def test_a_budget_that_two_bits_do_not_keep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match=r"would still have 0\.\d+ of its size") as refused:
+        apply(language_model(), tmp_path, dtype="mixed", budget=0.01)
+    assert refused.value.field == "spec.pipeline[0].quantize.budget"
+
+
+def test_embeddings_and_output_layer_stay_floats_when_asked(tmp_path: Path) -> None:
+    outcome = apply(language_model(), tmp_path, dtype="int4", embeddings=False)
+    assert operators(outcome.artifact).count("MatMulNBits") == 3
+    assert "GatherBlockQuantized" not in operators(outcome.artifact)
+    assert outcome.details["left"] == {"table": "embeddings: false"}
+
+
+def test_a_gemm_keeps_its_bias_and_a_table_of_its_own_is_not_filled_up(tmp_path: Path) -> None:
+    node = helper.make_node
+    nodes = [
+        node("Gather", ["table", "tokens"], ["states"]),
+        node("Gemm", ["states", "w", "b"], ["y"], transB=1),
+    ]
+    weights = {"table": random(40, 48, seed=1), "w": random(12, 48, seed=2), "b": random(12, seed=3)}
+    model = graph(nodes, {"tokens": ["batch"]}, ["y"], weights, {"tokens": TensorProto.INT64})
+    feed = {"tokens": np.arange(7)}
+    outcome = apply(model, tmp_path, dtype="int8", group_size=32)
+    written = onnx.load(outcome.artifact.model_file)
+    expected = run(model, feed)
+    np.testing.assert_allclose(run(written, feed), expected, atol=0.03 * np.abs(expected).max())
+    codes = next(tensor for tensor in written.graph.initializer if tensor.name == "table.codes")
+    assert tuple(codes.dims) == (40, 48)
+
+
+def test_a_weight_that_something_else_reads_stays(tmp_path: Path) -> None:
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"]),
+        node("MatMul", ["x", "v"], ["b"]),
+        node("ReduceSum", ["v"], ["c"], keepdims=0),
+        node("Add", ["b", "c"], ["d"]),
+        node("Sum", ["a", "d"], ["y"]),
+    ]
+    model = graph(nodes, {"x": ["batch", 32]}, ["y"], {"w": random(32, 8), "v": random(32, 8, seed=3)})
+    outcome = apply(model, tmp_path, dtype="int4")
+    assert outcome.details["left"] == {"v": "something else reads it"}
+    assert operators(outcome.artifact).count("MatMulNBits") == 1
+
+
+def test_half_precision_weights_keep_their_type(tmp_path: Path) -> None:
+    model = graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        {"x": ["batch", 64]},
+        ["y"],
+        {"w": random(64, 32).astype(np.float16)},
+        {"x": TensorProto.FLOAT16},
+    )
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    outcome = apply(model, tmp_path, dtype="int4", group_size=32)
+    written = onnx.load(outcome.artifact.model_file)
+    feed = {"x": random(5, 64, seed=4).astype(np.float16)}
+    scales = next(tensor for tensor in written.graph.initializer if tensor.name == "w.scales")
+    assert numpy_helper.to_array(scales).dtype == np.float16
+    expected = run(model, feed).astype(np.float32)
+    assert np.abs(run(written, feed).astype(np.float32) - expected).max() < 0.2 * np.abs(expected).max()
+
+
+def test_a_graph_without_such_weights_is_a_bad_recipe(tmp_path: Path) -> None:
+    model = graph([helper.make_node("Relu", ["x"], ["y"])], {"x": ["batch", 32]}, ["y"], {})
+    with pytest.raises(BadRecipe, match="no MatMul, Gemm or look-up"):
+        apply(model, tmp_path, dtype="int4")

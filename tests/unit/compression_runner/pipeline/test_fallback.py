@@ -1,0 +1,289 @@
+"""Which earlier results may be published in the last one's place, in which order, and at what confidence."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compression_runner import artifact as artifacts
+from compression_runner.dataset import SampleSet
+from compression_runner.evaluation.evaluate import Measurements
+from compression_runner.formats.source.inspection import inspect
+from compression_runner.pipeline import fallback, reporting
+from compression_runner.pipeline.execution import Made
+from compression_runner.pipeline.planner import Candidate, Plan, make_plan
+from compression_runner.pipeline.preflight import is_ours
+from compression_runner.pipeline.reporting import Facts
+from compression_runner.pipeline.staging import Staged
+from compressionjob import sla
+from compressionjob.errors import InvalidSpec
+from compressionjob.estimate import Estimate
+from compressionjob.report import ModelFigures, StageReport
+from compressionjob.spec import CompressionJob, parse_job
+from tests.support.plans import open_store
+
+SLIGHT: dict[str, Any] = {"prune": {"sparsity": "0.1"}, "name": "slight"}
+HARD: dict[str, Any] = {"prune": {"sparsity": "0.9"}, "name": "hard"}
+HEADS: dict[str, Any] = {"prune": {"method": "structured", "structure": "heads", "sparsity": "0.5"}, "name": "heads"}
+INT2: dict[str, Any] = {"quantize": {"method": "weight-only", "dtype": "int2", "algorithm": "rtn"}}
+PACK: dict[str, Any] = {"pack": {"codec": "zstd"}}
+LIMITS: dict[str, Any] = {"quality": {"maxDrop": "0.01"}, "onViolation": "Fallback"}
+
+
+def job(place: Path, *stages: dict[str, Any], output: str = "auto", **limits: Any) -> CompressionJob:
+    spec = {
+        "model": {"source": f"file://{place}", "task": "text-embedding"},
+        "data": {"evaluation": {"source": "file:///data.parquet"}},
+        "pipeline": list(stages),
+        "sla": LIMITS | limits,
+        "output": {"destination": "file:///out", "format": output},
+    }
+    head = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionJob", "metadata": {"name": "tiny"}}
+    return parse_job({**head, "spec": spec})
+
+
+def plan_of(one: CompressionJob) -> Plan:
+    place = Path(one.spec.model.source.removeprefix("file://"))
+    return make_plan(one.spec, inspect(open_store(place), one.spec.model))
+
+
+def test_every_stage_but_the_last_gives_a_candidate_in_the_format_of_the_result(bert: Path) -> None:
+    plan = plan_of(job(bert, SLIGHT, HARD, INT2))
+    assert [(one.title, one.stages, one.steps[-1].format) for one in plan.fallbacks] == [
+        ("slight", 1, "onnx"),
+        ("hard", 2, "onnx"),
+    ]
+    assert all(one.measured is None for one in plan.fallbacks)
+    # The export of `hard` is what the quantization starts from; that of `slight` is the only new thing.
+    assert plan.fallbacks[1].fingerprint == plan.steps[-2].fingerprint
+    assert [step.fingerprint for step in plan.spare_steps] == [plan.fallbacks[0].fingerprint]
+    assert plan.results == {plan.fingerprint, *(one.fingerprint for one in plan.fallbacks)}
+
+
+def test_what_is_packed_last_is_no_candidate_as_it_was_before(bert: Path) -> None:
+    assert [one.title for one in plan_of(job(bert, SLIGHT, INT2, PACK)).fallbacks] == ["slight"]
+
+
+def test_candidates_stay_folders_where_the_result_is_one_and_are_exported_to_be_measured(bert: Path) -> None:
+    plan = plan_of(job(bert, SLIGHT, HARD, PACK))
+    (candidate,) = plan.fallbacks
+    assert candidate.steps[-1].format == "transformers"
+    assert candidate.measured is not None
+    assert candidate.measured.parent is candidate.steps[-1]
+    assert plan.spare_steps == (candidate.measured,)
+
+
+def test_a_changed_module_is_exported_before_it_is_published(bert: Path) -> None:
+    plan = plan_of(job(bert, HEADS, HARD, output="onnx"))
+    (candidate,) = plan.fallbacks
+    assert [step.method.name for step in candidate.steps] == ["prune", "export"]
+
+
+def test_there_are_none_where_a_violation_has_another_consequence(bert: Path) -> None:
+    plan = plan_of(job(bert, SLIGHT, INT2, onViolation="Fail"))
+    assert plan.fallbacks == ()
+    assert plan.spare_steps == ()
+
+
+def test_what_the_plan_may_publish_is_its_own_at_the_destination_and_nothing_else(bert: Path) -> None:
+    plan = plan_of(job(bert, SLIGHT, INT2))
+    for fingerprint, ours in ((plan.fingerprint, True), (plan.fallbacks[0].fingerprint, True), ("other", False)):
+        assert is_ours({"provenance": {"fingerprint": fingerprint}}, plan.results) is ours
+    before = {"provenance": {"fingerprint": plan.fallbacks[0].fingerprint}}
+    assert not is_ours(before, plan_of(job(bert, SLIGHT, INT2, onViolation="Fail")).results)
+
+
+BASELINE = 1000
+
+
+def measurements(size: int, drop: float, width: float = 0.001, p50: float = 1.0) -> Measurements:
+    """A model of this size that lost this much; half the interval is `width`."""
+    lost = Estimate(value=drop, low=drop - width, high=drop + width)
+    figures = ModelFigures(size_bytes=size)
+    return Measurements(
+        baseline=ModelFigures(size_bytes=BASELINE),
+        compressed=figures,
+        estimates={
+            sla.QUALITY_DROP: lost,
+            sla.SIZE: Estimate.exact(size),
+            sla.SIZE_RATIO: Estimate.exact(size / BASELINE),
+        },
+        speedups={"p50": Estimate.exact(p50)},
+        quality_drops={"cosine": lost},
+        quality_metric="cosine",
+        anomalies=[],
+        latency_samples={},
+        environment={},
+    )
+
+
+class Bench:
+    """A run after its stages: `sizes` of every step by its title, and what would be measured of each candidate."""
+
+    def __init__(self, place: Path, folder: Path, one: CompressionJob, sizes: Mapping[str, int]) -> None:
+        self.job, self.plan, self.sizes, self.folder = one, plan_of(one), sizes, folder
+        self.measured: list[str] = []
+        self.asked: list[str] = []
+        self.expected: list[list[str]] = []
+        whole = self._made(self.plan.steps, sizes["whole"])
+        self.staged = Staged(place, BASELINE, place, whole, SampleSet([], "d"), self._make)
+        self.choice = fallback.choose(self.plan, self.staged, one.spec.sla)
+
+    def _made(self, steps: Sequence[Any], size: int) -> Made:
+        path = self.folder / steps[-1].fingerprint
+        path.mkdir(exist_ok=True)
+        (path / "model.onnx").write_bytes(bytes(size))
+        told = [
+            StageReport(
+                name=step.title,
+                method=step.method.name,
+                fingerprint=step.fingerprint,
+                size_bytes=size if step is steps[-1] else self.sizes[step.title],
+                seconds=1,
+                reused=False,
+            )
+            for step in steps
+        ]
+        return Made(artifacts.seal(path, "onnx", "text-embedding"), tuple(told), {})
+
+    def _make(self, step: Any) -> Made:
+        self.asked.append(step.fingerprint)
+        candidate = next(one for one in self.plan.fallbacks if one.fingerprint == step.fingerprint)
+        return self._made(candidate.steps, self.sizes[candidate.title])
+
+    def fall_back(self, drops: Mapping[str, float], whole: float = 0.5, *, keeps_the_rate: bool = True) -> Facts:
+        """What comes of it where the candidates lost `drops`, and the whole pipeline's result `whole`."""
+        first = measurements(self.sizes["whole"], whole, p50=2.0)
+        if not keeps_the_rate:
+            first.speedups.clear()
+        judged = first.judgement(self.job.spec.sla)
+        facts = Facts(self.job, self.plan, self.staged.result, first, judged, "d", {})
+
+        def measure(candidate: Candidate, result: Made) -> Measurements:
+            self.measured.append(candidate.title)
+            return measurements(result.artifact.size_bytes, drops[candidate.title])
+
+        def expect(making: Sequence[Candidate], measuring: Sequence[Candidate]) -> None:
+            self.expected.append([phase.title for phase in fallback.phases(self.plan, making, measuring, 60)])
+
+        return fallback.fall_back(facts, self.choice, self.staged, measure, expect)
+
+
+def bench(bert: Path, folder: Path, **limits: Any) -> Bench:
+    """Three candidates: the stages make the model smaller, but for `second`, whose result is the largest."""
+    names = ("first", "second", "third")
+    stages = [{"prune": {"sparsity": f"0.{count}"}, "name": name} for count, name in enumerate(names, start=1)]
+    sizes = {"first": 800, "second": 900, "third": 700, "export": 700, "quantize": 200, "whole": 200}
+    return Bench(bert, folder, job(bert, *stages, INT2, **limits), sizes)
+
+
+def test_the_smallest_that_passes_is_published_and_no_larger_one_is_measured(bert: Path, tmp_path: Path) -> None:
+    run = bench(bert, tmp_path)
+    facts = run.fall_back({"third": 0.02, "first": 0.001, "second": 0.0})
+    assert run.measured == ["third", "first"]
+    assert facts.judgement.verdict == "Pass"
+    assert facts.result.artifact.size_bytes == 800
+    assert [stage.name for stage in facts.result.stages] == ["first", "export"]
+    told = facts.fallback
+    assert told is not None
+    assert (told.published, told.given_up) == ("first", ["second", "third", "quantize"])
+    assert (told.verdict, told.objectives[0].measured) == ("Fail", 0.5)
+    assert [(one.stage, one.verdict, one.measured) for one in told.candidates] == [
+        ("third", "Fail", True),
+        ("first", "Pass", True),
+        ("second", None, False),
+    ]
+    assert "200 B instead of 800 B and 2.00 times as fast" in told.sentence
+    assert "verdict is Fail: violated: quality.drop is 0.5000" in told.sentence
+    assert run.expected[-1] == ["measure third", "measure first", "measure second"]
+
+
+def test_a_result_that_cannot_keep_the_rate_has_no_speed_to_give_up(bert: Path, tmp_path: Path) -> None:
+    facts = bench(bert, tmp_path).fall_back({"third": 0.001}, keeps_the_rate=False)
+    assert facts.fallback is not None
+    assert "200 B instead of 700 B; the whole" in facts.fallback.sentence
+
+
+def test_an_undecided_candidate_is_not_good_enough(bert: Path, tmp_path: Path) -> None:
+    facts = bench(bert, tmp_path).fall_back({"third": 0.01, "first": 0.01, "second": 0.0})
+    assert facts.fallback is not None
+    assert [one.verdict for one in facts.fallback.candidates] == ["Inconclusive", "Inconclusive", "Pass"]
+    assert facts.fallback.published == "second"
+
+
+def test_where_none_passes_the_verdict_stays_and_every_candidate_is_told_of(bert: Path, tmp_path: Path) -> None:
+    run = bench(bert, tmp_path)
+    facts = run.fall_back({"third": 0.4, "first": 0.2, "second": 0.1})
+    assert facts.judgement.verdict == "Fail"
+    assert facts.result is run.staged.result
+    told = facts.fallback
+    assert told is not None
+    assert (told.published, told.given_up) == (None, [])
+    assert [(one.stage, one.objectives[0].measured) for one in told.candidates] == [
+        ("third", 0.4),
+        ("first", 0.2),
+        ("second", 0.1),
+    ]
+    assert told.sentence.startswith("no earlier stage's result passes either")
+
+
+def test_of_equal_size_the_one_with_more_stages_comes_first(bert: Path, tmp_path: Path) -> None:
+    run = bench(bert, tmp_path)
+    run.sizes = dict.fromkeys(run.sizes, 700)
+    run.fall_back({"third": 0.5, "second": 0.5, "first": 0.5})
+    assert run.measured == ["third", "second", "first"]
+
+
+def test_a_size_that_is_too_large_decides_alone_and_costs_no_confidence(bert: Path, tmp_path: Path) -> None:
+    # Only the size of `third`, which the last stage starts from, is known before exports are made of the others.
+    strict = bench(bert, tmp_path, size={"maxRatio": "0.3"})
+    assert [one.title for one in strict.choice.excluded] == ["third"]
+    assert strict.choice.results == 3
+    facts = strict.fall_back({})
+    assert strict.measured == []
+    assert facts.fallback is not None
+    assert [(one.stage, one.verdict, one.measured) for one in facts.fallback.candidates] == [
+        ("third", "Fail", False),
+        ("first", "Fail", False),
+        ("second", "Fail", False),
+    ]
+    assert [item.name for item in facts.fallback.candidates[0].objectives] == ["size.ratio"]
+    assert bench(bert, tmp_path).choice.results == 4
+
+
+def test_the_provenance_is_of_what_is_published(bert: Path, tmp_path: Path) -> None:
+    run = bench(bert, tmp_path)
+    told = reporting.provenance(run.fall_back({"third": 0.02, "first": 0.001}))
+    assert told["fingerprint"] == run.plan.fallbacks[0].fingerprint
+    assert told["plan"] == run.plan.fingerprint
+    assert told["givenUp"] == ["second", "third", "quantize"]
+    assert [stage["name"] for stage in told["stages"]] == ["first", "export"]
+
+
+@pytest.mark.parametrize("results", [4, 8])
+def test_trying_several_keeps_the_share_of_wrong_passes(bert: Path, results: int) -> None:
+    """Results that are all a little worse than the limit: without the correction one of them passes too often."""
+    limits = job(bert, SLIGHT, INT2, confidence="0.9").spec.sla
+    generator = np.random.default_rng(results)
+    deviation = 0.001
+    drops = 0.01 + 1e-9 + deviation * generator.standard_normal((3000, results))
+
+    def passes(drop: float, half: float) -> bool:
+        found = {sla.QUALITY_DROP: Estimate(value=drop, low=drop - half, high=drop + half)}
+        return sla.judge(limits, found).verdict == "Pass"
+
+    def wrong(confidence: float) -> float:
+        half = deviation * NormalDist().inv_cdf((1 + confidence) / 2)
+        return float(np.mean([any(passes(drop, half) for drop in row) for row in drops]))
+
+    assert wrong(sla.interval_confidence(limits, results)) <= 0.1
+    assert wrong(sla.interval_confidence(limits)) > 0.1
+
+
+def test_a_job_with_one_stage_has_nothing_to_fall_back_to(bert: Path) -> None:
+    for stages in ([INT2], [INT2, PACK]):
+        with pytest.raises(InvalidSpec, match=r"spec\.sla\.onViolation.*no earlier stage"):
+            job(bert, *stages)

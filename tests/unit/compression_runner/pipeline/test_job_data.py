@@ -1,0 +1,84 @@
+"""The data of a job: prepared once for models that take it alike, and apart from what is measured on."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from compression_runner.artifact import seal
+from compression_runner.dataset import load_samples
+from compression_runner.dataset.files import find_data
+from compression_runner.dataset.preparation import identity
+from compression_runner.errors import InvalidInput
+from compression_runner.pipeline import job_data
+from compression_runner.pipeline.job_data import JobData
+from compression_runner.training import model
+from compressionjob.spec import CompressionJobSpec
+from tests.support import tiny_models
+from tests.support.plans import open_store
+
+
+def make(folder: Path, training: Path) -> JobData:
+    evaluation = tiny_models.text_data(folder / "evaluation.parquet")
+    spec = CompressionJobSpec.model_validate(
+        {
+            "model": {"source": "file:///model", "task": "text-embedding"},
+            "data": {
+                "evaluation": {"source": f"file://{evaluation}"},
+                "training": {"source": f"file://{training}"},
+            },
+            "pipeline": [{"recover": {}}],
+            "benchmark": {"sequenceLength": 16},
+            "output": {"destination": "file:///out"},
+        }
+    )
+    stores = {"evaluation": open_store(evaluation), "training": open_store(training)}
+    files = {role: find_data(store, "text-embedding", f"spec.data.{role}.source") for role, store in stores.items()}
+
+    def none() -> None:
+        raise AssertionError("no stage asks for a model here")
+
+    return JobData(spec, stores, files, folder / "scratch", none, none)  # type: ignore[arg-type]
+
+
+def test_a_stages_result_prepares_data_as_its_input_did(bert: Path, tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    source = seal(shutil.copytree(bert, tmp_path / "source"), "transformers", "text-embedding")
+    saved = model.save(model.load(source), source, tmp_path / "saved")
+    again = model.save(model.load(saved), saved, Path(shutil.copytree(saved.path, tmp_path / "again")))
+    assert identity(again.path) == identity(saved.path)
+
+
+def test_another_tokenizer_prepares_it_otherwise(bert: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bert, tmp_path / "other"))
+    (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text().replace('"cat"', '"cow"'))
+    assert identity(other) != identity(bert)
+
+
+def test_data_is_read_once_for_models_that_take_it_alike(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def counted(*arguments: object, **more: object) -> object:
+        read.append(more["role"])
+        return load_samples(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(job_data, "load_samples", counted)
+    data = make(tmp_path, tiny_models.text_data(tmp_path / "training.parquet", labels=[0] * 80, skip=60))
+    copied = Path(shutil.copytree(bert, tmp_path / "copied"))
+    assert len(data.samples("training", bert)) == 80
+    assert data.samples("training", copied) is data.samples("training", bert)
+    assert sorted(read) == ["evaluation", "training"]
+
+
+def test_what_is_measured_on_is_not_learned_from(bert: Path, tmp_path: Path) -> None:
+    data = make(tmp_path, tiny_models.text_data(tmp_path / "training.parquet", labels=[0] * 80))
+    with pytest.raises(InvalidInput, match="60 of its samples are among the 60") as refused:
+        data.samples("training", bert)
+    assert refused.value.field == "spec.data.training.source"
+
+
+def test_a_few_that_are_on_both_sides_by_accident_are_left_out(bert: Path, tmp_path: Path) -> None:
+    data = make(tmp_path, tiny_models.text_data(tmp_path / "training.parquet", labels=[0] * 80, skip=58))
+    assert len(data.samples("training", bert)) == 78

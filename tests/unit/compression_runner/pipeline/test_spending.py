@@ -1,0 +1,124 @@
+"""The price of the hardware: what answers cost at the measured throughput, what the run cost, and who must say it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compression_runner.commands.plan import plan
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.evaluate import Measurements, Subject, measure
+from compression_runner.pipeline.spending import add_cost, price_of, require_price, run_cost
+from compressionjob import sla
+from compressionjob.cost import cost_of, cost_per_million, format_cost
+from compressionjob.estimate import Estimate
+from compressionjob.exit_codes import ExitCode
+from compressionjob.spec import CompressionJobSpec
+from tests.support.manifests import job
+from tests.support.short_measurements import measure_shortly
+
+CLASSES, WIDTH = 4, 16
+
+
+def _spec(limit: str) -> CompressionJobSpec:
+    return CompressionJobSpec.model_validate(
+        {
+            "model": {"source": "file:///models/m", "task": "image-classification"},
+            "data": {"evaluation": {"source": "file:///data/d.npz"}},
+            "pipeline": [{"quantize": {}}],
+            "sla": {"cost": {"maxPerMillion": limit}},
+            "output": {"destination": "file:///models/out"},
+        }
+    )
+
+
+@pytest.fixture
+def measured(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Measurements:
+    """A real measurement of a tiny classifier, as short as it can be."""
+    measure_shortly(monkeypatch)
+    weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
+    rows = np.random.default_rng(2).normal(size=(100, WIDTH)).astype(np.float32)
+    data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=(rows @ weights).argmax(axis=1))
+    subjects = [Subject(linear_model(name, weights), 1000) for name in ("before", "after")]
+    return measure(_spec("1"), *subjects, data)
+
+
+def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured: Measurements) -> None:
+    add_cost(measured, 3.6)
+    rate = measured.estimates[sla.THROUGHPUT]
+    (result,) = measured.judgement(_spec("999999").sla).objectives
+    assert (result.name, result.unit, result.verdict) == ("cost.perMillion", "cost per million samples", "Pass")
+    assert result.measured == pytest.approx(1000 / rate.value)
+    assert result.low == pytest.approx(1000 / rate.high)
+    assert result.high == pytest.approx(1000 / rate.low)
+    (result,) = measured.judgement(_spec("0.000000001").sla).objectives
+    assert result.verdict == "Fail"
+
+
+def test_a_cost_is_as_doubtful_as_the_rate_that_it_rests_on(measured: Measurements) -> None:
+    noise = "other processes used 52% of the machine's CPU time"
+    measured.estimates[sla.THROUGHPUT] = Estimate(value=1000, low=900, high=4000, reason=noise)
+    add_cost(measured, 3.6)
+    (result,) = measured.judgement(_spec("0.5").sla).objectives
+    assert (result.verdict, result.reason) == ("Inconclusive", noise)
+    assert (result.low, result.high) == (pytest.approx(0.25), pytest.approx(1 / 0.9))
+
+
+def test_without_a_price_cost_is_open_and_not_told(measured: Measurements) -> None:
+    add_cost(measured, None)
+    assert measured.judgement(_spec("1").sla).verdict == "Inconclusive"
+    assert run_cost(60, None, measured.baseline, measured.compressed) is None
+
+
+def test_a_run_tells_its_own_cost(measured: Measurements) -> None:
+    told = run_cost(1800, 0.4, measured.baseline, measured.compressed)
+    assert told is not None
+    assert told.cost == pytest.approx(0.2)
+    assert told.sentence() == "0.2000 for 30m0s at 0.4 an hour, this run alone"
+    assert told.compressed_per_million is not None
+    assert told.compressed_per_million.value > 0
+
+
+def test_a_limit_on_cost_without_a_price_is_refused_with_the_remedy() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        require_price(_spec("1.5"), None)
+    assert (caught.value.field, caught.value.value) == ("spec.sla.cost.maxPerMillion", "1.5")
+    assert "--price-per-hour" in caught.value.remedy
+    assert "COMPRESSION_PRICE_PER_HOUR" in caught.value.remedy
+    require_price(_spec("1.5"), 0.4)
+
+
+def test_plan_refuses_it_before_it_looks_at_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import yaml
+
+    manifest = tmp_path / "job.yaml"
+    manifest.write_text(yaml.safe_dump(job(spec__sla__cost={"maxPerMillion": "1.5"})))
+    assert plan(manifest, publish=False) == ExitCode.INVALID
+    assert "--price-per-hour" in capsys.readouterr().err
+
+
+def test_the_command_line_wins_over_the_environment() -> None:
+    environment = {"COMPRESSION_PRICE_PER_HOUR": "0.4"}
+    assert price_of(environment) == 0.4
+    assert price_of(environment, "2") == 2.0
+    assert price_of({}) is None
+
+
+@pytest.mark.parametrize("text", ["free", "-1", "0", "1e3"])
+def test_what_is_no_price_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        price_of({"COMPRESSION_PRICE_PER_HOUR": text})
+    assert (caught.value.field, caught.value.value) == ("COMPRESSION_PRICE_PER_HOUR", text)
+
+
+def test_a_rate_whose_interval_reaches_zero_has_a_finite_cost() -> None:
+    cost = cost_per_million(3.6, Estimate(value=10, low=0, high=20))
+    assert cost.low < cost.value < cost.high < float("inf")
+
+
+def test_costs_are_written_for_people() -> None:
+    written = [format_cost(cost) for cost in (0, 12.345678, 0.01, 0.00123456)]
+    assert written == ["0.0000", "12.3457", "0.0100", "0.001235"]
+    assert cost_of(90, 40) == 1.0
