@@ -1,6 +1,7 @@
 """Which examples are run, and the samples that they need."""
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -53,6 +54,10 @@ class Case:
         sources = [spec["model"]["source"], *(part["source"] for part in spec["data"].values() if "source" in part)]
         places = (found[1] for source in sources if (found := SOURCE.match(source)))
         return dict(ELSEWHERE.get(place, (place, DATA / place)) for place in places)
+
+    def digest(self) -> str:
+        """Return the hash of the manifest's content; comments and layout do not count."""
+        return hashlib.sha256(json.dumps(self.manifest, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def fingerprint(self) -> str:
         """The hash of all that a result depends on: manifest, methods, libraries, machine."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from benchmarks.methods.cases import DATA, Case, prepared
 from benchmarks.methods.running import figures
+from benchmarks.methods.staleness import made_with, methods_of
 from compression_runner.evaluation.machine.noise import machine
 from demo.installation import ensure_bucket, install_chart, object_store, upload
 from demo.watching import follow
@@ -72,6 +73,8 @@ def _run(kubectl: Kubectl, store: Any, case: Case) -> dict[str, Any] | None:
         **figures(report, 0),
         "startTime": status["startTime"],
         "completionTime": status["completionTime"],
+        # A pod's libraries are its own: its report names their versions.
+        "madeWith": made_with(methods_of(report), [case], report["provenance"]["versions"].get),
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.methods.cases import Case
+from benchmarks.methods.staleness import made_with, methods_of
 from benchmarks.tooling import CACHE
 
 WORK: Final = CACHE / "benchmark-methods"
@@ -25,7 +26,8 @@ def run_case(case: Case) -> dict[str, Any] | None:
         sys.stderr.write(ended.stdout[-2000:] + ended.stderr[-4000:])
         return None
     peak = int(ended.stdout.strip().splitlines()[-1])
-    return figures(json.loads((workdir / "report.json").read_text()), peak) | {"runSeconds": seconds}
+    report = json.loads((workdir / "report.json").read_text())
+    return figures(report, peak) | {"runSeconds": seconds, "madeWith": made_with(methods_of(report), [case])}
 
 
 def model_name(source: str) -> str:
