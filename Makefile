@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test results lint test-unit test-methods test-integration test-e2e test-images test-engines generate check-generated \
+.PHONY: help setup demo test results results-check lint test-unit test-methods test-integration test-e2e test-images test-engines generate check-generated \
         cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -54,6 +54,9 @@ test-engines: setup ## slow: install llm-compressor and ModelOpt as their images
 
 results: setup ## every local example in full (hours, resumable); writes benchmarks/methods/results.json and the table
 	$(PY) -m benchmarks.methods
+
+results-check: setup ## list the published results that a changed method or example has made stale; fails if there are any
+	@$(PY) -m benchmarks.methods --check
 
 generate: setup ## CRDs, dashboards, rules and the chart's schema from the code
 	@mkdir -p charts/compression-operator/files/crds

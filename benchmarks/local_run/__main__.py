@@ -13,6 +13,7 @@ from typing import Any, Final
 from benchmarks.local_run.results import Models, compare
 from benchmarks.local_run.table import write_table
 from benchmarks.local_run.tools import olive_python, run_olive, run_ours
+from benchmarks.methods.staleness import current, made_with, methods_of
 from benchmarks.tooling import CACHE, Cost
 from compression_runner.evaluation.machine.noise import machine, noise_between, noise_notes, read_noise
 
@@ -51,9 +52,10 @@ def main() -> int:
         "runs": runs,
         "compared": compared,
         "notes": notes,
+        "madeWith": {"compression-runner": made_with(methods_of(report))},
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    write_table(HERE / "README.md", results)
+    write_table(HERE / "README.md", results, current())
     _say(f"wrote {HERE.name}/results.json and README.md")
     return 0
 

@@ -5,18 +5,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.methods.staleness import Current, note, stale_rows
+
 START: Final = "<!-- results: written by python -m benchmarks.local_run -->"
 END: Final = "<!-- end of results -->"
 
 
-def write_table(readme: Path, results: dict[str, Any]) -> None:
+def write_table(readme: Path, results: dict[str, Any], now: Current) -> None:
     """Replace what stands between the marks in `readme`."""
     before, rest = readme.read_text().split(START)
     _, after = rest.split(END)
-    readme.write_text(f"{before}{START}\n{_table(results)}\n{END}{after}")
+    readme.write_text(f"{before}{START}\n{_table(results, now)}\n{END}{after}")
 
 
-def _table(results: dict[str, Any]) -> str:
+def _table(results: dict[str, Any], now: Current) -> str:
     compared, machine = results["compared"], results["machine"]
     latency, quality = compared["latencySeconds"], compared["quality"]
     ratio = compared["oliveLatencyOverOurs"]["p50"]
@@ -45,7 +47,8 @@ def _table(results: dict[str, Any]) -> str:
     notes = [*compared["notes"], *results["notes"]]
     if notes:
         lines += ["", "Seen while measuring: " + "; ".join(notes) + "."]
-    return "\n".join(lines)
+    stale = note(stale_rows(results["madeWith"], now), "python -m benchmarks.local_run")
+    return ("\n".join(lines) + "\n" + stale).rstrip("\n")
 
 
 def _of_runs(results: dict[str, Any], figure: Callable[[dict[str, Any]], float]) -> tuple[str, str]:

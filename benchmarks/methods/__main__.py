@@ -1,7 +1,8 @@
 """`python -m benchmarks.methods [NAME ...]`: runs the local examples in full, and writes results.json and the table.
 
 An example that was run before by the same code, on the same machine, with the same libraries, is not run again: what
-was cut off goes on. `--table` writes the table alone, from the results that are there.
+was cut off goes on. `--table` writes the table alone, from the results that are there. `--check` lists the stale
+results of all benchmarks, and ends with 1 where there are any.
 """
 
 import argparse
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.methods.cases import CASES, Case, prepared
+from benchmarks.methods.published import stale_results, summary
 from benchmarks.methods.running import run_case
+from benchmarks.methods.staleness import current
 from benchmarks.methods.store import Results
 from benchmarks.methods.table import TABLE, render
 
@@ -20,18 +23,21 @@ HERE: Final = Path(__file__).parent
 
 
 def main() -> int:
-    """Run what is missing; 1 where a run ended without a report."""
+    """Run what is missing; 1 where a run ended without a report, or where the check lists stale results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
     parser.add_argument("names", nargs="*", help="examples to run; all by default")
     parser.add_argument("--again", action="store_true", help="run also what was run before")
     parser.add_argument("--table", action="store_true", help="run nothing, write the table")
+    parser.add_argument("--check", action="store_true", help="run nothing, list the stale results")
     arguments = parser.parse_args()
+    if arguments.check:
+        return _check()
     results = Results(HERE / "results.json")
     unknown = sorted(set(arguments.names) - {case.name for case in CASES})
     if unknown:
         parser.error(f"no example is called {unknown[0]}; there are: {', '.join(case.name for case in CASES)}")
     broken = [] if arguments.table else _run(results, arguments.names, again=arguments.again)
-    TABLE.write_text(render(results.content, json.loads((HERE / "pods.json").read_text())))
+    TABLE.write_text(render(results.content, json.loads((HERE / "pods.json").read_text()), current()))
     return 1 if broken else 0
 
 
@@ -52,6 +58,12 @@ def _run(results: Results, names: list[str], *, again: bool) -> list[str]:
         results.put(case.name, key, told)
         _say(f"    {told['verdict']}, {time.monotonic() - start:.0f} s")
     return broken
+
+
+def _check() -> int:
+    stale = stale_results(current())
+    sys.stdout.write(summary(stale))
+    return 1 if stale else 0
 
 
 def _say(text: str) -> None:

@@ -1,8 +1,9 @@
-"""The table of the docs, from results.json alone."""
+"""The table of the docs, from results.json, pods.json and what a result would be made with now."""
 
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.methods.staleness import MARK, Current, note, stale_rows
 from compressionjob.schema import format_bytes, format_duration
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "methods" / "results.md"
@@ -37,41 +38,56 @@ that writes.
 """
 
 
-def render(results: dict[str, Any], pods: dict[str, Any]) -> str:
+def render(results: dict[str, Any], pods: dict[str, Any], now: Current) -> str:
     """The page, from the results of runs on the machine itself and of those in pods of the local cluster."""
+    stale = _stale(results, now)
+    marks = {name: f" {MARK}" if name in stale else "" for name in results}
     lines = [
-        _line(name, entry) for name, entry in sorted(results.items(), key=lambda item: (item[1]["model"], item[0]))
+        _line(name, entry, marks[name])
+        for name, entry in sorted(results.items(), key=lambda item: (item[1]["model"], item[0]))
     ]
-    return _HEAD + "".join(lines) + _language_models(results) + _in_pods(pods) + _machines(results)
+    return (
+        _HEAD
+        + "".join(lines)
+        + note(stale, "make results", MARK)
+        + _language_models(results, marks)
+        + _in_pods(pods, _stale(pods, now))
+        + _machines(results)
+    )
 
 
-def _in_pods(pods: dict[str, Any]) -> str:
+def _stale(entries: dict[str, Any], now: Current) -> dict[str, list[str]]:
+    return stale_rows({name: entry.get("madeWith") for name, entry in entries.items()}, now)
+
+
+def _in_pods(pods: dict[str, Any], stale: dict[str, list[str]]) -> str:
     lines = []
     for name, entry in sorted(pods.items()):
         before, after = entry["sizeBytes"]
         machine, date = entry["machine"]["cpu"], entry["date"]
-        cells = [name, f"{after / before:.3f}", _quality(entry), _speedup(entry), entry["verdict"], machine, date]
+        title = f"{name} {MARK}" if name in stale else name
+        cells = [title, f"{after / before:.3f}", _quality(entry), _speedup(entry), entry["verdict"], machine, date]
         lines.append(f"| {' | '.join(cells)} |\n")
-    return _PODS + "".join(lines)
+    return _PODS + "".join(lines) + note(stale, "python -m benchmarks.methods.pods NAME", MARK)
 
 
-def _language_models(results: dict[str, Any]) -> str:
+def _language_models(results: dict[str, Any], marks: dict[str, str]) -> str:
     """Their speed in tokens, and what memory a process that writes needs."""
     lines = []
     for name, entry in sorted(results.items()):
         if entry["task"] == "text-generation":
             tokens = " → ".join(f"{1 / latency['p50']:.1f}" for latency in entry["latencySeconds"])
             memory = " → ".join(map(format_bytes, entry["memoryBytes"]))
-            lines.append(f"| {name} | {_quality(entry)} | {tokens} | {memory} |\n")
+            lines.append(f"| {name}{marks[name]} | {_quality(entry)} | {tokens} | {memory} |\n")
     return _TOKENS + "".join(lines)
 
 
-def _line(name: str, entry: dict[str, Any]) -> str:
+def _line(name: str, entry: dict[str, Any], mark: str) -> str:
     before, after = entry["sizeBytes"]
     stages = " → ".join(_stage(stage) for stage in entry["pipeline"])
     seconds = sum(stage["seconds"] for stage in entry["stages"])
     cells = [
-        f"[{name}](../../examples/local/{name}.yaml)",
+        f"[{name}](../../examples/local/{name}.yaml){mark}",
         entry["model"],
         stages,
         f"{after / before:.3f}",

@@ -20,6 +20,7 @@ LIBRARIES: Final = ("numpy", "zstandard", "lz4", "zipnn")
 
 def main() -> int:
     """Run the comparison."""
+    from benchmarks.methods.staleness import current
     from benchmarks.pack.table import write_tables
     from compression_runner.evaluation.machine.noise import machine
 
@@ -36,13 +37,14 @@ def main() -> int:
         **measured,
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    write_tables((HERE / "README.md", DOCS), results)
+    write_tables((HERE / "README.md", DOCS), results, current())
     sys.stderr.write("wrote benchmarks/pack/results.json, its README.md and docs/methods/pack.md\n")
     return 0
 
 
 def _measure(work: Path, rounds: int) -> dict[str, Any]:
-    from benchmarks.pack.subjects import TYPES, make
+    from benchmarks.methods.staleness import made_with
+    from benchmarks.pack.subjects import METHODS_BEFORE, TYPES, make
     from benchmarks.pack.timing import file_to_file, in_memory, refusal, zipnn_itself
     from compression_runner.methods.pack.codecs import CODECS
 
@@ -67,6 +69,7 @@ def _measure(work: Path, rounds: int) -> dict[str, Any]:
         "inMemory": in_one_go,
         "files": files,
         "zipnnOnINT8": refusal(subjects["INT8 ONNX, by channel"]),
+        "madeWith": {name: made_with({"pack", *METHODS_BEFORE.get(name, ())}) for name in subjects},
     }
 
 

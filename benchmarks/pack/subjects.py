@@ -14,6 +14,12 @@ from samples.text import minilm
 
 TYPES = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
 """What zipnn calls them."""
+METHODS_BEFORE = {
+    "FP32, 90 % pruned": ("prune",),
+    "INT8 ONNX, by channel": ("export", "quantize"),
+    "INT8 ONNX, by tensor": ("export", "quantize"),
+}
+"""The methods that made a subject, where it is not the model as it came."""
 
 
 def make(work: Path) -> dict[str, Artifact]:

@@ -4,20 +4,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.methods.staleness import Current, note, stale_rows
+
 START: Final = "<!-- results: written by python -m benchmarks.pack -->"
 END: Final = "<!-- end of results -->"
 
 
-def write_tables(pages: Iterable[Path], results: dict[str, Any]) -> None:
+def write_tables(pages: Iterable[Path], results: dict[str, Any], now: Current) -> None:
     """Replace what stands between the marks in each of the pages."""
     for page in pages:
         before, rest = page.read_text().split(START)
         _, after = rest.split(END)
-        page.write_text(f"{before}{START}\n{tables(results)}\n{END}{after}")
+        page.write_text(f"{before}{START}\n{tables(results, now)}\n{END}{after}")
 
 
-def tables(results: dict[str, Any]) -> str:
-    """The tables, and where they are from."""
+def tables(results: dict[str, Any], now: Current) -> str:
+    """The tables, where they are from, and which of their results are stale."""
     machine, versions = results["machine"], results["versions"]
     about = (
         f"{machine['cpu']}, one thread, {results['date']}; "
@@ -25,7 +27,7 @@ def tables(results: dict[str, Any]) -> str:
         + f"; the fastest of {results['rounds']} rounds in turn (of {2 * results['rounds']} in memory), in CPU time. "
         "Ratio: size before by size after. Speeds: MB of plain bytes a second."
     )
-    return "\n".join(
+    lines = "\n".join(
         [
             "`auto` beside zipnn's own library, both in memory:",
             "",
@@ -42,6 +44,7 @@ def tables(results: dict[str, Any]) -> str:
             about,
         ]
     )
+    return f"{lines}\n{note(stale_rows(results['madeWith'], now), 'python -m benchmarks.pack')}".rstrip("\n")
 
 
 def _in_memory(found: dict[str, Any]) -> list[str]:

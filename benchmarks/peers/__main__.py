@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from benchmarks.methods.staleness import current
 from benchmarks.peers.comparison import compare
 from benchmarks.peers.subjects import SUBJECTS, Ready, ready
 from benchmarks.peers.table import README, RESULTS, render
@@ -19,16 +20,21 @@ def main() -> int:
     """Run the comparison."""
     argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__).parse_args()
     before = read_noise()
-    subjects = {subject.title: _rows(ready(subject)) for subject in SUBJECTS}
+    subjects, made_with = {}, {}
+    for subject in SUBJECTS:
+        prepared = ready(subject)
+        subjects[subject.title] = _rows(prepared)
+        made_with[subject.title] = prepared.made_with
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": machine(),
         "versions": versions(),
         "subjects": subjects,
+        "madeWith": made_with,
         "notes": noise_notes(noise_between(before, read_noise())),
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    README.write_text(render(results))
+    README.write_text(render(results, current()))
     _say("wrote benchmarks/peers/results.json and README.md")
     return 0
 

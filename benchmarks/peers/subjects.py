@@ -50,6 +50,7 @@ class Ready:
     ours: Path
     seconds: float
     """Of the quantizing stage alone."""
+    made_with: dict[str, Any]
     evaluation: SampleSet
     calibration: SampleSet | None
 
@@ -71,7 +72,8 @@ def ready(subject: Subject) -> Ready:
     Raises RuntimeError where it ends without a report.
     """
     case = prepared(Case.named(subject.example))
-    if run_case(case) is None:
+    figures = run_case(case)
+    if figures is None:
         raise RuntimeError(f"the example {subject.example} ended without a report")
     workdir = WORK / subject.example
     stages = _stages(workdir)
@@ -86,6 +88,7 @@ def ready(subject: Subject) -> Ready:
         full / GRAPH,
         checkpoints / stages["quantize"]["fingerprint"] / GRAPH,
         float(stages["quantize"]["seconds"]),
+        figures["madeWith"],
         data.samples("evaluation", full),
         data.samples("calibration", full) if calibrates else None,
     )

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.methods.staleness import Current, note, stale_rows
+
 README: Final = Path(__file__).with_name("README.md")
 RESULTS: Final = Path(__file__).with_name("results.json")
 
@@ -17,7 +19,7 @@ project, which measures in the same process too, the seconds of the stage.
 """
 
 
-def render(results: dict[str, Any]) -> str:
+def render(results: dict[str, Any], now: Current) -> str:
     """The page."""
     parts = [_HEAD]
     for title, rows in results["subjects"].items():
@@ -29,7 +31,7 @@ def render(results: dict[str, Any]) -> str:
     parts.append(f"{machine['cpu']}, {machine['usableCpus']} CPUs, {results['date']}; {versions}.")
     if results["notes"]:
         parts.append(" Seen while measuring: " + "; ".join(results["notes"]) + ".")
-    return "".join(parts) + "\n"
+    return "".join(parts) + "\n" + note(stale_rows(results["madeWith"], now), "python -m benchmarks.peers")
 
 
 def _line(name: str, row: dict[str, Any]) -> str:

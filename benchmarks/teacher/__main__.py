@@ -17,6 +17,7 @@ import yaml
 from scipy import stats
 
 from benchmarks.methods.cases import EXAMPLES, Case, prepared
+from benchmarks.methods.staleness import Current, current, made_with, methods_of, note, stale_rows
 from benchmarks.tooling import CACHE
 from compression_runner.evaluation.machine.noise import machine
 
@@ -42,14 +43,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=[*STUDENTS], choices=[*STUDENTS], help="students; all by default")
     arguments = parser.parse_args()
     seeds, file = arguments.seeds, HERE / "results.json"
-    before = json.loads(file.read_text())["students"] if file.is_file() else {}
-    results: dict[str, Any] = {"machine": machine(), "students": before}
+    before = json.loads(file.read_text()) if file.is_file() else {"students": {}, "madeWith": {}}
+    results: dict[str, Any] = before | {"machine": machine()}
     for name in arguments.names:
         case = prepared(Case.named(name))
         scores = {way: [_score(case, way, seed) for seed in range(seeds)] for way in LOSSES}
         results["students"][name] = {"metric": METRICS[name], "scores": scores, "difference": _difference(scores)}
+        results["madeWith"][name] = made_with(methods_of(_report(case)), [case])
     file.write_text(json.dumps(results, indent=1) + "\n")
-    (HERE / "README.md").write_text(render(results))
+    (HERE / "README.md").write_text(render(results, current()))
     return 0
 
 
@@ -76,10 +78,15 @@ def _score(case: Case, way: str, seed: int) -> float:
             raise SystemExit(f"{case.name} with {way}, seed {seed}, ended with {ended.returncode}")
     finally:
         place.unlink()
-    report = json.loads((workdir / "report.json").read_text())
-    score = float(report["compressed"]["quality"][METRICS[case.name]])
+    score = float(_report(case)["compressed"]["quality"][METRICS[case.name]])
     sys.stderr.write(f"{case.name}: {way}, seed {seed}: {score:.4f}\n")
     return score
+
+
+def _report(case: Case) -> dict[str, Any]:
+    """Return the report of the last run of an example."""
+    report: dict[str, Any] = json.loads((WORK / case.name / "report.json").read_text())
+    return report
 
 
 def _difference(scores: dict[str, list[float]]) -> dict[str, float]:
@@ -90,7 +97,7 @@ def _difference(scores: dict[str, list[float]]) -> dict[str, float]:
     return {"mean": mean, "low": mean - reach, "high": mean + reach}
 
 
-def render(results: dict[str, Any]) -> str:
+def render(results: dict[str, Any], now: Current) -> str:
     """The page."""
     lines = []
     for name, found in results["students"].items():
@@ -106,7 +113,8 @@ def render(results: dict[str, Any]) -> str:
         "holds 0 shows no difference.\n\n"
         "| student | metric | with teacher | labels alone | difference | seeds |\n|---|---|---|---|---|---|\n"
     )
-    return head + "".join(lines) + f"\nMeasured on {results['machine']['cpu']}.\n"
+    stale = note(stale_rows(results["madeWith"], now), "python -m benchmarks.teacher NAME")
+    return head + "".join(lines) + f"\nMeasured on {results['machine']['cpu']}.\n" + stale
 
 
 if __name__ == "__main__":

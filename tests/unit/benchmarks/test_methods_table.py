@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import pack
+from benchmarks import local_run, pack
+from benchmarks.local_run.table import write_table
 from benchmarks.methods import pods
 from benchmarks.methods.cases import CASES
+from benchmarks.methods.staleness import current
 from benchmarks.methods.store import Results
 from benchmarks.methods.table import TABLE, render
 from benchmarks.pack.table import END, START, tables
@@ -19,7 +21,7 @@ RESULTS = Path(__file__).parents[3] / "benchmarks" / "methods" / "results.json"
 
 def test_the_table_is_made_from_the_results() -> None:
     results, in_pods = json.loads(RESULTS.read_text()), json.loads(pods.RESULTS.read_text())
-    assert TABLE.read_text() == render(results, in_pods), "run: python -m benchmarks.methods --table"
+    assert TABLE.read_text() == render(results, in_pods, current()), "run: python -m benchmarks.methods --table"
 
 
 def test_every_example_has_a_result() -> None:
@@ -49,12 +51,23 @@ def test_the_tables_of_packing_are_made_from_its_results() -> None:
     here = Path(pack.__file__).parent
     results = json.loads((here / "results.json").read_text())
     for page in (here / "README.md", TABLE.with_name("pack.md")):
-        assert f"{START}\n{tables(results)}\n{END}" in page.read_text(), "run: python -m benchmarks.pack"
+        assert f"{START}\n{tables(results, current())}\n{END}" in page.read_text(), "run: python -m benchmarks.pack"
+
+
+def test_the_table_of_the_local_run_is_made_from_its_results(tmp_path: Path) -> None:
+    here = Path(local_run.__file__).parent
+    page = (here / "README.md").read_text()
+    copy = tmp_path / "README.md"
+    copy.write_text(page)
+    write_table(copy, json.loads((here / "results.json").read_text()), current())
+    assert copy.read_text() == page, "run: python -m benchmarks.local_run"
 
 
 def test_the_table_of_teachers_is_made_from_its_results() -> None:
     results = json.loads((teacher.HERE / "results.json").read_text())
-    assert (teacher.HERE / "README.md").read_text() == teacher.render(results), "run: python -m benchmarks.teacher"
+    assert (teacher.HERE / "README.md").read_text() == teacher.render(results, current()), (
+        "run: python -m benchmarks.teacher"
+    )
 
 
 def test_what_was_run_before_is_known_by_its_fingerprint(tmp_path: Path) -> None:
@@ -75,7 +88,7 @@ def test_every_example_names_the_samples_that_it_needs() -> None:
 
 def test_the_table_of_other_tools_is_made_from_its_results() -> None:
     results = json.loads(peers.RESULTS.read_text())
-    assert peers.README.read_text() == peers.render(results), "run: python -m benchmarks.peers"
+    assert peers.README.read_text() == peers.render(results, current()), "run: python -m benchmarks.peers"
     assert {"compression-runner", "onnxruntime", "Neural Compressor", "Olive"} == {
         name for rows in results["subjects"].values() for name in rows
     }
