@@ -8,8 +8,6 @@ from typing import Final
 from compressionjob.estimate import Estimate
 from compressionjob.schema import Positive, Schema
 
-PRICE_VARIABLE: Final = "COMPRESSION_PRICE_PER_HOUR"
-"""Environment variable in which a run finds the price of the hardware that it runs on."""
 SECONDS_PER_HOUR: Final = 3600.0
 MILLION: Final = 1e6
 

@@ -11,11 +11,6 @@ COMPRESS: Final = "Compress"
 MEASURE: Final = "Measure"
 PUBLISH: Final = "Publish"
 
-PART_VARIABLE: Final = "COMPRESSION_PART"
-"""Environment variable of a pod: its part."""
-REVIEW_VARIABLE: Final = "COMPRESSION_REVIEW"
-"""Environment variable of a pod that publishes: the review that allows it, as JSON."""
-
 
 def first_part(runtime: str, measuring_runtime: str) -> Part:
     """What the first child of a job does: all of it, or only its stages where another runtime measures."""

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, RUNTIME_KIND
-from compressionjob.locations import PVC_MOUNT_ROOT
+from compressionjob.pod import RESERVED_MOUNTS
 from compressionjob.schema import (
     Label,
     ObjectName,
@@ -30,7 +30,6 @@ Argument = Annotated[str, Field(min_length=1, max_length=1024)]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63)]
 
-RESERVED_MOUNTS = ("/work", "/tmp", PVC_MOUNT_ROOT)
 """Paths in the pod that belong to the operator."""
 
 

@@ -18,6 +18,8 @@ from compressionjob.schema import Duration, ObjectName, Observed, Positive, Sche
 from compressionjob.tasks import TASKS, Task, default_metric
 from compressionjob.trust_fit import trust_problems
 
+DEFAULT_RUNTIME: Final = "cpu"
+DEFAULT_RETRIES: Final = 3
 MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl", "notifications"})
 """Fields of the spec that may change after creation."""
 
@@ -105,7 +107,9 @@ class CompressionJobSpec(Schema):
     sla: Sla = Field(default=Sla(), description="The limits that the result must keep.")
     benchmark: Benchmark = Field(default=Benchmark(), description="How speed and memory are measured.")
     output: Output = Field(description="Where the result goes.")
-    runtime: ObjectName = Field(default="cpu", description="Name of the CompressionRuntime: image and hardware.")
+    runtime: ObjectName = Field(
+        default=DEFAULT_RUNTIME, description="Name of the CompressionRuntime: image and hardware."
+    )
     review: ReviewPolicy = Field(
         default="Never",
         description="Always: a person decides about whatever would be published. OnInconclusive: about a verdict that "
@@ -126,7 +130,8 @@ class CompressionJobSpec(Schema):
         "before it would cost more.",
     )
     retries: Annotated[int, Field(ge=0, le=20)] = Field(
-        default=3, description="How often a failure that may pass is tried again; preemption does not count."
+        default=DEFAULT_RETRIES,
+        description="How often a failure that may pass is tried again; preemption does not count.",
     )
     suspend: StrictBool = Field(
         default=False, description="Stop the pod and hold the job; false goes on where it stopped."

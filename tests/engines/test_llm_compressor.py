@@ -10,10 +10,10 @@ import transformers
 from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.methods.quantize.engine.environment import ENGINES
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
+from compressionjob.pod import ENGINES_VARIABLE
 from tests.engines.stage import made, run
 
 # llm-compressor 0.14 pins what AWQ keeps in memory, which takes a driver.
@@ -29,7 +29,7 @@ def quantized(model: Artifact, into: Path, **parameters: Any) -> Outcome:
 def test_the_result_loads_by_transformers_and_answers_alike(
     engines: Path, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: Any
 ) -> None:
-    monkeypatch.setenv(ENGINES, str(engines))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(engines))
     outcome = quantized(model, tmp_path / "out", dtype="int8", group_size=16, algorithm=algorithm)
     assert outcome.artifact.format == "compressed-tensors"
     assert outcome.details["engineVersions"]["torch"] != torch.__version__.split("+")[0]
@@ -50,7 +50,7 @@ def test_the_result_loads_by_transformers_and_answers_alike(
 def test_the_same_model_gives_the_same_bytes(
     engines: Path, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(ENGINES, str(engines))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(engines))
     first, second = (
         quantized(model, tmp_path / name, dtype="int4", group_size=16, algorithm="gptq").artifact.digest
         for name in ("first", "second")
@@ -62,7 +62,7 @@ def test_the_same_model_gives_the_same_bytes(
 def test_what_the_engine_says_is_told(
     engines: Path, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(ENGINES, str(engines))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(engines))
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     for file in model.files:

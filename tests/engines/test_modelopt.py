@@ -8,10 +8,10 @@ import torch
 
 from compression_runner.artifact import Artifact
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.methods.quantize.engine.environment import ENGINES
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
+from compressionjob.pod import ENGINES_VARIABLE
 from tests.engines.stage import made, rows, run
 
 REFERENCE = """
@@ -36,7 +36,7 @@ def quantized(model: Artifact, into: Path) -> Outcome:
 def test_what_is_measured_answers_as_modelopts_own_model_does(
     engines: Path, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(ENGINES, str(engines))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(engines))
     outcome = quantized(model, tmp_path / "out")
     assert outcome.artifact.format == "modelopt"
     assert set(outcome.details["engineVersions"]) == {"nvidia-modelopt", "torch", "transformers"}
@@ -61,6 +61,6 @@ def test_what_is_measured_answers_as_modelopts_own_model_does(
 def test_the_same_model_gives_the_same_bytes(
     engines: Path, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(ENGINES, str(engines))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(engines))
     first, second = (quantized(model, tmp_path / name).artifact.digest for name in ("first", "second"))
     assert first == second

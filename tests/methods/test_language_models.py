@@ -13,9 +13,9 @@ from compression_runner.formats.source.inspection import inspect
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
 from compression_runner.storage import Stores
-from compression_runner.storage.credentials import Role
 from compressionjob.data import EvaluationData
 from compressionjob.locations import Storage, parse_location
+from compressionjob.pod import Role
 from compressionjob.spec import Model
 from samples.bible import kjv
 from samples.smollm import smollm2_gguf

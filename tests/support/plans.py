@@ -6,8 +6,8 @@ from typing import Any
 from compression_runner.formats.source.inspection import inspect
 from compression_runner.pipeline.planner import Plan, make_plan
 from compression_runner.storage import Store, Stores
-from compression_runner.storage.credentials import Role
 from compressionjob.locations import Storage, parse_location
+from compressionjob.pod import Role
 from compressionjob.spec import CompressionJobSpec
 
 

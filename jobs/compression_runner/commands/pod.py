@@ -15,30 +15,39 @@ from compression_runner.telemetry import logs
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
 from compression_runner.telemetry.server import serve
-from compression_runner.telemetry.termination import TERMINATION_LOG, exit_on_sigterm, leave_message
+from compression_runner.telemetry.termination import exit_on_sigterm, leave_message
 from compressionjob.conditions import INVALID_SPEC
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
-from compressionjob.parts import COMPRESS, PART_VARIABLE, PUBLISH, REVIEW_VARIABLE, RUN
+from compressionjob.parts import COMPRESS, PUBLISH, RUN
+from compressionjob.pod import (
+    JOB_VARIABLE,
+    PART_VARIABLE,
+    PORT,
+    PORT_VARIABLE,
+    REVIEW_VARIABLE,
+    TERMINATION_LOG,
+    TERMINATION_LOG_VARIABLE,
+    WORKDIR,
+    WORKDIR_VARIABLE,
+)
 from compressionjob.report import Summary, Violation
 from compressionjob.review import ReviewOutcome
 from compressionjob.spec import CompressionJob, parse_job
 
 LOG: Final = logging.getLogger("compression_runner")
-JOB: Final = "COMPRESSION_JOB"
-WORKDIR: Final = "COMPRESSION_WORKDIR"
 UNEXPECTED: Final = "Unexpected"
 
 
 def pod(environment: Mapping[str, str] = os.environ) -> int:
-    """Runs the job, answers on port 8080 meanwhile, and leaves a summary as the termination message."""
+    """Runs the job, answers over HTTP meanwhile, and leaves a summary as the termination message."""
     logs.configure(as_json=True)
     exit_on_sigterm()
-    message = Path(environment.get("COMPRESSION_TERMINATION_LOG", TERMINATION_LOG))
+    message = Path(environment.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG))
     sys.excepthook = _last_words(message)
     metrics = RunMetrics()
     progress = RunProgress([metrics, logs.LogListener()])
-    server = serve(progress, metrics, int(environment.get("COMPRESSION_PORT", "8080")))
+    server = serve(progress, metrics, int(environment.get(PORT_VARIABLE, PORT)))
     try:
         summary, status = _run(environment, progress, metrics)
     finally:
@@ -81,7 +90,7 @@ def _run(environment: Mapping[str, str], progress: RunProgress, metrics: RunMetr
 
 def _job(environment: Mapping[str, str]) -> CompressionJob:
     try:
-        return parse_job(json.loads(environment.get(JOB, "null")))
+        return parse_job(json.loads(environment.get(JOB_VARIABLE, "null")))
     except json.JSONDecodeError:
         return parse_job(None)
 
@@ -97,7 +106,9 @@ def _execute(
 
     part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
-    places = of_spec(job.spec, Stores(environment=environment, base=Path("/")), Path(environment.get(WORKDIR, "/work")))
+    places = of_spec(
+        job.spec, Stores(environment=environment, base=Path("/")), Path(environment.get(WORKDIR_VARIABLE, WORKDIR))
+    )
     run = Run(job, places, progress, metrics, job.spec.review, price_of(environment))
     if part == COMPRESS:
         return summarize_stages(compress(run))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from compression_runner.pipeline.names import OUTPUT
 from compression_runner.storage import Readable, Store, Stores
-from compression_runner.storage.credentials import Role
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.data import ROLES, DataRole
 from compressionjob.locations import parse_location
+from compressionjob.pod import Role
 from compressionjob.spec import CompressionJobSpec
 
 

@@ -6,7 +6,8 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.evaluate import Measurements
 from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
-from compressionjob.cost import PRICE_VARIABLE, cost_of, cost_per_million, parse_price
+from compressionjob.cost import cost_of, cost_per_million, parse_price
+from compressionjob.pod import PRICE_VARIABLE
 from compressionjob.report import ModelFigures, RunCost
 from compressionjob.spec import CompressionJobSpec
 

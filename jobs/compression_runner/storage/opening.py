@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compression_runner.storage.credentials import Role, credentials, hub_token
+from compression_runner.storage.credentials import credentials, hub_token
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.storage.s3 import S3Store
 from compression_runner.storage.store import Readable, Store
 from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
+from compressionjob.pod import Role
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,14 @@
 """Log lines: JSON in a pod, plain text where somebody reads along."""
 
-import json
 import logging
 import sys
-from datetime import UTC, datetime
 from typing import Final
 
 from compression_runner.telemetry.phase import Phase
+from compressionjob.logs import JsonFormatter
 from compressionjob.report import Progress
 
 LOG: Final = logging.getLogger("compression_runner")
-FIELDS: Final = ("stage", "method", "seconds", "progress", "job", "namespace", "reason", "field", "value")
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and what the record has of FIELDS."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def configure(*, as_json: bool) -> None:

@@ -10,8 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
+from compressionjob.pod import HEALTH_PATH, METRICS_PATH, PORT, PROGRESS_PATH
 
-PORT: Final = 8080
 JSON: Final = "application/json"
 Route = tuple[str, Callable[[], bytes]]
 
@@ -19,9 +19,9 @@ Route = tuple[str, Callable[[], bytes]]
 def serve(progress: RunProgress, metrics: RunMetrics, port: int = PORT) -> ThreadingHTTPServer:
     """Starts a thread that answers; `server_address` of what is returned has the port. Ends with the process."""
     routes: dict[str, Route] = {
-        "/metrics": (CONTENT_TYPE_LATEST, metrics.expose),
-        "/progress": (JSON, lambda: progress.snapshot().model_dump_json(by_alias=True).encode()),
-        "/healthz": ("text/plain", lambda: b"ok\n"),
+        METRICS_PATH: (CONTENT_TYPE_LATEST, metrics.expose),
+        PROGRESS_PATH: (JSON, lambda: progress.snapshot().model_dump_json(by_alias=True).encode()),
+        HEALTH_PATH: ("text/plain", lambda: b"ok\n"),
     }
     server = ThreadingHTTPServer(("", port), _handler(routes))
     server.daemon_threads = True

@@ -4,15 +4,13 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Final
 
 from compressionjob.exit_codes import ExitCode
+from compressionjob.pod import TERMINATION_LOG
 from compressionjob.report import Summary
 
-TERMINATION_LOG: Final = Path("/dev/termination-log")
 
-
-def leave_message(summary: Summary, place: Path = TERMINATION_LOG) -> None:
+def leave_message(summary: Summary, place: Path = Path(TERMINATION_LOG)) -> None:
     """Writes the summary where the kubelet reads it; nothing outside of a pod, where there is no such file."""
     if place.exists():
         place.write_text(summary.to_message())

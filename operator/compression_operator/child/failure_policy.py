@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from compression_operator.records.annotations import RUNNER_CONTAINER
 from compressionjob.exit_codes import PERMANENT
+from compressionjob.pod import CONTAINER
 
 POD_FAILURE_POLICY: Final[dict[str, Any]] = {
     # The first rule that fits decides; what fits none counts against backoffLimit and is tried again with backoff.
@@ -14,7 +14,7 @@ POD_FAILURE_POLICY: Final[dict[str, Any]] = {
         {
             "action": "FailJob",
             "onExitCodes": {
-                "containerName": RUNNER_CONTAINER,
+                "containerName": CONTAINER,
                 "operator": "In",
                 "values": sorted(int(code) for code in PERMANENT),
             },

@@ -9,11 +9,9 @@ from compression_operator.child.storage import claims_of, credentials_of, mounts
 from compression_operator.records.annotations import (
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
-    RUNNER_CONTAINER,
     RUNTIME_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
-from compressionjob.cost import PRICE_VARIABLE
 from compressionjob.group import (
     API_VERSION,
     JOB_KIND,
@@ -24,12 +22,21 @@ from compressionjob.group import (
     PART_LABEL,
     QUEUE_LABEL,
 )
-from compressionjob.parts import PART_VARIABLE, REVIEW_VARIABLE
+from compressionjob.pod import (
+    CONTAINER,
+    JOB_VARIABLE,
+    PART_VARIABLE,
+    PORT,
+    PRICE_VARIABLE,
+    REVIEW_VARIABLE,
+    TMP,
+    WORKDIR,
+    WORKDIR_VARIABLE,
+)
 from compressionjob.review import ReviewOutcome
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 
-METRICS_PORT: Final = 8080
 USER_ID: Final = 65532
 """The user and group of the runner; fsGroup makes new volumes writable for it."""
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
@@ -122,12 +129,12 @@ def _pod(
         "securityContext": _POD_SECURITY,
         "containers": [
             {
-                "name": RUNNER_CONTAINER,
+                "name": CONTAINER,
                 "image": runtime.image,
                 "imagePullPolicy": runtime.image_pull_policy,
                 "command": runtime.command,
                 "env": _environment(job, spec, runtime, review),
-                "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
+                "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": runtime.resources.to_json(),
                 "securityContext": _CONTAINER_SECURITY,
                 "volumeMounts": mounts_of(claims, runtime),
@@ -157,10 +164,10 @@ def _environment(
 ) -> list[dict[str, Any]]:
     """The operator's variables win over the runtime's of the same name."""
     own: list[dict[str, Any]] = [
-        {"name": "COMPRESSION_JOB", "value": json.dumps(pod_manifest_of(job), separators=(",", ":"), sort_keys=True)},
-        {"name": "COMPRESSION_WORKDIR", "value": "/work"},
+        {"name": JOB_VARIABLE, "value": json.dumps(pod_manifest_of(job), separators=(",", ":"), sort_keys=True)},
+        {"name": WORKDIR_VARIABLE, "value": WORKDIR},
         {"name": PART_VARIABLE, "value": job.part},
-        {"name": "HOME", "value": "/tmp"},
+        {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *credentials_of(spec),
     ]

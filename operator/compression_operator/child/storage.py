@@ -4,17 +4,24 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from compressionjob.locations import PVC_MOUNT_ROOT, Location, Storage, parse_location
+from compressionjob.pod import (
+    ACCESS_KEY_ID,
+    HUB_TOKEN_KEY,
+    HUB_TOKEN_VARIABLE,
+    SECRET_ACCESS_KEY,
+    SESSION_TOKEN,
+    TMP,
+    WORKDIR,
+    Role,
+    credential_variable,
+)
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec
 
 TMP_SIZE: Final = "2Gi"
 
 # Key in the Secret, and whether the pod can start without it.
-_SECRET_KEYS: Final = (
-    ("AWS_ACCESS_KEY_ID", False),
-    ("AWS_SECRET_ACCESS_KEY", False),
-    ("AWS_SESSION_TOKEN", True),
-)
+_SECRET_KEYS: Final = ((ACCESS_KEY_ID, False), (SECRET_ACCESS_KEY, False), (SESSION_TOKEN, True))
 
 
 def claims_of(spec: CompressionJobSpec) -> dict[str, bool]:
@@ -42,8 +49,8 @@ def volumes_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list
 def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
     """Where the container sees the pod's volumes."""
     return [
-        {"name": "work", "mountPath": "/work"},
-        {"name": "tmp", "mountPath": "/tmp"},
+        {"name": "work", "mountPath": WORKDIR},
+        {"name": "tmp", "mountPath": TMP},
         *(
             {"name": f"claim-{index}", "mountPath": f"{PVC_MOUNT_ROOT}/{claim}", "readOnly": not written}
             for index, (claim, written) in enumerate(claims.items())
@@ -58,12 +65,12 @@ def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[
 def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
     """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
     roles = {
-        "MODEL": (spec.storage_of(spec.model), _models(spec)),
-        "DATA": (
+        Role.MODEL: (spec.storage_of(spec.model), _models(spec)),
+        Role.DATA: (
             spec.storage_of(spec.data.evaluation),
             [parse_location(part.source) for _, part in spec.data.sources()],
         ),
-        "OUTPUT": (spec.storage_of(spec.output), list(_outputs(spec))),
+        Role.OUTPUT: (spec.storage_of(spec.output), list(_outputs(spec))),
     }
     return [
         *(
@@ -76,21 +83,21 @@ def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
     ]
 
 
-def _from_secret(role: str, storage: Storage) -> Iterator[dict[str, Any]]:
+def _from_secret(role: Role, storage: Storage) -> Iterator[dict[str, Any]]:
     if storage.secret_name is None:
         return
     for key, optional in _SECRET_KEYS:
         reference: dict[str, Any] = {"name": storage.secret_name, "key": key}
         if optional:
             reference["optional"] = True
-        yield {"name": f"{role}_{key}", "valueFrom": {"secretKeyRef": reference}}
+        yield {"name": credential_variable(role, key), "valueFrom": {"secretKeyRef": reference}}
 
 
 def _hub_token(spec: CompressionJobSpec) -> Iterator[dict[str, Any]]:
     is_asked = any(location.scheme == "hf" for location in _sources(spec))
     if is_asked and spec.hub is not None and spec.hub.secret_name is not None:
-        reference = {"name": spec.hub.secret_name, "key": "HF_TOKEN"}
-        yield {"name": "HUB_HF_TOKEN", "valueFrom": {"secretKeyRef": reference}}
+        reference = {"name": spec.hub.secret_name, "key": HUB_TOKEN_KEY}
+        yield {"name": HUB_TOKEN_VARIABLE, "valueFrom": {"secretKeyRef": reference}}
 
 
 def _sources(spec: CompressionJobSpec) -> Iterator[Location]:

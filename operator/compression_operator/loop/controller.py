@@ -92,12 +92,12 @@ class Controller:
             self._metrics.reconcile_errors.labels(error.reason).inc()
             delay = self._queue.retry(uid, error.retry_after)
             level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
-            logger.log(level, "trying again in %.1f s: %s", delay, error, extra={"job": self._name(uid)})
+            logger.log(level, "trying again in %.1f s: %s", delay, error, extra=self._about(uid))
             return "error"
         except Exception:
             self._metrics.reconcile_errors.labels("Bug").inc()
             self._queue.retry(uid)
-            logger.exception("this is a bug", extra={"job": self._name(uid)})
+            logger.exception("this is a bug", extra=self._about(uid))
             return "error"
         self._queue.forget(uid)
         return outcome
@@ -125,7 +125,7 @@ class Controller:
                 await self._patch_child(observed.child, plan.patch_child)
             else:
                 return await self._conclude(observed, plan)
-        raise AssertionError(f"no end of planning for {self._name(uid)} after {MAX_STEPS} steps")
+        raise AssertionError(f"no end of planning for {self._about(uid)} after {MAX_STEPS} steps")
 
     async def _confirm(self, job: JobRecord) -> ChildRecord | None:
         """Read child and pods of a job anew; returns a child that belongs to somebody else."""
@@ -157,7 +157,7 @@ class Controller:
             self._cache.put(JOBS, found, own_write=True)
             return None, None
         except (Forbidden, Invalid) as error:
-            logger.warning("the child was refused: %s", error, extra={"job": f"{job.namespace}/{job.name}"})
+            logger.warning("the child was refused: %s", error, extra=job.log_fields)
             return None, error
         self._cache.put(JOBS, {**manifest, "metadata": metadata}, own_write=True)
         seen = self._first_seen.pop(job.uid, None)
@@ -208,7 +208,7 @@ class Controller:
         self._cache.wrote_status(job, metadata, status)
         self._figures.tell(job, status)
         if status.get("phase") != job.phase:
-            names = {"job": f"{job.namespace}/{job.name}", "phase": status["phase"]}
+            names = job.log_fields | {"phase": status["phase"]}
             logger.info("%s: %s", status["phase"], status.get("message", ""), extra=names)
         return True
 
@@ -216,8 +216,9 @@ class Controller:
         try:
             await self._client.delete(COMPRESSION_JOBS, job.namespace, job.name, job.uid)
         except (NotFound, Conflict):
-            logger.debug("already gone", extra={"job": f"{job.namespace}/{job.name}"})
+            logger.debug("already gone", extra=job.log_fields)
 
-    def _name(self, uid: str) -> str:
+    def _about(self, uid: str) -> dict[str, str]:
+        """Return what log lines about a job carry; its uid where it is gone."""
         job = self._cache.job(uid)
-        return uid if job is None else f"{job.namespace}/{job.name}"
+        return {"job": uid} if job is None else job.log_fields

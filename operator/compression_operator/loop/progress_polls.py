@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from compression_operator.cache.cache import Cache
 from compression_operator.cache.forecasts import told
-from compression_operator.child.job import METRICS_PORT
 from compression_operator.queue import WorkQueue
 from compression_operator.telemetry.metrics import Metrics
+from compressionjob.pod import PORT, PROGRESS_PATH
 from compressionjob.report import Progress
 
 POLLERS: Final = 16
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 class ProgressPolls:
     """Asks the running pod of every followed job, one question per interval, until no pod of it runs."""
 
-    def __init__(self, cache: Cache, metrics: Metrics, interval: float, port: int = METRICS_PORT) -> None:
+    def __init__(self, cache: Cache, metrics: Metrics, interval: float, port: int = PORT) -> None:
         self._cache = cache
         self._port = port
         self._metrics = metrics
@@ -77,7 +77,7 @@ class ProgressPolls:
     async def _ask(self, session: aiohttp.ClientSession, ip: str) -> Progress | None:
         host = f"[{ip}]" if ":" in ip else ip
         try:
-            async with session.get(f"http://{host}:{self._port}/progress", allow_redirects=False) as response:
+            async with session.get(f"http://{host}:{self._port}{PROGRESS_PATH}", allow_redirects=False) as response:
                 response.raise_for_status()
                 progress = Progress.model_validate_json(await response.content.read(MAX_ANSWER))
         except (aiohttp.ClientError, TimeoutError, ValidationError) as error:

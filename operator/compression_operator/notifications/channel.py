@@ -110,19 +110,20 @@ class Channel:
         if not failure.final and not too_old(key, now):
             return False
         text = f"the receiver {self._name} was not told of {key[1]} ({key[2]}): {failure.text}"
-        logger.warning("given up: %s", text, extra={"job": f"{job.namespace}/{job.name}"})
+        logger.warning("given up: %s", text, extra=job.log_fields)
         self._end(job.uid, Delivery(key, "Dropped", now, text))
         return True
 
     def _try_again(self, job: JobRecord, failure: Failure, began: float) -> None:
         self._counts["retried"].inc()
         delay = self._queue.retry(job.uid, min(failure.retry_after, LONGEST_PAUSE))
-        names = {"job": f"{job.namespace}/{job.name}"}
         pause = self._patience.failed(began, failure.retry_after)
         if pause is not None:
-            logger.warning("receiver %s left alone for %.1f s: %s", self._name, pause, failure.text, extra=names)
+            logger.warning(
+                "receiver %s left alone for %.1f s: %s", self._name, pause, failure.text, extra=job.log_fields
+            )
         else:
-            logger.debug("receiver %s again in %.1f s: %s", self._name, delay, failure.text, extra=names)
+            logger.debug("receiver %s again in %.1f s: %s", self._name, delay, failure.text, extra=job.log_fields)
 
     def _end(self, uid: str, delivery: Delivery) -> None:
         self._counts[delivery.result.lower()].inc()

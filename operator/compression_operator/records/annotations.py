@@ -1,4 +1,4 @@
-"""Annotations of child Jobs and pods, which the operator writes and reads, and the name of the runner's container."""
+"""Annotations of child Jobs and pods, which the operator writes and reads."""
 
 from typing import Final
 
@@ -12,4 +12,3 @@ PRICE_ANNOTATION: Final = f"{GROUP}/price-per-hour"
 DEADLINE_ANNOTATION: Final = f"{GROUP}/deadline-seconds"
 """Annotation of a child Job with a budget: what spec.deadline leaves it, since activeDeadlineSeconds is less."""
 NO_DEADLINE: Final = "none"
-RUNNER_CONTAINER: Final = "runner"

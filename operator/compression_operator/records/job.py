@@ -10,6 +10,7 @@ from compression_operator.records.reading import Raw, amount, seconds, to_json, 
 from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
 from compressionjob.group import QUEUE_LABEL
 from compressionjob.parts import COMPRESS, RUN, first_part
+from compressionjob.spec import DEFAULT_RETRIES, DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
 
@@ -55,6 +56,11 @@ class JobRecord:
         return self.runtime if self.part in (RUN, COMPRESS) else self.measuring_runtime
 
     @property
+    def log_fields(self) -> dict[str, str]:
+        """What log lines about the job carry (``compressionjob.logs``)."""
+        return {"namespace": self.namespace, "job": self.name}
+
+    @property
     def first_part(self) -> str:
         """The part that the job begins with."""
         return first_part(self.runtime, self.measuring_runtime)
@@ -88,7 +94,7 @@ class JobRecord:
         """Trim a CompressionJob."""
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
         phase = str(status.get("phase") or "Pending")
-        runtime = str(spec.get("runtime", "cpu"))
+        runtime = str(spec.get("runtime", DEFAULT_RUNTIME))
         measuring = str((spec.get("sla") or {}).get("runtime") or runtime)
         return cls(
             uid=metadata["uid"],
@@ -102,7 +108,7 @@ class JobRecord:
             runtime=intern(runtime),
             measuring_runtime=intern(measuring),
             part=intern(str(status.get("part") or first_part(runtime, measuring))),
-            retries=int(spec.get("retries", 3)),
+            retries=int(spec.get("retries", DEFAULT_RETRIES)),
             suspend=bool(spec.get("suspend", False)),
             ttl=seconds(spec.get("ttl")),
             budget=amount(spec.get("budget")),

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from sys import intern
 
-from compression_operator.records.annotations import PRICE_ANNOTATION, RUNNER_CONTAINER, RUNTIME_ANNOTATION
+from compression_operator.records.annotations import PRICE_ANNOTATION, RUNTIME_ANNOTATION
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, mark, version
 from compressionjob.group import PART_LABEL
+from compressionjob.pod import CONTAINER
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class PodRecord:
 
 def _runner_state(status: Raw) -> Raw:
     for container in status.get("containerStatuses") or ():
-        if container.get("name") == RUNNER_CONTAINER:
+        if container.get("name") == CONTAINER:
             state: Raw = container.get("state") or {}
             return state
     return {}

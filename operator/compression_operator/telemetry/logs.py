@@ -1,29 +1,9 @@
 """Log lines: JSON for machines, text for people."""
 
-import json
 import logging
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Literal
 
-_FIELDS: Final = ("job", "phase", "identity")
-"""What log calls may add by ``extra``."""
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line for a record."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+from compressionjob.logs import JsonFormatter
 
 
 class TextFormatter(logging.Formatter):
@@ -34,8 +14,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line for a record."""
-        job = getattr(record, "job", None)
-        record.prefix = f"[{job}] " if job else ""
+        job, namespace = getattr(record, "job", None), getattr(record, "namespace", None)
+        record.prefix = f"[{namespace}/{job}] " if job and namespace else f"[{job}] " if job else ""
         return super().format(record)
 
 

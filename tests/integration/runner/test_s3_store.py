@@ -11,8 +11,8 @@ import pytest
 
 from compression_runner.errors import DiskFull, InvalidInput, RunnerError, StorageUnavailable
 from compression_runner.storage import Store, Stores, Upload
-from compression_runner.storage.credentials import Role
 from compressionjob.locations import Storage, parse_location
+from compressionjob.pod import Role
 from tests.integration.runner.conftest import Bucket
 from tests.integration.runner.cutting_proxy import CuttingProxy
 

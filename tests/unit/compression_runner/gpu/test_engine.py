@@ -6,7 +6,8 @@ import pytest
 
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.engine import environment
-from compression_runner.methods.quantize.engine.environment import ENGINES, LLM_COMPRESSOR, run
+from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR, run
+from compressionjob.pod import ENGINES_VARIABLE
 from tests.support.engines import stand_in
 from tests.support.nvml.driver import UUID, Driver
 
@@ -15,7 +16,7 @@ FIELD = "spec.pipeline[0].quantize"
 
 @pytest.fixture
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(ENGINES, str(tmp_path))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path))
     monkeypatch.setattr(environment, "EVERY", 0.01)
     return tmp_path
 

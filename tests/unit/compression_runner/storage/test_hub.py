@@ -9,9 +9,10 @@ import pytest
 from compression_runner.errors import InvalidInput, StorageUnavailable
 from compression_runner.formats.source.inspection import inspect
 from compression_runner.storage import Readable, Stores, patience
-from compression_runner.storage.credentials import Role, hub_token
+from compression_runner.storage.credentials import hub_token
 from compressionjob.locations import Hub as HubSettings
 from compressionjob.locations import parse_location
+from compressionjob.pod import Role
 from compressionjob.spec import Model
 from tests.support import tiny_models
 from tests.support.hub_server import LARGE, Hub, serving

@@ -7,9 +7,10 @@ import pytest
 
 from compression_runner.errors import DiskFull, InvalidInput
 from compression_runner.storage import Stores, Upload
-from compression_runner.storage.credentials import Role, credentials
+from compression_runner.storage.credentials import credentials
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.locations import parse_location
+from compressionjob.pod import Role
 from tests.support.limits import largest_file
 
 

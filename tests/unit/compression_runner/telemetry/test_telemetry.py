@@ -1,8 +1,6 @@
 """What a run tells on its way: progress that never goes back, log lines, metrics, and last words."""
 
 import json
-import logging
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -11,7 +9,6 @@ import pytest
 
 from compression_runner.errors import BadRecipe, DiskFull, InvalidInput, RunnerError, StorageUnavailable
 from compression_runner.pipeline.reporting import violation
-from compression_runner.telemetry.logs import JsonFormatter
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.phase import Phase
 from compression_runner.telemetry.progress import RunProgress
@@ -62,25 +59,6 @@ def test_a_stage_that_fetches_its_teacher_is_still_that_stage() -> None:
         advance(0.75, "")
         assert progress.snapshot().fraction == pytest.approx(45 / 120)
     assert progress.snapshot().fraction == pytest.approx(60 / 120)
-
-
-def test_log_lines_are_json_with_what_the_record_knows() -> None:
-    record = logging.LogRecord("compression_runner", logging.ERROR, __file__, 1, "it %s", ("broke",), None)
-    record.field, record.reason = "spec.model.source", "TruncatedFile"
-    line = json.loads(JsonFormatter().format(record))
-    assert line["message"] == "it broke"
-    assert line["level"] == "error"
-    assert (line["field"], line["reason"]) == ("spec.model.source", "TruncatedFile")
-
-
-def test_a_traceback_stays_on_one_line() -> None:
-    try:
-        raise OSError("gone")
-    except OSError:
-        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
-    text = JsonFormatter().format(record)
-    assert "\n" not in text
-    assert "gone" in json.loads(text)["traceback"]
 
 
 def test_metrics_and_progress_are_served() -> None:

@@ -10,9 +10,8 @@ from typing import Any, Final
 from compression_runner.artifact import Format
 from compression_runner.errors import BadRecipe
 from compression_runner.gpu.watch import EVERY, GpuWatch, watching
+from compressionjob.pod import ENGINES, ENGINES_VARIABLE
 
-ENGINES: Final = "COMPRESSION_ENGINES"
-"""The environment variable that names the folder of engines, /opt/engines by default."""
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 LLM_COMPRESSOR: Final = "llm-compressor"
 MODELOPT: Final = "modelopt"
@@ -30,7 +29,7 @@ def interpreter(name: str, field: str) -> Path:
 
     Raises BadRecipe where the image has none.
     """
-    place = Path(os.environ.get(ENGINES) or "/opt/engines") / name / "bin" / "python"
+    place = Path(os.environ.get(ENGINES_VARIABLE) or ENGINES) / name / "bin" / "python"
     if not place.is_file():
         problem = f"the runner's image has no {name} (there is no {place})"
         remedy = "name a CompressionRuntime in spec.runtime whose image has it (images/runner-engine.Dockerfile)"

@@ -7,10 +7,11 @@ import pytest
 from pydantic import ValidationError
 
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.quantize.engine.environment import ENGINES, run
+from compression_runner.methods.quantize.engine.environment import run
 from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.preflight import preflight
 from compression_runner.storage import Stores
+from compressionjob.pod import ENGINES_VARIABLE
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
 from tests.support.engines import stand_in
@@ -24,7 +25,7 @@ FLOAT8: dict[str, Any] = {
 
 def test_an_image_without_the_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a weight moves."""
-    monkeypatch.setenv(ENGINES, str(tmp_path))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path))
     tiny_models.llama(tmp_path / "llama")
     tiny_models.text_data(tmp_path / "texts.parquet")
     spec = CompressionJobSpec.model_validate(
@@ -48,7 +49,7 @@ def test_a_model_that_is_no_language_model_is_refused(tmp_path: Path, stage: dic
 
 
 def test_an_engine_gets_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENGINES, str(tmp_path))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path))
     for name in ("HUB_HF_TOKEN", "HF_TOKEN", "MODEL_AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "secret")
     stand_in(tmp_path, 'env > env.txt; echo "{}" > "$4"')
@@ -61,7 +62,7 @@ def test_an_engine_gets_no_credentials(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("script", ["kill -9 $$", 'echo "torch.OutOfMemoryError: CUDA out of memory"; exit 1'])
 def test_want_of_memory_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    monkeypatch.setenv(ENGINES, str(tmp_path))
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path))
     stand_in(tmp_path, script)
     with pytest.raises(BadRecipe, match="more memory") as refused:
         run("llm-compressor", {}, tmp_path, "spec.pipeline[0].quantize")

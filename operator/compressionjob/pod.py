@@ -1,0 +1,66 @@
+"""The contract between the operator and the runner's pod: environment variables, paths, ports and HTTP routes.
+
+The operator writes what is here into the child Job; the runner reads it. The verdict comes back in the termination
+message (``report.Summary``), the kind of failure as the exit code (``exit_codes``).
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from compressionjob.locations import PVC_MOUNT_ROOT
+
+CONTAINER: Final = "runner"
+"""Name of the container that runs the job."""
+
+JOB_VARIABLE: Final = "COMPRESSION_JOB"
+"""The CompressionJob, as JSON."""
+PART_VARIABLE: Final = "COMPRESSION_PART"
+"""The part of the job that the pod does (``parts``); a whole job without it."""
+REVIEW_VARIABLE: Final = "COMPRESSION_REVIEW"
+"""In a pod that publishes: the review that allows it, as JSON."""
+PRICE_VARIABLE: Final = "COMPRESSION_PRICE_PER_HOUR"
+"""The price of an hour of the hardware that the pod runs on."""
+WORKDIR_VARIABLE: Final = "COMPRESSION_WORKDIR"
+"""The work directory, WORKDIR by default."""
+PORT_VARIABLE: Final = "COMPRESSION_PORT"
+"""The port of the pod's HTTP server, PORT by default."""
+TERMINATION_LOG_VARIABLE: Final = "COMPRESSION_TERMINATION_LOG"
+"""The file of the termination message, TERMINATION_LOG by default."""
+ENGINES_VARIABLE: Final = "COMPRESSION_ENGINES"
+"""The folder of quantization engines in the image, ENGINES by default."""
+
+WORKDIR: Final = "/work"
+TMP: Final = "/tmp"
+TERMINATION_LOG: Final = "/dev/termination-log"
+"""The kubelet's default."""
+ENGINES: Final = "/opt/engines"
+RESERVED_MOUNTS: Final = (WORKDIR, TMP, PVC_MOUNT_ROOT)
+"""Paths at which the operator mounts volumes; a runtime cannot."""
+
+PORT: Final = 8080
+METRICS_PATH: Final = "/metrics"
+PROGRESS_PATH: Final = "/progress"
+HEALTH_PATH: Final = "/healthz"
+
+
+class Role(StrEnum):
+    """What credentials are for: each role may have a Secret of its own. The value is the prefix of its variables."""
+
+    MODEL = "MODEL"
+    DATA = "DATA"
+    OUTPUT = "OUTPUT"
+
+
+ACCESS_KEY_ID: Final = "AWS_ACCESS_KEY_ID"
+SECRET_ACCESS_KEY: Final = "AWS_SECRET_ACCESS_KEY"
+SESSION_TOKEN: Final = "AWS_SESSION_TOKEN"
+"""Keys of a Secret with S3 credentials; the session token is optional."""
+HUB_TOKEN_KEY: Final = "HF_TOKEN"
+"""Key of a Secret with a token of the Hugging Face Hub, and the variable that the Hub's own tools read."""
+HUB_TOKEN_VARIABLE: Final = f"HUB_{HUB_TOKEN_KEY}"
+"""The job's own token of the Hub."""
+
+
+def credential_variable(role: Role, key: str) -> str:
+    """Return the variable in which a pod finds a key of a role's Secret, such as ``MODEL_AWS_ACCESS_KEY_ID``."""
+    return f"{role}_{key}"

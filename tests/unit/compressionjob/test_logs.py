@@ -1,0 +1,63 @@
+"""One schema of log lines for the operator and its pods."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import compression_operator.telemetry.logs
+import compression_runner.telemetry.logs
+from compression_operator.records.job import JobRecord
+from compressionjob.logs import JsonFormatter
+from tests.support.operator.builders import raw_job
+
+
+def test_log_lines_are_json_with_what_the_record_knows() -> None:
+    record = logging.LogRecord("compression_runner", logging.ERROR, __file__, 1, "it %s", ("broke",), None)
+    record.field, record.reason = "spec.model.source", "TruncatedFile"
+    line = json.loads(JsonFormatter().format(record))
+    assert line["message"] == "it broke"
+    assert line["level"] == "error"
+    assert (line["field"], line["reason"]) == ("spec.model.source", "TruncatedFile")
+
+
+def test_a_traceback_stays_on_one_line() -> None:
+    try:
+        raise OSError("gone")
+    except OSError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
+    text = JsonFormatter().format(record)
+    assert "\n" not in text
+    assert "gone" in json.loads(text)["exception"]
+
+
+@pytest.mark.parametrize(
+    "configure",
+    [
+        lambda: compression_operator.telemetry.logs.configure("json", "info"),
+        lambda: compression_runner.telemetry.logs.configure(as_json=True),
+    ],
+    ids=["operator", "runner"],
+)
+def test_operator_and_pod_name_a_job_alike(configure: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> None:
+    root, runner = logging.getLogger(), logging.getLogger("compression_runner")
+    before = (root.handlers[:], root.level, runner.level)
+    job = JobRecord.of(raw_job())
+    try:
+        configure()
+        runner.warning("it broke", extra=job.log_fields | {"reason": "DiskFull"})
+    finally:
+        root.handlers[:], root.level, runner.level = before
+        logging.captureWarnings(False)
+    line = json.loads(capsys.readouterr().err)
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "warning",
+        "logger": "compression_runner",
+        "message": "it broke",
+        "namespace": job.namespace,
+        "job": job.name,
+        "reason": "DiskFull",
+    }
