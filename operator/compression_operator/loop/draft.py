@@ -3,17 +3,21 @@
 A phase never goes back, an end is the end, a verdict is given once, and a status that did not change is not written.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from compression_operator.cache.observed import Observed
 from compression_operator.loop.job_events import news
 from compression_operator.loop.plan import Plan
+from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
 from compression_operator.telemetry.notes import EventType, Note
 from compressionjob import conditions
 from compressionjob.conditions import Condition, ConditionType
 from compressionjob.notifications import Notification
+from compressionjob.runtime import CompressionRuntimeSpec
+from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
 from compressionjob.usage import Usage
 
@@ -25,6 +29,14 @@ _WHILE_IT_LASTS: Final[tuple[ConditionType, ...]] = (conditions.SUSPENDED, condi
 """Conditions of a job that has not ended."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that can work, with the runtime that its present part will work on."""
+
+    spec: CompressionJobSpec
+    runtime: CompressionRuntimeSpec
 
 
 class Draft:
@@ -41,6 +53,25 @@ class Draft:
         self._requeue_after: float | None = None
         self._patch_child: dict[str, Any] | None = None
         self._delete = False
+        self._accepted: Accepted | None = None
+
+    @property
+    def child(self) -> ChildRecord:
+        """The child of the present part, for policies that come after its creation."""
+        if self.observed.child is None:
+            raise ValueError(f"{self.observed.job.name} has no child yet")
+        return self.observed.child
+
+    @property
+    def accepted(self) -> Accepted:
+        """The job's spec and runtime, for policies that come after its acceptance."""
+        if self._accepted is None:
+            raise ValueError(f"{self.observed.job.name} is not accepted yet")
+        return self._accepted
+
+    def accept(self, accepted: Accepted) -> None:
+        """Note that the job can work."""
+        self._accepted = accepted
 
     @property
     def started(self) -> bool:

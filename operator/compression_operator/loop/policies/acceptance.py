@@ -1,10 +1,10 @@
 """Whether a job can work at all: said before any pod starts, with the field, its value and the remedy."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from compression_operator.child.manifest import manifest_of
-from compression_operator.loop.draft import Draft
+from compression_operator.loop.draft import Accepted, Draft
+from compression_operator.loop.plan import Plan
 from compression_operator.records.runtime import RuntimeRecord
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import (
@@ -20,32 +20,27 @@ from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec, parse_job
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """A job that can work, with the runtime that its present part will work on."""
-
-    spec: CompressionJobSpec
-    runtime: CompressionRuntimeSpec
-
-
-def accept(draft: Draft) -> Accepted | None:
-    """Whether the job may start. A spec that cannot work ends the job; a runtime that is not there is waited for."""
+def accept(draft: Draft) -> Plan | None:
+    """Let a job without a child start. A spec that cannot work ends the job; a missing runtime is waited for."""
+    if draft.observed.child is not None:
+        return None
     try:
         spec = parse_job(manifest_of(draft.observed.job)).spec
     except InvalidSpec as error:
         _refuse(draft, str(error))
-        return None
+        return draft.plan()
     runtimes: dict[str, CompressionRuntimeSpec] = {}
     for field, name, record in _runtimes(draft, spec):
         runtime = _runtime(draft, record, field, name)
         if runtime is None or (runtime.price_per_hour is None and _wait_for_price(draft, spec, name)):
-            return None
+            return draft.plan()
         runtimes[name] = runtime
     problems = [problem for name, runtime in runtimes.items() for problem in _misplaced_files(spec, name, runtime)]
     if problems:
         _refuse(draft, str(InvalidSpec(problems)))
-        return None
-    return Accepted(spec, runtimes[draft.observed.job.present_runtime])
+        return draft.plan()
+    draft.accept(Accepted(spec, runtimes[draft.observed.job.present_runtime]))
+    return None
 
 
 def _runtimes(draft: Draft, spec: CompressionJobSpec) -> Iterator[tuple[str, str, RuntimeRecord | None]]:

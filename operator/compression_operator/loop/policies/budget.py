@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from compression_operator.loop.draft import Draft
+from compression_operator.loop.plan import Plan
 from compression_operator.records.annotations import DEADLINE_ANNOTATION, NO_DEADLINE
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import parse_time
@@ -48,11 +49,11 @@ def limited(draft: Draft, manifest: dict[str, Any], price: float | None, deadlin
     return manifest
 
 
-def guard(draft: Draft, child: ChildRecord) -> None:
+def guard(draft: Draft) -> Plan | None:
     """Keep the child's clock where the budget ends, and look again when it will have ended."""
-    budget = draft.observed.job.budget
+    budget, child = draft.observed.job.budget, draft.child
     if budget is None or child.price is None or child.suspended:
-        return
+        return None
     left = _seconds_left(draft, budget, child.price)
     running = draft.usage.running
     slack = ROUNDING if running else max(SLACK, SLACK_SHARE * left)
@@ -62,6 +63,7 @@ def guard(draft: Draft, child: ChildRecord) -> None:
     wanted = target if child.deadline is None else min(target, child.deadline)
     if child.clock is None or child.clock > wanted + ROUNDING or child.clock < min(wanted, target - slack):
         draft.patch_child({"activeDeadlineSeconds": wanted})
+    return None
 
 
 def ended_it(draft: Draft, child: ChildRecord) -> bool:

@@ -8,7 +8,6 @@ from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.loop.draft import MAX_MESSAGE, Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import budget
-from compression_operator.loop.policies.acceptance import Accepted
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import parse_time
 from compression_operator.telemetry import event_reasons
@@ -33,9 +32,11 @@ ADMISSION_PATIENCE: Final = 30.0
 """Seconds until a Job that was refused is offered again; a change of the runtime is noticed at once."""
 
 
-def bring_up(draft: Draft, accepted: Accepted) -> Plan:
+def bring_up(draft: Draft) -> Plan | None:
     """Plan the child of an accepted job that has none."""
     observed = draft.observed
+    if observed.child is not None:
+        return None
     job, before = observed.job, draft.before
     if observed.foreign_child is not None:
         _refuse_foreign(draft, observed.foreign_child)
@@ -56,6 +57,7 @@ def bring_up(draft: Draft, accepted: Accepted) -> Plan:
     if failed_before > job.retries:
         _give_up(draft)
         return draft.plan()
+    accepted = draft.accepted
     price = accepted.runtime.price_per_hour
     if budget.is_spent(draft, price):
         return draft.plan()
@@ -67,11 +69,11 @@ def bring_up(draft: Draft, accepted: Accepted) -> Plan:
     return Plan(create=budget.limited(draft, manifest, price, deadline))
 
 
-def adopt(draft: Draft, child: ChildRecord) -> None:
+def adopt(draft: Draft) -> Plan | None:
     """Note a child that the status does not know yet."""
-    known = draft.before.child_job
+    child, known = draft.child, draft.before.child_job
     if known is not None and known.uid == child.uid:
-        return
+        return None
     draft.set(child_job=ChildReference(name=child.name, uid=child.uid), part=draft.observed.job.part)
     draft.set(children_created=draft.before.children_created + 1)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
@@ -82,6 +84,7 @@ def adopt(draft: Draft, child: ChildRecord) -> None:
         draft.note("Normal", event_reasons.STARTED, f"created the Job {child.name}")
     else:
         draft.note("Warning", event_reasons.RECREATED, f"somebody deleted the Job {child.name}; created it again")
+    return None
 
 
 def _give_up(draft: Draft) -> None:

@@ -5,7 +5,6 @@ from typing import Final
 from compression_operator.loop.draft import ConditionStatus, Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import review
-from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import (
     AS_PROMISED,
@@ -35,13 +34,10 @@ _SATISFIED: Final[dict[str, ConditionStatus]] = {
 _NOT_PUBLISHED: Final = {VERDICT_FAIL: SLA_VIOLATED, VERDICT_INCONCLUSIVE: SLA_INCONCLUSIVE}
 
 
-def is_complete(child: ChildRecord) -> bool:
-    """Whether a pod of the child reached a verdict."""
-    return "Complete" in child.conditions
-
-
-def conclude(draft: Draft) -> Plan:
-    """End the job with the verdict in its pod's summary, or go on to the part that follows."""
+def conclude(draft: Draft) -> Plan | None:
+    """End a job whose child is complete with the verdict in its pod's summary, or go on to the part that follows."""
+    if "Complete" not in draft.child.conditions:
+        return None
     if draft.observed.job.part == COMPRESS:
         return _measure(draft)
     summary = _summary(draft)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from compression_operator.loop.draft import Draft
+from compression_operator.loop.plan import Plan
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import parse_time
 from compressionjob.cost import format_cost
@@ -13,7 +14,7 @@ REFRESH: Final = timedelta(minutes=10)
 """A running pod's time is written this often when nothing else is: so much may be unknown of a pod that vanishes."""
 
 
-def account(draft: Draft) -> None:
+def account(draft: Draft) -> Plan | None:
     """Note how long each pod has run: what is seen counts, whoever looked before and however often."""
     before = draft.before.usage or Usage()
     known = {entry.uid: entry for entry in before.pods}
@@ -23,7 +24,7 @@ def account(draft: Draft) -> None:
     known |= {entry.uid: _ran_until(entry, _end_of_vanished(draft, entry), ended=True) for entry in gone}
     usage = _sum_up(before, sorted(known.values(), key=lambda entry: entry.started))
     if not usage.pods:
-        return
+        return None
     cost = usage.cost
     told = {"usage": usage, "cost": None if cost is None else format_cost(cost)}
     if _shape(usage) != _shape(before) or usage.seconds - before.seconds >= REFRESH.total_seconds():
@@ -32,6 +33,7 @@ def account(draft: Draft) -> None:
         draft.accompany(**told)
     if usage.running:
         draft.look_again(REFRESH.total_seconds())
+    return None
 
 
 def _is_news(pod: PodRecord, before: Usage) -> bool:

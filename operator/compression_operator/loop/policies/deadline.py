@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from compression_operator.loop.draft import Draft, timestamp
+from compression_operator.loop.plan import Plan
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import parse_time
 from compression_operator.telemetry import event_reasons
@@ -14,13 +15,14 @@ CLEAR_SHARE: Final = 0.05
 """A risk is over when the forecast is earlier than the deadline by this share of the time that is left, not before."""
 
 
-def watch(draft: Draft, child: ChildRecord) -> None:
+def watch(draft: Draft) -> Plan | None:
     """State when the deadline passes, when the job expects to be done, and whether that is too late."""
-    passes = _deadline(child)
+    passes = _deadline(draft.child)
     finish = _forecast(draft)
     _tell(draft, passes, finish)
     if passes is not None and finish is not None:
         _judge(draft, passes, finish)
+    return None
 
 
 def pause(draft: Draft) -> None:

@@ -57,14 +57,12 @@ class Cause:
     permanent: bool
 
 
-def is_failed(child: ChildRecord) -> bool:
-    """Whether the Job controller has given up on the child, and all its pods have ended."""
-    return "Failed" in child.conditions
-
-
-def conclude(draft: Draft, child: ChildRecord) -> Plan:
-    """End the job with the reason of its child's failure."""
-    failed = child.conditions["Failed"]
+def conclude(draft: Draft) -> Plan | None:
+    """End the job with the reason of its child's failure, once the Job controller has given up on it."""
+    child = draft.child
+    failed = child.conditions.get("Failed")
+    if failed is None:
+        return None
     if failed.reason == "DeadlineExceeded":
         if budget.ended_it(draft, child):
             cause = Cause(BUDGET_EXCEEDED, budget.exceeded(draft), permanent=True)

@@ -4,20 +4,21 @@ Nothing here holds a job up: a name that is wrong is said, and the job goes on.
 """
 
 from compression_operator.loop.draft import Draft, timestamp
+from compression_operator.loop.plan import Plan
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import ALL_FOUND, RECEIVER_NOT_FOUND, RECEIVERS_FOUND
 
 
-def check(draft: Draft) -> None:
+def check(draft: Draft) -> Plan | None:
     """Name the receivers in spec.notifications that do not exist."""
     chosen, known = draft.observed.job.receivers, draft.observed.receivers
     old = draft.condition(RECEIVERS_FOUND)
     if not chosen and old is None:
-        return
+        return None
     missing = [f"spec.notifications[{index}]: {name!r}" for index, name in enumerate(chosen) if name not in known]
     if not missing:
         draft.set_condition(RECEIVERS_FOUND, "True", ALL_FOUND, "every receiver in spec.notifications exists")
-        return
+        return None
     message = (
         f"{', '.join(missing)}: there is no such receiver, so it is not told of this job, which goes on; name one of "
         f"the platform team's ({', '.join(sorted(known)) or 'there are none'}), or ask them to add it"
@@ -25,13 +26,14 @@ def check(draft: Draft) -> None:
     if old is None or old.status == "True":
         draft.note("Warning", event_reasons.RECEIVER_NOT_FOUND, message)
     draft.set_condition(RECEIVERS_FOUND, "False", RECEIVER_NOT_FOUND, message)
+    return None
 
 
-def settle(draft: Draft) -> None:
+def settle(draft: Draft) -> Plan | None:
     """Note which notifications were delivered or given up."""
     ends = {item.key: item for item in draft.observed.deliveries}
     if not ends:
-        return
+        return None
     settled = []
     for entry in draft.notifications:
         end = ends.get((entry.receiver, entry.event, entry.time)) if entry.result is None else None
@@ -41,6 +43,7 @@ def settle(draft: Draft) -> None:
                 draft.note("Warning", event_reasons.NOTIFICATION_DROPPED, end.text)
         settled.append(entry)
     draft.set(notifications=settled)
+    return None
 
 
 def unsettled(draft: Draft) -> bool:

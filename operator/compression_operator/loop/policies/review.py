@@ -6,6 +6,8 @@ No pod waits meanwhile: its result lies in its checkpoint, and the part Publish 
 from datetime import timedelta
 
 from compression_operator.loop.draft import Draft, timestamp
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import deadline
 from compression_operator.records.reading import parse_time
 from compression_operator.records.review import ReviewRecord
 from compression_operator.telemetry import event_reasons
@@ -33,14 +35,19 @@ def ask(draft: Draft, sentence: str) -> None:
     draft.look_again(0)
 
 
-def decide(draft: Draft) -> bool:
-    """Whether the job still waits, or has just ended; a job that waits for no review goes on."""
+def decide(draft: Draft) -> Plan | None:
+    """Let a job wait for its review, or take the decision; a job that waits for no review goes on."""
     asked = draft.condition(REVIEWED)
     if asked is None or asked.status == "True":
-        return False
+        return None
     outcome = _decided(draft, asked.last_transition_time) or _timed_out(draft, asked.last_transition_time)
-    if outcome is None:
-        return True
+    if outcome is not None:
+        _take(draft, outcome)
+    deadline.pause(draft)
+    return draft.plan()
+
+
+def _take(draft: Draft, outcome: ReviewOutcome) -> None:
     by_time = outcome.reviewer == TIMEOUT_REVIEWER
     draft.set(review=outcome)
     sentence = f"{outcome.reviewer}: {outcome.reason}"
@@ -49,12 +56,11 @@ def decide(draft: Draft) -> bool:
         draft.set_phase("Running", f"approved by {sentence}")
         draft.note("Normal", event_reasons.REVIEWED, f"approved by {sentence}")
         draft.look_again(0)
-        return True
+        return
     draft.set_condition(REVIEWED, "False", REVIEW_TIMED_OUT if by_time else REJECTED, sentence)
     draft.note("Normal", event_reasons.REVIEWED, f"rejected by {sentence}")
     reason = REVIEW_TIMED_OUT if by_time else REVIEW_REJECTED
     draft.finish("Failed", reason, f"rejected by {sentence}; nothing was published, the report tells more")
-    return True
 
 
 def _decided(draft: Draft, since: str) -> ReviewOutcome | None:

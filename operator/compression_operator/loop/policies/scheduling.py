@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from compression_operator.loop.draft import Draft, timestamp
+from compression_operator.loop.plan import Plan
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import Mark, parse_time
@@ -34,14 +35,13 @@ _TROUBLES: Final = {
 }
 
 
-def place(draft: Draft, child: ChildRecord) -> bool:
-    """State where the pod is; True when it runs."""
+def place(draft: Draft) -> Plan | None:
+    """State where the pod is."""
     pod = current_pod(draft.observed.pods)
     if pod is None:
-        _wait_for_pod(draft, child)
-    elif pod.running or pod.phase == "Running":
+        _wait_for_pod(draft, draft.child)
+    elif is_running(pod):
         _run(draft, pod)
-        return True
     elif pod.unschedulable is not None:
         _say(draft, "False", UNSCHEDULABLE, pod.unschedulable.message or "the scheduler found no node")
     elif not pod.scheduled:
@@ -49,7 +49,12 @@ def place(draft: Draft, child: ChildRecord) -> bool:
         draft.set_phase("Pending", f"the pod {pod.name} waits for the scheduler")
     else:
         _start(draft, pod, pod.waiting)
-    return False
+    return None
+
+
+def is_running(pod: PodRecord) -> bool:
+    """Whether the runner's container works."""
+    return pod.running or pod.phase == "Running"
 
 
 def current_pod(pods: tuple[PodRecord, ...]) -> PodRecord | None:

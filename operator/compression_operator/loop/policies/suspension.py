@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 from compression_operator.loop.draft import Draft
+from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import deadline
 from compression_operator.records.annotations import DEADLINE_ANNOTATION
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import parse_time
@@ -10,8 +12,15 @@ from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER
 
 
-def hold(draft: Draft, child: ChildRecord) -> bool:
-    """Bring the child to the wanted state; True when the job is held, by its user or by a queue."""
+def hold(draft: Draft) -> Plan | None:
+    """Bring the child to the wanted state; a job that is held, by its user or by a queue, gets no further."""
+    if not _is_held(draft, draft.child):
+        return None
+    deadline.pause(draft)
+    return draft.plan()
+
+
+def _is_held(draft: Draft, child: ChildRecord) -> bool:
     job = draft.observed.job
     if job.queue:
         _end_suspension(draft)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from compression_operator.loop.draft import Draft
+from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import notifications
 from compression_operator.records.reading import parse_time
 from compression_operator.telemetry import event_reasons
@@ -12,8 +13,15 @@ PATIENCE: Final = timedelta(hours=1)
 """How much longer a job is kept that receivers have not been told of: what it owes them goes with it."""
 
 
-def expire(draft: Draft) -> None:
-    """Delete an ended job when its ttl has passed; without a ttl it is kept for ever."""
+def expire(draft: Draft) -> Plan | None:
+    """Leave an ended job as it ended, and delete it when its ttl has passed; without a ttl it is kept for ever."""
+    if not draft.observed.job.ended:
+        return None
+    _delete_when_due(draft)
+    return draft.plan()
+
+
+def _delete_when_due(draft: Draft) -> None:
     job = draft.observed.job
     if job.ttl is None or not draft.before.completion_time:
         return
