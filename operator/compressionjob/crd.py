@@ -81,6 +81,11 @@ def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any
         result["default"] = {}  # the server goes on with the defaults inside
     if result.get("type") == "string" and "default" in result:
         result["default"] = str(result["default"])  # decimals are strings
+    _translate_children(result, definitions, defaults=defaults)
+    return _bounded_string(result)
+
+
+def _translate_children(result: dict[str, Any], definitions: dict[str, Any], *, defaults: bool) -> None:
     if "properties" in result:
         result["properties"] = {
             name: _translate(value, definitions, defaults=defaults) for name, value in result["properties"].items()
@@ -92,7 +97,6 @@ def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any
     if "items" in result:
         result["items"] = _translate(result["items"], definitions, defaults=defaults)
         result.setdefault("maxItems", MAX_ITEMS)
-    return _bounded_string(result)
 
 
 def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

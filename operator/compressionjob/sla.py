@@ -96,57 +96,60 @@ class Judgement:
 
 def objectives_of(sla: Sla) -> list[Objective]:
     """The limits of an SLA, one by one, in the order of the report."""
-    found: list[Objective] = []
-    if sla.quality and sla.quality.max_drop is not None:
-        found.append(Objective(QUALITY_DROP, sla.quality.max_drop, "at most", "score"))
-    if sla.quality and sla.quality.min is not None:
-        found.append(Objective(QUALITY_SCORE, sla.quality.min, "at least", "score"))
-    if sla.quality and sla.quality.max_increase is not None:
-        found.append(Objective(QUALITY_INCREASE, sla.quality.max_increase, "at most", "ratio"))
-    if sla.quality and sla.quality.max is not None:
-        found.append(Objective(QUALITY_ERROR, sla.quality.max, "at most", "error"))
-    if sla.latency and sla.latency.max is not None:
-        found.append(Objective(LATENCY, parse_duration(sla.latency.max), "at most", "seconds"))
-    if sla.latency and sla.latency.min_speedup is not None:
-        found.append(Objective(SPEEDUP, sla.latency.min_speedup, "at least", "ratio"))
+    return [*_quality_objectives(sla), *_speed_objectives(sla), *_size_objectives(sla), *_trust_objectives(sla)]
+
+
+def _quality_objectives(sla: Sla) -> Iterator[Objective]:
+    if sla.quality:
+        yield from _limit(QUALITY_DROP, sla.quality.max_drop, "at most", "score")
+        yield from _limit(QUALITY_SCORE, sla.quality.min, "at least", "score")
+        yield from _limit(QUALITY_INCREASE, sla.quality.max_increase, "at most", "ratio")
+        yield from _limit(QUALITY_ERROR, sla.quality.max, "at most", "error")
+
+
+def _speed_objectives(sla: Sla) -> Iterator[Objective]:
+    if sla.latency:
+        longest = None if sla.latency.max is None else parse_duration(sla.latency.max)
+        yield from _limit(LATENCY, longest, "at most", "seconds")
+        yield from _limit(SPEEDUP, sla.latency.min_speedup, "at least", "ratio")
     if sla.throughput:
-        found.append(Objective(THROUGHPUT, sla.throughput.min, "at least", "samples per second"))
-    if sla.size and sla.size.max_ratio is not None:
-        found.append(Objective(SIZE_RATIO, sla.size.max_ratio, "at most", "ratio"))
-    if sla.size and sla.size.max is not None:
-        found.append(Objective(SIZE, parse_quantity(sla.size.max), "at most", "bytes"))
-    if sla.memory and sla.memory.max is not None:
-        found.append(Objective(MEMORY, parse_quantity(sla.memory.max), "at most", "bytes"))
-    if sla.memory and sla.memory.max_ratio is not None:
-        found.append(Objective(MEMORY_RATIO, sla.memory.max_ratio, "at most", "ratio"))
-    return [*found, *_cost_limit(sla), *_trust_objectives(sla)]
+        yield from _limit(THROUGHPUT, sla.throughput.min, "at least", "samples per second")
 
 
-def _cost_limit(sla: Sla) -> list[Objective]:
-    return [Objective(COST, sla.cost.max_per_million, "at most", "cost per million samples")] if sla.cost else []
+def _size_objectives(sla: Sla) -> Iterator[Objective]:
+    if sla.size:
+        yield from _limit(SIZE_RATIO, sla.size.max_ratio, "at most", "ratio")
+        yield from _limit(SIZE, None if sla.size.max is None else parse_quantity(sla.size.max), "at most", "bytes")
+    if sla.memory:
+        yield from _limit(
+            MEMORY, None if sla.memory.max is None else parse_quantity(sla.memory.max), "at most", "bytes"
+        )
+        yield from _limit(MEMORY_RATIO, sla.memory.max_ratio, "at most", "ratio")
+    if sla.cost:
+        yield from _limit(COST, sla.cost.max_per_million, "at most", "cost per million samples")
 
 
 def _trust_objectives(sla: Sla) -> Iterator[Objective]:
     fairness = sla.fairness
     if fairness:
         unit: Unit = "error" if fairness.is_error else "score"
-        if fairness.min_worst is not None:
-            yield Objective(WORST_GROUP, fairness.min_worst, "at least", unit)
-        if fairness.max_worst is not None:
-            yield Objective(WORST_GROUP, fairness.max_worst, "at most", unit)
-        if fairness.max_gap is not None:
-            yield Objective(GAP, fairness.max_gap, "at most", unit)
-        if fairness.max_gap_increase is not None:
-            yield Objective(GAP_INCREASE, fairness.max_gap_increase, "at most", unit)
+        yield from _limit(WORST_GROUP, fairness.min_worst, "at least", unit)
+        yield from _limit(WORST_GROUP, fairness.max_worst, "at most", unit)
+        yield from _limit(GAP, fairness.max_gap, "at most", unit)
+        yield from _limit(GAP_INCREASE, fairness.max_gap_increase, "at most", unit)
     for name, limit in (sla.robustness.parts() if sla.robustness else {}).items():
-        if limit.max_drop is not None:
-            yield Objective(f"{ROBUSTNESS}.{name}.drop", limit.max_drop, "at most", "score")
-        if limit.min is not None:
-            yield Objective(f"{ROBUSTNESS}.{name}.score", limit.min, "at least", "score")
+        yield from _limit(f"{ROBUSTNESS}.{name}.drop", limit.max_drop, "at most", "score")
+        yield from _limit(f"{ROBUSTNESS}.{name}.score", limit.min, "at least", "score")
     if sla.attributions:
-        yield Objective(ATTRIBUTIONS, sla.attributions.min_agreement, "at least", "score")
+        yield from _limit(ATTRIBUTIONS, sla.attributions.min_agreement, "at least", "score")
     if sla.flips:
-        yield Objective(FLIPS, sla.flips.max, "at most", "score")
+        yield from _limit(FLIPS, sla.flips.max, "at most", "score")
+
+
+def _limit(name: str, limit: float | None, direction: Direction, unit: Unit) -> Iterator[Objective]:
+    """Yield the objective of a limit that is set."""
+    if limit is not None:
+        yield Objective(name, limit, direction, unit)
 
 
 def interval_confidence(sla: Sla, results: int = 1) -> float:

@@ -40,6 +40,15 @@ def _group_problems(limit: FairnessLimit | None, task: Task, columns: Columns) -
         return
     if columns.group is None:
         yield FieldProblem(GROUP, "", "sla.fairness needs groups: name the column that tells them apart")
+    yield from _limits_of_another_kind(limit, task, field)
+    for name, value in (("maxGap", limit.max_gap), ("maxGapIncrease", limit.max_gap_increase)):
+        if value is not None and value > 1 and not traits.predicts_number:
+            yield FieldProblem(f"{field}.{name}", f"{value:g}", 'scores are from 0 to 1, and so is their gap: "0.05"')
+
+
+def _limits_of_another_kind(limit: FairnessLimit, task: Task, field: str) -> Iterator[FieldProblem]:
+    """Yield limits of a score for a task that is measured by an error, and the other way round."""
+    traits = TASKS[task]
     if limit.metric is not None and (limit.metric in FAIRNESS_ERRORS) != traits.predicts_number:
         fitting = "mae or mse" if traits.predicts_number else "accuracy, precision, recall or f1"
         yield FieldProblem(f"{field}.metric", limit.metric, f"task {task} is not measured by it; use {fitting}")
@@ -49,9 +58,6 @@ def _group_problems(limit: FairnessLimit | None, task: Task, columns: Columns) -
     elif not traits.predicts_number and limit.max_worst is not None:
         remedy = f"task {task} is measured by {limit.metric or 'accuracy'}, a score: set minWorst instead"
         yield FieldProblem(f"{field}.maxWorst", f"{limit.max_worst:g}", remedy)
-    for name, value in (("maxGap", limit.max_gap), ("maxGapIncrease", limit.max_gap_increase)):
-        if value is not None and value > 1 and not traits.predicts_number:
-            yield FieldProblem(f"{field}.{name}", f"{value:g}", 'scores are from 0 to 1, and so is their gap: "0.05"')
 
 
 def _robustness_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:

@@ -64,6 +64,11 @@ class _Walk:
         self._reader = reader
         self._field = spec_field
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._reader.entry.size
+
     def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """(number, wire type, start, end) of every field of the message between two offsets; varints as their value."""
         at = start
@@ -129,15 +134,7 @@ def read_graph(reader: RangeReader, spec_field: str) -> OnnxGraph:
     Raises InvalidInput naming the file where it is no ONNX model or is truncated.
     """
     walk, graph = _Walk(reader, spec_field), OnnxGraph()
-    bounds = None
-    for number, kind, start, end in walk.fields(0, reader.entry.size):
-        if number == MODEL_IR_VERSION and kind == VARINT:
-            graph.ir_version = start
-        elif number == MODEL_GRAPH and kind == BYTES:
-            bounds = start, end
-    if bounds is None or not graph.ir_version:
-        raise walk.broken("there is no graph in it")
-    for number, kind, start, end in walk.fields(*bounds):
+    for number, kind, start, end in walk.fields(*_graph_bounds(walk, graph)):
         if kind != BYTES:
             continue
         if number == GRAPH_NODE:
@@ -151,6 +148,19 @@ def read_graph(reader: RangeReader, spec_field: str) -> OnnxGraph:
     if not graph.operators or not graph.outputs:
         raise walk.broken("its graph has no nodes or no outputs")
     return graph
+
+
+def _graph_bounds(walk: _Walk, graph: OnnxGraph) -> tuple[int, int]:
+    """Return where the graph lies in the file, and note the file's IR version."""
+    bounds = None
+    for number, kind, start, end in walk.fields(0, walk.size):
+        if number == MODEL_IR_VERSION and kind == VARINT:
+            graph.ir_version = start
+        elif number == MODEL_GRAPH and kind == BYTES:
+            bounds = start, end
+    if bounds is None or not graph.ir_version:
+        raise walk.broken("there is no graph in it")
+    return bounds
 
 
 def _node(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
