@@ -10,7 +10,7 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation import evaluate as measuring
+from compression_runner.evaluation import evaluate, phases
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compressionjob.spec import CompressionJobSpec
 from tests.support.short_measurements import measure_shortly
@@ -77,8 +77,8 @@ def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], dat
     assert found.baseline.quality["accuracy"] == pytest.approx(0.95)
     assert set(found.compressed.latency_seconds) == {"p50", "p90", "p99"}
     asked = found.environment["queriesPerModel"]
-    assert len(found.latency_samples["baseline"]) == min(asked, measuring.SAMPLES_IN_REPORT) >= 662
-    assert set(found.timings) == set(measuring.SHARES)
+    assert len(found.latency_samples["baseline"]) == min(asked, evaluate.SAMPLES_IN_REPORT) >= 662
+    assert set(found.timings) == set(phases.SHARES)
     shares = [share for _, share in told]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)

@@ -11,7 +11,7 @@ import pytest
 from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation import evaluate as measuring
+from compression_runner.evaluation import phases
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compression_runner.formats.export import export
 from compressionjob.spec import CompressionJobSpec
@@ -97,7 +97,7 @@ def test_every_objective_has_an_estimate_and_the_report_its_part(
     assert found.trust.robustness.samples == 60
     assert found.trust.attributions is not None
     assert found.trust.flips is not None
-    assert set(found.timings) == {*measuring.SHARES, measuring.TRUST}
+    assert set(found.timings) == {*phases.SHARES, phases.TRUST}
     shares = [share for _, share in told]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
