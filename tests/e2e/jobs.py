@@ -36,7 +36,7 @@ def minilm_job(name: str, **changes: Any) -> dict[str, Any]:
         "spec__model__source": "s3://models/minilm",
         "spec__data__evaluation": {"source": "s3://data/sentences.parquet", "limit": 300},
         "spec__pipeline": [{"prune": {"sparsity": "0.1"}}, {"quantize": {}}, {"pack": {}}],
-        "spec__benchmark": {"sequenceLength": 64, "timeLimit": "20s"},
+        "spec__benchmark": {"sequenceLength": 64, "timeLimit": "8s"},
     }
     return tiny_job(name, **(settings | changes))
 

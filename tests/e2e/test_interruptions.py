@@ -122,30 +122,12 @@ def test_a_killed_operator_changes_nothing(submit: Submit, store: Any, namespace
     wait_for("the operator is back", lambda: ready_operators(namespace), 120)
 
 
-def test_a_deadline_ends_the_job(submit: Submit, store: Any) -> None:
-    job = submit(minilm_job("late", spec__deadline="8s"))
-    job.wait_phase("Failed", seconds=90)
-    failed = job.condition("Failed")
-    assert failed["reason"] == "DeadlineExceeded"
-    assert "8s" in failed["message"]
-    wait_for("its pod is gone", lambda: not [p for p in job.pods() if p["status"]["phase"] == "Running"], 60)
-    assert objects(store, "results/late/") == set()
-
-
 def test_deleting_a_running_job_leaves_nothing(submit: Submit, store: Any) -> None:
     job = submit(minilm_job("unwanted"))
     job.running_pod()
     job.namespace("delete", "cpj", "unwanted", "--wait", "--timeout=60s")
     wait_for("child and pods are gone", lambda: not job.children() and not job.pods(), 60)
     assert objects(store, "results/unwanted/") == set()
-
-
-def test_a_finished_job_goes_when_its_time_is_over(submit: Submit, namespace: Namespace) -> None:
-    job = submit(minilm_job("short-lived", spec__deadline="5s", spec__ttl="5s"))
-    gone = "CompressionJob, child and pods are gone"
-    names = ("cpj", "jobs.batch", "pods")
-    wait_for(gone, lambda: not any("short-lived" in namespace("get", kind, "-o", "name") for kind in names), 120)
-    assert job.name == "short-lived"
 
 
 def kill_operator(namespace: Namespace) -> None:

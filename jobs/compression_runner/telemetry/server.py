@@ -16,14 +16,17 @@ JSON: Final = "application/json"
 Route = tuple[str, Callable[[], bytes]]
 
 
-def serve(progress: RunProgress, metrics: RunMetrics, port: int = PORT) -> ThreadingHTTPServer:
-    """Starts a thread that answers; `server_address` of what is returned has the port. Ends with the process."""
+def serve(progress: RunProgress, metrics: RunMetrics, port: int = PORT, host: str = "") -> ThreadingHTTPServer:
+    """Start a thread that answers, on all addresses or on that of `host`, and ends with the process.
+
+    `server_address` of the server has the port.
+    """
     routes: dict[str, Route] = {
         METRICS_PATH: (CONTENT_TYPE_LATEST, metrics.expose),
         PROGRESS_PATH: (JSON, lambda: progress.snapshot().model_dump_json(by_alias=True).encode()),
         HEALTH_PATH: ("text/plain", lambda: b"ok\n"),
     }
-    server = ThreadingHTTPServer(("", port), _handler(routes))
+    server = ThreadingHTTPServer((host, port), _handler(routes))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     return server

@@ -16,8 +16,8 @@ import pytest
 
 from compression_runner.pipeline.reporting import summarize
 from compression_runner.storage.directory import DirectoryStore
-from compression_runner.telemetry.server import PORT
 from compressionjob.exit_codes import ExitCode
+from compressionjob.pod import PORT
 from compressionjob.report import Report
 from dashboards.promql import jobs
 from localcluster import apiserver, ports
@@ -92,7 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             calm = time.time()
             with runner_run.serving() as telemetry:
                 namespace.apply(job(MEASURED, spec__deadline="1h", spec__budget="100", spec__notifications=[TOLD]))
-                namespace.run_pod(namespace.pod())
+                namespace.run_pod(namespace.pod(), ip=runner_run.ADDRESS)
                 wait_for("it runs", lambda: namespace.status(MEASURED).get("phase") == "Running")
                 _meet_outages(server, replicas, telemetry)
                 report = _run_a_job(namespace, telemetry, folder)
@@ -120,7 +120,7 @@ def _operators(account: Path, folder: Path, *arguments: str) -> Iterator[list[Op
 def _scrapes(replicas: list[OperatorProcess]) -> list[dict[str, Any]]:
     """As the chart's ServiceMonitor and PodMonitor have Prometheus do it."""
     service = {"targets": [f"127.0.0.1:{replica.port}" for replica in replicas], "labels": {"namespace": "system"}}
-    pod = {"targets": [f"127.0.0.1:{PORT}"], "labels": {"namespace": TEAM, "job": MEASURED}}
+    pod = {"targets": [f"{runner_run.ADDRESS}:{PORT}"], "labels": {"namespace": TEAM, "job": MEASURED}}
     return [
         {"job_name": "compression-operator", "honor_labels": True, "static_configs": [service]},
         {"job_name": "runners", "static_configs": [pod]},
