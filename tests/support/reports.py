@@ -1,6 +1,7 @@
 """A report in which every kind of thing happened, for the tests of what is made of it."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from compressionjob.trust_report import (
     TrustReport,
 )
 
+REPORT_V1 = Path(__file__).parents[1] / "unit" / "compressionjob" / "data" / "report-v1.json"
+"""report.json of a small run as it has been written since schema version 1; what comes later must read it."""
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
 
