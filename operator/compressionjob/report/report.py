@@ -1,0 +1,65 @@
+"""``report.json``: the full report of a run."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from compressionjob.cost import format_cost
+from compressionjob.estimate import Estimate
+from compressionjob.report.figures import ModelFigures
+from compressionjob.report.stages import FallbackReport, StageReport
+from compressionjob.review import ReviewOutcome
+from compressionjob.schema import Observed, format_duration
+from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.trust_report import TrustReport
+
+
+class RunCost(Observed):
+    """What a run cost, by the price of its hardware; its other pods and parts are not known to it."""
+
+    price_per_hour: float = Field(description="Price of an hour of the hardware.")
+    seconds: float = Field(description="Seconds from the run's beginning to its report.")
+    cost: float = Field(description="What these cost.")
+    baseline_per_million: Estimate | None = Field(
+        default=None, description="Cost of a million samples answered by the baseline, at its measured throughput."
+    )
+    compressed_per_million: Estimate | None = Field(default=None, description="The same of the result.")
+
+    def sentence(self) -> str:
+        """The run's cost for people."""
+        ran = format_duration(self.seconds)
+        return f"{format_cost(self.cost)} for {ran} at {self.price_per_hour:g} an hour, this run alone"
+
+
+class Report(Observed):
+    """``report.json``: everything that a person who signs needs."""
+
+    schema_version: Literal["1"] = "1"
+    job: dict[str, Any] = Field(description="Name, namespace, uid and spec of the job.")
+    verdict: Verdict = Field(description="The verdict.")
+    confidence: float = Field(description="Its confidence, over all objectives together.")
+    sentence: str = Field(default="", description="The verdict in one sentence.")
+    anomalies: list[str] = Field(default=[], description="Promises of the methods that the result does not keep.")
+    published: bool = Field(default=False, description="Whether the result was published.")
+    held: bool = Field(default=False, description="Whether it waits for its review.")
+    review: ReviewOutcome | None = Field(default=None, description="Who decided about publishing, when and why.")
+    objectives: list[ObjectiveResult] = Field(default=[], description="Limit by limit.")
+    baseline: ModelFigures
+    compressed: ModelFigures
+    speedups: dict[str, Estimate] = Field(default={}, description="Baseline's latency divided by the result's.")
+    quality_drops: dict[str, Estimate] = Field(
+        default={}, description="Loss by metric, with intervals: a score's drop, an error's increase as a share."
+    )
+    trust: TrustReport | None = Field(default=None, description="Groups, disturbed inputs, attributions and flips.")
+    stages: list[StageReport] = Field(default=[], description="The stages in order.")
+    fallback: FallbackReport | None = Field(
+        default=None, description="Where an earlier result was looked for: what for, and what was found."
+    )
+    latency_samples: dict[str, list[float]] = Field(
+        default={}, description="Latencies in seconds, baseline and compressed, for the picture."
+    )
+    timings: dict[str, float] = Field(default={}, description="Seconds by phase of the run.")
+    cost: RunCost | None = Field(default=None, description="What the run cost; absent where no price is known.")
+    environment: dict[str, Any] = Field(default={}, description="Machine, threads, noise seen during measurement.")
+    provenance: dict[str, Any] = Field(default={}, description="Source digest, data digest, versions, parameters.")
+    artifact: dict[str, Any] = Field(default={}, description="URI, format, digest and files of the result.")

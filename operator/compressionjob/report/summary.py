@@ -1,0 +1,130 @@
+"""The pod's summary of its run: what it leaves in its termination message."""
+
+import json
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from compressionjob.parts import RUN, Part
+from compressionjob.report.figures import Percentiles
+from compressionjob.schema import Observed
+from compressionjob.sla import ObjectiveResult, Verdict
+
+MAX_SUMMARY_BYTES: Final = 4096
+"""Kubernetes keeps this much of a container's termination message."""
+
+
+class Violation(Observed):
+    """Why a run ended without a verdict."""
+
+    reason: str = Field(description="A reason from compressionjob.conditions.")
+    field: str = Field(default="", description="The field of the spec that it is about.")
+    value: str = Field(default="", description="What stands there.")
+    remedy: str = Field(default="", description="What to do.")
+    message: str = Field(default="", description="What happened.")
+
+    def sentence(self) -> str:
+        """One line for a condition: field, value, what happened, remedy."""
+        where = (
+            f"{self.field} ({self.value}): " if self.field and self.value else f"{self.field}: " if self.field else ""
+        )
+        return f"{where}{self.message}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+class SideSummary(Observed):
+    """The figures of one model that fit into a status."""
+
+    size_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    latency_seconds: Percentiles = {}
+    throughput_per_second: float | None = None
+    quality: dict[str, float] = {}
+
+
+class Summary(Observed):
+    """What the pod leaves in its termination message: a verdict with figures, or an error."""
+
+    part: Part = RUN
+    verdict: Verdict | None = None
+    confidence: float | None = None
+    sentence: Annotated[str, Field(max_length=1024)] = ""
+    published: bool = False
+    held: bool = False
+    fallback: Annotated[str, Field(max_length=512)] = ""
+    """What was published in place of the whole pipeline's result, and what was given up."""
+    objectives: list[ObjectiveResult] = []
+    anomalies: list[Annotated[str, Field(max_length=256)]] = []
+    baseline: SideSummary = SideSummary()
+    compressed: SideSummary = SideSummary()
+    report: str = ""
+    artifact: str = ""
+    digest: str = ""
+    stages_run: int = 0
+    stages_reused: int = 0
+    error: Violation | None = None
+
+    def to_message(self) -> str:
+        """The termination message: JSON of at most MAX_SUMMARY_BYTES; long texts go first when it does not fit."""
+        data = _compact(self.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+        for shorten in (_no_shortening, _cut_texts, _drop_details, _cut_error):
+            text = json.dumps(shorten(data), separators=(",", ":"), sort_keys=True)
+            if len(text.encode()) <= MAX_SUMMARY_BYTES:
+                return text
+        least = {
+            "part": self.part,
+            "held": self.held,
+            "verdict": self.verdict,
+            "confidence": self.confidence,
+            "published": self.published,
+        }
+        return json.dumps(least | ({"fallback": self.fallback[:64]} if self.fallback else {}))
+
+
+def parse_summary(message: str) -> Summary | None:
+    """The summary in a termination message, or None when there is none (killed before it could write)."""
+    try:
+        data = json.loads(message)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or not ({"part", "verdict", "error"} & data.keys()):
+        return None
+    try:
+        return Summary.model_validate(data)
+    except ValueError:
+        return None
+
+
+def _compact(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _compact(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_compact(item) for item in value]
+    return value
+
+
+def _no_shortening(data: dict[str, Any]) -> dict[str, Any]:
+    return data
+
+
+def _cut_texts(data: dict[str, Any]) -> dict[str, Any]:
+    return data | {
+        "sentence": data.get("sentence", "")[:256],
+        "fallback": data.get("fallback", "")[:256],
+        "anomalies": [text[:120] for text in data.get("anomalies", [])[:4]],
+        "objectives": [
+            item | ({"reason": item["reason"][:80]} if "reason" in item else {}) for item in data.get("objectives", [])
+        ],
+    }
+
+
+def _drop_details(data: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: item for key, item in _cut_texts(data).items() if key not in ("baseline", "compressed")}
+    return kept | {"sentence": data.get("sentence", "")[:128], "fallback": data.get("fallback", "")[:128]}
+
+
+def _cut_error(data: dict[str, Any]) -> dict[str, Any]:
+    error = {key: text[:400] for key, text in data.get("error", {}).items()}
+    kept = {key: item for key, item in _drop_details(data).items() if key != "objectives"}
+    return kept | ({"error": error} if error else {})
