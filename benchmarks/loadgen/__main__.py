@@ -45,11 +45,11 @@ def main() -> int:
     noise = noise_between(before, read_noise())
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
+        "machine": machine().to_json(),
         "versions": {name: importlib.metadata.version(name) for name in ("mlcommons-loadgen", "onnxruntime")},
         "threads": chosen.threads,
         "ahead": chosen.ahead,
-        "noise": noise.to_json(),
+        "noise": noise.to_report().to_json(),
         "notes": noise_notes(noise),
         "found": found,
     }

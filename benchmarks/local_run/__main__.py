@@ -46,7 +46,7 @@ def main() -> int:
     compared = compare(Models(made["export"], made["quantize"], olive_model), model, data)
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
+        "machine": machine().to_json(),
         "oliveVersion": _version(python),
         "verdict": report["verdict"],
         "runs": runs,

@@ -59,7 +59,7 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
         },
         "queriesPerModel": sum(len(block) for block in run.latencies(1)),
         "notes": [*run.notes, *noise_notes(noise)],
-        "noise": noise.to_json(),
+        "noise": noise.to_report().to_json(),
     }
 
 

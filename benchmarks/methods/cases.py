@@ -64,7 +64,7 @@ class Case:
         used = {name: METHODS[name] for name in self._methods}
         methods = {name: method.version for name, method in used.items()}
         libraries = {name: version(name) for method in used.values() for name in method.libraries}
-        parts = [self.path.read_text(), sorted(methods.items()), sorted(libraries.items()), machine()]
+        parts = [self.path.read_text(), sorted(methods.items()), sorted(libraries.items()), machine().to_json()]
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property

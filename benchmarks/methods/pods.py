@@ -69,7 +69,7 @@ def _run(kubectl: Kubectl, store: Any, case: Case) -> dict[str, Any] | None:
     report = json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read())
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
+        "machine": machine().to_json(),
         **figures(report, 0),
         "startTime": status["startTime"],
         "completionTime": status["completionTime"],

@@ -27,7 +27,7 @@ def main() -> int:
         made_with[subject.title] = prepared.made_with
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
+        "machine": machine().to_json(),
         "versions": versions(),
         "subjects": subjects,
         "madeWith": made_with,

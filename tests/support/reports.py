@@ -5,9 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from compressionjob.estimate import Estimate
-from compressionjob.report import CandidateReport, FallbackReport, ModelFigures, Report, StageReport
+from compressionjob.report import (
+    ArtifactReport,
+    CandidateReport,
+    Environment,
+    FallbackReport,
+    FileReport,
+    JobReport,
+    ModelFigures,
+    NoiseReport,
+    Provenance,
+    Report,
+    SourceReference,
+    StageReport,
+)
 from compressionjob.review import ReviewOutcome
 from compressionjob.sla import ObjectiveResult
 from compressionjob.trust_report import (
@@ -62,13 +76,13 @@ def side(size: int, factor: float) -> ModelFigures:
 def report(**changes: Any) -> Report:
     """A report in which everything has happened; `changes` replace its fields."""
     generator = np.random.default_rng(0)
-    spec = {
+    spec: dict[str, JsonValue] = {
         "model": {"source": "s3://models/minilm", "task": "text-embedding"},
         "sla": {"latency": {"percentile": "p99", "max": "5ms"}},
         "output": {"destination": "s3://models/minilm-int8"},
     }
     found = Report(
-        job={"name": "minilm-int8", "namespace": "research", "uid": "1234", "spec": spec},
+        job=JobReport(name="minilm-int8", namespace="research", uid="1234", spec=spec),
         verdict="Fail",
         confidence=0.95,
         sentence="violated: latency",
@@ -91,11 +105,17 @@ def report(**changes: Any) -> Report:
             "compressed": [*(0.0067 + generator.exponential(0.0001, 699)), 0.5],
         },
         timings={"preflight": 0.5, "stages": 9.5, "measuring": 30.0, "latency": 20.0, "memory": 10.0},
-        environment={"threads": 2, "noise": {"stealShare": 0.031}, "notes": ["the hypervisor took 3% away"]},
-        provenance={"source": {"uri": "s3://models/minilm", "digest": "sha256:feed"}, "versions": {"onnx": "1.23.2"}},
-        artifact={"uri": "", "digest": "sha256:cafe", "files": [{"path": "m.onnx", "sizeBytes": 1, "sha256": "99"}]},
+        environment=Environment(
+            threads=2, noise=NoiseReport(steal_share=0.031), notes=["the hypervisor took 3% away"]
+        ),
+        provenance=Provenance(
+            source=SourceReference(uri="s3://models/minilm", digest="sha256:feed"), versions={"onnx": "1.23.2"}
+        ),
+        artifact=ArtifactReport(
+            uri="", digest="sha256:cafe", files=[FileReport(path="m.onnx", size_bytes=1, sha256="99")]
+        ),
     )  # fmt: skip
-    return found.model_copy(update=changes)
+    return Report.model_validate({**dict(found), **changes})
 
 
 def stage(name: str, fingerprint: str, size: int, **more: Any) -> StageReport:

@@ -8,7 +8,6 @@ from rich.table import Table
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
 from compressionjob.sla import ObjectiveResult, write_figure
-from compressionjob.tasks import TASKS
 
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
 
@@ -41,17 +40,15 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
     if report.held:
         console.print("[yellow]not published:[/] spec.review wants a person's decision; apply the job to a cluster")
     if report.published:
-        console.print(f"model: {report.artifact['uri']}", soft_wrap=True)
+        console.print(f"model: {report.artifact.uri}", soft_wrap=True)
 
 
 def _decoding(report: Report) -> list[str]:
     """Tokens per second of a language model, for one query after the other, and for many texts at once."""
-    spec = report.job.get("spec", {})
-    traits = TASKS.get(spec.get("model", {}).get("task"))
+    traits, texts = report.job.traits, report.job.batch_size
     sides = (report.baseline, report.compressed)
     if not (traits and traits.running_text and all("p50" in side.latency_seconds for side in sides)):
         return []
-    texts = int(spec.get("benchmark", {}).get("batchSize", 1))
     one = [f"{texts / side.latency_seconds['p50']:.1f}" for side in sides]
     many = [f"{side.throughput_per_second or 0:.1f}" for side in sides]
     return [f"decoding {one[0]} -> {one[1]} tokens/s, {many[0]} -> {many[1]} with many texts at once"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +32,7 @@ from compression_runner.inference.predictor import Engine, Feed, Predictor
 from compressionjob import sla
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import Sla
-from compressionjob.report import ModelFigures
+from compressionjob.report import Environment, ModelFigures
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.trust_report import TrustReport
@@ -65,7 +64,7 @@ class Measurements:
     quality_metric: str
     anomalies: list[str]
     latency_samples: dict[str, list[float]]
-    environment: dict[str, Any]
+    environment: Environment
     timings: dict[str, float] = field(default_factory=dict)
     trust: TrustReport | None = None
 
@@ -129,10 +128,7 @@ def measure(
             "baseline": _flat(run.latencies(0)),
             "compressed": _flat(run.latencies(1)),
         },
-        environment={
-            "measuredIn": f"{engine} {version(engine)}",
-            **environment_of(spec, threads, data, run, rates, noise, quality, memory, confidence),
-        },
+        environment=environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence),
         timings=watch.seconds,
         trust=trust.report,
     )

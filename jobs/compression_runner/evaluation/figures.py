@@ -1,6 +1,7 @@
 """From measurements to the contract's figures, and to the estimates that the objectives of an SLA are judged by."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from compression_runner.dataset import SampleSet
@@ -11,11 +12,12 @@ from compression_runner.evaluation.quality.comparison import Quality, Score
 from compression_runner.evaluation.speed.latency_run import QUANTILES, LatencyRun
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.throughput import ThroughputRun
+from compression_runner.inference.predictor import Engine
 from compressionjob import sla
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
 from compressionjob.pipeline import promise_of
-from compressionjob.report import ModelFigures
+from compressionjob.report import Environment, ModelFigures
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS
 
@@ -114,6 +116,7 @@ def anomalies_of(
 
 def environment_of(
     spec: CompressionJobSpec,
+    engine: Engine,
     threads: int,
     data: SampleSet,
     run: LatencyRun,
@@ -122,32 +125,33 @@ def environment_of(
     quality: Quality,
     memory: list[MemoryFigures],
     confidence: float,
-) -> dict[str, Any]:
+) -> Environment:
     """Return the conditions of the measurement, for the report."""
-    return {
-        "machine": machine(),
-        "threads": threads,
-        "batchSize": spec.benchmark.batch_size,
-        "sequenceLength": spec.benchmark.sequence_length if data.padding else None,
-        "query": _query(spec),
-        "evaluationSamples": quality.samples,
-        "maxAbsDifference": quality.max_abs_difference,
+    return Environment(
+        measured_in=f"{engine} {version(engine)}",
+        machine=machine(),
+        threads=threads,
+        batch_size=spec.benchmark.batch_size,
+        sequence_length=spec.benchmark.sequence_length if data.padding else None,
+        query=_query(spec),
+        evaluation_samples=quality.samples,
+        max_abs_difference=quality.max_abs_difference,
         **_scenario(run.scenario),
-        "queriesPerModel": sum(len(block) for block in run.latencies(1)),
-        "plannedQueriesPerModel": run.planned_queries,
-        "blocks": len(run.pairs),
-        "intervalConfidence": round(confidence, 6),
-        "memoryFloorBytes": max(figures.floor_bytes for figures in memory),
-        "noise": noise.to_json(),
-        "notes": [*run.notes, *rates.notes, *noise_notes(noise)],
-    }
+        queries_per_model=sum(len(block) for block in run.latencies(1)),
+        planned_queries_per_model=run.planned_queries,
+        blocks=len(run.pairs),
+        interval_confidence=round(confidence, 6),
+        memory_floor_bytes=max(figures.floor_bytes for figures in memory),
+        noise=noise.to_report(),
+        notes=[*run.notes, *rates.notes, *noise_notes(noise)],
+    )
 
 
 def _scenario(scenario: Scenario) -> dict[str, Any]:
     """Return what the latencies are of: figures of different scenarios must not be compared."""
     told: dict[str, Any] = {"scenario": scenario.name}
     if scenario.name == "Server":
-        told["targetRate"] = scenario.rate
+        told["target_rate"] = scenario.rate
     if scenario.name == "MultiStream":
-        told["samplesPerQuery"] = scenario.samples
+        told["samples_per_query"] = scenario.samples
     return told

@@ -16,8 +16,8 @@ def measuring_before(job: CompressionJob, reports: Store) -> dict[Key, float]:
     report = earlier_report(reports)
     if report is None:
         return {}
-    spec, now = report.job.get("spec", {}), job.spec.to_json()
+    before, now = report.job.spec, job.spec.to_json()
     seconds = report.timings.get("measuring")
-    if seconds is None or any(spec.get(part) != now.get(part) for part in ("benchmark", "data")):
+    if seconds is None or any(before.get(part) != now.get(part) for part in ("benchmark", "data")):
         return {}
     return {MEASURE: seconds}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+from compression_runner.artifact import File, Packing
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.evaluate import Measurements
 from compression_runner.pipeline.execution import Made
@@ -17,7 +18,24 @@ from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STOR
 from compressionjob.exit_codes import ExitCode
 from compressionjob.parts import COMPRESS
 from compressionjob.publication import HOLD, PUBLISH, Publication
-from compressionjob.report import FallbackReport, ModelFigures, Report, SideSummary, StageReport, Summary, Violation
+from compressionjob.report import (
+    ArtifactReport,
+    DataReference,
+    Environment,
+    FallbackReport,
+    FileReport,
+    JobReference,
+    JobReport,
+    ModelFigures,
+    PackingReport,
+    Provenance,
+    Report,
+    SideSummary,
+    SourceReference,
+    StageReport,
+    Summary,
+    Violation,
+)
 from compressionjob.schema import format_bytes
 from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
@@ -58,35 +76,35 @@ class Facts:
     fallback: FallbackReport | None = None
 
 
-def provenance(facts: Facts) -> dict[str, Any]:
+def provenance(facts: Facts) -> Provenance:
     """How the result came to be: enough to make it again."""
     job, spec = facts.job, facts.job.spec
-    return {
-        "fingerprint": facts.result.stages[-1].fingerprint,
-        "plan": facts.plan.fingerprint,
-        "job": {"name": job.metadata.name, "namespace": job.metadata.namespace, "uid": job.metadata.uid},
-        "source": dict(facts.result.source),
-        "evaluation": {"uri": spec.data.evaluation.source, "digest": facts.data_digest},
-        "pipeline": [stage.to_json() for stage in spec.pipeline],
-        "stages": [stage.model_dump(mode="json", by_alias=True) for stage in facts.result.stages],
-        "verdict": facts.judgement.verdict,
-        "givenUp": facts.fallback.given_up if facts.fallback else [],
-        "versions": versions(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    return Provenance(
+        fingerprint=facts.result.stages[-1].fingerprint,
+        plan=facts.plan.fingerprint,
+        job=JobReference(name=job.metadata.name, namespace=job.metadata.namespace, uid=job.metadata.uid),
+        source=_source(facts),
+        evaluation=DataReference(uri=spec.data.evaluation.source, digest=facts.data_digest),
+        pipeline=[stage.to_json() for stage in spec.pipeline],
+        stages=list(facts.result.stages),
+        verdict=facts.judgement.verdict,
+        given_up=facts.fallback.given_up if facts.fallback else [],
+        versions=versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
-def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, publication: Publication) -> Report:
+def make_report(facts: Facts, provenance: Provenance, destination: Store, publication: Publication) -> Report:
     """The full report."""
     published = publication == PUBLISH
     found, job = facts.measurements, facts.job
     return Report(
-        job={
-            "name": job.metadata.name,
-            "namespace": job.metadata.namespace,
-            "uid": job.metadata.uid,
-            "spec": job.spec.to_json(),
-        },
+        job=JobReport(
+            name=job.metadata.name,
+            namespace=job.metadata.namespace,
+            uid=job.metadata.uid,
+            spec=job.spec.to_json(),
+        ),
         verdict=facts.judgement.verdict,
         confidence=facts.judgement.confidence,
         sentence=facts.judgement.sentence(),
@@ -104,8 +122,8 @@ def make_report(facts: Facts, told: Mapping[str, Any], destination: Store, publi
         latency_samples=found.latency_samples,
         timings={**facts.timings, **found.timings},
         environment=_environment(facts),
-        provenance=dict(told),
-        artifact={"uri": destination.url if published else "", **_about(facts.result)},
+        provenance=provenance,
+        artifact=_artifact(facts.result, destination.url if published else ""),
     )
 
 
@@ -123,8 +141,8 @@ def summarize(report: Report, reports: Store) -> Summary:
         baseline=_side(report.baseline),
         compressed=_side(report.compressed),
         report=f"{reports.url}/{REPORT_JSON}",
-        artifact=str(report.artifact.get("uri", "")) if report.published else "",
-        digest=str(report.artifact.get("digest", "")) if report.published or report.held else "",
+        artifact=report.artifact.uri if report.published else "",
+        digest=report.artifact.digest if report.published or report.held else "",
         stages_run=_count(report.stages, reused=False),
         stages_reused=_count(report.stages, reused=True),
     )
@@ -158,20 +176,42 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
-def _about(result: Made) -> dict[str, Any]:
+def _source(facts: Facts) -> SourceReference:
+    return SourceReference.model_validate(facts.result.source)
+
+
+def _artifact(result: Made, uri: str) -> ArtifactReport:
     """What the result is, and the fingerprint under which its checkpoint lies."""
-    about = result.artifact.to_json()
-    kept = {key: about[key] for key in ("format", "task", "digest", "sizeBytes", "files", "packing")}
-    return {"fingerprint": result.stages[-1].fingerprint, **kept}
+    about, packing = result.artifact, result.artifact.packing
+    return ArtifactReport(
+        uri=uri,
+        fingerprint=result.stages[-1].fingerprint,
+        format=about.format,
+        task=about.task,
+        digest=about.digest,
+        size_bytes=about.size_bytes,
+        files=[_file(file) for file in about.files],
+        packing=_packing(packing) if packing else None,
+    )
 
 
-def _environment(facts: Facts) -> dict[str, Any]:
-    told = {**facts.measurements.environment, "sizeCounts": COUNTED, "baselineIs": _baseline_is(facts)}
-    before, after = int(facts.result.source.get("sizeBytes", 0)), facts.result.artifact.size_bytes
+def _packing(packing: Packing) -> PackingReport:
+    originals = {path: _file(file) for path, file in packing.originals.items()}
+    return PackingReport(codec=packing.codec, files=originals)
+
+
+def _file(file: File) -> FileReport:
+    return FileReport(path=file.path, size_bytes=file.size, sha256=file.sha256, weights=file.weights)
+
+
+def _environment(facts: Facts) -> Environment:
+    measured = facts.measurements.environment
+    added: dict[str, Any] = {"size_counts": COUNTED, "baseline_is": _baseline_is(facts)}
+    before, after = _source(facts).size_bytes, facts.result.artifact.size_bytes
     if facts.plan.imported and after > before:
         larger = f"larger than the file that it came from: {format_bytes(after)} against {format_bytes(before)}"
-        told["notes"] = [*told.get("notes", []), larger]
-    return told
+        added["notes"] = [*measured.notes, larger]
+    return measured.model_copy(update=added)
 
 
 def _baseline_is(facts: Facts) -> str:

@@ -32,20 +32,20 @@ def publish_reviewed(run: Run, review: ReviewOutcome) -> Report:
         if report.published:
             run.progress.finish()
             return report
-        existing = look_at_destination(places, {str(report.provenance.get("fingerprint", ""))})
+        existing = look_at_destination(places, {report.provenance.fingerprint})
     run.progress.expect([Phase(FETCH, "", 1.0), Phase("publish", "", 1.0)])
     with run.progress.phase(FETCH):
         artifact = _result(run, report)
-    told = {**report.provenance, "review": review.to_json()}
+    provenance = report.provenance.model_copy(update={"review": review})
     with run.progress.phase("publish") as advance:
         count = counting(artifact.size_bytes, advance, 0.9)
-        publishing.publish(artifact, told, places.destination, existing, places.scratch, count)
+        publishing.publish(artifact, provenance.to_json(), places.destination, existing, places.scratch, count)
         done = {
             "published": True,
             "held": False,
             "review": review,
-            "provenance": told,
-            "artifact": {**report.artifact, "uri": places.destination.url},
+            "provenance": provenance,
+            "artifact": report.artifact.model_copy(update={"uri": places.destination.url}),
         }
         report = report.model_copy(update=done)
         write_report(report, places.reports)
@@ -62,17 +62,17 @@ def _held_report(run: Run) -> Report:
         raise InvalidInput(INVALID_INPUT, field, reports.url, f"{REPORT_JSON} cannot be read", AGAIN) from error
     if report is None:
         raise InvalidInput(INVALID_INPUT, field, reports.url, "the report that was reviewed is gone", AGAIN)
-    if report.job.get("uid") != run.job.metadata.uid or not (report.held or report.published):
+    if report.job.uid != run.job.metadata.uid or not (report.held or report.published):
         problem = f"{REPORT_JSON} is no longer the one that was reviewed"
         raise InvalidInput(INVALID_INPUT, field, reports.url, problem, AGAIN)
     return report
 
 
 def _result(run: Run, report: Report) -> Artifact:
-    fingerprint = str(report.artifact.get("fingerprint", ""))
+    fingerprint = report.artifact.fingerprint
     checkpoints = Checkpoints(run.places.workdir / "checkpoints", run.places.remote)
     kept = checkpoints.get(fingerprint) if fingerprint else None
-    if kept is None or kept.digest != report.artifact.get("digest"):
+    if kept is None or kept.digest != report.artifact.digest:
         problem = "the result that was reviewed is gone" if kept is None else "it is not the result that was reviewed"
         location = run.job.spec.output.checkpoints_location.child(fingerprint)
         raise InvalidInput(INVALID_INPUT, "spec.output.checkpoints", location, problem, AGAIN)

@@ -112,7 +112,7 @@ def _finished(run: Run, plan: Plan) -> Report | None:
     """The report of this very job from a run that was cut off after all was done."""
     uid = run.job.metadata.uid
     report = earlier_report(run.places.reports) if uid else None
-    if report is None or report.job.get("uid") != uid or report.provenance.get("plan") != plan.fingerprint:
+    if report is None or report.job.uid != uid or report.provenance.plan != plan.fingerprint:
         return None
     LOG.info("this job came to its end before; its report is used again")
     return report
@@ -176,15 +176,15 @@ def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged) -> Facts:
 
 def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[float, str], None]) -> Report:
     """Publishes what may be published, and the report in any case, which comes last: it says whether all is done."""
-    places, told = run.places, reporting.provenance(facts)
+    places, provenance = run.places, reporting.provenance(facts)
     publication = publication_of(facts.judgement.verdict, run.job.spec.sla.on_violation, run.review)
     if publication == PUBLISH:
         artifact = facts.result.artifact
         count = counting(artifact.size_bytes, advance, 0.9)
-        publishing.publish(artifact, told, places.destination, prepared.existing, places.scratch, count)
+        publishing.publish(artifact, provenance.to_json(), places.destination, prepared.existing, places.scratch, count)
     elif is_from(prepared.existing, run.job):
         publishing.withdraw(places.destination, prepared.existing)
-    report = reporting.make_report(facts, told, places.destination, publication)
+    report = reporting.make_report(facts, provenance, places.destination, publication)
     spent = run_cost(time.monotonic() - run.began, run.price, report.baseline, report.compressed)
     report = report.model_copy(update={"cost": spent})
     advance(0.95, "report")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from compression_runner.report import wording
-from compression_runner.report.objective_rows import TOKENS, Terms, path
+from compression_runner.report.objective_rows import TOKENS, Terms
 from compressionjob.estimate import UNBOUNDED_SECONDS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import Report
@@ -55,7 +55,7 @@ def _latency(report: Report, terms: Terms, name: str) -> list[Tile]:
     change = "neither keeps the rate" if endless else f"{wording.significant(faster)} times as fast"
     tiles = [Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change)]
     if terms.rate == TOKENS and name == "p50":
-        texts = int(path(report.job, "spec", "benchmark", "batchSize") or 1)
+        texts = report.job.batch_size
         each = [wording.number(texts / seconds, terms.rate) for seconds in (new, old)]
         title = "Decoding, one text" if texts == 1 else f"Decoding, {texts} texts at once"
         tiles.append(Tile(title, each[0], each[1], change))

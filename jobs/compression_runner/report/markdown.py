@@ -9,7 +9,7 @@ from compression_runner.report import wording
 from compression_runner.report.by_stage import stage_rows
 from compression_runner.report.given_up import GivenUp, given_up
 from compression_runner.report.key_figures import key_figures
-from compression_runner.report.objective_rows import Terms, objective_row, path, terms_of, verdict_sentence
+from compression_runner.report.objective_rows import Terms, objective_row, terms_of, verdict_sentence
 from compression_runner.report.page import VERDICTS, publication
 from compression_runner.report.reproducing import Reproduction, reproduction
 from compression_runner.report.trust_rows import Pairs, TrustView, trust_view
@@ -79,11 +79,10 @@ def _head(report: Report, terms: Terms) -> list[str]:
     mark, word, meaning = VERDICTS[report.verdict]
     rows = [objective_row(item, terms) for item in report.objectives]
     sentence = verdict_sentence(report.verdict, rows) or report.sentence or meaning
-    spec = report.job.get("spec", {})
-    about = [path(spec, "model", "task"), path(spec, "model", "source"), path(spec, "output", "destination")]
+    about = [report.job.task, report.job.source, report.job.destination]
     review = report.review
     return [
-        f"## {mark} {word}: {code(report.job.get('name') or 'job')}",
+        f"## {mark} {word}: {code(report.job.name or 'job')}",
         f"**{text(sentence)}** {text(publication(report))} "
         f"Confidence {wording.per_cent(report.confidence)} over all objectives together.",
         "\n".join(f"> **Not as promised:** {text(anomaly)}" for anomaly in report.anomalies),
@@ -181,7 +180,7 @@ def _pairs(pairs: Pairs) -> str:
 
 
 def _notes(report: Report) -> list[str]:
-    notes = [f"- {text(note)}" for note in report.environment.get("notes", [])]
+    notes = [f"- {text(note)}" for note in report.environment.notes]
     return ["### What disturbed the measurement", "\n".join(notes)] if notes else []
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from compression_runner.report import wording
 from compression_runner.report.charts import Track, track
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
 from compressionjob.sla import ObjectiveResult
-from compressionjob.tasks import TASKS
 
 SAMPLES: Final = "samples per second"
 TOKENS: Final = "tokens per second"
@@ -36,23 +35,14 @@ class ObjectiveRow:
     track: Track
 
 
-def path(tree: Any, *names: str) -> Any:
-    """Return what lies in a tree of mappings below these names, None where there is nothing."""
-    for name in names:
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
-
-
 def terms_of(report: Report) -> Terms:
     """Return the words of a report: the SLA's metric and percentile, or the defaults."""
-    spec = report.job.get("spec", {})
-    named = path(spec, "sla", "quality", "metric")
-    traits = TASKS.get(path(spec, "model", "task"))
+    traits = report.job.traits
     defaults = traits.defaults if traits else ()
-    metric = named or next((name for name in defaults if name in report.quality_drops), "quality")
+    metric = report.job.quality_metric or next((name for name in defaults if name in report.quality_drops), "quality")
     # A language model is measured by the tokens that it writes.
     rate = TOKENS if traits and traits.running_text else SAMPLES
-    return Terms(str(metric), path(spec, "sla", "latency", "percentile") or "p99", rate)
+    return Terms(metric, report.job.latency_percentile or "p99", rate)
 
 
 def objective_row(result: ObjectiveResult, terms: Terms) -> ObjectiveRow:

@@ -15,14 +15,13 @@ from compression_runner.report.objective_rows import (
     ObjectiveRow,
     Terms,
     objective_row,
-    path,
     terms_of,
     verdict_sentence,
 )
 from compression_runner.report.reproducing import reproduction
 from compression_runner.report.trust_rows import HALF, SIDE, trust_view
 from compressionjob.estimate import Estimate
-from compressionjob.report import ModelFigures, Report
+from compressionjob.report import ModelFigures, Report, ReportSection
 from compressionjob.schema import format_bytes
 from compressionjob.sla import LATENCY
 
@@ -52,16 +51,16 @@ def render_html(report: Report, now: datetime | None = None) -> str:
 
 
 def _view(report: Report, now: datetime) -> dict[str, Any]:
-    spec, terms = report.job.get("spec", {}), terms_of(report)
+    job, terms = report.job, terms_of(report)
     mark, word, meaning = VERDICTS[report.verdict]
     objectives = [objective_row(result, terms) for result in report.objectives]
     return {
         "report": report,
-        "job": report.job.get("name") or "job",
-        "namespace": report.job.get("namespace") or "",
-        "source": path(spec, "model", "source") or "",
-        "destination": path(spec, "output", "destination") or "",
-        "task": path(spec, "model", "task") or "",
+        "job": job.name or "job",
+        "namespace": job.namespace,
+        "source": job.source,
+        "destination": job.destination,
+        "task": job.task,
         "written": now.strftime("%Y-%m-%d %H:%M UTC"),
         "verdict": {"mark": mark, "word": word, "meaning": meaning, "kind": report.verdict.lower()},
         "marks": {name: texts[0] for name, texts in VERDICTS.items()},
@@ -80,17 +79,17 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "trust": trust_view(report),
         "phases": phases(report),
         "time_spent": time_spent(report),
-        "notes": [str(note) for note in report.environment.get("notes", [])],
-        "noise": _spoken(report.environment.get("noise")),
+        "notes": report.environment.notes,
+        "noise": _spoken(report.environment.noise),
         "environment": [
             *_spoken(report.environment),
             *([("cost", report.cost.sentence())] if report.cost is not None else []),
         ],
         "provenance": _facts(report.provenance),
-        "versions": _spoken(report.provenance.get("versions"), whole=True),
+        "versions": list(report.provenance.versions.items()),
         "artifact": _facts(report.artifact),
         "packing": _packing(report),
-        "files": [item for item in report.artifact.get("files", []) if isinstance(item, dict)],
+        "files": report.artifact.files,
         "reproduction": reproduction(report),
         "bytes": format_bytes,
         "plot": {"width": PLOT_WIDTH, "height": PLOT_HEIGHT, "track": TRACK, "side": SIDE, "half": HALF},
@@ -106,13 +105,13 @@ def publication(report: Report) -> str:
     return f"{what} was published." if report.published else f"{what} was not published."
 
 
-def _facts(tree: dict[str, Any]) -> list[tuple[str, str]]:
-    return wording.flat({key: item for key, item in tree.items() if key not in SHOWN_ELSEWHERE})
+def _facts(section: ReportSection) -> list[tuple[str, str]]:
+    written = section.model_dump(by_alias=True)
+    return wording.flat({key: item for key, item in written.items() if key not in SHOWN_ELSEWHERE})
 
 
-def _spoken(tree: Any, *, whole: bool = False) -> list[tuple[str, str]]:
-    facts = _facts(tree) if isinstance(tree, dict) else []
-    return [(name if whole else wording.spoken(name), text) for name, text in facts]
+def _spoken(section: ReportSection) -> list[tuple[str, str]]:
+    return [(wording.spoken(name), text) for name, text in _facts(section)]
 
 
 def _sentence(report: Report, objectives: list[ObjectiveRow]) -> str:
@@ -177,8 +176,8 @@ def _lost_span(metric: str, drop: Estimate | None) -> str:
 
 
 def _quality_note(report: Report, terms: Terms) -> str:
-    samples = report.environment.get("evaluationSamples")
-    apart = report.environment.get("maxAbsDifference")
+    samples = report.environment.evaluation_samples
+    apart = report.environment.max_abs_difference
     units, values = ("windows of text", "losses of a token") if terms.rate == TOKENS else ("samples", "outputs")
     parts = [f"Measured on {samples} {units}." if samples else ""]
     parts.append(
@@ -188,7 +187,7 @@ def _quality_note(report: Report, terms: Terms) -> str:
 
 
 def _packing(report: Report) -> str:
-    packing = report.artifact.get("packing")
-    if not isinstance(packing, dict) or not packing.get("codec"):
+    packing = report.artifact.packing
+    if packing is None or not packing.codec:
         return ""
-    return f"packed with {packing['codec']}; compression-runner unpack restores it bit for bit"
+    return f"packed with {packing.codec}; compression-runner unpack restores it bit for bit"

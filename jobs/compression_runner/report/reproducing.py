@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import yaml
 
-from compression_runner.report.objective_rows import path
 from compressionjob.group import API_VERSION, JOB_KIND, REVIEW_KIND
 from compressionjob.report import Report
 
@@ -29,33 +28,32 @@ class Reproduction:
 
 def reproduction(report: Report) -> Reproduction:
     """Return how the report's result is made again."""
-    spec = report.job.get("spec", {})
-    metadata = {key: report.job[key] for key in ("name", "namespace") if report.job.get(key)}
-    told = report.provenance
+    job, source, evaluation = report.job, report.provenance.source, report.provenance.evaluation
+    metadata = {key: value for key, value in (("name", job.name), ("namespace", job.namespace)) if value}
     inputs = [
-        ("model", path(told, "source", "uri"), path(told, "source", "digest")),
-        ("evaluation data", path(told, "evaluation", "uri"), path(told, "evaluation", "digest")),
+        ("model", source.uri, source.digest),
+        ("evaluation data", evaluation.uri, evaluation.digest),
     ]
     return Reproduction(
-        manifest=_yaml({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": metadata, "spec": spec}),
+        manifest=_yaml({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": metadata, "spec": job.spec}),
         cluster="kubectl apply -f job.yaml",
         local="compression-runner run job.yaml --workdir trial",
-        version=str(path(told, "versions", PACKAGE) or ""),
-        digest=str(report.artifact.get("digest") or ""),
-        inputs=tuple((what, str(where), str(digest or "")) for what, where, digest in inputs if where),
+        version=report.provenance.versions.get(PACKAGE, ""),
+        digest=report.artifact.digest,
+        inputs=tuple(one for one in inputs if one[1]),
         review=_review(report) if report.held else "",
     )
 
 
 def _review(report: Report) -> str:
-    name = str(report.job.get("name") or "job")
-    metadata = {"generateName": f"{name}-", **({"namespace": space} if (space := report.job.get("namespace")) else {})}
+    name, namespace = report.job.name or "job", report.job.namespace
+    metadata = {"generateName": f"{name}-", **({"namespace": namespace} if namespace else {})}
     spec = {
         "job": name,
         "decision": "Approve",
         "reason": "WHY",
         "reviewer": "YOUR USER NAME, as kubectl auth whoami tells it",
-        "digest": report.artifact.get("digest"),
+        "digest": report.artifact.digest or None,
     }
     return _yaml({"apiVersion": API_VERSION, "kind": REVIEW_KIND, "metadata": metadata, "spec": spec})
 

@@ -1,22 +1,39 @@
 """What a run tells: the full report, the pod's summary of it, and progress on the way."""
 
+from compressionjob.report.artifact import ArtifactReport, FileReport, PackingReport
+from compressionjob.report.environment import Environment, Machine, NoiseReport
 from compressionjob.report.figures import ModelFigures, Percentiles
+from compressionjob.report.job import JobReference, JobReport
 from compressionjob.report.progress import Progress, Remaining
+from compressionjob.report.provenance import DataReference, Provenance, SourceReference
 from compressionjob.report.report import Report, RunCost
+from compressionjob.report.section import ReportSection
 from compressionjob.report.stages import CandidateReport, FallbackReport, StageReport
 from compressionjob.report.summary import MAX_SUMMARY_BYTES, SideSummary, Summary, Violation, parse_summary
 
 __all__ = [
     "MAX_SUMMARY_BYTES",
+    "ArtifactReport",
     "CandidateReport",
+    "DataReference",
+    "Environment",
     "FallbackReport",
+    "FileReport",
+    "JobReference",
+    "JobReport",
+    "Machine",
     "ModelFigures",
+    "NoiseReport",
+    "PackingReport",
     "Percentiles",
     "Progress",
+    "Provenance",
     "Remaining",
     "Report",
+    "ReportSection",
     "RunCost",
     "SideSummary",
+    "SourceReference",
     "StageReport",
     "Summary",
     "Violation",

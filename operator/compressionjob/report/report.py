@@ -1,12 +1,16 @@
 """``report.json``: the full report of a run."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from compressionjob.cost import format_cost
 from compressionjob.estimate import Estimate
+from compressionjob.report.artifact import ArtifactReport
+from compressionjob.report.environment import Environment
 from compressionjob.report.figures import ModelFigures
+from compressionjob.report.job import JobReport
+from compressionjob.report.provenance import Provenance
 from compressionjob.report.stages import FallbackReport, StageReport
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed, format_duration
@@ -35,7 +39,7 @@ class Report(Observed):
     """``report.json``: everything that a person who signs needs."""
 
     schema_version: Literal["1"] = "1"
-    job: dict[str, Any] = Field(description="Name, namespace, uid and spec of the job.")
+    job: JobReport = Field(description="The job.")
     verdict: Verdict = Field(description="The verdict.")
     confidence: float = Field(description="Its confidence, over all objectives together.")
     sentence: str = Field(default="", description="The verdict in one sentence.")
@@ -60,6 +64,6 @@ class Report(Observed):
     )
     timings: dict[str, float] = Field(default={}, description="Seconds by phase of the run.")
     cost: RunCost | None = Field(default=None, description="What the run cost; absent where no price is known.")
-    environment: dict[str, Any] = Field(default={}, description="Machine, threads, noise seen during measurement.")
-    provenance: dict[str, Any] = Field(default={}, description="Source digest, data digest, versions, parameters.")
-    artifact: dict[str, Any] = Field(default={}, description="URI, format, digest and files of the result.")
+    environment: Environment = Field(default=Environment(), description="The conditions of the measurement.")
+    provenance: Provenance = Field(default=Provenance(), description="How the result came to be.")
+    artifact: ArtifactReport = Field(default=ArtifactReport(), description="The result.")

@@ -69,3 +69,11 @@ def test_parts_that_an_earlier_version_did_not_write_are_empty() -> None:
     for part in ("environment", "provenance", "artifact"):
         del old[part]
     assert [written(old)[part] for part in PARTS[1:]] == [{}, {}, {}]
+
+
+def test_a_spec_that_this_version_would_refuse_is_read() -> None:
+    new = stored()
+    new["job"]["spec"] = {"model": {"task": "odour-classification", "source": "s3://models/nose"}, "sla": "strict"}
+    job = Report.model_validate(new).job
+    assert (job.task, job.traits, job.source) == ("odour-classification", None, "s3://models/nose")
+    assert (job.destination, job.quality_metric, job.latency_percentile, job.batch_size) == ("", "", "", 1)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from compressionjob.report import Machine, NoiseReport
+
 Number = TypeVar("Number", int, float)
 
 _CGROUP_FILES: Final = (
@@ -144,23 +146,21 @@ class Noise:
         """Whether others took so much time away, or heat slowed a CPU, that the figures may be theirs."""
         return self.lost > DISTURBED_SHARE * self.elapsed or bool(self.hot)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_report(self) -> NoiseReport:
         """Return the figures for the report."""
-        found: dict[str, Any] = {
-            "stealShare": round(self.steal_share, 4),
-            "otherShare": round(self.other_share, 4),
-            "lostShare": round(self.lost / max(self.elapsed, 1e-9), 4),
-            "loadAverage": round(os.getloadavg()[0], 2),
+        counted: dict[str, Any] = {
+            "throttled_periods": self.throttled_periods,
+            "throttled_seconds": None if self.throttled_seconds is None else round(self.throttled_seconds, 3),
+            "frequency_ghz": None if self.frequency is None else round(self.frequency / 1e9, 3),
+            "slowed_by_heat": self.hot,
         }
-        if self.throttled_periods is not None:
-            found["throttledPeriods"] = self.throttled_periods
-        if self.throttled_seconds is not None:
-            found["throttledSeconds"] = round(self.throttled_seconds, 3)
-        if self.frequency is not None:
-            found["frequencyGHz"] = round(self.frequency / 1e9, 3)
-        if self.hot is not None:
-            found["slowedByHeat"] = self.hot
-        return found
+        return NoiseReport(
+            steal_share=round(self.steal_share, 4),
+            other_share=round(self.other_share, 4),
+            lost_share=round(self.lost / max(self.elapsed, 1e-9), 4),
+            load_average=round(os.getloadavg()[0], 2),
+            **{name: figure for name, figure in counted.items() if figure is not None},
+        )
 
 
 def noise_between(before: Reading, after: Reading) -> Noise:
@@ -210,16 +210,16 @@ def usable_cpus() -> int:
     return max(1, min(allowed, int(quota) if quota and quota >= 1 else allowed if not quota else 1))
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """Return what the measurement ran on."""
-    return {
-        "cpu": _cpu_model(),
-        "cpus": os.cpu_count(),
-        "usableCpus": usable_cpus(),
-        "memoryBytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
-    }
+    return Machine(
+        cpu=_cpu_model(),
+        cpus=os.cpu_count(),
+        usable_cpus=usable_cpus(),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+    )
 
 
 def _waited(tasks: Path) -> float | None:

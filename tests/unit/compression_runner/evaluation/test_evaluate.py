@@ -76,7 +76,8 @@ def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], dat
     assert found.quality_metric == "accuracy"
     assert found.baseline.quality["accuracy"] == pytest.approx(0.95)
     assert set(found.compressed.latency_seconds) == {"p50", "p90", "p99"}
-    asked = found.environment["queriesPerModel"]
+    asked = found.environment.queries_per_model
+    assert asked is not None
     assert len(found.latency_samples["baseline"]) == min(asked, evaluate.SAMPLES_IN_REPORT) >= 662
     assert set(found.timings) == set(phases.SHARES)
     shares = [share for _, share in told]
@@ -87,7 +88,7 @@ def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], dat
 
 def test_intervals_are_made_for_all_objectives_together(models: tuple[Subject, Subject], data: SampleSet) -> None:
     found = _measure(models, data, _spec())
-    assert found.environment["intervalConfidence"] == pytest.approx(1 - 0.05 / 9, abs=1e-6)
+    assert found.environment.interval_confidence == pytest.approx(1 - 0.05 / 9, abs=1e-6)
 
 
 def test_a_model_that_is_its_own_baseline_loses_nothing(models: tuple[Subject, Subject], data: SampleSet) -> None:
@@ -124,7 +125,7 @@ def test_any_onnx_model_is_compared_by_cosine(models: tuple[Subject, Subject], d
     found = _measure(models, data, spec)
     assert found.quality_metric == "cosine"
     assert 0.9 < found.compressed.quality["cosine"] < 1.0
-    assert found.environment["sequenceLength"] is None
+    assert found.environment.sequence_length is None
 
 
 def test_a_metric_without_labels_is_refused(models: tuple[Subject, Subject], data: SampleSet) -> None:

@@ -128,7 +128,7 @@ def test_a_language_model_is_measured_by_perplexity_and_single_steps(
     assert found.estimates["quality.increase"].value == pytest.approx(increase, rel=1e-3)
     names = [result.name for result in found.judgement(spec.sla).objectives]
     assert names == ["quality.increase", "quality.error", "throughput"]
-    assert found.environment["query"] == "one step of decoding: one token of each text, after 32 tokens"
+    assert found.environment.query == "one step of decoding: one token of each text, after 32 tokens"
     assert found.compressed.throughput_per_second
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from compression_runner.pipeline.earlier import measuring_before
-from compressionjob.report import ModelFigures, Report
+from compressionjob.report import JobReport, ModelFigures, Report
 from compressionjob.spec import parse_job
 from tests.support.manifests import job
 from tests.support.plans import open_store
@@ -18,7 +18,7 @@ NOW = parse_job(job())
 def left_behind(folder: Path, spec: dict[str, Any], timings: dict[str, float]) -> None:
     """The report of an earlier run."""
     report = Report(
-        job={"name": "earlier", "spec": spec},
+        job=JobReport(name="earlier", spec=spec),
         verdict="Fail",
         confidence=0.95,
         baseline=ModelFigures(size_bytes=100),

@@ -21,7 +21,7 @@ from compression_runner.pipeline.staging import Staged
 from compressionjob import sla
 from compressionjob.errors import InvalidSpec
 from compressionjob.estimate import Estimate
-from compressionjob.report import ModelFigures, StageReport
+from compressionjob.report import Environment, ModelFigures, StageReport
 from compressionjob.spec import CompressionJob, parse_job
 from tests.support.plans import open_store
 
@@ -116,7 +116,7 @@ def measurements(size: int, drop: float, width: float = 0.001, p50: float = 1.0)
         quality_metric="cosine",
         anomalies=[],
         latency_samples={},
-        environment={},
+        environment=Environment(),
     )
 
 
@@ -257,10 +257,10 @@ def test_a_size_that_is_too_large_decides_alone_and_costs_no_confidence(bert: Pa
 def test_the_provenance_is_of_what_is_published(bert: Path, tmp_path: Path) -> None:
     run = bench(bert, tmp_path)
     told = reporting.provenance(run.fall_back({"third": 0.02, "first": 0.001}))
-    assert told["fingerprint"] == run.plan.fallbacks[0].fingerprint
-    assert told["plan"] == run.plan.fingerprint
-    assert told["givenUp"] == ["second", "third", "quantize"]
-    assert [stage["name"] for stage in told["stages"]] == ["first", "export"]
+    assert told.fingerprint == run.plan.fallbacks[0].fingerprint
+    assert told.plan == run.plan.fingerprint
+    assert told.given_up == ["second", "third", "quantize"]
+    assert [stage.name for stage in told.stages] == ["first", "export"]
 
 
 @pytest.mark.parametrize("results", [4, 8])

@@ -31,16 +31,15 @@ from compression_runner.pipeline.reporting import Facts, make_report
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob import sla
 from compressionjob.estimate import Estimate
-from compressionjob.report import ModelFigures, StageReport
+from compressionjob.report import Machine, ModelFigures, StageReport
 from compressionjob.spec import CompressionJob, parse_job
 from tests.support.manifests import job
 from tests.support.reports import REPORT_V1
 
 CREATED = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
-MACHINE = {
-    "cpu": "AMD EPYC 7B13", "cpus": 4, "usableCpus": 2, "memoryBytes": 16_000_000_000, "kernel": "6.8.0",
-    "architecture": "x86_64",
-}  # fmt: skip
+MACHINE = Machine(
+    cpu="AMD EPYC 7B13", cpus=4, usable_cpus=2, memory_bytes=16_000_000_000, kernel="6.8.0", architecture="x86_64"
+)
 NOISE = Noise(
     elapsed=40.0, total=160.0, own=70.0, steal=0.0, other=8.0, waited=1.0, throttled_periods=3, throttled_seconds=0.25,
     frequency=2.45e9, hot=None,
@@ -59,6 +58,7 @@ class Clock(datetime):
 def fixed_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine, libraries and a clock that are the same everywhere."""
     monkeypatch.setattr(figures, "machine", lambda: MACHINE)
+    monkeypatch.setattr(figures, "version", lambda engine: "1.23.2")
     monkeypatch.setattr(reporting, "versions", lambda: {"python": "3.11.9", "onnx": "1.23.2"})
     monkeypatch.setattr(reporting, "datetime", Clock)
     monkeypatch.setattr(os, "getloadavg", lambda: (1.25, 0.0, 0.0))
@@ -90,20 +90,18 @@ def measurements(one: CompressionJob) -> Measurements:
         quality_metric="cosine",
         anomalies=[],
         latency_samples={"baseline": [0.002], "compressed": [0.003]},
-        environment={
-            "measuredIn": "onnxruntime 1.23.2",
-            **environment_of(
-                one.spec,
-                2,
-                SampleSet([], "sha256:0"),
-                run,
-                ThroughputRun(0.95),
-                NOISE,
-                Quality({}, samples=1000, max_abs_difference=float("inf"), non_finite_samples=1000),
-                [MemoryFigures(Estimate.exact(5000), 3000), MemoryFigures(Estimate.exact(4000), 3100)],
-                0.9916666666,
-            ),
-        },
+        environment=environment_of(
+            one.spec,
+            "onnxruntime",
+            2,
+            SampleSet([], "sha256:0"),
+            run,
+            ThroughputRun(0.95),
+            NOISE,
+            Quality({}, samples=1000, max_abs_difference=float("inf"), non_finite_samples=1000),
+            [MemoryFigures(Estimate.exact(5000), 3000), MemoryFigures(Estimate.exact(4000), 3100)],
+            0.9916666666,
+        ),
         timings={"latency": 20.0},
     )
 

@@ -24,11 +24,11 @@ QUIET = Reading(
 def test_shares_are_of_all_cpu_time() -> None:
     later = Reading(busy=70.0, total=200.0, steal=6.0, own=35.0, throttled_periods=12, throttled_seconds=1.5)
     noise = noise_between(QUIET, later)
-    found = noise.to_json()
-    assert found["stealShare"] == 0.05
-    assert found["otherShare"] == 0.30
-    assert found["throttledPeriods"] == 10
-    assert found["throttledSeconds"] == 1.0
+    found = noise.to_report()
+    assert found.steal_share == 0.05
+    assert found.other_share == 0.30
+    assert found.throttled_periods == 10
+    assert found.throttled_seconds == 1.0
     notes = noise_notes(noise)
     assert len(notes) == 3
     assert "throttled the benchmark in 10 periods (1 s)" in notes[0]
@@ -43,7 +43,7 @@ def test_a_quiet_machine_has_no_notes() -> None:
 def test_without_a_cgroup_nothing_is_said_of_throttling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(noise, "_CGROUP_FILES", (tmp_path / "cpu.stat",))
     assert read_noise().throttled_periods is None
-    assert "throttledPeriods" not in noise_between(read_noise(), read_noise()).to_json()
+    assert "throttledPeriods" not in noise_between(read_noise(), read_noise()).to_report().to_json()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_frequency_and_heat_are_read_where_they_are(tmp_path: Path) -> None:
     (tmp_path / f"cpu{first}" / "thermal_throttle" / "core_throttle_count").write_text("3\n")
     noise = noise_between(before, read_noise(cpus=tmp_path))
     assert noise.disturbed
-    assert noise.to_json()["frequencyGHz"] == 2.5
+    assert noise.to_report().to_json()["frequencyGHz"] == 2.5
     assert "heat made the CPU slower 3 times" in noise_notes(noise)
     assert read_noise(cpus=tmp_path / "none").frequency is None
 
@@ -131,4 +131,4 @@ def test_stretches_add_up() -> None:
 
 def test_usable_cpus_are_within_the_affinity() -> None:
     assert 1 <= usable_cpus() <= len(os.sched_getaffinity(0))
-    assert machine()["usableCpus"] == usable_cpus()
+    assert machine().usable_cpus == usable_cpus()
