@@ -7,8 +7,16 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-# Tests without servers take all cores, each test one of them.
-PARALLEL := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell nproc) --dist loadscope
+# Each test takes one core at most. Tests of servers mostly wait, so there is one worker more than there are cores. A
+# worker that runs out of tests steals from the end of another's.
+PARALLEL := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell expr $$(nproc) + 1) --dist worksteal
+# In this order the first worker begins with the servers, and the others with the work that the CPUs limit. The life of a
+# cluster is tested on a machine of its own (tests/e2e/localcluster/isolated.sh).
+BESIDE_EACH_OTHER := tests/integration tests/e2e/localcluster tests/methods tests/unit
+# Caches of the static checks: all clones of a user share them.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/compression-operator
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+export RUFF_CACHE_DIR := $(CACHE)/ruff
 PACKAGES := operator jobs localcluster dashboards charts demo samples tests benchmarks
 
 help: ## show what there is
@@ -20,31 +28,29 @@ setup: ## install uv into the cache and the locked environment into .venv
 demo: setup ## a cluster, the chart, a job that passes and one that must not
 	@$(PY) -m demo
 
-test: setup ## everything: static checks, unit, methods, integration (real API server), e2e (real kubelet)
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory test-unit
-	@$(MAKE) --no-print-directory test-methods
-	@$(MAKE) --no-print-directory test-integration
+test: setup ## everything: static checks; unit, methods and integration beside each other; e2e (real kubelet)
+	@$(PY) -m localcluster prepare & prepared=$$!; \
+	  $(MAKE) --no-print-directory lint && wait $$prepared || { kill $$prepared 2>/dev/null; exit 1; }
+	$(PARALLEL) $(BESIDE_EACH_OTHER)
 	@$(MAKE) --no-print-directory test-e2e
 
 lint: setup check-generated ## ruff, mypy --strict, import-linter, generated files
 	.venv/bin/ruff check $(PACKAGES)
 	.venv/bin/ruff format --check $(PACKAGES)
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --cache-dir $(CACHE)/import-linter
 
-test-unit: setup ## seconds, no servers
+test-unit: setup ## minutes, no servers
 	$(PARALLEL) tests/unit
 
 test-methods: setup ## every compression method on a small slice of real data, and stages killed on the way
 	$(PARALLEL) tests/methods
 
 test-integration: setup ## a real API server, object store and Prometheus on loopback
-	$(PYTEST) tests/integration --ignore tests/integration/runner
-	$(PARALLEL) --dist worksteal tests/integration/runner
+	$(PARALLEL) tests/integration
 
 test-e2e: setup cluster ## a real kubelet
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster
 
 test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
 	$(PYTEST) tests/images

@@ -15,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m localcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start everything that does not run yet")
+    commands.add_parser("prepare", help="build and fetch what a cluster needs, and start nothing")
     commands.add_parser("down", help="end everything and leave nothing behind")
     commands.add_parser("status", help="say what runs")
     commands.add_parser("remains", help="list what exists of a cluster; 1 if anything does")
@@ -42,6 +43,8 @@ def _run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "up":
             cluster.up()
+        case "prepare":
+            cluster.prepare()
         case "down":
             cluster.down()
         case "status":

@@ -78,7 +78,7 @@ def manifest(endpoint: str, **changes: Any) -> dict[str, Any]:
         "data": {"evaluation": {"source": "s3://models/sentences.parquet"}},
         "pipeline": [{"quantize": {"method": "dynamic"}}],
         "sla": {"size": {"maxRatio": "0.9"}},
-        "benchmark": {"sequenceLength": 16, "timeLimit": "3s", "threads": 1},
+        "benchmark": {"sequenceLength": 16, "timeLimit": "1s", "threads": 1},
         "output": {"destination": "s3://models/out"},
     }
     return {

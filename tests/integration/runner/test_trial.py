@@ -27,7 +27,7 @@ def write_job(folder: Path, **changes: Any) -> Path:
         "data": {"evaluation": {"source": "file://./sentences.parquet"}},
         "pipeline": [{"quantize": {"method": "dynamic"}}],
         "sla": {"size": {"maxRatio": "0.9"}},
-        "benchmark": {"sequenceLength": 16, "timeLimit": "3s", "threads": 1},
+        "benchmark": {"sequenceLength": 16, "timeLimit": "1s", "threads": 1},
         "output": {"destination": "file://./published"},
     }
     job = {
