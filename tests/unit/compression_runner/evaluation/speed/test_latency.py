@@ -144,6 +144,13 @@ def test_a_speedup_of_which_all_may_be_noise_has_no_upper_bound_and_is_said_so()
     assert span(doubted, "ratio").startswith("at least ")
 
 
+def test_a_bound_past_belief_is_unbounded_whatever_the_numbers() -> None:
+    bounds = {latency_run._at_most(above, 0.0) for above in np.random.default_rng(3).uniform(1e-6, 10, 1000)}
+    assert bounds == {UNBOUNDED_RATIO}
+    assert latency_run._at_most(1.0, 1e-5) == UNBOUNDED_RATIO
+    assert latency_run._at_most(1.0, 0.5) == 2.0
+
+
 def test_queries_of_many_samples_are_answered_in_one_batch() -> None:
     batches: list[int] = []
     side = Contender(lambda query: None, lambda indices: batches.append(len(indices)), queries=4, samples=3)
