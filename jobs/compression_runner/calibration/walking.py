@@ -5,7 +5,6 @@ batch, so the whole walk costs one pass, and holds the weights of one piece at a
 GPTQ (Frantar et al. 2022, arXiv:2210.17323), which goes by transformer blocks, for any graph.
 """
 
-import gc
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -101,8 +100,6 @@ class Walk:
             if not all(isinstance(result, np.ndarray) for result in results):
                 raise UnsupportedGraph("something other than a tensor goes from one part of the graph to the next")
             values.update(zip(wanted, results, strict=True))
-        del session
-        gc.collect()
 
     def _piece(self, nodes: Sequence[onnx.NodeProto], read: list[str], wanted: list[str]) -> onnx.ModelProto:
         """The nodes as a model; shapes of its inputs are free, those of its outputs are left to the runtime."""
