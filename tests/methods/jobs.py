@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.preflight import preflight
 from compression_runner.pipeline.staging import stage
 from compression_runner.storage import Stores
+from compression_runner.storage.directory import DirectoryStore
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.methods.registry import METHODS
 from tests.support import tiny_models
@@ -42,26 +44,34 @@ def _literals(annotation: Any) -> set[str]:
     return {value for part in (annotation, *get_args(annotation)) for value in get_args(part) if isinstance(value, str)}
 
 
-def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto") -> Path:
-    """A job on a tiny model with tiny data, below `folder`."""
+def write_inputs(place: Path, task: str) -> Path:
+    """The tiny model of a task and tiny data for it in a folder, which is left alone where they are there."""
+    if (place / "model").is_dir():
+        return place
     if task == "text-generation":
-        tiny_models.llama(folder / "model")
-        data = {"evaluation": "evaluation.parquet", "training": "training.parquet"}
-        tiny_models.text_data(folder / "evaluation.parquet")
-        tiny_models.text_data(folder / "training.parquet", skip=60)
+        tiny_models.llama(place / "model")
+        tiny_models.text_data(place / "evaluation.parquet")
+        tiny_models.text_data(place / "training.parquet", skip=60)
     elif task.startswith("text"):
-        tiny_models.bert(folder / "model", labels=3 if task == "text-classification" else 0)
-        data = {"evaluation": "evaluation.parquet", "training": "training.parquet"}
-        tiny_models.text_data(folder / "evaluation.parquet", labels=[row % 3 for row in range(40)])
-        tiny_models.text_data(folder / "training.parquet", labels=[row % 3 for row in range(120)], skip=40)
+        tiny_models.bert(place / "model", labels=3 if task == "text-classification" else 0)
+        tiny_models.text_data(place / "evaluation.parquet", labels=[row % 3 for row in range(40)])
+        tiny_models.text_data(place / "training.parquet", labels=[row % 3 for row in range(120)], skip=40)
     else:
-        tiny_models.resnet(folder / "model")
-        data = {"evaluation": "evaluation.npz", "training": "training.npz"}
-        for seed, name in enumerate(data.values()):
-            tiny_models.image_data(folder / name, seed=seed)
+        tiny_models.resnet(place / "model")
+        for seed, role in enumerate(("evaluation", "training")):
+            tiny_models.image_data(place / f"{role}.npz", seed=seed)
+    return place
+
+
+def write_job(
+    folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto", inputs: Path | None = None
+) -> Path:
+    """A job in `folder` on a tiny model with tiny data; these lie below `inputs` where it names a folder."""
+    place = write_inputs(inputs or folder, task)
+    suffix = "npz" if task.startswith("image") else "parquet"
     spec = {
-        "model": {"source": "file://./model", "task": task},
-        "data": {role: {"source": f"file://./{name}"} for role, name in data.items()},
+        "model": {"source": f"file://{place}/model", "task": task},
+        "data": {role: {"source": f"file://{place}/{role}.{suffix}"} for role in ("evaluation", "training")},
         "pipeline": pipeline,
         "benchmark": {"timeLimit": "3s", "sequenceLength": 16},
         "output": {"destination": "file://./out", "format": output},
@@ -75,10 +85,16 @@ def write_job(folder: Path, task: str, pipeline: list[dict[str, Any]], output: s
     return folder / "job.yaml"
 
 
-def make(job: Path, workdir: Path) -> Artifact:
-    """What a job publishes, from its stages alone, in this process."""
+def make(job: Path, workdir: Path, checkpoints: Path) -> Artifact:
+    """What a job publishes, from its stages alone, in this process.
+
+    Steps that another job has left in `checkpoints`, such as the export of a model that both have, do not run again.
+    """
     spec = read_manifest(job).spec
-    places = of_trial(spec, Stores(base=job.parent), workdir)
+    places = replace(
+        of_trial(spec, Stores(base=job.parent), workdir),
+        remote=lambda fingerprint: DirectoryStore(str(checkpoints), checkpoints / fingerprint, "checkpoints"),
+    )
     return stage(spec, preflight(spec, places), places, RunProgress()).result.artifact
 
 

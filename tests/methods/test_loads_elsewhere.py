@@ -144,10 +144,17 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Pat
         requests.close()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models, data and checkpoints of all jobs: most of them begin with the export of the same model."""
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_stranger_can_run_it(name: str, tmp_path: Path, stranger: Callable[[Path, str], Any]) -> None:
+def test_a_stranger_can_run_it(name: str, tmp_path: Path, shared: Path, stranger: Callable[[Path, str], Any]) -> None:
     task, pipeline = CASES[name]
-    result = make(write_job(tmp_path, task, pipeline, OUTPUTS.get(name, "auto")), tmp_path / "work")
+    job = write_job(tmp_path, task, pipeline, OUTPUTS.get(name, "auto"), inputs=shared / task)
+    result = make(job, tmp_path / "work", shared / "checkpoints")
     folder = result.path
     if "pack" in pipeline[-1]:
         folder = unpack(result, tmp_path / "unpacked").path
