@@ -9,7 +9,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 # Each test takes one core at most. Tests of servers mostly wait, so there is one worker more than there are cores. A
 # worker that runs out of tests steals from the end of another's.
-PARALLEL := OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell expr $$(nproc) + 1) --dist worksteal
+PARALLEL := env OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell expr $$(nproc) + 1) --dist worksteal
 # In this order the first worker begins with the servers, and the others with the work that the CPUs limit. The life of a
 # cluster is tested on a machine of its own (tests/e2e/localcluster/isolated.sh).
 BESIDE_EACH_OTHER := tests/integration tests/e2e/localcluster tests/methods tests/unit
@@ -43,7 +43,7 @@ lint: setup check-generated ## ruff, mypy --strict, import-linter, generated fil
 test-unit: setup ## minutes, no servers
 	$(PARALLEL) tests/unit
 
-test-methods: setup ## every compression method on a small slice of real data, and stages killed on the way
+test-methods: setup ## every method on a slice of real data (skipped where it passed before, unchanged), and killed stages
 	$(PARALLEL) tests/methods
 
 test-integration: setup ## a real API server, object store and Prometheus on loopback
@@ -58,7 +58,8 @@ test-images: setup cluster ## slow: build the real Dockerfiles and run a job in 
 test-engines: setup ## slow: install llm-compressor and ModelOpt as their images do, and quantize with them
 	$(PYTEST) tests/engines
 
-results: setup ## every local example in full (hours, resumable); writes benchmarks/methods/results.json and the table
+results: setup ## tests on real data and every local example in full (hours, resumable); writes benchmarks/methods/results.json
+	RERUN_PASSED=1 $(PARALLEL) -m real_data tests/methods
 	$(PY) -m benchmarks.methods
 
 results-check: setup ## list the published results that a changed method or example has made stale; fails if there are any

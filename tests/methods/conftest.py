@@ -3,6 +3,9 @@
 import pytest
 
 from tests.methods.bench import Bench
+from tests.methods.passed_before import pytest_collection_modifyitems, pytest_runtest_makereport
+
+__all__ = ["bench", "pytest_collection_modifyitems", "pytest_runtest_makereport"]
 
 
 @pytest.fixture(scope="session")

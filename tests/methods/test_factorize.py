@@ -14,6 +14,8 @@ from compressionjob.methods.factorize import Factorize
 from samples.images import CHECKPOINT, read
 from tests.methods.bench import Bench
 
+pytestmark = pytest.mark.real_data
+
 
 def factors(bench: Bench, into: Path, **parameters: Any) -> float:
     outcome = bench.apply("factorize", Factorize.model_validate({"budget": "0.9", **parameters}), into)

@@ -9,6 +9,8 @@ from compressionjob.methods.prune import Prune
 from compressionjob.methods.quantize import Quantize
 from tests.methods.bench import Bench
 
+pytestmark = pytest.mark.real_data
+
 
 def few_bits(bench: Bench, into: Path, algorithm: str, dtype: str) -> tuple[float, Outcome]:
     parameters = Quantize.model_validate(

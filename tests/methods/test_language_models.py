@@ -20,6 +20,8 @@ from compressionjob.spec import Model
 from samples.bible import kjv
 from samples.smollm import smollm2_gguf
 
+pytestmark = pytest.mark.real_data
+
 WINDOW = 256
 
 

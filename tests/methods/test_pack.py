@@ -16,6 +16,8 @@ from compression_runner.stages.method import StageContext
 from compressionjob.methods.pack import Codec, Pack
 from samples.text import minilm
 
+pytestmark = pytest.mark.real_data
+
 ROWS = 3000
 LAYER = "encoder.layer.0."
 

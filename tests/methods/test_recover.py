@@ -17,6 +17,8 @@ from compressionjob.methods.recover import Recover
 from compressionjob.methods.registry import METHODS as PARAMETERS
 from samples.images import CHECKPOINT, read
 
+pytestmark = pytest.mark.real_data
+
 LEARNED, MEASURED = 2000, 1000
 TRAINING = {"epochs": 3, "batchSize": 64, "learningRate": "0.002"}
 

@@ -19,6 +19,8 @@ from samples.fashion_cnn import fashion_cnn
 from samples.fashion_robust import fashion_robust
 from samples.motion import motion
 
+pytestmark = pytest.mark.real_data
+
 
 def test_the_bible_has_all_of_its_chapters() -> None:
     chapters = list(bible.chapters())

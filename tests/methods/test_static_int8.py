@@ -18,6 +18,8 @@ from compressionjob.methods.quantize import Quantize
 from samples.images import fashion
 from tests.methods.bench import Bench
 
+pytestmark = pytest.mark.real_data
+
 CALIBRATED = 64
 
 

@@ -13,6 +13,8 @@ from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, mean_
 from samples.tabular import breast_cancer, diabetes
 from tests.methods.jobs import finish
 
+pytestmark = pytest.mark.real_data
+
 
 def job(folder: Path, task: str, columns: dict[str, Any], quality: dict[str, str]) -> Path:
     spec = {

@@ -15,6 +15,8 @@ from samples.mail_words import WORDS, mail_words
 from samples.tabular import breast_cancer
 from tests.methods.jobs import finish
 
+pytestmark = pytest.mark.real_data
+
 INT8 = {"quantize": {"method": "dynamic", "dtype": "int8"}}
 
 

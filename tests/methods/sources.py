@@ -1,0 +1,90 @@
+"""Which files of a repository a Python file depends on: everything that it imports, directly or not."""
+
+import ast
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+IMPORT_ROOTS: Final = ("operator", "jobs", ".")
+"""Where this repository's packages lie."""
+NOT_DATA: Final = (".py", ".pyc", ".md")
+
+
+class Sources:
+    """The Python files below the root of a repository, and what they import of each other."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._roots = [root / name for name in IMPORT_ROOTS]
+        self._imported: dict[Path, frozenset[Path]] = {}
+
+    def dependencies(self, *files: Path) -> frozenset[Path]:
+        """Return the files themselves, the modules of the repository that they import, and the data beside these.
+
+        Imports count wherever they stand, in functions too, and so does the module of a command `python -m MODULE`.
+        The data of a package outside `tests` is all in its folder that is neither Python nor a page to read.
+        """
+        modules: set[Path] = set()
+        waiting = list(files)
+        while waiting:
+            module = waiting.pop()
+            if module not in modules:
+                modules.add(module)
+                waiting += self._imports(module)
+        packages = {self._package(module) for module in modules}
+        return frozenset(modules).union(*(self._data.get(package, ()) for package in packages))
+
+    def _imports(self, file: Path) -> frozenset[Path]:
+        if file not in self._imported:
+            nodes = ast.walk(ast.parse(file.read_text()))
+            names = {name for node in nodes for name in self._named(node, file)}
+            self._imported[file] = frozenset(place for name in names for place in self._files(name))
+        return self._imported[file]
+
+    def _named(self, node: ast.AST, file: Path) -> Iterator[str]:
+        """Names that may be modules: of `from a import b` both a and a.b."""
+        match node:
+            case ast.Import(names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module, names, level):
+                above = file.relative_to(self._above(file)).parts[:-level] if level else ()
+                base = ".".join((*above, *([module] if module else ())))
+                yield base
+                yield from (f"{base}.{name.name}" for name in names)
+            case ast.List(elements) | ast.Tuple(elements):
+                words = [element.value if isinstance(element, ast.Constant) else None for element in elements]
+                for flag, word in pairwise(words):
+                    if flag == "-m":
+                        yield from (f"{word}", f"{word}.__main__")
+
+    def _files(self, name: str) -> list[Path]:
+        """The file of a module and the __init__.py of every package above it; nothing for a module from elsewhere."""
+        parts = name.split(".")
+        for root in self._roots:
+            place = root.joinpath(*parts)
+            found = [file for file in (place.with_name(f"{place.name}.py"), place / "__init__.py") if file.is_file()]
+            if found:
+                above = (root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts)))
+                return [found[0], *(file for file in above if file.is_file())]
+        return []
+
+    def _above(self, file: Path) -> Path:
+        """The folder from which a file is imported."""
+        return next(root for root in self._roots if file.is_relative_to(root))
+
+    def _package(self, module: Path) -> Path:
+        """The folder of the top-level package that a file belongs to."""
+        root = self._above(module)
+        return root / module.relative_to(root).parts[0]
+
+    @cached_property
+    def _data(self) -> dict[Path, list[Path]]:
+        """What is not Python, by the folder of its top-level package."""
+        packages = [file.parent for root in self._roots for file in root.glob("*/__init__.py")]
+        return {
+            package: [file for file in package.rglob("*") if file.is_file() and file.suffix not in NOT_DATA]
+            for package in packages
+            if package != self._root / "tests"
+        }
