@@ -7,30 +7,15 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.dataset import load_samples
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
-from compressionjob.data import CalibrationData, DataRole
+from compressionjob.data import CalibrationData
 from samples.text import minilm, sentences
+from tests.support.stage_data import calibration
 
 CALIBRATED, MEASURED = 64, 100
-
-
-class Sentences:
-    """The first sentences, to calibrate with."""
-
-    sequence_length = 64
-
-    def __init__(self, samples: SampleSet) -> None:
-        self._samples = samples
-
-    def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
-        assert role == "calibration"
-        return self._samples
-
-    def teacher(self) -> Artifact:
-        raise AssertionError("nothing is taught here")
 
 
 class Bench:
@@ -51,7 +36,7 @@ class Bench:
             model_dir=self.model.path,
             sequence_length=64,
         )
-        self.data = Sentences(every.only(list(range(CALIBRATED))))
+        self.data = calibration(every.only(list(range(CALIBRATED))), sequence_length=64)
         self._measured = every.only(list(range(CALIBRATED, CALIBRATED + MEASURED)))
         self._truth = self._embeddings(self.model)
 

@@ -16,6 +16,7 @@ from compression_runner.training.sparsity import sparsity
 from compressionjob.methods.recover import Recover
 from compressionjob.methods.registry import METHODS as PARAMETERS
 from samples.images import CHECKPOINT, read
+from tests.support.stage_data import FakeStageData
 
 pytestmark = pytest.mark.real_data
 
@@ -27,21 +28,11 @@ def pixels(images: np.ndarray) -> np.ndarray:
     return (images[:, None].astype(np.float32) / 255 - 0.5) / 0.5
 
 
-class Images:
+def unlabelled_images(teacher: Artifact) -> FakeStageData:
     """Images to learn from and to calibrate with, without labels."""
-
-    sequence_length = 0
-
-    def __init__(self, model: Artifact) -> None:
-        images, _ = read("train")
-        self._samples = SampleSet([{"pixel_values": image} for image in pixels(images[:LEARNED])], "sha256:0")
-        self._model = model
-
-    def samples(self, role: str, _model_dir: Path) -> SampleSet:
-        return self._samples.only(list(range(64))) if role == "calibration" else self._samples
-
-    def teacher(self) -> Artifact:
-        return self._model
+    images, _ = read("train")
+    samples = SampleSet([{"pixel_values": image} for image in pixels(images[:LEARNED])], "sha256:0")
+    return FakeStageData({"training": samples, "calibration": samples.only(list(range(64)))}, teacher=teacher)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +70,7 @@ def zeros(artifact: Artifact) -> float:
 def test_half_of_what_was_lost_comes_back(
     resnet: Artifact, tmp_path: Path, method: str, parameters: dict[str, Any]
 ) -> None:
-    data = Images(resnet)
+    data = unlabelled_images(resnet)
     for name in ("lossy", "recovered"):
         (tmp_path / name).mkdir()
     context = StageContext(tmp_path / "lossy", "spec.pipeline[0]", data=data)

@@ -13,10 +13,10 @@ from compression_runner.dataset.images import prepare_images
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
-from compressionjob.data import DataRole
 from compressionjob.methods.quantize import Quantize
 from samples.images import fashion
 from tests.methods.bench import Bench
+from tests.support.stage_data import calibration
 
 pytestmark = pytest.mark.real_data
 
@@ -25,8 +25,6 @@ CALIBRATED = 64
 
 class Fashion:
     """The CNN as a graph, the first images to calibrate with, and the others, with labels, to measure on."""
-
-    sequence_length = 1
 
     def __init__(self, folder: Path) -> None:
         fashion(folder / "data", 1000)
@@ -40,19 +38,9 @@ class Fashion:
         self._measured = {"pixel_values": np.stack(images[CALIBRATED:])}
         self._labels = np.array(table.column("label").to_pylist())[CALIBRATED:]
 
-    def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
-        assert role == "calibration"
-        return self._calibration
-
-    def teacher(self) -> Artifact:
-        raise AssertionError("nothing is taught here")
-
-    def model_at(self, location: str) -> Artifact:
-        raise AssertionError("no other model is needed")
-
     def quantize(self, into: Path, **parameters: Any) -> Outcome:
         into.mkdir()
-        context = StageContext(into, "spec.pipeline[0].quantize", data=self)  # type: ignore[arg-type]
+        context = StageContext(into, "spec.pipeline[0].quantize", data=calibration(self._calibration))
         return METHODS["quantize"].run(self.model, Quantize.model_validate({"method": "static", **parameters}), context)
 
     def accuracy(self, artifact: Artifact) -> float:
