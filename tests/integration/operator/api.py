@@ -186,14 +186,14 @@ def container(state: dict[str, Any]) -> dict[str, Any]:
     return {"name": "runner", "image": "x", "imageID": "x", "ready": False, "restartCount": 0, "state": state}
 
 
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60) -> T:
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60, pause: float = 0.05) -> T:
     """Look until there is something; fails with ``what`` after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = look()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(pause)
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
