@@ -42,8 +42,8 @@ class ObjectStore:
 
 
 def command(binary: Path, folder: Path, host: str, port: int) -> list[str]:
-    """Arguments of versitygw that serves a folder, which must exist."""
-    return [str(binary), "--port", f"{host}:{port}", "--region", REGION, "--quiet", "posix", str(folder)]
+    """Return the arguments of versitygw that serves a folder, which must exist."""
+    return [str(binary), "--port", f"{host}:{port}", "--region", REGION, str(folder)]
 
 
 def environment() -> Mapping[str, str]:
