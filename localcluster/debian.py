@@ -12,9 +12,9 @@ from localcluster.errors import LocalClusterError
 from localcluster.locks import exclusive
 
 CLUSTER = ("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "openssl")
-SITE = ("python3", "python3-venv", "ca-certificates")
-BASE_IMAGE = ("mmdebstrap",)
-IMAGES = ("buildah", "fuse-overlayfs")
+SITE = ("python3", "python3-venv", "ca-certificates", "tzdata")
+LOCAL_CLUSTER = (*CLUSTER, *SITE)
+IMAGES = ("buildah", "fuse-overlayfs", "mmdebstrap", "ca-certificates")
 PROMETHEUS = ("prometheus", "prometheus-alertmanager")
 CHROMIUM = ("chromium", "fonts-dejavu-core")
 

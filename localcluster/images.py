@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localcluster import containers, debian, mounts, paths, podimages
+from localcluster import containers, mounts, paths, podimages
 from localcluster.command import run
 from localcluster.errors import LocalClusterError
 from localcluster.locks import exclusive
@@ -34,8 +34,8 @@ def recipes() -> dict[str, Recipe]:
     """Return what can be built, each after what it is based on."""
     runner = f"localhost/compression-runner:{tag()}"
     return {
-        "operator": Recipe("operator.Dockerfile", f"localhost/compression-operator:{tag()}", podimages.BASE),
-        "runner": Recipe("runner.Dockerfile", runner, podimages.BASE),
+        "operator": Recipe("operator.Dockerfile", f"localhost/compression-operator:{tag()}", podimages.DEBIAN),
+        "runner": Recipe("runner.Dockerfile", runner, podimages.DEBIAN),
         "runner-cuda": Recipe("runner-cuda.Dockerfile", f"{runner}-cuda", runner),
     }
 
@@ -45,9 +45,8 @@ NAMES: Final = ("operator", "runner", "runner-cuda")
 
 def build(names: tuple[str, ...] = NAMES) -> None:
     """Build images into a storage of their own; the runner takes 6 GB and needs its base for the CUDA one."""
-    debian.ensure(debian.IMAGES)
     with exclusive(_lock()):
-        _buildah("pull", "--quiet", f"docker-archive:{podimages.base_archive()}")
+        _buildah("pull", "--quiet", f"docker-archive:{podimages.debian_archive()}")
         for name in names:
             recipe = recipes()[name]
             with step(f"build {recipe.name}"):

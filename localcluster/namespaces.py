@@ -16,6 +16,8 @@ def prepare(name: str) -> None:
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     _release(kubectl, name)
     kubectl.apply(_volume(name), _claim(name), _secret(name))
+    # A pod that comes before its claim is bound is tried again after five seconds.
+    kubectl.run("wait", "--namespace", name, "--for=jsonpath={.status.phase}=Bound", f"pvc/{CLAIM}", "--timeout=60s")
 
 
 def _release(kubectl: Kubectl, namespace: str) -> None:

@@ -1,52 +1,65 @@
-"""The two images of the local cluster: the pause image and the Debian base with Python, made once."""
+"""Images that are made once: pause, this machine's Python for pods, and a Debian to build the project's images on."""
 
 import hashlib
 import tempfile
 from pathlib import Path
 
-from localcluster import debian, gobuild, imagearchive, paths
+from localcluster import debian, gobuild, hostfiles, imagearchive, paths
 from localcluster.command import run
 from localcluster.locks import exclusive
 
 PAUSE = "localhost/compression-operator-pause:local"
 BASE = "localhost/compression-operator-base:local"
+DEBIAN = "localhost/compression-operator-debian:local"
 
+# The Python that the site's environment was made with, what its wheels expect of a system, and a shell to look around.
+_BASE_PACKAGES = ("base-files", "ca-certificates", "coreutils", "dash", "libc-bin", "libstdc++6", "python3", "tzdata")
+_AUTHORITIES = Path("/etc/ssl/certs")
 _SUITE = "bookworm"
-_PACKAGES = "python3,python3-venv,ca-certificates"
-_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_DEBIAN_PACKAGES = "python3,python3-venv,ca-certificates"
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
-
-
-def base_files() -> Path:
-    """Return a tar file of Debian with the Python that the site's environment was made with, made when missing.
-
-    It has this machine's certificate authorities, so that registries behind a proxy can be reached from a build.
-    """
-    authorities = _CA_BUNDLE.read_bytes() if _CA_BUNDLE.exists() else b""
-    key = hashlib.sha256(repr((_SUITE, _PACKAGES, _EXCLUDED)).encode() + authorities).hexdigest()[:16]
-    target = paths.cache() / "images" / f"base-{key}.tar"
-    with exclusive(paths.cache() / "locks" / "base-image"):
-        if not target.exists():
-            debian.ensure(debian.BASE_IMAGE)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_suffix(".unfinished.tar")
-            options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
-            if authorities:
-                options.append(f"--customize-hook=copy-in {_CA_BUNDLE} {_CA_BUNDLE.parent}")
-            run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", *options, _SUITE, unfinished])
-            unfinished.rename(target)
-    return target
+_COMMAND = ("/usr/bin/python3",)
+_ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)
 
 
 def base_archive() -> Path:
-    """Return the archive of the base image, made when missing."""
-    files = base_files()
-    target = files.with_name(f"{files.stem}-image{imagearchive.FORMAT}.tar")
+    """Return the archive of the image that pods run in, made when missing; its packages have to be installed."""
+    packages = hostfiles.closure(_BASE_PACKAGES, hostfiles.installed())
+    versions = [(package.name, package.version) for package in packages]
+    key = hashlib.sha256(repr((versions, _EXCLUDED)).encode() + _bundle().read_bytes()).hexdigest()[:16]
+    target = paths.cache() / "images" / f"base-{key}-image{imagearchive.FORMAT}.tar"
     with exclusive(paths.cache() / "locks" / "base-image"):
         if not target.exists():
-            path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-            imagearchive.write(target, BASE, files, command=["/usr/bin/python3"], environment=[path])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+                layer = Path(folder) / "layer.tar"
+                hostfiles.write_layer(layer, packages, more=[_AUTHORITIES], excluded=_EXCLUDED)
+                imagearchive.write(target, BASE, layer, command=_COMMAND, environment=_ENVIRONMENT)
     return target
+
+
+def debian_archive() -> Path:
+    """Return the archive of a Debian whose packages can be added to, made when missing.
+
+    It has this machine's certificate authorities, so that registries behind a proxy can be reached from a build.
+    """
+    debian.ensure(debian.IMAGES)
+    key = hashlib.sha256(repr((_SUITE, _DEBIAN_PACKAGES, _EXCLUDED)).encode() + _bundle().read_bytes()).hexdigest()[:16]
+    target = paths.cache() / "images" / f"debian-{key}-image{imagearchive.FORMAT}.tar"
+    with exclusive(paths.cache() / "locks" / "debian-image"):
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+                layer = Path(folder) / "layer.tar"
+                options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
+                options += [f"--include={_DEBIAN_PACKAGES}", f"--customize-hook=copy-in {_bundle()} {_AUTHORITIES}"]
+                run(["mmdebstrap", "--quiet", "--variant=minbase", *options, _SUITE, layer])
+                imagearchive.write(target, DEBIAN, layer, command=_COMMAND, environment=_ENVIRONMENT)
+    return target
+
+
+def _bundle() -> Path:
+    return _AUTHORITIES / "ca-certificates.crt"
 
 
 def pause_archive() -> Path:

@@ -19,6 +19,16 @@ PYTHON: Final = "/usr/bin/python3.11"
 """Debian's own interpreter: the base image has it at the same path."""
 MOUNT: Final = "/opt/compression"
 _EXTRAS: Final = ("--no-dev", "--extra", "operator", "--extra", "runner")
+# A third of all code, which pods seldom or never import: the libraries' tests, and models of another kind than MiniLM.
+_NOT_COMPILED: Final = r"/tests?/|/torch/testing/|/transformers/models/(?!auto/|bert/)[^/]+/"
+# Nothing checks byte code against its source: neither ever changes. A library may hold files for another Python.
+_COMPILE: Final = """
+import compileall, py_compile, re, sys
+mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+for folder in sys.argv[2:]:
+    compileall.compile_dir(folder, rx=re.compile(sys.argv[1]), quiet=2, workers=0, invalidation_mode=mode)
+"""
+_FOLDERS: Final = ("operator", "jobs")
 _KEPT: Final = 3
 
 
@@ -46,15 +56,19 @@ def ensure() -> Path:
 
 
 def _dependencies() -> Path:
-    """Return the environment with what uv.lock names, compiled: pods cannot write byte code."""
-    key = hashlib.sha256((paths.REPOSITORY / "uv.lock").read_bytes() + PYTHON.encode()).hexdigest()[:16]
+    """Return the environment with what uv.lock names, compiled."""
+    lock = (paths.REPOSITORY / "uv.lock").read_bytes()
+    key = hashlib.sha256(lock + repr((PYTHON, _NOT_COMPILED)).encode()).hexdigest()[:16]
     target = root() / f"dependencies-{key}"
     if not target.exists():
         unfinished = _fresh(target)
-        _uv(
-            ["sync", "--frozen", "--no-install-project", *_EXTRAS, "--compile-bytecode", "--python", PYTHON],
-            env={"UV_PROJECT_ENVIRONMENT": str(unfinished)},
-        )
+        # Beside scripts/setup, which takes this lock for its own environment, the same wheels would come twice.
+        with exclusive(paths.cache() / "locks" / "uv"):
+            _uv(
+                ["sync", "--frozen", "--no-install-project", *_EXTRAS, "--python", PYTHON],
+                env={"UV_PROJECT_ENVIRONMENT": str(unfinished)},
+            )
+        _compile([unfinished / "lib"])
         unfinished.rename(target)
     return target
 
@@ -64,9 +78,21 @@ def _snapshot(dependencies: Path, target: Path) -> None:
     unfinished.mkdir()
     run(["cp", "--archive", "--link", dependencies, unfinished / "venv"])
     python = unfinished / "venv" / "bin" / "python"
-    _uv(["pip", "install", "--no-deps", "--compile-bytecode", "--python", str(python), str(paths.REPOSITORY)])
+    _uv(["pip", "install", "--no-deps", "--python", str(python), str(paths.REPOSITORY)])
+    (packages,) = (unfinished / "venv" / "lib").glob("python*/site-packages")
+    _compile([packages / name for name in _own_packages()])
     unfinished.chmod(0o755)
     unfinished.rename(target)
+
+
+def _own_packages() -> list[str]:
+    parents = (paths.REPOSITORY / folder for folder in _FOLDERS)
+    return [init.parent.name for parent in parents for init in sorted(parent.glob("*/__init__.py"))]
+
+
+def _compile(folders: list[Path]) -> None:
+    """Write byte code, as pods cannot."""
+    run([PYTHON, "-c", _COMPILE, _NOT_COMPILED, *folders])
 
 
 def _uv(arguments: list[str], env: dict[str, str] | None = None) -> None:
@@ -90,7 +116,7 @@ def _digest(dependencies: str) -> str:
 
 def _sources() -> Iterator[Path]:
     yield paths.REPOSITORY / "pyproject.toml"
-    for folder in ("operator", "jobs"):
+    for folder in _FOLDERS:
         for path in sorted((paths.REPOSITORY / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path
