@@ -2,10 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test results results-check lint test-unit test-methods test-integration test-e2e test-images test-engines generate check-generated \
-        cluster bench-operator clean
+.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-images test-engines \
+        generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
+# The local cluster needs nothing but the standard library: it does not wait for .venv.
+LOCALCLUSTER := $(if $(wildcard $(PY)),$(PY),python3) -m localcluster
 PYTEST := $(PY) -m pytest
 # Each test takes one core at most. Tests of servers mostly wait, so there is one worker more than there are cores. A
 # worker that runs out of tests steals from the end of another's.
@@ -25,12 +27,14 @@ help: ## show what there is
 setup: ## install uv into the cache and the locked environment into .venv
 	@scripts/setup
 
-demo: setup ## a cluster, the chart, a job that passes and one that must not
+demo: ## a cluster, the chart, a job that passes and one that must not
+	@$(MAKE) --no-print-directory --jobs=2 cluster play
+
+play: setup
 	@$(PY) -m demo
 
-test: setup ## everything: static checks; unit, methods and integration beside each other; e2e (real kubelet)
-	@$(PY) -m localcluster prepare & prepared=$$!; \
-	  $(MAKE) --no-print-directory lint && wait $$prepared || { kill $$prepared 2>/dev/null; exit 1; }
+test: ## everything: static checks; unit, methods and integration beside each other; e2e (real kubelet)
+	@$(MAKE) --no-print-directory --jobs=2 lint prepare
 	$(PARALLEL) $(BESIDE_EACH_OTHER)
 	@$(MAKE) --no-print-directory test-e2e
 
@@ -75,11 +79,16 @@ check-generated: generate ## fail when a committed file differs from what the co
 	@git diff --exit-code --stat -- crds charts dashboards \
 	  || { echo "generated files differ: run 'make generate' and commit the result"; exit 1; }
 
-cluster: setup ## a real Kubernetes: yours if KUBECONFIG is set, otherwise a local one
-	@$(PY) -m localcluster up
+prepare: # what the cluster is made of
+	@scripts/setup uv
+	@$(LOCALCLUSTER) prepare
+
+cluster: ## a real Kubernetes: yours if KUBECONFIG is set, otherwise a local one
+	@scripts/setup uv
+	@$(LOCALCLUSTER) up
 
 bench-operator: setup ## the control loop at 1,000 to 10,000 jobs
 	$(PY) -m benchmarks.operator_scale
 
 clean: ## end the local cluster and all its processes, mounts and interfaces
-	@if [ -x $(PY) ]; then $(PY) -m localcluster down; else python3 -m localcluster down; fi
+	@$(LOCALCLUSTER) down

@@ -3,21 +3,35 @@
 import json
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
 from compressionjob.sla import write_figure
-from demo.installation import RELEASE, SYSTEM_NAMESPACE, install_chart, object_store, seed
+from demo.installation import (
+    RELEASE,
+    SYSTEM_NAMESPACE,
+    install_chart,
+    object_store,
+    upload_samples,
+    write_samples,
+)
 from demo.watching import follow
+from localcluster import components, namespaces
 from localcluster.components import admin_kubeconfig
 from localcluster.kubectl import Kubectl
 from localcluster.paths import REPOSITORY
 
 NAMESPACE: Final = "compression-demo"
+POLL: Final = 0.2
+"""Seconds between two looks at the object store."""
 OUT: Final = REPOSITORY / "out" / "demo"
 console = Console(highlight=False, soft_wrap=True)
 
@@ -25,14 +39,12 @@ console = Console(highlight=False, soft_wrap=True)
 def main() -> int:
     """Run the demo; 0 when the first job passes and the second is refused, as they must."""
     start = time.monotonic()
-    step("the cluster (a real Kubernetes and an S3 server; cold, its build takes minutes)")
-    subprocess.run([sys.executable, "-m", "localcluster", "up"], check=True, cwd=REPOSITORY)
-    step("MiniLM and real sentences into the object store")
+    step("the cluster (a real Kubernetes and an S3 server; cold, its build takes minutes), MiniLM and real sentences")
     store = object_store()
-    seed(store)
+    bring_up(store)
     step(f"helm install {RELEASE}")
+    namespaces.prepare(NAMESPACE)
     install_chart()
-    subprocess.run([sys.executable, "-m", "localcluster", "namespace", NAMESPACE], check=True, cwd=REPOSITORY)
     kubectl = Kubectl(admin_kubeconfig())
     passed = play(kubectl, store, "minilm-int8", "a job that must pass")
     refused = play(kubectl, store, "minilm-impossible", "a job whose limits cannot be kept")
@@ -41,6 +53,26 @@ def main() -> int:
     console.print(f"The operator: kubectl -n {SYSTEM_NAMESPACE} get pods. `make clean` ends it all.")
     console.print(f"{time.monotonic() - start:.0f} s in all.")
     return 0 if (passed, refused) == ("Pass", "Fail") else 1
+
+
+def bring_up(store: Any) -> None:
+    """Start the cluster, and fill its object store while the rest of it is still being built.
+
+    Raises CalledProcessError when the cluster does not start.
+    """
+    command = [sys.executable, "-m", "localcluster", "up"]
+    with subprocess.Popen(command, cwd=REPOSITORY) as cluster, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        while cluster.poll() is None and not components.object_store_answers():
+            time.sleep(POLL)
+        write_samples(folder)
+        if cluster.poll() is None:
+            # What answered may be the store of an earlier cluster, which `up` ends.
+            with suppress(Boto3Error, BotoCoreError, ClientError):
+                upload_samples(store, folder)
+        if cluster.wait():
+            raise subprocess.CalledProcessError(cluster.returncode, command)
+        upload_samples(store, folder)
 
 
 def step(text: str) -> None:

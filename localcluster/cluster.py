@@ -2,8 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster import (
@@ -26,6 +25,7 @@ from localcluster import (
 from localcluster.errors import LocalClusterError
 from localcluster.locks import exclusive
 from localcluster.progress import say, step
+from localcluster.steps import Step, Steps
 from localcluster.waiting import until
 
 _SOCKET_PATH_LIMIT = 107  # unix(7)
@@ -42,18 +42,7 @@ def up() -> None:
         raise LocalClusterError("The local cluster needs root (cgroups, mounts, network). Or set KUBECONFIG.")
     _check_length()
     with exclusive(paths.cache() / "locks" / "cluster"):
-        prepare()
-        if not (components.running() and _answers()):
-            if remains():
-                with step("clear what an earlier cluster left"):
-                    _remove()
-            if network.another_kubernetes():
-                raise LocalClusterError("Another Kubernetes runs on this machine. Set KUBECONFIG to use it, or end it.")
-            with step("start the control plane, containerd, kubelet and the object store"):
-                components.start()
-            with step("the node is ready"):
-                until("The node is ready", components.node_is_ready, 120, remedy=f"Logs are in {paths.logs()}.")
-        _load_images()
+        _bring_up(starting=not (components.running() and _answers()))
         _write_environment()
     say(f"  ok   Kubernetes {gobuild.KUBERNETES_VERSION}: export KUBECONFIG={components.admin_kubeconfig()}")
 
@@ -71,42 +60,77 @@ def _answers() -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The steps that build and fetch what a cluster is made of."""
+
+    packages: Step
+    store: Step
+    kubernetes: Step
+    kubectl: Step
+    images: tuple[Step, ...]
+
+
 def prepare() -> None:
     """Build and fetch what is missing; what does not depend on each other goes on side by side."""
+    with Steps() as steps:
+        _prepare(steps)
 
-    def task(title: str, work: Callable[[], object], slow: str = "") -> Callable[[], None]:
-        def run() -> None:
-            with step(title, slow=slow):
-                work()
 
-        return run
+def _prepare(steps: Steps) -> Prepared:
+    slow = "" if gobuild.is_built(gobuild.KUBERNETES) else "3 to 5 minutes, once"
+    packages = steps.add("Debian packages", lambda: debian.ensure(debian.LOCAL_CLUSTER))
+    modules = steps.add("Go modules of Kubernetes", lambda: gobuild.download(gobuild.KUBERNETES))
+    # One after the other: what both are made of, Go's own library before all, is then compiled once.
+    store = steps.add("object store (versitygw)", lambda: gobuild.ensure(gobuild.VERSITYGW))
+    kubernetes = steps.add(
+        "Kubernetes from source", lambda: gobuild.ensure(gobuild.KUBERNETES), after=(modules, store), slow=slow
+    )
+    kubectl = steps.add("kubectl and helm", tools.kubectl)
+    steps.add("Python environment for pods", site.ensure, after=(packages,))
+    images = (
+        steps.add("base image", podimages.base_archive, after=(packages,)),
+        steps.add("pause image", podimages.pause_archive, after=(store,)),
+    )
+    return Prepared(packages, store, kubernetes, kubectl, images)
 
-    built = gobuild.is_built(gobuild.KUBERNETES)
-    tasks = [
-        task("Debian packages", lambda: debian.ensure(debian.CLUSTER)),
-        task(
-            "Kubernetes from source",
-            lambda: gobuild.ensure(gobuild.KUBERNETES),
-            "" if built else "4 to 6 minutes, once",
-        ),
-        task("object store (versitygw)", lambda: gobuild.ensure(gobuild.VERSITYGW)),
-        task("kubectl and helm", tools.kubectl),
-        task("Python environment for pods", site.ensure),
-        task("base image", podimages.base_archive),
-    ]
-    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
-        for future in [pool.submit(item) for item in tasks]:
-            future.result()
-    podimages.pause_archive()
+
+def _bring_up(*, starting: bool) -> None:
+    """Prepare, and start what does not run, each step as soon as those before it are done."""
+    with Steps() as steps:
+        prepared = _prepare(steps)
+        images = prepared.images
+        if starting:
+            network_ready = steps.add("network", _begin, after=(prepared.packages,))
+            containerd = steps.add("containerd", components.start_containerd, after=(network_ready,))
+            steps.add("object store answers", components.start_object_store, after=(network_ready, prepared.store))
+            plane = steps.add(
+                "control plane, kubelet and kube-proxy",
+                components.start_kubernetes,
+                after=(containerd, prepared.kubernetes),
+            )
+            steps.add("the node is ready", _wait_for_node, after=(plane, prepared.kubectl))
+            images = (*images, containerd)
+        steps.add("images loaded", _load_images, after=images)
+
+
+def _begin() -> None:
+    if remains():
+        with step("clear what an earlier cluster left"):
+            _remove()
+    if network.another_kubernetes():
+        raise LocalClusterError("Another Kubernetes runs on this machine. Set KUBECONFIG to use it, or end it.")
+    components.create_network()
+
+
+def _wait_for_node() -> None:
+    until("The node is ready", components.node_is_ready, 120, remedy=f"Logs are in {paths.logs()}.")
 
 
 def _load_images() -> None:
     present = containers.images()
     wanted = {podimages.PAUSE: podimages.pause_archive, podimages.BASE: podimages.base_archive}
-    missing = [make() for name, make in wanted.items() if name not in present]
-    if missing:
-        with step("load images"):
-            containers.load(missing)
+    containers.load([make() for name, make in wanted.items() if name not in present])
 
 
 def _write_environment() -> None:

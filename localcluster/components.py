@@ -37,16 +37,42 @@ def s3_endpoint() -> str:
     return f"http://{network.ADDRESS}:{S3_PORT}"
 
 
-def start() -> None:
-    """Start everything and wait until the API server, containerd and the object store answer."""
+def create_network() -> None:
+    """Make what the processes stand on: the folder of their records, the bridge and its rules."""
     paths.RUN.mkdir(parents=True, exist_ok=True)
-    groups = cgroups.create()
     network.create(paths.state() / "cni")
-    for component in _components():
-        log = paths.logs() / f"{component.name}.log"
-        processes.start(component.name, component.argv, log, cgroups=groups, env=component.environment)
-        if component.ready:
-            until(f"{component.name} is ready", component.ready, 90, remedy=f"Its log is {log}.")
+
+
+def start_containerd() -> None:
+    """Start containerd and wait until it answers."""
+    argv = containers.configure(paths.state() / "containerd", paths.state() / "cni")
+    _start(Component("containerd", argv, containers.answers))
+
+
+def start_object_store() -> None:
+    """Start versitygw and wait until it answers."""
+    buckets = paths.state() / "buckets"
+    buckets.mkdir(parents=True, exist_ok=True)
+    argv = s3.command(gobuild.ensure(gobuild.VERSITYGW), buckets, network.ADDRESS, S3_PORT)
+    _start(Component("versitygw", argv, object_store_answers, s3.environment()))
+
+
+def start_kubernetes() -> None:
+    """Start the control plane, kubelet and kube-proxy, and wait until the API server answers."""
+    for component in _kubernetes():
+        _start(component)
+
+
+def _start(component: Component) -> None:
+    log = paths.logs() / f"{component.name}.log"
+    processes.start(component.name, component.argv, log, cgroups=cgroups.create(), env=component.environment)
+    if component.ready:
+        until(f"{component.name} is ready", component.ready, 90, remedy=f"Its log is {log}.")
+
+
+def object_store_answers() -> bool:
+    """Tell whether the object store takes connections."""
+    return s3.answers(network.ADDRESS, S3_PORT)
 
 
 def running() -> bool:
@@ -56,6 +82,7 @@ def running() -> bool:
     return (
         all(found.values())
         and server is not None
+        and gobuild.is_built(gobuild.KUBERNETES)
         and server.executable() == gobuild.ensure(gobuild.KUBERNETES).resolve()
     )
 
@@ -66,7 +93,7 @@ NAMES: Final = (
 )  # fmt: skip
 
 
-def _components() -> list[Component]:
+def _kubernetes() -> list[Component]:
     pki = paths.state() / "pki"
     plane = _plane(pki)
     authority = plane.authority
@@ -80,8 +107,11 @@ def _components() -> list[Component]:
     config("admin", "system:masters")
     kubelet_client = make_client(authority, pki, "kube-apiserver-kubelet-client", ["system:masters"])
     binary = str(plane.binary)
+    # A claim whose binding meets a conflict waits for the next look at all claims: fifteen seconds by default.
     manager = plane.controller_manager(
-        config("system:kube-controller-manager"), ["*"], ["--use-service-account-credentials=true"]
+        config("system:kube-controller-manager"),
+        ["*"],
+        ["--use-service-account-credentials=true", "--pvclaimbinder-sync-period=1s"],
     )
     scheduler = [
         binary, "kube-scheduler", f"--kubeconfig={config('system:kube-scheduler')}", "--leader-elect=false",
@@ -91,10 +121,6 @@ def _components() -> list[Component]:
     pod_logs = paths.logs() / "pods"
     kubelet = node.kubelet(plane.binary, paths.state() / "kubelet", kubelet_config, authority.certificate, pod_logs)
     proxy = node.kube_proxy(plane.binary, paths.state() / "kube-proxy", config("system:kube-proxy"))
-    containerd = containers.configure(paths.state() / "containerd", paths.state() / "cni")
-    buckets = paths.state() / "buckets"
-    buckets.mkdir(parents=True, exist_ok=True)
-    store = s3.command(gobuild.ensure(gobuild.VERSITYGW), buckets, network.ADDRESS, S3_PORT)
     return [
         Component("etcd", plane.etcd()),
         Component(
@@ -104,10 +130,8 @@ def _components() -> list[Component]:
         ),
         Component("kube-controller-manager", manager),
         Component("kube-scheduler", scheduler),
-        Component("containerd", containerd, containers.answers),
         Component("kubelet", kubelet),
         Component("kube-proxy", proxy),
-        Component("versitygw", store, lambda: s3.answers(network.ADDRESS, S3_PORT), s3.environment()),
     ]
 
 

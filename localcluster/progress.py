@@ -1,4 +1,4 @@
-"""One line on the terminal for each step, with the seconds that it took."""
+"""One line on the terminal for each step that took time, with its seconds."""
 
 import sys
 import threading
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
+QUICK = 0.1
+"""Seconds within which a step has only seen that there is nothing to do."""
 
 
 def say(text: str) -> None:
@@ -18,7 +20,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(title: str, *, slow: str = "") -> Iterator[None]:
-    """Announce a step that is slow, and report every step's end or failure with its seconds."""
+    """Announce a step that is slow; report a failure, and the end of a step that was not quick, with its seconds."""
     if slow:
         say(f"  ...  {title} ({slow})")
     started = time.monotonic()
@@ -27,4 +29,6 @@ def step(title: str, *, slow: str = "") -> Iterator[None]:
     except BaseException:
         say(f"FAILED {title} after {time.monotonic() - started:.1f} s")
         raise
-    say(f"  ok   {title} {time.monotonic() - started:.1f} s")
+    seconds = time.monotonic() - started
+    if slow or seconds > QUICK:
+        say(f"  ok   {title} {seconds:.1f} s")
