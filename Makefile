@@ -50,8 +50,8 @@ test-unit: setup ## minutes, no servers
 test-methods: setup ## every method on a slice of real data (skipped where it passed before, unchanged), and killed stages
 	$(PARALLEL) tests/methods
 
-test-integration: setup ## a real API server, object store and Prometheus on loopback
-	$(PARALLEL) tests/integration
+test-integration: setup ## a real API server, object store and Prometheus on loopback; the life of a cluster
+	$(PARALLEL) tests/integration tests/e2e/localcluster
 
 test-e2e: setup cluster ## a real kubelet
 	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster

@@ -65,6 +65,8 @@ def bring_up(store: Any) -> None:
         folder = Path(name)
         while cluster.poll() is None and not components.object_store_answers():
             time.sleep(POLL)
+        if cluster.poll():
+            raise subprocess.CalledProcessError(cluster.returncode, command)
         write_samples(folder)
         if cluster.poll() is None:
             # What answered may be the store of an earlier cluster, which `up` ends.

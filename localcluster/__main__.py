@@ -15,7 +15,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m localcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start everything that does not run yet")
-    commands.add_parser("prepare", help="build and fetch what a cluster needs, and start nothing")
+    commands.add_parser(
+        "prepare", help="build and fetch what the tests' servers, and a local cluster, are made of; start nothing"
+    )
     commands.add_parser("down", help="end everything and leave nothing behind")
     commands.add_parser("status", help="say what runs")
     commands.add_parser("remains", help="list what exists of a cluster; 1 if anything does")
@@ -44,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "up":
             cluster.up()
         case "prepare":
-            cluster.prepare()
+            cluster.prepare() if cluster.uses_the_local_one() else cluster.prepare_servers()
         case "down":
             cluster.down()
         case "status":

@@ -72,21 +72,36 @@ class Prepared:
 
 
 def prepare() -> None:
-    """Build and fetch what is missing; what does not depend on each other goes on side by side."""
+    """Build and fetch what a cluster is made of; what does not depend on each other goes on side by side."""
     with Steps() as steps:
         _prepare(steps)
 
 
-def _prepare(steps: Steps) -> Prepared:
+def prepare_servers() -> None:
+    """Build and fetch what single API servers and object stores are made of: it installs nothing, and needs no root."""
+    with Steps() as steps:
+        _prepare_servers(steps)
+
+
+def uses_the_local_one() -> bool:
+    """Tell whether `up` would start a cluster of its own, and may."""
+    return external.kubeconfig() is None and os.geteuid() == 0
+
+
+def _prepare_servers(steps: Steps) -> tuple[Step, Step, Step]:
     slow = "" if gobuild.is_built(gobuild.KUBERNETES) else "3 to 5 minutes, once"
-    packages = steps.add("Debian packages", lambda: debian.ensure(debian.LOCAL_CLUSTER))
     modules = steps.add("Go modules of Kubernetes", lambda: gobuild.download(gobuild.KUBERNETES))
     # One after the other: what both are made of, Go's own library before all, is then compiled once.
     store = steps.add("object store (versitygw)", lambda: gobuild.ensure(gobuild.VERSITYGW))
     kubernetes = steps.add(
         "Kubernetes from source", lambda: gobuild.ensure(gobuild.KUBERNETES), after=(modules, store), slow=slow
     )
-    kubectl = steps.add("kubectl and helm", tools.kubectl)
+    return store, kubernetes, steps.add("kubectl and helm", tools.kubectl)
+
+
+def _prepare(steps: Steps) -> Prepared:
+    packages = steps.add("Debian packages", lambda: debian.ensure(debian.LOCAL_CLUSTER))
+    store, kubernetes, kubectl = _prepare_servers(steps)
     steps.add("Python environment for pods", site.ensure, after=(packages,))
     images = (
         steps.add("base image", podimages.base_archive, after=(packages,)),
@@ -101,7 +116,9 @@ def _bring_up(*, starting: bool) -> None:
         prepared = _prepare(steps)
         images = prepared.images
         if starting:
-            network_ready = steps.add("network", _begin, after=(prepared.packages,))
+            # What an earlier cluster left goes only when all that the new one needs is there.
+            built = (prepared.store, prepared.kubernetes) if remains() else ()
+            network_ready = steps.add("network", _begin, after=(prepared.packages, *built))
             containerd = steps.add("containerd", components.start_containerd, after=(network_ready,))
             steps.add("object store answers", components.start_object_store, after=(network_ready, prepared.store))
             plane = steps.add(

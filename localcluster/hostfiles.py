@@ -12,12 +12,14 @@ from localcluster.command import run
 from localcluster.errors import LocalClusterError
 
 _FIELDS = "${Package}\t${Architecture}\t${Version}\t${db:Status-Status}\t${Pre-Depends}, ${Depends}\n"
+FORMAT = 1
+"""Raise it when the same packages give another layer."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 
 
 @dataclass(frozen=True)
 class Package:
-    """An installed package; of each need one alternative is enough."""
+    """An installed package; one alternative of each need is enough."""
 
     name: str
     architecture: str

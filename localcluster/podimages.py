@@ -23,10 +23,13 @@ _ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 
 def base_archive() -> Path:
-    """Return the archive of the image that pods run in, made when missing; its packages have to be installed."""
+    """Return the archive of the image that pods run in, made when missing."""
+    debian.ensure(debian.SITE)
     packages = hostfiles.closure(_BASE_PACKAGES, hostfiles.installed())
     versions = [(package.name, package.version) for package in packages]
-    key = hashlib.sha256(repr((versions, _EXCLUDED)).encode() + _bundle().read_bytes()).hexdigest()[:16]
+    key = hashlib.sha256(repr((hostfiles.FORMAT, versions, _EXCLUDED)).encode() + _bundle().read_bytes()).hexdigest()[
+        :16
+    ]
     target = paths.cache() / "images" / f"base-{key}-image{imagearchive.FORMAT}.tar"
     with exclusive(paths.cache() / "locks" / "base-image"):
         if not target.exists():

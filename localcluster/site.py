@@ -21,7 +21,8 @@ MOUNT: Final = "/opt/compression"
 _EXTRAS: Final = ("--no-dev", "--extra", "operator", "--extra", "runner")
 # A third of all code, which pods seldom or never import: the libraries' tests, and models of another kind than MiniLM.
 _NOT_COMPILED: Final = r"/tests?/|/torch/testing/|/transformers/models/(?!auto/|bert/)[^/]+/"
-# Nothing checks byte code against its source: neither ever changes. A library may hold files for another Python.
+# Byte code is never checked against its source, because snapshots never change. A library may hold files for another
+# Python.
 _COMPILE: Final = """
 import compileall, py_compile, re, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH

@@ -30,8 +30,6 @@ Argument = Annotated[str, Field(min_length=1, max_length=1024)]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63)]
 
-"""Paths in the pod that belong to the operator."""
-
 
 class Resources(Schema):
     """CPU, memory and devices of the pod, as in a container's ``resources``."""

@@ -130,6 +130,25 @@ def test_deleting_a_running_job_leaves_nothing(submit: Submit, store: Any) -> No
     assert objects(store, "results/unwanted/") == set()
 
 
+def test_a_deadline_ends_a_running_job(submit: Submit, store: Any) -> None:
+    job = submit(minilm_job("late", spec__deadline="8s"))
+    job.running_pod()
+    job.wait_phase("Failed", seconds=90)
+    failed = job.condition("Failed")
+    assert failed["reason"] == "DeadlineExceeded"
+    assert "8s" in failed["message"]
+    wait_for("its pod is gone", lambda: not [p for p in job.pods() if p["status"]["phase"] == "Running"], 60)
+    assert objects(store, "results/late/") == set()
+
+
+def test_a_finished_job_goes_when_its_time_is_over(submit: Submit, namespace: Namespace) -> None:
+    job = submit(tiny_job("short-lived", spec__deadline="5s", spec__ttl="5s"))
+    job.wait_phase("Failed", seconds=60)
+    gone = "CompressionJob, child and pods are gone"
+    names = ("cpj", "jobs.batch", "pods")
+    wait_for(gone, lambda: not any("short-lived" in namespace("get", kind, "-o", "name") for kind in names), 120)
+
+
 def kill_operator(namespace: Namespace) -> None:
     namespace.kubectl.run(
         "--namespace", "compression-system", "delete", "pod", "-l", "app.kubernetes.io/name=compression-operator",

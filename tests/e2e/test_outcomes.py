@@ -45,8 +45,6 @@ MANIFESTS = [
     tiny_job("nonsense", spec__pipeline=[{"pack": {}}, {"quantize": {}}]),
     tiny_job("host", spec__model__source="file:///etc"),
     tiny_job("no-secret", spec__storage={"secretName": "absent", "endpoint": "http://10.244.0.1:7070"}),
-    minilm_job("late", spec__deadline="8s"),
-    minilm_job("short-lived", spec__deadline="5s", spec__ttl="5s"),
     minilm_job("hungry", spec__runtime="small"),
     *(broken_job(name) for name in BROKEN),
 ]
@@ -212,20 +210,3 @@ def test_out_of_memory_is_said_with_its_limit_and_not_tried_again(jobs: Jobs) ->
     terminated = pod["status"]["containerStatuses"][0]["state"]["terminated"]
     assert terminated["reason"] == "OOMKilled"
     assert terminated["exitCode"] == 137
-
-
-def test_a_deadline_ends_the_job(jobs: Jobs, store: Any) -> None:
-    job = jobs["late"]
-    job.wait_phase("Failed", seconds=90)
-    failed = job.condition("Failed")
-    assert failed["reason"] == "DeadlineExceeded"
-    assert "8s" in failed["message"]
-    wait_for("its pod is gone", lambda: not [p for p in job.pods() if p["status"]["phase"] == "Running"], 60)
-    assert objects(store, "results/late/") == set()
-
-
-def test_a_finished_job_goes_when_its_time_is_over(jobs: Jobs, namespace: Namespace) -> None:
-    gone = "CompressionJob, child and pods are gone"
-    names = ("cpj", "jobs.batch", "pods")
-    wait_for(gone, lambda: not any("short-lived" in namespace("get", kind, "-o", "name") for kind in names), 120)
-    assert "short-lived" in jobs

@@ -60,7 +60,7 @@ class Record:
             old.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """What failed has not passed."""
+        """Remove the record: a test that failed has not passed."""
         self.place.unlink(missing_ok=True)
 
 
@@ -73,7 +73,7 @@ class Fingerprints:
         self._of_files: dict[Path, str] = {}
         here = machine()
         about = [platform.python_version(), here.architecture, here.cpu, here.usable_cpus]
-        self._surroundings = [json.dumps(about), *map(self._hash, (root / "uv.lock", RELEASE))]
+        self._surroundings = [json.dumps(about), *map(self._hash, (root / "uv.lock", root / "pyproject.toml", RELEASE))]
 
     def of(self, item: pytest.Item) -> str:
         """The fingerprint of one test."""

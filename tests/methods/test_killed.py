@@ -144,7 +144,7 @@ def test_a_run_that_is_killed_while_it_measures_ends_with_the_same_artifact(name
     _, steps = finish_stages(job, whole)
     drawn = random.Random(name)
     workdir, made = tmp_path / "killed", dict[str, Checkpoint]()
-    for moment, measuring in ((drawn.uniform(0, 0.8), 0.0), (1.0, drawn.uniform(1, 4))):
+    for moment, measuring in ((drawn.uniform(0, 0.8), 0.0), (1.0, drawn.uniform(0.5, 2.5))):
         process = start(job, workdir)
         wait_for(moment, steps, workdir, process)
         time.sleep(measuring)

@@ -9,7 +9,7 @@ from compression_runner.evaluation.request import requests_trust
 from compressionjob.spec import CompressionJobSpec
 
 Advance = Callable[[str, float], None]
-"""Is told what is being measured and the share of all measuring that is done."""
+"""Takes the phase that runs and the share of all measuring that is done."""
 
 SHARES: Final = {
     "evaluate baseline": 0.15,

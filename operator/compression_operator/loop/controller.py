@@ -125,7 +125,7 @@ class Controller:
                 await self._patch_child(observed.child, plan.patch_child)
             else:
                 return await self._conclude(observed, plan)
-        raise AssertionError(f"no end of planning for {self._about(uid)} after {MAX_STEPS} steps")
+        raise AssertionError(f"no end of planning for the job {uid} after {MAX_STEPS} steps")
 
     async def _confirm(self, job: JobRecord) -> ChildRecord | None:
         """Read child and pods of a job anew; returns a child that belongs to somebody else."""

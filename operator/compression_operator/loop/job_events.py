@@ -1,4 +1,4 @@
-"""What of a job is news to its receivers: what a new status says and the old one did not.
+"""Job events that receivers get: what a new status says and the old one did not.
 
 The news is written into the status by the same write as what it tells of: so neither a restart nor another leader can
 lose it, and its time, hence its id, is fixed once.

@@ -16,7 +16,6 @@ from compressionjob.estimate import Estimate
 
 REPEATS: Final = 3
 QUERIES: Final = 8
-PROBE: Final = "compression_runner.evaluation.machine.memory_probe"
 TIMEOUT_SECONDS: Final = 600
 
 
@@ -53,7 +52,8 @@ def measure_memory(
 
 
 def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, int]:
-    command = [sys.executable, "-m", PROBE, str(model), str(feed), str(threads), str(QUERIES), engine]
+    probe = [sys.executable, "-m", "compression_runner.evaluation.machine.memory_probe"]
+    command = [*probe, str(model), str(feed), str(threads), str(QUERIES), engine]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     if ended.returncode != 0:
         words = ended.stderr.strip().splitlines()[-1:] or ["nothing"]
