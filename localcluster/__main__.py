@@ -53,6 +53,14 @@ def _run(arguments: argparse.Namespace) -> int:
             return _status()
         case "remains":
             return _remains()
+        case _:
+            _run_single(arguments)
+    return 0
+
+
+def _run_single(arguments: argparse.Namespace) -> None:
+    """Run a command that is about one part."""
+    match arguments.command:
         case "site":
             with step("Python environment for pods"):
                 site.ensure()
@@ -66,7 +74,6 @@ def _run(arguments: argparse.Namespace) -> int:
             debian.ensure({"prometheus": debian.PROMETHEUS, "chromium": debian.CHROMIUM}[arguments.name])
         case "images":
             _images(arguments.action, tuple(arguments.names) or images.NAMES)
-    return 0
 
 
 def _images(action: str, names: tuple[str, ...]) -> None:
