@@ -10,6 +10,9 @@ from localcluster.command import run
 BRIDGE = "compression0"
 ADDRESS = "10.244.0.1"
 SUBNET = "10.244.0.0/24"
+# A bridge without an address of its own takes the lowest one of what is plugged in. Each pod that came or went could
+# then change it, and the other pods lost the API server and the object store until they asked for it anew.
+HARDWARE_ADDRESS = "0a:58:0a:f4:00:01"
 # Only addresses of this machine, for what pods must not reach.
 LOOPBACK = "127.244.0.1"
 
@@ -29,7 +32,10 @@ def create(folder: Path) -> None:
     """Make the bridge with its address, its forwarding rules and the CNI configuration in the folder."""
     _save_sysctls()
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-    run(["ip", "link", "add", BRIDGE, "type", "bridge"], remedy="Install the Debian package iproute2.")
+    run(
+        ["ip", "link", "add", BRIDGE, "address", HARDWARE_ADDRESS, "type", "bridge"],
+        remedy="Install the Debian package iproute2.",
+    )
     run(["ip", "address", "add", f"{ADDRESS}/24", "dev", BRIDGE])
     run(["ip", "link", "set", BRIDGE, "up"])
     mark = ["-m", "comment", "--comment", _COMMENT]

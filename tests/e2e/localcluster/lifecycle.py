@@ -57,6 +57,9 @@ def run_pod(name: str) -> None:
     localcluster("namespace", namespace)
     kubectl = Kubectl(components.admin_kubeconfig())
     kubectl.apply(_pod(name, namespace))
+    bridge = Path("/sys/class/net", network.BRIDGE)
+    assigned = (bridge / "address").read_text().strip(), (bridge / "addr_assign_type").read_text().strip()
+    assert assigned == (network.HARDWARE_ADDRESS, "3"), "set, so that no pod that comes or goes changes it"
     phase = ""
     deadline = time.monotonic() + 120
     while phase not in ("Succeeded", "Failed") and time.monotonic() < deadline:
