@@ -89,7 +89,7 @@ def uses_the_local_one() -> bool:
 
 
 def _prepare_servers(steps: Steps) -> tuple[Step, Step, Step]:
-    slow = "" if gobuild.is_built(gobuild.KUBERNETES) else "3 to 5 minutes, once"
+    slow = "" if gobuild.is_built(gobuild.KUBERNETES) else "about 3 minutes, once"
     modules = steps.add("Go modules of Kubernetes", lambda: gobuild.download(gobuild.KUBERNETES))
     # One after the other: what both are made of, Go's own library before all, is then compiled once.
     store = steps.add("object store (versitygw)", lambda: gobuild.ensure(gobuild.VERSITYGW))
