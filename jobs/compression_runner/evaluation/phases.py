@@ -35,7 +35,7 @@ class Stopwatch:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Time a phase; yields what is told the share of it that is done."""
+        """Time a phase; yields a callback that takes the share of the phase that is done."""
         start = time.monotonic()
 
         def advance(share: float) -> None:

@@ -1,7 +1,7 @@
 """What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from compression_operator.cache.forecasts import Forecast, differs
@@ -13,12 +13,12 @@ from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS,
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
+from compression_operator.records.reading import Raw, job_uid
 from compression_operator.records.review import ReviewRecord
 from compression_operator.records.runtime import RuntimeRecord
 from compressionjob.group import JOB_UID_LABEL
 from compressionjob.report import Progress
 
-Raw = Mapping[str, Any]
 Worker = ChildRecord | PodRecord
 
 MAX_GONE: Final = 4096
@@ -138,7 +138,7 @@ class Cache:
         elif resource is REVIEWS:
             self._tell_about(self._reviews.drop(uid))
         else:
-            owner = owner_of(metadata)
+            owner = job_uid(metadata)
             workers = self._workers.get(owner)
             if workers is not None and workers.of(resource).pop(uid, None) is not None:
                 if workers.empty:
@@ -166,7 +166,7 @@ class Cache:
 
     def knows(self, resource: Resource, metadata: Raw) -> bool:
         """Whether the cache is at least as new as this object, of which only the metadata is given."""
-        if resource in (JOBS, PODS) and self._is_over(owner_of(metadata)):
+        if resource in (JOBS, PODS) and self._is_over(job_uid(metadata)):
             return True
         record = self._record(resource, metadata)
         return record is not None and record.version >= int(metadata["resourceVersion"])
@@ -193,7 +193,7 @@ class Cache:
             return self._runtimes.get(metadata["name"])
         if resource is REVIEWS:
             return self._reviews.get(metadata["uid"])
-        return self._workers.get(owner_of(metadata), _NONE).of(resource).get(metadata["uid"])
+        return self._workers.get(job_uid(metadata), _NONE).of(resource).get(metadata["uid"])
 
     def _put_job(self, job: JobRecord, told: Callable[[str], None]) -> None:
         known = self._jobs.get(job.uid)
@@ -269,11 +269,6 @@ class Cache:
 
 
 _NONE: Final = Workers()
-
-
-def owner_of(metadata: Raw) -> str:
-    """The uid of the CompressionJob that a Job or pod works for: child Jobs and their pods bear it as a label."""
-    return str((metadata.get("labels") or {}).get(JOB_UID_LABEL, ""))
 
 
 def _nobody(_: str) -> None:

@@ -1,4 +1,4 @@
-"""What reconcile wants done. Data only: ``executor`` does it."""
+"""The result of reconcile: data only. The controller carries it out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

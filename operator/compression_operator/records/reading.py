@@ -34,7 +34,7 @@ def version(metadata: Raw) -> int:
 
 
 def job_uid(metadata: Raw) -> str:
-    """Return the uid of the CompressionJob that an object's label names."""
+    """Return the uid of the CompressionJob that a child Job or its pod works for: they bear it as a label."""
     return str((metadata.get("labels") or {}).get(JOB_UID_LABEL, ""))
 
 
