@@ -7,6 +7,7 @@ from typing import Any
 
 from localcluster import tools
 from localcluster.command import run
+from localcluster.waiting import until
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,16 @@ class Kubectl:
         """Create or update objects by server-side apply."""
         manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         self.run("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=manifest)
+
+    def wait_for_crds(self) -> None:
+        """Wait until the API server serves the resources of every CRD.
+
+        `kubectl wait` ends with an error on a CRD that has no conditions yet, as it has none for a moment after it is
+        created.
+        """
+        until("that every CRD is served", lambda: all(map(_is_established, self.read("get", "crd")["items"])), 30.0)
+
+
+def _is_established(crd: dict[str, Any]) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)

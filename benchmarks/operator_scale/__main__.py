@@ -175,7 +175,7 @@ def main() -> None:
         where = machine()
         with apiserver.start() as server, tempfile.TemporaryDirectory() as folder:
             server.kubectl.apply(*definitions().values())
-            server.kubectl.run("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+            server.kubectl.wait_for_crds()
             figures = asyncio.run(measure(size, server.kubeconfig, Path(folder)))
         results["sizes"][str(size)] = figures | {"machine": where}
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")

@@ -118,7 +118,7 @@ def cluster(server: APIServer) -> Kubectl:
     crds = [*sorted((CHART / "files" / "crds").glob("*.yaml")), *monitoring_crds()]
     # Server-side: they are larger than the annotation that client-side apply would keep of them.
     kubectl.run("apply", "--server-side", *(f"--filename={path}" for path in crds))
-    kubectl.run("wait", "--for=condition=Established", "crd", "--all")
+    kubectl.wait_for_crds()
     return kubectl
 
 

@@ -123,7 +123,7 @@ def test_a_release_of_another_name_takes_over_only_when_told_to(server: APIServe
 def test_crds_made_by_kubectl_are_taken_over_only_when_told_to(server: APIServer, helm: Helm) -> None:
     crds = [f"--filename={path}" for path in sorted((CHART / "files" / "crds").glob("*.yaml"))]
     server.kubectl.run("apply", "--server-side", *crds)
-    server.kubectl.run("wait", "--for=condition=Established", "crd", *CRDS)
+    server.kubectl.wait_for_crds()
     with pytest.raises(LocalClusterError, match="invalid ownership metadata"):
         helm.install("compression-operator")
     helm.install("leaves-them", "--set=crds.install=false")
@@ -154,7 +154,7 @@ def test_helm_template_and_kubectl_apply_in_two_steps(server: APIServer, helm: H
     chart = str(CHART)
     crds = helm.run("template", "demo", chart, "--show-only=templates/crds.yaml")
     server.kubectl.run("apply", "--server-side", "--filename=-", stdin=crds)
-    server.kubectl.run("wait", "--for=condition=Established", "crd", *CRDS)
+    server.kubectl.wait_for_crds()
     everything = helm.run("template", "demo", chart, "--skip-tests", "--api-versions", API)
     server.kubectl.run("apply", "--server-side", "--dry-run=server", "--filename=-", stdin=everything)
     server.kubectl.run("apply", "--server-side", "--filename=-", stdin=everything)

@@ -30,7 +30,7 @@ LEFT_TO_THE_OPERATOR = [case for case in invalid_jobs() if case["refusedBy"] == 
 def kubectl() -> Iterator[Kubectl]:
     with apiserver.start() as server:
         server.kubectl.apply(*definitions().values())
-        server.kubectl.run("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        server.kubectl.wait_for_crds()
         yield server.kubectl
 
 

@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 def server() -> Iterator[APIServer]:
     with apiserver.start(controllers=("job", "garbage-collector", "namespace")) as running:
         running.kubectl.apply(*definitions().values())
-        running.kubectl.run("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        running.kubectl.wait_for_crds()
         api = Api(running.kubeconfig)
         api.send("POST", f"{GROUP}/compressionruntimes", runtime("cpu"))
         yield running
