@@ -69,6 +69,12 @@ class CompressionJobStatus(Observed):
     digest: Annotated[str, Field(max_length=80)] = Field(
         default="", description="Digest of the model that is published, or waits for its review."
     )
+    checkpoint: Annotated[str, Field(max_length=80)] = Field(
+        default="", description="Fingerprint of the checkpoint that holds that model."
+    )
+    report_digest: Annotated[str, Field(max_length=80)] = Field(
+        default="", description="Digest of report.json, as the pod wrote it that gave the verdict."
+    )
     review: ReviewOutcome | None = Field(default=None, description="Who decided about publishing, when and why.")
     child_job: ChildReference | None = Field(default=None, description="The Job that works for this one.")
     children_created: Annotated[int, Field(ge=0)] = Field(default=0, description="How many Jobs were created for it.")

@@ -4,6 +4,7 @@ from compressionjob.report.artifact import ArtifactReport, FileReport, PackingRe
 from compressionjob.report.environment import Environment, Machine, NoiseReport
 from compressionjob.report.figures import ModelFigures, Percentiles
 from compressionjob.report.job import JobReference, JobReport
+from compressionjob.report.judged import Judged
 from compressionjob.report.progress import Progress, Remaining
 from compressionjob.report.provenance import DataReference, Provenance, SourceReference
 from compressionjob.report.report import Report, RunCost
@@ -21,6 +22,7 @@ __all__ = [
     "FileReport",
     "JobReference",
     "JobReport",
+    "Judged",
     "Machine",
     "ModelFigures",
     "NoiseReport",

@@ -59,6 +59,10 @@ class Summary(Observed):
     report: str = ""
     artifact: str = ""
     digest: str = ""
+    checkpoint: str = ""
+    """Fingerprint of the checkpoint that holds the result."""
+    report_digest: str = ""
+    """sha256:... of report.json."""
     stages_run: int = 0
     stages_reused: int = 0
     error: Violation | None = None
@@ -76,6 +80,9 @@ class Summary(Observed):
             "verdict": self.verdict,
             "confidence": self.confidence,
             "published": self.published,
+            "digest": self.digest,
+            "checkpoint": self.checkpoint,
+            "reportDigest": self.report_digest,
         }
         return json.dumps(least | ({"fallback": self.fallback[:64]} if self.fallback else {}))
 
