@@ -45,7 +45,11 @@ RUNTIME_WITHOUT_PRICE: Final = "RuntimeWithoutPrice"  # nor is this: a job with 
 POD_SCHEDULED: Final = "PodScheduled"
 WAITING_FOR_POD: Final = "WaitingForPod"
 UNSCHEDULABLE: Final = "Unschedulable"
+PREEMPTED: Final = "Preempted"  # its pod was taken away: preempted, drained, or lost with its node
 QUEUED: Final = "Queued"  # suspended by a queue such as Kueue
+DESTINATION_IN_USE: Final = "DestinationInUse"  # another job's pods may write there
+PODS_LEFT: Final = "PodsLeft"  # a pod of a Job that is gone still runs
+JOB_ENDED: Final = "JobEnded"
 IMAGE_PULL_FAILED: Final = "ImagePullFailed"
 CONTAINER_CONFIG_ERROR: Final = "ContainerConfigError"  # a Secret or key is missing: the kubelet's own message
 
@@ -74,11 +78,12 @@ RETRIES_EXHAUSTED: Final = "RetriesExhausted"
 CHILD_LOST: Final = "ChildLost"  # somebody deleted the child Job more often than retries allow
 CHILD_CONFLICT: Final = "ChildConflict"  # a Job of that name belongs to somebody else
 SUMMARY_MISSING: Final = "SummaryMissing"  # the pod ended well, but its termination message is gone
+RESULT_CHANGED: Final = "ResultChanged"  # what a pod says that it published is not what was judged
 
 FAILURE_REASONS: Final = (
     SLA_VIOLATED, SLA_INCONCLUSIVE, REVIEW_REJECTED, REVIEW_TIMED_OUT, INVALID_SPEC, INVALID_INPUT, BAD_RECIPE,
     OUT_OF_MEMORY, KILLED, DISK_FULL, STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, BUDGET_EXCEEDED, RETRIES_EXHAUSTED,
-    CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING,
+    CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING, RESULT_CHANGED,
 )  # fmt: skip
 """Why a try or a whole job fails: metrics begin with a series for each, so that the first one is seen to happen."""
 
@@ -87,6 +92,7 @@ VERDICT_PASS: Final = "Pass"
 VERDICT_FAIL: Final = "Fail"
 VERDICT_INCONCLUSIVE: Final = "Inconclusive"
 NO_VERDICT_YET: Final = "NoVerdictYet"
+NO_VERDICT: Final = "NoVerdict"  # the job ended before there was one
 PROMISES_KEPT: Final = "PromisesKept"
 PROMISE_BROKEN: Final = "PromiseBroken"
 

@@ -26,5 +26,6 @@ class ExitCode(IntEnum):
     """SIGTERM: eviction, deletion, suspension, preemption."""
 
 
-PERMANENT: frozenset[ExitCode] = frozenset({ExitCode.INVALID, ExitCode.RECIPE, ExitCode.DISK_FULL, ExitCode.KILLED})
-"""Codes after which another try would end the same way."""
+PERMANENT: frozenset[ExitCode] = frozenset({ExitCode.INVALID, ExitCode.RECIPE, ExitCode.DISK_FULL})
+"""Codes after which another try would end the same way. SIGKILL is none of them: a node that restarts or runs out of
+memory kills as well, and so does a grace period that was too short."""

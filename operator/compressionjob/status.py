@@ -11,7 +11,7 @@ from compressionjob.report import SideSummary
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import ObjectiveResult, Verdict
-from compressionjob.usage import Usage
+from compressionjob.usage import ActiveTime, Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
 
@@ -77,6 +77,9 @@ class CompressionJobStatus(Observed):
     )
     review: ReviewOutcome | None = Field(default=None, description="Who decided about publishing, when and why.")
     child_job: ChildReference | None = Field(default=None, description="The Job that works for this one.")
+    queue: Annotated[str, Field(max_length=253)] = Field(
+        default="", description="The queue in which its Jobs wait; fixed when the first is created."
+    )
     children_created: Annotated[int, Field(ge=0)] = Field(default=0, description="How many Jobs were created for it.")
     retries: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed tries so far, preemptions not counted.")
     start_time: Time | None = Field(default=None, description="When the first pod could start.")
@@ -86,6 +89,9 @@ class CompressionJobStatus(Observed):
     )
     expected_completion_time: Time | None = Field(
         default=None, description="When the running pod expects to be done; absent where that cannot be told."
+    )
+    active_time: ActiveTime | None = Field(
+        default=None, description="How long its Jobs were active: what counts against spec.deadline."
     )
     cost: Annotated[str, Field(max_length=24)] | None = Field(
         default=None, description="What the job's pods have cost so far; absent where no runtime has a price."

@@ -40,6 +40,21 @@ class EarlierUsage(Observed):
     cost: float | None = Field(default=None, description="What they cost together; absent without a price.")
 
 
+class ActiveTime(Observed):
+    """How long a job's Jobs were active: what counts against its deadline.
+
+    A Job is active from its start, or from its resumption, until it ends or is suspended. The time that a job is
+    suspended, queued or waits for a review is nobody's.
+    """
+
+    seconds: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Seconds of all periods that have ended; they never become fewer."
+    )
+    job: Annotated[str, Field(max_length=64)] = Field(default="", description="Uid of the Job of the last period.")
+    since: Time = Field(default="", description="Start of the last period.")
+    ended: bool = Field(default=False, description="Whether the last period has ended, and is in the seconds.")
+
+
 class Usage(Observed):
     """The pods of a job, newest last."""
 

@@ -10,7 +10,8 @@ POD_FAILURE_POLICY: Final[dict[str, Any]] = {
     "rules": [
         # Preempted, drained, evicted by pressure or lost with its node: tried again, not counted.
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        # Invalid, impossible, out of disk, killed (out of memory): another try would end the same way.
+        # Invalid, impossible, out of disk: another try would end the same way. Where the container was over its memory
+        # limit, the exit code is that of any SIGKILL: the operator reads the reason and ends the Job.
         {
             "action": "FailJob",
             "onExitCodes": {

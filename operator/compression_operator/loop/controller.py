@@ -13,6 +13,7 @@ from compression_operator.child.job import child_name
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Refused
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
+from compression_operator.cluster.workloads import set_active
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.loop.status_patch import status_patch
@@ -174,8 +175,16 @@ class Controller:
             raise
         self._cache.put(JOBS, answer, own_write=True)
 
+    async def _set_queued(self, child: ChildRecord, wanted: bool) -> None:
+        """Let the child's queue start it, or not; without a queue that knows it, it is suspended as any other."""
+        known = await set_active(self._client, child.namespace, child.uid, active=wanted)
+        if not known and not wanted and not child.suspended:
+            await self._patch_child(child, {"spec": {"suspend": True}})
+
     async def _conclude(self, observed: Observed, plan: Plan) -> str:
         job = observed.job
+        if plan.queued is not None and observed.child is not None:
+            await self._set_queued(observed.child, plan.queued)
         if observed.runtime is not None:
             self._figures.expect_cost(observed.runtime)
         wrote = plan.status is not None and await self._write_status(job, plan.status)

@@ -1,6 +1,6 @@
 """A plan in the making: policies write into it, and it keeps the promises of a status.
 
-A phase never goes back, an end is the end, a verdict is given once, and a status that did not change is not written.
+An end is the end, a verdict is given once, and a status that did not change is not written.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from compressionjob.notifications import Notification
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
-from compressionjob.usage import Usage
+from compressionjob.usage import ActiveTime, Usage
 
 MAX_MESSAGE: Final = 1024
 MAX_CONDITION_MESSAGE: Final = 4096
@@ -53,6 +53,7 @@ class Draft:
         self._requeue_after: float | None = None
         self._patch_child: dict[str, Any] | None = None
         self._delete = False
+        self._queued: bool | None = None
         self._accepted: Accepted | None = None
 
     @property
@@ -116,19 +117,24 @@ class Draft:
         known = self._fields.get("usage") or self._companions.get("usage") or self.before.usage
         return known if isinstance(known, Usage) else Usage()
 
+    @property
+    def active_time(self) -> ActiveTime:
+        """How long the job's Jobs were active, as far as this plan knows."""
+        known: ActiveTime | None = self._fields.get("active_time", self.before.active_time)
+        return known or ActiveTime()
+
     def set_phase(self, phase: Phase, message: str) -> None:
-        """State the phase of a job that goes on; a job that has run is never called Pending again."""
-        self.set(phase="Running" if phase == "Pending" and self.started else phase, message=message[:MAX_MESSAGE])
+        """State the phase of a job that goes on. What a pod is doing is said of a pod that runs, and of no other."""
+        self.set(phase=phase, message=message[:MAX_MESSAGE])
+        if phase != "Running":
+            self.set(stage="")
 
     def finish(self, phase: Literal["Succeeded", "Failed"], reason: str, message: str) -> None:
         """End the job for good, and look again when its ttl is over: the write of this end tells nobody."""
         succeeded = phase == "Succeeded"
         self.set_condition(conditions.COMPLETE, "True" if succeeded else "False", reason, message)
         self.set_condition(conditions.FAILED, "False" if succeeded else "True", reason, message)
-        for kind in _WHILE_IT_LASTS:
-            held = self._conditions.get(kind)
-            if held is not None and held.status == "True":
-                self.set_condition(kind, "False", reason, "the job has ended")
+        self._conclude_conditions(reason)
         self.set(phase=phase, message=message[:MAX_MESSAGE], completion_time=timestamp(self.now))
         self.set(deadline_time=None, expected_completion_time=None)
         event_reason = event_reasons.COMPLETED if succeeded else event_reasons.FAILED
@@ -136,13 +142,40 @@ class Draft:
         if self.observed.job.ttl is not None:
             self.look_again(self.observed.job.ttl)
 
+    def _conclude_conditions(self, reason: str) -> None:
+        """Leave no condition that speaks of something that goes on."""
+        for kind in _WHILE_IT_LASTS:
+            held = self._conditions.get(kind)
+            if held is not None and held.status == "True":
+                self.set_condition(kind, "False", reason, "the job has ended")
+        placed, judged = self._conditions.get(conditions.SCHEDULED), self._conditions.get(conditions.SLA_SATISFIED)
+        if self.usage.pods or self._ran:
+            self.set_condition(conditions.SCHEDULED, "True", conditions.POD_SCHEDULED, "its last pod had a node")
+        elif placed is not None and placed.status == "False":
+            text = f"the job ended without a pod; the last that was known: {placed.reason}: {placed.message}"
+            self.set_condition(conditions.SCHEDULED, "False", conditions.JOB_ENDED, text)
+        if judged is not None and judged.reason == conditions.NO_VERDICT_YET:
+            self.set_condition(conditions.SLA_SATISFIED, "Unknown", conditions.NO_VERDICT, "the job ended without one")
+
+    @property
+    def _ran(self) -> bool:
+        return any(pod.over and pod.terminated is not None for pod in self.observed.pods)
+
     def note(self, kind: EventType, reason: str, text: str, *, cause: str = "") -> None:
         """Tell it in an Event; ``cause`` is why a try failed."""
         self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "...", cause))
 
     def patch_child(self, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> None:
-        """Change fields of the child Job's spec, and annotations of it."""
-        self._patch_child = {"spec": spec} | ({"metadata": {"annotations": annotations}} if annotations else {})
+        """Change fields of the child Job's spec, and annotations of it; what was asked for before stays."""
+        patch = self._patch_child or {"spec": {}}
+        if annotations:
+            known = patch.get("metadata", {}).get("annotations", {})
+            patch |= {"metadata": {"annotations": known | annotations}}
+        self._patch_child = patch | {"spec": patch["spec"] | spec}
+
+    def set_queued(self, *, wanted: bool) -> None:
+        """Let the child's queue start it, or take it back and not start it again."""
+        self._queued = wanted
 
     def delete_job(self) -> None:
         """Delete the CompressionJob and everything that it owns."""
@@ -172,6 +205,7 @@ class Draft:
             )
         return Plan(
             patch_child=self._patch_child,
+            queued=self._queued,
             status=status_json(after) if changed else None,
             events=tuple(self._notes),
             delete=self._delete,

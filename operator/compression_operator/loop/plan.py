@@ -13,7 +13,7 @@ class Plan:
 
     ``confirm``: read child and pods from the API server and ask again, before anything that cannot be undone.
     ``create``: the manifest of the child Job; ask again once it exists.
-    ``patch_child``: a merge patch for the child Job.
+    ``patch_child``: a merge patch for the child Job. ``queued``: whether its queue may start it; None leaves it so.
     ``status``: the whole new status. ``delete``: delete the CompressionJob and what it owns.
     ``requeue_after``: seconds until the job must be looked at even if nothing happens.
     """
@@ -21,6 +21,7 @@ class Plan:
     confirm: bool = False
     create: Mapping[str, Any] | None = None
     patch_child: Mapping[str, Any] | None = None
+    queued: bool | None = None
     status: Mapping[str, Any] | None = None
     events: tuple[Note, ...] = ()
     delete: bool = False
@@ -29,5 +30,5 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do now."""
-        changes = (self.create, self.patch_child, self.status)
+        changes = (self.create, self.patch_child, self.queued, self.status)
         return not self.confirm and not self.delete and not self.events and all(item is None for item in changes)

@@ -11,6 +11,7 @@ from compression_operator.loop.policies import (
     acceptance,
     budget,
     child_creation,
+    clock,
     completion,
     cost,
     deadline,
@@ -32,8 +33,9 @@ POLICIES: Final[tuple[Policy, ...]] = (
     notifications.settle,
     ttl.expire,
     notifications.check,
-    # 2. Every pod that ran is paid for, whatever became of it.
+    # 2. Every pod that ran is paid for, whatever became of it, and the deadline knows what was used.
     cost.account,
+    clock.account,
     # 3. A result that a person must decide about waits, without a pod.
     review.decide,
     # 4. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
@@ -47,7 +49,8 @@ POLICIES: Final[tuple[Policy, ...]] = (
     failure.conclude,
     # 7. Tries that failed are counted and told.
     retries.count,
-    # 8. Whoever suspends the job gets its hardware back, and resuming goes on.
+    # 8. Whoever suspends the job gets its hardware back, and resuming goes on with what was left of its deadline.
+    clock.keep,
     suspension.hold,
     budget.guard,
     # 9. Where is the pod, and why does it not run yet; how far has it come, and will it be done in time.

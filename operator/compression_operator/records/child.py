@@ -7,7 +7,7 @@ from sys import intern
 from compression_operator.records.annotations import DEADLINE_ANNOTATION, PRICE_ANNOTATION, RETRIES_BEFORE
 from compression_operator.records.job import JobRecord
 from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, true_conditions, version
-from compressionjob.group import JOB_KIND, PART_LABEL
+from compressionjob.group import JOB_KIND, PART_LABEL, QUEUE_LABEL
 from compressionjob.parts import RUN
 
 
@@ -36,6 +36,7 @@ class ChildRecord:
     failed: int
     start_time: str
     part: str
+    queue: str
     conditions: Mapping[str, Mark]
 
     @classmethod
@@ -63,8 +64,14 @@ class ChildRecord:
             failed=int(status.get("failed") or 0),
             start_time=status.get("startTime") or "",
             part=intern(str((metadata.get("labels") or {}).get(PART_LABEL, RUN))),
+            queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
             conditions=true_conditions(status),
         )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the Job controller is done with it."""
+        return "Complete" in self.conditions or "Failed" in self.conditions
 
     def belongs_to(self, job: JobRecord) -> bool:
         """Whether this CompressionJob controls it: a label alone could be anybody's."""

@@ -37,6 +37,7 @@ class JobRecord:
     suspend: bool
     ttl: float | None
     budget: float | None
+    deadline: float | None
     receivers: tuple[str, ...]
     unsent: tuple[NotificationKey, ...]
     phase: str
@@ -81,6 +82,7 @@ class JobRecord:
             self,
             version=version(metadata),
             part=intern(str(status.get("part") or self.first_part)),
+            queue=intern(str(status.get("queue") or self.queue)),
             unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
@@ -104,7 +106,8 @@ class JobRecord:
             generation=int(metadata.get("generation") or 0),
             created=metadata.get("creationTimestamp") or "",
             deleting="deletionTimestamp" in metadata,
-            queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
+            # The queue of the first Job is that of all: taking the label away afterwards must not pass a quota by.
+            queue=intern(str(status.get("queue") or (metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
             runtime=intern(runtime),
             measuring_runtime=intern(measuring),
             part=intern(str(status.get("part") or first_part(runtime, measuring))),
@@ -112,6 +115,7 @@ class JobRecord:
             suspend=bool(spec.get("suspend", False)),
             ttl=seconds(spec.get("ttl")),
             budget=amount(spec.get("budget")),
+            deadline=seconds(spec.get("deadline")),
             receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
             unsent=_unsent(status),
             phase=intern(phase),

@@ -93,6 +93,7 @@ def child(
     *, owner: str = UID, uid: str = CHILD_UID, suspend: bool = False, active: int = 0, failed: int = 0,
     condition: tuple[str, str, str] | None = None, retries_before: int = 0, deadline: int | None = None,
     start: str = "", created: str = "", part: str = "Run", annotations: dict[str, str] | None = None, since: str = "",
+    queue: str = "",
 ) -> ChildRecord:  # fmt: skip
     """The child Job of a part; ``condition`` is a true one, ``since`` when it became so: type, reason, message."""
     status: dict[str, Any] = {"active": active, "failed": failed, "startTime": start}
@@ -105,7 +106,8 @@ def child(
             "metadata": {
                 "name": "minilm-int8-0a1b2c3d" + (f"-{part.lower()}" if part in ("Measure", "Publish") else ""),
                 "namespace": "default",
-                "labels": {"compression-operator.io/part": part},
+                "labels": {"compression-operator.io/part": part}
+                | ({"kueue.x-k8s.io/queue-name": queue} if queue else {}),
                 "uid": uid,
                 "resourceVersion": "200",
                 "creationTimestamp": created or stamp(),

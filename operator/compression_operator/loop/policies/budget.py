@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import clock
 from compression_operator.records.annotations import DEADLINE_ANNOTATION, NO_DEADLINE
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import parse_time
@@ -60,7 +61,8 @@ def guard(draft: Draft) -> Plan | None:
     draft.look_again(max(SLACK, left if running else slack))
     elapsed = (draft.now - parse_time(child.start_time)) / _SECOND if child.start_time else 0.0
     target = max(1, int(elapsed + left))
-    wanted = target if child.deadline is None else min(target, child.deadline)
+    seconds = clock.left(draft)
+    wanted = target if seconds is None else min(target, seconds)
     if child.clock is None or child.clock > wanted + ROUNDING or child.clock < min(wanted, target - slack):
         draft.patch_child({"activeDeadlineSeconds": wanted})
     return None

@@ -1,15 +1,13 @@
 """The one child Job of a job: created once, adopted when found, replaced when somebody deletes it."""
 
-from datetime import timedelta
 from typing import Final
 
 from compression_operator.child.job import child_job, child_name
 from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.loop.draft import MAX_MESSAGE, Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import budget
+from compression_operator.loop.policies import budget, clock
 from compression_operator.records.child import ChildRecord
-from compression_operator.records.reading import parse_time
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import (
     ACCEPTED,
@@ -24,8 +22,6 @@ from compressionjob.conditions import (
     VALID,
     WAITING_FOR_POD,
 )
-from compressionjob.parts import PUBLISH
-from compressionjob.schema import parse_duration
 from compressionjob.status import ChildReference
 
 ADMISSION_PATIENCE: Final = 30.0
@@ -61,8 +57,7 @@ def bring_up(draft: Draft) -> Plan | None:
     price = accepted.runtime.price_per_hour
     if budget.is_spent(draft, price):
         return draft.plan()
-    # A person's time is not the job's: the deadline is over when the verdict is out.
-    deadline = None if job.part == PUBLISH else _remaining(draft, accepted.spec.deadline)
+    deadline = clock.left(draft)
     manifest = child_job(
         job, accepted.spec, accepted.runtime, retries_before=failed_before, deadline=deadline, review=before.review
     )
@@ -75,7 +70,7 @@ def adopt(draft: Draft) -> Plan | None:
     if known is not None and known.uid == child.uid:
         return None
     draft.set(child_job=ChildReference(name=child.name, uid=child.uid), part=draft.observed.job.part)
-    draft.set(children_created=draft.before.children_created + 1)
+    draft.set(children_created=draft.before.children_created + 1, queue=child.queue)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, "the Job has no pod yet")
     if known is None and draft.before.verdict is None:
@@ -118,13 +113,3 @@ def _wait_for_admission(draft: Draft, refusal: Refused) -> None:
     if draft.before.message != message[:MAX_MESSAGE]:
         draft.note("Warning", event_reasons.CHILD_FAILED, message)
     draft.look_again(ADMISSION_PATIENCE)
-
-
-def _remaining(draft: Draft, text: str | None) -> int | None:
-    """Seconds that the deadline leaves. A replaced child gets what its predecessor had not used, as far as is known."""
-    if text is None:
-        return None
-    left = parse_duration(text)
-    if draft.before.start_time and draft.condition(SUSPENDED) is None:
-        left -= (draft.now - parse_time(draft.before.start_time)) / timedelta(seconds=1)
-    return max(1, round(left))

@@ -5,7 +5,7 @@ from typing import Final
 
 from compression_operator.loop.draft import Draft, timestamp
 from compression_operator.loop.plan import Plan
-from compression_operator.records.child import ChildRecord
+from compression_operator.loop.policies import clock
 from compression_operator.records.reading import parse_time
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import CLOCK_STOPPED, DEADLINE_AT_RISK, FORECAST_IN_TIME, FORECAST_LATE
@@ -17,7 +17,7 @@ CLEAR_SHARE: Final = 0.05
 
 def watch(draft: Draft) -> Plan | None:
     """State when the deadline passes, when the job expects to be done, and whether that is too late."""
-    passes = _deadline(draft.child)
+    passes = _deadline(draft)
     finish = _forecast(draft)
     _tell(draft, passes, finish)
     if passes is not None and finish is not None:
@@ -33,10 +33,11 @@ def pause(draft: Draft) -> None:
         draft.set_condition(DEADLINE_AT_RISK, "False", CLOCK_STOPPED, "no time passes of the deadline now")
 
 
-def _deadline(child: ChildRecord) -> datetime | None:
-    if child.deadline is None or not child.start_time or child.suspended:
+def _deadline(draft: Draft) -> datetime | None:
+    child, seconds = draft.child, clock.left(draft)
+    if seconds is None or not child.start_time or child.suspended:
         return None
-    return parse_time(child.start_time) + timedelta(seconds=child.deadline)
+    return parse_time(child.start_time) + timedelta(seconds=seconds)
 
 
 def _forecast(draft: Draft) -> datetime | None:

@@ -38,7 +38,8 @@ _TEXT_OF_CODE: Final[dict[int, str]] = {
     ExitCode.RECIPE: "a method of the pipeline cannot do this to this model; the pod's log names it",
     ExitCode.DISK_FULL: "no room on disk; raise workspace.size of the runtime",
     ExitCode.STORAGE: "a source or the destination was away or broken",
-    ExitCode.KILLED: "the pod was killed (SIGKILL), but not for its memory; the node's log may tell by whom",
+    ExitCode.KILLED: "the pod was killed (SIGKILL), but not for its memory limit: its node restarted or ran out of "
+    "memory, or its grace period was over",
     ExitCode.TERMINATED: "the pod was told to stop (SIGTERM)",
 }
 # The reasons that a pod may give in its summary; anything else would be an unbounded label of a metric.
@@ -60,9 +61,12 @@ class Cause:
 def conclude(draft: Draft) -> Plan | None:
     """End the job with the reason of its child's failure, once the Job controller has given up on it."""
     child = draft.child
-    failed = child.conditions.get("Failed")
+    failed, hopeless = child.conditions.get("Failed"), _hopeless(draft)
     if failed is None:
-        return None
+        return _give_up(draft, hopeless) if hopeless is not None else None
+    if hopeless is not None:
+        _finish(draft, child, hopeless)
+        return draft.plan()
     if failed.reason == "DeadlineExceeded":
         if budget.ended_it(draft, child):
             cause = Cause(BUDGET_EXCEEDED, budget.exceeded(draft), permanent=True)
@@ -78,6 +82,24 @@ def conclude(draft: Draft) -> Plan | None:
         tries = child.retries_before + child.failed
         reason = STORAGE_UNAVAILABLE if cause.reason == STORAGE_UNAVAILABLE else RETRIES_EXHAUSTED
         cause = Cause(reason, f"{tries} tries failed; the last: {cause.message}", permanent=True)
+    _finish(draft, child, cause)
+    return draft.plan()
+
+
+def _hopeless(draft: Draft) -> Cause | None:
+    """Why no other try can succeed, where an exit code alone does not tell Kubernetes so: too little memory."""
+    pod = last_failed(draft.observed.pods)
+    if pod is None or pod.terminated is None or pod.terminated.reason != "OOMKilled":
+        return None
+    return cause_of(pod, draft.observed.runtime)
+
+
+def _give_up(draft: Draft, cause: Cause) -> Plan:
+    """End the child before its backoff is over, and with it the job. Its time is what ends any Job, queued or not."""
+    child = draft.child
+    if child.clock != 1:
+        draft.patch_child({"activeDeadlineSeconds": 1})
+        return draft.plan()
     _finish(draft, child, cause)
     return draft.plan()
 

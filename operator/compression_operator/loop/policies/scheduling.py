@@ -13,6 +13,7 @@ from compressionjob.conditions import (
     CONTAINER_CONFIG_ERROR,
     IMAGE_PULL_FAILED,
     POD_SCHEDULED,
+    PREEMPTED,
     SCHEDULED,
     UNSCHEDULABLE,
     WAITING_FOR_POD,
@@ -60,31 +61,46 @@ def is_running(pod: PodRecord) -> bool:
 def current_pod(pods: tuple[PodRecord, ...]) -> PodRecord | None:
     """The pod that works or will work: the newest that has not ended."""
     alive = [pod for pod in pods if not pod.over and not pod.deleting]
-    return max(alive, key=lambda pod: (pod.created, pod.version), default=None)
+    return max(alive, key=_age, default=None)
 
 
 def _wait_for_pod(draft: Draft, child: ChildRecord) -> None:
-    if draft.started:
+    last, preempted = max(draft.observed.pods, key=_age, default=None), _last_disrupted(draft)
+    if preempted is not None and preempted is last:
+        tell_interruption(draft)
+        message = f"{_interruption(preempted)}; the next pod is on its way"
+        draft.set_condition(SCHEDULED, "False", PREEMPTED, message)
+        draft.set_phase("Pending", message)
+        return
+    if draft.started and child.active == 0 and child.failed:
         message = "the next pod is on its way"
     elif child.created and draft.now - parse_time(child.created) > PATIENCE:
         message = f"no pod was made (quota, admission?); `kubectl describe job {child.name}` tells why"
     else:
         message = "the Job has no pod yet"
         draft.look_again(PATIENCE.total_seconds() + 1)
-    _tell_interruption(draft)
     draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, message)
     draft.set_phase("Pending", message)
 
 
-def _tell_interruption(draft: Draft) -> None:
-    old = draft.condition(SCHEDULED)
-    disrupted = [pod for pod in draft.observed.pods if pod.disrupted is not None]
-    if old is None or old.status != "True" or not disrupted:
-        return
-    pod = max(disrupted, key=lambda item: (item.created, item.version))
-    if pod.disrupted is not None:
-        text = f"pod {pod.name}: {pod.disrupted.reason}: {pod.disrupted.message}; the job goes on from its checkpoints"
-        draft.note("Normal", event_reasons.INTERRUPTED, text)
+def tell_interruption(draft: Draft) -> None:
+    """Tell once that a pod that had its node was taken away."""
+    old, pod = draft.condition(SCHEDULED), _last_disrupted(draft)
+    if old is not None and old.status == "True" and pod is not None:
+        draft.note("Normal", event_reasons.INTERRUPTED, f"{_interruption(pod)}; the job goes on from its checkpoints")
+
+
+def _last_disrupted(draft: Draft) -> PodRecord | None:
+    """The newest pod that did not end by itself: it was preempted, drained, or lost with its node."""
+    return max((pod for pod in draft.observed.pods if pod.disrupted is not None), key=_age, default=None)
+
+
+def _age(pod: PodRecord) -> tuple[str, int]:
+    return pod.created, pod.version
+
+
+def _interruption(pod: PodRecord) -> str:
+    return f"pod {pod.name}" + (f": {pod.disrupted.reason}: {pod.disrupted.message}" if pod.disrupted else "")
 
 
 def _start(draft: Draft, pod: PodRecord, waiting: Mark | None) -> None:
@@ -101,7 +117,7 @@ def _say(draft: Draft, status: Literal["True", "False"], reason: str, message: s
     if old is None or old.reason != reason:
         draft.note("Warning", event_reasons.WAITING, f"{reason}: {message}")
     if status == "False":
-        _tell_interruption(draft)
+        tell_interruption(draft)
     draft.set_condition(SCHEDULED, status, reason, message)
     draft.set_phase("Pending", f"{reason}: {message}")
 

@@ -165,7 +165,7 @@ def test_failures_are_told_apart_by_the_failure_policy() -> None:
     assert ignore["action"] == "Ignore"
     assert ignore["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
     assert fail["action"] == "FailJob"
-    assert fail["onExitCodes"]["values"] == [2, 5, 7, 137]
+    assert fail["onExitCodes"]["values"] == [2, 5, 7]
     assert spec["backoffLimit"] == 5
     assert spec["podReplacementPolicy"] == "Failed"
 

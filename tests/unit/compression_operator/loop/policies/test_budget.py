@@ -125,18 +125,21 @@ def test_the_clock_never_runs_beyond_the_deadline() -> None:
 def test_a_pause_keeps_the_deadline_and_takes_nothing_off_the_budget() -> None:
     running = with_raw_status(job(spec__budget="1", spec__deadline="1h", spec__suspend=True), {"phase": "Running"})
     pod = running_pod(annotations=PRICED)
-    plan = looked(running, 400, child=ticking(970, "3600"), pods=(pod,))
+    running, plan = settle(observe(running, on=GPU, child=ticking(970, "3600"), pods=(pod,)), after(400))
+    assert plan.patch_child == {"spec": {"suspend": True}}
+    over = ended_pod(code=143, end=400, annotations=PRICED)
+    stopped = {"suspend": True, "start": stamp(), "condition": ("Suspended", "", ""), "since": stamp(400)}
+    held = child(deadline=970, annotations=PRICED | {DEADLINE: "3600"}, **stopped)
+    paused, plan = settle(observe(running, on=GPU, child=held, pods=(over,)), after(410))
     assert plan.patch_child == {
-        "spec": {"suspend": True, "activeDeadlineSeconds": 3200},
+        "spec": {"activeDeadlineSeconds": 970},
         "metadata": {"annotations": {DEADLINE: "3200"}},
     }
-    over = ended_pod(code=143, end=400, annotations=PRICED)
-    held = child(suspend=True, deadline=3200, annotations=PRICED | {DEADLINE: "3200"})
-    paused = settle(observe(running, on=GPU, child=held, pods=(over,)), after(410))[0]
     assert (paused.phase, paused.status().cost) == ("Suspended", "0.4000")
+    held = child(deadline=970, annotations=PRICED | {DEADLINE: "3200"}, **stopped)
     resumed = with_raw_status(job(spec__budget="1", spec__deadline="1h"), paused.status().to_json())
     assert looked(resumed, 90_000, child=held).patch_child == {"spec": {"suspend": False}}
-    again = child(deadline=3200, start=stamp(90_000), annotations=PRICED | {DEADLINE: "3200"})
+    again = child(deadline=970, start=stamp(90_000), annotations=PRICED | {DEADLINE: "3200"})
     assert looked(resumed, 90_000, child=again).patch_child == {"spec": {"activeDeadlineSeconds": 570}}
 
 

@@ -27,7 +27,7 @@ FULL = 'Usage of EmptyDir volume "work" exceeds the limit "20Gi".'
     ("why", "seen", "reason", "says"),
     [
         (POLICY, ended_pod(code=137, reason="OOMKilled"), "OutOfMemory", "limits.memory: 2Gi"),
-        (POLICY, ended_pod(code=137), "Killed", "SIGKILL"),
+        (BACKOFF, ended_pod(code=137), "RetriesExhausted", "SIGKILL"),
         (POLICY, ended_pod(code=2), "InvalidInput", "exit code 2"),
         (POLICY, ended_pod(code=5, message=violation("BadRecipe", "no linear layer", field="spec.pipeline[0]")),
          "BadRecipe", "spec.pipeline[0]: no linear layer"),
@@ -50,6 +50,23 @@ def test_the_reason_of_a_failure(why: str, seen: PodRecord, reason: str, says: s
     assert (record.phase, record.reason) == ("Failed", reason)
     assert plan.status is not None
     assert plan.status["retries"] == 3
+
+
+def test_a_kill_is_tried_again_unless_it_was_for_the_memory_limit() -> None:
+    killed = (ended_pod(code=137), running_pod("pod-b", created=5))
+    record, plan = settle(observe(child=child(active=1, failed=1), pods=killed))
+    assert (plan.patch_child, record.phase, record.status().retries) == (None, "Running", 1)
+
+
+def test_a_pod_over_its_memory_limit_ends_the_job_before_another_starts() -> None:
+    killed = (ended_pod(code=137, reason="OOMKilled"),)
+    record, plan = settle(observe(child=child(failed=1), pods=killed))
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 1}}
+    assert record.phase != "Failed"
+    ending = observe(record, child=child(failed=1, deadline=1), pods=(*killed, pod("pod-b", created=5)))
+    assert settle(ending)[0].reason == "OutOfMemory"
+    over = observe(record, child=failed("DeadlineExceeded", deadline=1, failed=1), pods=killed)
+    assert settle(over)[0].reason == "OutOfMemory"
 
 
 def test_the_deadline_is_a_reason_of_its_own() -> None:

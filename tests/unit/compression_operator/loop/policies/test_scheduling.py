@@ -67,13 +67,14 @@ def test_progress_is_shown_and_never_goes_back() -> None:
     assert record.phase == "Running"
 
 
-def test_a_running_job_whose_next_pod_waits_is_not_pending_again_but_says_so() -> None:
-    record, _ = settle(observe(child=child(active=1), pods=(running_pod(),)))
+def test_a_running_job_whose_next_pod_waits_is_pending_again_and_keeps_its_progress() -> None:
+    record, _ = settle(observe(child=child(active=1), pods=(running_pod(),), progress=progress("prune", 0.4)))
+    assert (record.status().stage, record.status().progress) == ("prune", 40)
     drained = pod("pod-a", phase="Failed", conditions=(("DisruptionTarget", "True", "EvictionByEvictionAPI", "drain"),))
     waiting = pod("pod-b", conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU),), created=5)
     record, plan = settle(observe(record, child=child(active=1), pods=(drained, waiting)))
-    assert record.phase == "Running"
-    assert condition_of(plan, "Scheduled")["reason"] == "Unschedulable"
+    assert (record.phase, record.reason) == ("Pending", "Unschedulable")
+    assert (record.status().stage, record.status().progress) == ("", 40)
     assert [note.reason for note in plan.events] == ["Waiting", "Interrupted"]
     assert plan.status is not None
     assert plan.status["retries"] == 0

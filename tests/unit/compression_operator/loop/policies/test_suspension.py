@@ -1,6 +1,7 @@
 """Holding a job and letting it go on."""
 
 from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
 from tests.support.operator.builders import (
     NOW,
     after,
@@ -8,6 +9,8 @@ from tests.support.operator.builders import (
     condition_of,
     job,
     observe,
+    progress,
+    raw_job,
     running_pod,
     settle,
     stamp,
@@ -39,17 +42,25 @@ def test_suspending_stops_the_pod_first_and_then_says_so() -> None:
 
 def test_a_pause_does_not_use_up_the_deadline() -> None:
     record = with_raw_status(job(spec__suspend=True, spec__deadline="100s"), RUNNING)
-    plan = reconcile(observe(record, child=child(active=1, deadline=100, start=stamp())), after(40))
-    assert plan.patch_child == {"spec": {"suspend": True, "activeDeadlineSeconds": 60}}
+    record, plan = settle(observe(record, child=child(active=1, deadline=100, start=stamp())), after(40))
+    assert plan.patch_child == {"spec": {"suspend": True}}
+    held = {"suspend": True, "start": stamp(), "condition": ("Suspended", "JobSuspended", ""), "since": stamp(42)}
+    record, plan = settle(observe(record, child=child(deadline=100, **held)), after(60))
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 58}}
+    assert record.status().deadline_time is None
+    resumed = with_raw_status(job(spec__deadline="100s"), record.status().to_json())
+    record, plan = settle(observe(resumed, child=child(active=1, deadline=58, start=stamp(500))), after(501))
+    assert plan.patch_child is None
+    assert record.status().deadline_time == stamp(558)
 
 
-def test_resuming_goes_on_and_is_not_pending_again() -> None:
+def test_resuming_goes_on_and_waits_for_a_pod() -> None:
     held, _ = settle(observe(with_raw_status(job(spec__suspend=True), RUNNING), child=child(suspend=True)))
     resumed = with_raw_status(job(), held.status().to_json())
     plan = reconcile(observe(resumed, child=child(suspend=True)), NOW)
     assert plan.patch_child == {"spec": {"suspend": False}}
     assert plan.status is not None
-    assert plan.status["phase"] == "Running"
+    assert plan.status["phase"] == "Pending"
     assert condition_of(plan, "Suspended")["reason"] == "Resumed"
     assert "Resumed" in [note.reason for note in plan.events]
 
@@ -64,13 +75,58 @@ def test_a_job_applied_suspended_waits_without_a_pod() -> None:
 
 def test_suspend_of_a_queued_job_is_left_to_the_queue() -> None:
     record = job(labels=QUEUE)
-    record, plan = settle(observe(record, child=child(suspend=True)))
-    assert plan.patch_child is None
+    record, plan = settle(observe(record, child=child(suspend=True, queue="team-a")))
+    assert (plan.patch_child, plan.queued) == (None, None)
     assert (record.phase, record.reason) == ("Pending", "Queued")
     assert "team-a" in condition_of(plan, "Scheduled")["message"]
-    admitted, plan = settle(observe(record, child=child(active=1), pods=(running_pod(),)))
-    assert plan.patch_child is None
+    admitted, plan = settle(observe(record, child=child(active=1, queue="team-a"), pods=(running_pod(),)))
+    assert (plan.patch_child, plan.queued) == (None, None)
     assert admitted.phase == "Running"
+
+
+def test_a_queued_job_that_runs_is_suspended_through_its_queue() -> None:
+    waiting = child(suspend=True, queue="team-a")
+    record = with_raw_status(job(labels=QUEUE, spec__suspend=True), RUNNING | {"queue": "team-a"})
+    record, plan = settle(observe(record, child=child(active=1, queue="team-a"), pods=(running_pod(),)))
+    assert (plan.patch_child, plan.queued, record.phase) == (None, False, "Running")
+    record, plan = settle(observe(record, child=waiting))
+    assert (plan.queued, record.phase, record.reason) == (False, "Suspended", "SuspendedByUser")
+    assert reconcile(observe(record, child=waiting), NOW).queued is None
+    resumed = with_raw_status(job(labels=QUEUE), record.status().to_json())
+    record, plan = settle(observe(resumed, child=waiting))
+    assert (plan.patch_child, plan.queued, record.phase, record.reason) == (None, True, "Pending", "Queued")
+    assert reconcile(observe(record, child=waiting), NOW).empty
+
+
+def test_a_queued_job_is_suspended_before_the_queue_starts_it() -> None:
+    waiting = child(suspend=True, queue="team-a")
+    record, _ = settle(observe(job(labels=QUEUE), child=waiting))
+    held = with_raw_status(job(labels=QUEUE, spec__suspend=True), record.status().to_json())
+    record, plan = settle(observe(held, child=waiting))
+    assert (plan.queued, record.phase) == (False, "Suspended")
+
+
+def test_a_queue_label_that_is_taken_away_lets_nothing_start() -> None:
+    record, _ = settle(observe(job(labels=QUEUE), child=child(suspend=True, queue="team-a")))
+    assert record.status().queue == "team-a"
+    without = JobRecord.of(raw_job(status=record.status().to_json()))
+    plan = reconcile(observe(without, child=child(suspend=True, queue="team-a")), NOW)
+    assert (plan.patch_child, plan.queued) == (None, None)
+    replaced = reconcile(observe(without, confirmed=True), NOW)
+    assert replaced.create is not None
+    assert replaced.create["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    assert replaced.create["spec"]["suspend"] is True
+
+
+def test_a_job_that_its_queue_preempted_is_pending_again() -> None:
+    runs = child(active=1, queue="team-a", start=stamp())
+    seen = observe(job(labels=QUEUE), child=runs, pods=(running_pod(),), progress=progress("prune", 0.4))
+    record, _ = settle(seen)
+    assert (record.phase, record.status().stage) == ("Running", "prune")
+    record, plan = settle(observe(record, child=child(suspend=True, queue="team-a")), after(30))
+    assert (record.phase, record.reason) == ("Pending", "Queued")
+    assert (record.status().stage, record.status().progress, record.status().retries) == ("", 40, 0)
+    assert "waiting in the queue team-a again" in condition_of(plan, "Scheduled")["message"]
 
 
 def test_a_held_job_is_not_given_to_a_queue() -> None:

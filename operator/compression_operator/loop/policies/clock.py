@@ -1,0 +1,109 @@
+"""How much of its deadline a job has used: one account over all its Jobs, in its status, which never goes back.
+
+Kubernetes counts ``activeDeadlineSeconds`` from the start of a Job, and anew from each resumption, whoever suspended
+it. So the child's clock is set to what earlier periods have left, before each period begins or soon after.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from compression_operator.loop.draft import Draft
+from compression_operator.loop.plan import Plan
+from compression_operator.records.annotations import DEADLINE_ANNOTATION
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.reading import parse_time
+from compressionjob.parts import PUBLISH
+from compressionjob.usage import ActiveTime
+
+_ENDS: Final = ("Suspended", "Complete", "Failed")
+"""Conditions of a Job that end a period."""
+
+
+def account(draft: Draft) -> Plan | None:
+    """Note when a period of activity begins, and how long it was when it has ended."""
+    before = draft.before.active_time or _known_to_the_child(draft)
+    child, after = draft.observed.child, before
+    if child is None or (child.uid, child.start_time) != (before.job, before.since):
+        after = _closed(after, _end_unseen(draft, after, child))
+    if child is not None and child.start_time and draft.observed.job.part != PUBLISH:
+        if (child.uid, child.start_time) != (after.job, after.since):
+            after = after.model_copy(update={"job": child.uid, "since": child.start_time, "ended": False})
+        if not _is_active(child):
+            after = _closed(after, _end(draft, after, child))
+    if after != (draft.before.active_time or ActiveTime()):
+        draft.set(active_time=after)
+    return None
+
+
+def keep(draft: Draft) -> Plan | None:
+    """Set the clock of the child to what the deadline leaves it; a budget may set it to less."""
+    child, job, seconds = draft.child, draft.observed.job, left(draft)
+    if seconds is None or child.ended or child.deadline == seconds:
+        return None
+    if job.budget is None or child.price is None:
+        draft.patch_child({"activeDeadlineSeconds": seconds})
+    else:
+        clock = seconds if child.clock is None else min(child.clock, seconds)
+        draft.patch_child({"activeDeadlineSeconds": clock}, {DEADLINE_ANNOTATION: str(seconds)})
+    return None
+
+
+def left(draft: Draft) -> int | None:
+    """Return the seconds that the deadline leaves the present or the next period; None without a deadline.
+
+    A person's time is not the job's: the deadline is over when the verdict is out.
+    """
+    job = draft.observed.job
+    if job.deadline is None or job.part == PUBLISH:
+        return None
+    return max(1, round(job.deadline - draft.active_time.seconds))
+
+
+def _is_active(child: ChildRecord) -> bool:
+    # A Job that is being suspended has pods until they have ended.
+    return not child.ended and (not child.suspended or child.active > 0)
+
+
+def _known_to_the_child(draft: Draft) -> ActiveTime:
+    """What an operator before this account has left the child of the deadline."""
+    child, deadline = draft.observed.child, draft.observed.job.deadline
+    if child is None or child.deadline is None or deadline is None:
+        return ActiveTime()
+    return ActiveTime(seconds=max(0, round(deadline - child.deadline)))
+
+
+def _closed(period: ActiveTime, end: datetime) -> ActiveTime:
+    if not period.since or period.ended:
+        return period
+    lasted = max(0, round((end - parse_time(period.since)) / timedelta(seconds=1)))
+    return period.model_copy(update={"seconds": period.seconds + lasted, "ended": True})
+
+
+def _end(draft: Draft, period: ActiveTime, child: ChildRecord) -> datetime:
+    """When a period ended, by what the child says of itself."""
+    since = parse_time(period.since)
+    # Pods of a Job that was suspended run on for a moment.
+    return min(draft.now, max([min(_marks(child, since), default=draft.now), *_pod_ends(draft, since)]))
+
+
+def _end_unseen(draft: Draft, period: ActiveTime, child: ChildRecord | None) -> datetime:
+    """When a period ended that nobody saw end: its Job is gone, or begins another; as far as Job or pods tell."""
+    if not period.since:
+        return draft.now
+    since = parse_time(period.since)
+    told = _marks(child, since) if child is not None and child.uid == period.job and not child.start_time else []
+    until = parse_time(child.start_time) if child is not None and child.start_time else draft.now
+    return min(draft.now, max([since, *told, *(end for end in _pod_ends(draft, since) if end <= until)]))
+
+
+def _marks(child: ChildRecord, since: datetime) -> list[datetime]:
+    marks = [child.conditions[kind].time for kind in _ENDS if kind in child.conditions]
+    return [time for time in map(parse_time, filter(None, marks)) if time >= since]
+
+
+def _pod_ends(draft: Draft, since: datetime) -> Iterable[datetime]:
+    for pod in draft.usage.pods:
+        started = parse_time(pod.started)
+        if started >= since:
+            yield started + timedelta(seconds=pod.seconds)

@@ -1,0 +1,100 @@
+"""The deadline counts the time in which a job's Jobs were active, once, over all of them."""
+
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.job import JobRecord
+from tests.support.operator.builders import (
+    NOW,
+    after,
+    child,
+    complete,
+    ended_pod,
+    failed,
+    job,
+    observe,
+    running_pod,
+    settle,
+    stamp,
+    with_raw_status,
+)
+
+DEADLINE = {"spec__deadline": "100s"}
+
+
+def used(record: JobRecord) -> int:
+    told = record.status().active_time
+    assert told is not None
+    return told.seconds
+
+
+def test_a_period_is_counted_when_it_ends_and_once() -> None:
+    record, _ = settle(observe(job(**DEADLINE), child=child(active=1, deadline=100, start=stamp())), after(10))
+    assert used(record) == 0
+    held = child(deadline=60, start=stamp(), suspend=True, condition=("Suspended", "", ""), since=stamp(40))
+    for seconds in (41, 50, 900):
+        record, _ = settle(observe(record, child=held), after(seconds))
+        assert used(record) == 40
+    record, _ = settle(observe(record, child=child(active=1, deadline=60, start=stamp(1000))), after(1010))
+    assert used(record) == 40
+    assert record.status().deadline_time == stamp(1060)
+    over = complete(deadline=60, start=stamp(1000), since=stamp(1030))
+    record, _ = settle(observe(record, child=over, confirmed=True), after(1031))
+    assert used(record) == 70
+
+
+def test_each_preemption_by_a_queue_leaves_the_child_what_is_left() -> None:
+    record = job(labels={"kueue.x-k8s.io/queue-name": "team-a"}, **DEADLINE)
+    for preempted, (begin, end) in enumerate([(0, 30), (1000, 1020), (2000, 2010)]):
+        left = 100 - [0, 30, 50][preempted]
+        runs = child(active=1, deadline=left, start=stamp(begin), queue="team-a")
+        record, plan = settle(observe(record, child=runs, pods=(running_pod(),)), after(begin + 1))
+        assert plan.patch_child is None
+        # Kueue takes the start time away when it suspends a Job.
+        gone = ended_pod(code=143, start=begin, end=end)
+        waits = child(suspend=True, deadline=left, queue="team-a", condition=("Suspended", "", ""), since=stamp(end))
+        record, plan = settle(observe(record, child=waits, pods=(gone,)), after(end + 5))
+        assert plan.patch_child == {"spec": {"activeDeadlineSeconds": left - (end - begin)}}
+    assert used(record) == 60
+
+
+def test_a_period_that_ended_while_no_operator_looked_is_counted_by_its_pods() -> None:
+    runs = child(active=1, deadline=100, start=stamp())
+    record, _ = settle(observe(job(**DEADLINE), child=runs, pods=(running_pod(start=2),)), after(3))
+    resumed = child(active=1, deadline=100, start=stamp(500))
+    gone = ended_pod(code=143, start=2, end=22)
+    record, plan = settle(
+        observe(record, child=resumed, pods=(gone, running_pod("b", start=505, created=501))), after(510)
+    )
+    assert used(record) == 22
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 78}}
+
+
+def test_the_time_of_a_job_that_somebody_deleted_counts() -> None:
+    runs = child(active=1, deadline=100, start=stamp())
+    record, _ = settle(observe(job(**DEADLINE), child=runs, pods=(running_pod(start=2),)), after(30))
+    plan = reconcile(observe(record, confirmed=True), after(31))
+    assert plan.create is not None
+    assert 60 <= plan.create["spec"]["activeDeadlineSeconds"] <= 72
+
+
+def test_what_an_older_operator_left_the_child_is_where_the_account_begins() -> None:
+    running = {"phase": "Running", "startTime": stamp(-900), "childrenCreated": 1}
+    record = with_raw_status(job(**DEADLINE), running | {"childJob": {"name": "x", "uid": child().uid}})
+    record, plan = settle(observe(record, child=child(active=1, deadline=70, start=stamp())), after(5))
+    assert (used(record), plan.patch_child) == (30, None)
+    assert record.status().deadline_time == stamp(70)
+
+
+def test_waiting_for_a_review_does_not_count() -> None:
+    record = with_raw_status(job(**DEADLINE), {"part": "Publish", "activeTime": {"seconds": 90}})
+    plan = reconcile(observe(record), NOW)
+    assert plan.create is not None
+    assert "activeDeadlineSeconds" not in plan.create["spec"]
+    record, _ = settle(observe(record, child=child(part="Publish", active=1, start=stamp())), after(500))
+    assert used(record) == 90
+
+
+def test_a_job_that_exceeds_its_deadline_after_a_pause_says_so() -> None:
+    before = {"activeTime": {"seconds": 40}, "childrenCreated": 1, "childJob": {"name": "x", "uid": child().uid}}
+    over = failed("DeadlineExceeded", deadline=60, start=stamp(), since=stamp(60))
+    record, _ = settle(observe(with_raw_status(job(**DEADLINE), before), child=over), after(61))
+    assert (record.reason, used(record)) == ("DeadlineExceeded", 100)
