@@ -81,6 +81,9 @@ class CompressionJobStatus(Observed):
         default="", description="The queue in which its Jobs wait; fixed when the first is created."
     )
     children_created: Annotated[int, Field(ge=0)] = Field(default=0, description="How many Jobs were created for it.")
+    restarts: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="How often a part was begun again because the verdict of its pod was lost."
+    )
     retries: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed tries so far, preemptions not counted.")
     start_time: Time | None = Field(default=None, description="When the first pod could start.")
     completion_time: Time | None = Field(default=None, description="When the job ended.")

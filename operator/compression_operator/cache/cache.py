@@ -7,7 +7,8 @@ from typing import Any, Final
 from compression_operator.cache.forecasts import Forecast, differs
 from compression_operator.cache.observed import Observed
 from compression_operator.cache.reviews import Reviews
-from compression_operator.cache.workers import Workers
+from compression_operator.cache.workers import OwnChildren, Workers
+from compression_operator.cache.writers import Writers
 from compression_operator.cluster.errors import Refused
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
 from compression_operator.records.child import ChildRecord
@@ -33,8 +34,10 @@ class Cache:
     itself is kept: its child and pods no longer matter, and 10,000 ended jobs must fit into memory.
     """
 
-    def __init__(self, changed: Callable[[str], None]) -> None:
+    def __init__(self, changed: Callable[[str], None], *, children_protected: bool = False) -> None:
         self._changed = changed
+        self.writers = Writers(changed)
+        self.own_children = OwnChildren(protected=children_protected)
         self._jobs: dict[str, JobRecord] = {}
         self._runtimes: dict[str, RuntimeRecord] = {}
         self._reviews = Reviews()
@@ -81,12 +84,10 @@ class Cache:
         if job is None:
             return None
         workers = self._workers.get(uid, _NONE)
-        own = [
-            child
-            for child in workers.children.values()
-            if child.belongs_to(job) and child.part == job.part and not child.deleting
-        ]
-        child = max(own, key=lambda item: item.version, default=None)
+        named = (item for item in workers.children.values() if item.name == job.child_name and not item.deleting)
+        found = next((item for item in named if item.belongs_to(job)), None)
+        child = found if found is not None and self.own_children.has(job, found) else None
+        starts = not job.ended and (child is None or (child.suspended and not job.suspend))
         return Observed(
             job=job,
             runtime=self._runtimes.get(job.present_runtime),
@@ -99,6 +100,8 @@ class Cache:
             confirmed=confirmed,
             foreign_child=foreign_child,
             refusal=refusal,
+            stranger=found if child is None else None,
+            blocker=self.writers.blocker(job) if starts else None,
         )
 
     def running_pod(self, uid: str) -> PodRecord | None:
@@ -110,7 +113,10 @@ class Cache:
 
     def put(self, resource: Resource, raw: Raw, *, own_write: bool = False) -> None:
         """Remember an object as it is now; what the operator wrote itself needs no second look."""
-        if self.knows(resource, raw["metadata"]):  # the echo of an own write, most often: not even worth trimming
+        metadata = raw["metadata"]
+        if self.knows(resource, metadata) and not self._is_left(
+            resource, metadata
+        ):  # the echo of an own write, most often: not even worth trimming
             return
         told = _nobody if own_write else self._changed
         if resource is COMPRESSION_JOBS:
@@ -138,6 +144,8 @@ class Cache:
         elif resource is REVIEWS:
             self._tell_about(self._reviews.drop(uid))
         else:
+            self.writers.drop(uid)
+            self.own_children.forget(uid)
             owner = job_uid(metadata)
             workers = self._workers.get(owner)
             if workers is not None and workers.of(resource).pop(uid, None) is not None:
@@ -148,6 +156,11 @@ class Cache:
     def replace_workers(self, uid: str, child: ChildRecord | None, pods: list[PodRecord]) -> None:
         """Remember exactly this child and these pods of a job, as they were read just now."""
         workers = self._workers.setdefault(uid, Workers())
+        for gone in (workers.children.keys() | workers.pods.keys()) - {item.uid for item in (child, *pods) if item}:
+            self.writers.drop(gone)
+        workers_now: list[Worker] = [*pods, *([child] if child is not None else [])]
+        for worker in workers_now:
+            self.writers.note(worker, self._jobs.get(uid))
         workers.children = {child.uid: child} if child is not None else {}
         workers.pods = {pod.uid: pod for pod in pods}
 
@@ -180,7 +193,7 @@ class Cache:
             return {item.uid: (item.version, {"uid": item.uid, "name": item.name}) for item in found}
         if resource is REVIEWS:
             return self._reviews.versions()
-        return {
+        return self.writers.versions("Job" if resource is JOBS else "Pod") | {
             uid: (record.version, {"uid": uid, "labels": {JOB_UID_LABEL: owner}})
             for owner, workers in self._workers.items()
             for uid, record in workers.of(resource).items()
@@ -209,8 +222,11 @@ class Cache:
         self._count(job, +1)
         for runtime in (job.runtime, job.measuring_runtime):
             self._by_runtime[runtime].add(job.uid)
+        for child in self._workers.get(job.uid, _NONE).children.values():
+            self.writers.note(child, job)  # one that its user holds writes no more
         if job.ended:
             self._workers.pop(job.uid, None)
+            self.writers.forget_job(job.uid)
         told(job.uid)
 
     def _drop_job(self, uid: str) -> None:
@@ -228,9 +244,11 @@ class Cache:
             if not self._by_runtime[runtime]:
                 del self._by_runtime[runtime]
         self._workers.pop(uid, None)
+        self.writers.forget_job(uid)
         self._changed(uid)
 
     def _put_worker(self, worker: Worker, told: Callable[[str], None]) -> None:
+        self.writers.note(worker, self._jobs.get(worker.job_uid))
         if self._is_over(worker.job_uid):
             return
         workers = self._workers.setdefault(worker.job_uid, Workers())
@@ -239,6 +257,10 @@ class Cache:
         if known is None or known.version < worker.version:
             held[worker.uid] = worker
             told(worker.job_uid)
+
+    def _is_left(self, resource: Resource, metadata: Raw) -> bool:
+        """Whether this is a worker that a job has left behind which has ended: it may still write."""
+        return resource in (JOBS, PODS) and self._is_over(job_uid(metadata))
 
     def _put_runtime(self, runtime: RuntimeRecord) -> None:
         known = self._runtimes.get(runtime.name)

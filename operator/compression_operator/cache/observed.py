@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from compression_operator.cache.writers import Writer
 from compression_operator.cluster.errors import Refused
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.delivery import Delivery, Subscriptions
@@ -21,10 +22,11 @@ class Observed:
     that measures, whichever part it is. ``reviews`` name the job, whatever they are worth.
 
     ``confirmed`` says that child and pods were read from the API server just now: what is missing then is really
-    gone. ``foreign_child`` is a Job that has the child's name but another owner; ``refusal`` is why the API server did
-    not take the child just now. ``finish`` is when the running pod expects to be done, told with its progress.
-    ``receivers`` are those that can be told of jobs, and ``deliveries`` what became of
-    this job's notifications.
+    gone. ``foreign_child`` is a Job that has the child's name but another owner; ``stranger`` one that says that it is
+    the child, but was not created by the operator. ``refusal`` is why the API server did not take the child just now.
+    ``blocker`` is what may write where this job would, and must end before its Job starts. ``finish`` is when the
+    running pod expects to be done, told with its progress. ``receivers`` are those that can be told of jobs, and
+    ``deliveries`` what became of this job's notifications.
     """
 
     job: JobRecord
@@ -38,5 +40,7 @@ class Observed:
     confirmed: bool = False
     foreign_child: ChildRecord | None = None
     refusal: Refused | None = None
+    stranger: ChildRecord | None = None
+    blocker: Writer | None = None
     receivers: Subscriptions = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()

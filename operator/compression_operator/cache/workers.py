@@ -7,8 +7,32 @@ from typing import Any
 from compression_operator.cache.forecasts import Forecast
 from compression_operator.cluster.resources import JOBS, Resource
 from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
 from compressionjob.report import Progress
+
+
+class OwnChildren:
+    """Which Jobs the operator created. Owner references and labels do not tell: anybody may write them.
+
+    ``protected``: the cluster lets nobody else create a Job with a label of ours.
+    """
+
+    def __init__(self, *, protected: bool = False) -> None:
+        self._protected = protected
+        self._created: set[str] = set()
+
+    def add(self, uid: str) -> None:
+        """Note that the operator created a Job; its CompressionJob's status will say so, too."""
+        self._created.add(uid)
+
+    def has(self, job: JobRecord, child: ChildRecord) -> bool:
+        """Whether a Job that says that it works for this CompressionJob was created for it by the operator."""
+        return self._protected or child.uid == job.child_uid or child.uid in self._created
+
+    def forget(self, uid: str) -> None:
+        """Forget a Job that is gone."""
+        self._created.discard(uid)
 
 
 @dataclass(slots=True)

@@ -1,17 +1,20 @@
 """The child Job of a CompressionJob, built from its spec and its CompressionRuntime."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.manifest import pod_manifest_of
 from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
 from compression_operator.records.annotations import (
+    PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
     RUNTIME_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
+from compression_operator.records.places import to_annotation
 from compressionjob.group import (
     API_VERSION,
     JOB_KIND,
@@ -25,6 +28,7 @@ from compressionjob.group import (
 from compressionjob.pod import (
     CONTAINER,
     JOB_VARIABLE,
+    JUDGED_VARIABLE,
     PART_VARIABLE,
     PORT,
     PRICE_VARIABLE,
@@ -33,6 +37,7 @@ from compressionjob.pod import (
     WORKDIR,
     WORKDIR_VARIABLE,
 )
+from compressionjob.report import Judged
 from compressionjob.review import ReviewOutcome
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
@@ -42,7 +47,6 @@ USER_ID: Final = 65532
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 RUNNER_COMPONENT: Final = "runner"
 
-_MAX_NAME: Final = 52
 _MAX_LABEL: Final = 63
 
 _POD_SECURITY: Final = {
@@ -60,12 +64,6 @@ _CONTAINER_SECURITY: Final = {
 }
 
 
-def child_name(job: JobRecord) -> str:
-    """The name of the present part's child: the same at every try, so that no second one is created by mistake."""
-    suffix = "" if job.part == job.first_part else f"-{job.part.lower()}"
-    return f"{job.name[: _MAX_NAME - len(suffix)].rstrip('-.')}-{job.uid[:8]}{suffix}"
-
-
 def child_job(
     job: JobRecord,
     spec: CompressionJobSpec,
@@ -74,10 +72,11 @@ def child_job(
     retries_before: int = 0,
     deadline: int | None = None,
     review: ReviewOutcome | None = None,
+    judged: Judged | None = None,
 ) -> dict[str, Any]:
     """The manifest of the child: ``deadline`` in seconds, ``retries_before`` tries are used up already.
 
-    ``review`` is what allows a child of the part Publish to do so.
+    ``review`` is what allows a child of the part Publish to do so, and ``judged`` what it may publish.
 
     A job with a queue label is created suspended: starting it is the queue's decision.
     """
@@ -87,12 +86,13 @@ def child_job(
         PART_LABEL: job.part,
         MANAGED_BY_LABEL: MANAGED_BY,
     }
-    annotations = {RUNTIME_ANNOTATION: job.present_runtime} | _price(runtime, PRICE_ANNOTATION)
+    places = {PLACES_ANNOTATION: to_annotation(job.places)}
+    annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
     manifest: dict[str, Any] = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": child_name(job),
+            "name": job.child_name,
             "namespace": job.namespace,
             "labels": labels | ({QUEUE_LABEL: job.queue} if job.queue else {}),
             "annotations": annotations | ({RETRIES_BEFORE: str(retries_before)} if retries_before else {}),
@@ -109,7 +109,7 @@ def child_job(
             "suspend": job.suspend or bool(job.queue),
             "template": {
                 "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}, "annotations": annotations},
-                "spec": _pod(job, spec, runtime, review),
+                "spec": _pod(job, spec, runtime, _decision(review, judged)),
             },
         },
     }
@@ -118,8 +118,14 @@ def child_job(
     return manifest
 
 
+def _decision(review: ReviewOutcome | None, judged: Judged | None) -> dict[str, str]:
+    """Variables of a pod that publishes: who allows it, and what."""
+    given = {REVIEW_VARIABLE: review, JUDGED_VARIABLE: judged}
+    return {name: json.dumps(it.to_json(), separators=(",", ":")) for name, it in given.items() if it is not None}
+
+
 def _pod(
-    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, review: ReviewOutcome | None
+    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, decision: Mapping[str, str]
 ) -> dict[str, Any]:
     claims = claims_of(spec)
     pod: dict[str, Any] = {
@@ -133,7 +139,7 @@ def _pod(
                 "image": runtime.image,
                 "imagePullPolicy": runtime.image_pull_policy,
                 "command": runtime.command,
-                "env": _environment(job, spec, runtime, review),
+                "env": _environment(job, spec, runtime, decision),
                 "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": runtime.resources.to_json(),
                 "securityContext": _CONTAINER_SECURITY,
@@ -160,7 +166,7 @@ def _price(runtime: CompressionRuntimeSpec, name: str) -> dict[str, str]:
 
 
 def _environment(
-    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, review: ReviewOutcome | None
+    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, decision: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """The operator's variables win over the runtime's of the same name."""
     own: list[dict[str, Any]] = [
@@ -170,8 +176,7 @@ def _environment(
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *credentials_of(spec),
+        *({"name": name, "value": value} for name, value in decision.items()),
     ]
-    if review is not None:
-        own.append({"name": REVIEW_VARIABLE, "value": json.dumps(review.to_json(), separators=(",", ":"))})
     taken = {variable["name"] for variable in own}
     return [variable.to_json() for variable in runtime.env if variable.name not in taken] + own

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from compression_operator.cache.cache import Cache
 from compression_operator.cache.observed import Observed
-from compression_operator.child.job import child_name
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Refused
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
@@ -25,6 +25,7 @@ from compression_operator.records.pod import PodRecord
 from compression_operator.telemetry.event_recorder import EventRecorder
 from compression_operator.telemetry.figures import Figures
 from compression_operator.telemetry.metrics import Metrics
+from compression_operator.telemetry.notes import Note
 from compressionjob.group import JOB_UID_LABEL
 
 MAX_STEPS: Final = 6
@@ -120,10 +121,14 @@ class Controller:
             if plan.confirm:
                 foreign = await self._confirm(observed.job)
                 confirmed = True
+            elif plan.delete_child is not None:
+                await self._delete_child(observed.job, plan.delete_child, plan.events)
             elif plan.create is not None:
-                foreign, refusal = await self._create(observed.job, plan.create)
+                with self._reserved(observed.job):
+                    foreign, refusal = await self._create(observed.job, plan.create)
             elif plan.patch_child is not None and observed.child is not None:
-                await self._patch_child(observed.child, plan.patch_child)
+                with self._reserved(observed.job):
+                    await self._patch_child(observed.child, plan.patch_child)
             else:
                 return await self._conclude(observed, plan)
         raise AssertionError(f"no end of planning for the job {uid} after {MAX_STEPS} steps")
@@ -131,7 +136,7 @@ class Controller:
     async def _confirm(self, job: JobRecord) -> ChildRecord | None:
         """Read child and pods of a job anew; returns a child that belongs to somebody else."""
         try:
-            child = ChildRecord.of(await self._client.get(JOBS, job.namespace, child_name(job)))
+            child = ChildRecord.of(await self._client.get(JOBS, job.namespace, job.child_name))
         except NotFound:
             child = None
         own = child if child is not None and child.belongs_to(job) else None
@@ -143,6 +148,26 @@ class Controller:
         ]
         self._cache.replace_workers(job.uid, own, pods)
         return None if own is child else child
+
+    @contextmanager
+    def _reserved(self, job: JobRecord) -> Iterator[None]:
+        """Keep other workers from starting a Job that writes where this one will."""
+        self._cache.writers.reserve(job)
+        try:
+            yield
+        finally:
+            self._cache.writers.release(job)
+
+    async def _delete_child(self, job: JobRecord, child: ChildRecord, notes: Iterable[Note]) -> None:
+        for note in notes:
+            self._tell(job, note)
+        with suppress(NotFound, Conflict):
+            await self._client.delete(JOBS, child.namespace, child.name, child.uid)
+        self._cache.drop(JOBS, {"uid": child.uid, "labels": {JOB_UID_LABEL: job.uid}})
+
+    def _tell(self, job: JobRecord, note: Note) -> None:
+        self._recorder.record(job, note)
+        self._figures.note(note)
 
     async def _create(self, job: JobRecord, manifest: Any) -> tuple[ChildRecord | None, Refused | None]:
         """Create the child, or find it; returns one that belongs to somebody else, or why it was refused."""
@@ -160,6 +185,7 @@ class Controller:
         except (Forbidden, Invalid) as error:
             logger.warning("the child was refused: %s", error, extra=job.log_fields)
             return None, error
+        self._cache.own_children.add(metadata["uid"])
         self._cache.put(JOBS, {**manifest, "metadata": metadata}, own_write=True)
         seen = self._first_seen.pop(job.uid, None)
         if seen is not None:
@@ -191,8 +217,7 @@ class Controller:
         if not wrote:
             self._figures.remind(job)
         for note in plan.events:
-            self._recorder.record(job, note)
-            self._figures.note(note)
+            self._tell(job, note)
         if plan.delete:
             await self._delete(job)
         if plan.requeue_after is not None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry.notes import Note
 
 
@@ -12,6 +13,7 @@ class Plan:
     """The next steps for one job, in the order of the fields; an empty plan means that all is as it should be.
 
     ``confirm``: read child and pods from the API server and ask again, before anything that cannot be undone.
+    ``delete_child``: delete this Job, which has the child's name and was not created by the operator; ask again.
     ``create``: the manifest of the child Job; ask again once it exists.
     ``patch_child``: a merge patch for the child Job. ``queued``: whether its queue may start it; None leaves it so.
     ``status``: the whole new status. ``delete``: delete the CompressionJob and what it owns.
@@ -19,6 +21,7 @@ class Plan:
     """
 
     confirm: bool = False
+    delete_child: ChildRecord | None = None
     create: Mapping[str, Any] | None = None
     patch_child: Mapping[str, Any] | None = None
     queued: bool | None = None
@@ -30,5 +33,5 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do now."""
-        changes = (self.create, self.patch_child, self.queued, self.status)
+        changes = (self.delete_child, self.create, self.patch_child, self.queued, self.status)
         return not self.confirm and not self.delete and not self.events and all(item is None for item in changes)

@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import intern
 
-from compression_operator.records.annotations import DEADLINE_ANNOTATION, PRICE_ANNOTATION, RETRIES_BEFORE
+from compression_operator.records.annotations import (
+    DEADLINE_ANNOTATION,
+    PLACES_ANNOTATION,
+    PRICE_ANNOTATION,
+    RETRIES_BEFORE,
+)
 from compression_operator.records.job import JobRecord
+from compression_operator.records.places import from_annotation
 from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, true_conditions, version
-from compressionjob.group import JOB_KIND, PART_LABEL, QUEUE_LABEL
+from compressionjob.group import JOB_KIND, JOB_LABEL, PART_LABEL, QUEUE_LABEL
 from compressionjob.parts import RUN
 
 
@@ -37,6 +43,8 @@ class ChildRecord:
     start_time: str
     part: str
     queue: str
+    job: str
+    places: tuple[str, ...]
     conditions: Mapping[str, Mark]
 
     @classmethod
@@ -65,6 +73,8 @@ class ChildRecord:
             start_time=status.get("startTime") or "",
             part=intern(str((metadata.get("labels") or {}).get(PART_LABEL, RUN))),
             queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
+            job=str((metadata.get("labels") or {}).get(JOB_LABEL, "")),
+            places=from_annotation(annotations.get(PLACES_ANNOTATION)),
             conditions=true_conditions(status),
         )
 

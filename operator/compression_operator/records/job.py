@@ -3,9 +3,10 @@
 import json
 from dataclasses import dataclass, replace
 from sys import intern
-from typing import Any
+from typing import Any, Final
 
 from compression_operator.records.delivery import NotificationKey
+from compression_operator.records.places import places_of
 from compression_operator.records.reading import Raw, amount, seconds, to_json, version
 from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
 from compressionjob.group import QUEUE_LABEL
@@ -13,13 +14,15 @@ from compressionjob.parts import COMPRESS, RUN, first_part
 from compressionjob.spec import DEFAULT_RETRIES, DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
+_MAX_CHILD_NAME: Final = 52
+
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """A CompressionJob.
 
     ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
-    chose, ``unsent`` the notifications that none has taken yet.
+    chose, ``unsent`` the notifications that none has taken yet. ``child_uid`` is the Job that the operator created.
     """
 
     uid: str
@@ -33,6 +36,8 @@ class JobRecord:
     runtime: str
     measuring_runtime: str
     part: str
+    restarts: int
+    child_uid: str
     retries: int
     suspend: bool
     ttl: float | None
@@ -66,6 +71,18 @@ class JobRecord:
         """The part that the job begins with."""
         return first_part(self.runtime, self.measuring_runtime)
 
+    @property
+    def child_name(self) -> str:
+        """The name of the present part's Job: the same at every try, so that no second one is created by mistake."""
+        suffix = "" if self.part == self.first_part else f"-{self.part.lower()}"
+        suffix += f"-{self.restarts}" if self.restarts else ""
+        return f"{self.name[: _MAX_CHILD_NAME - len(suffix)].rstrip('-.')}-{self.uid[:8]}{suffix}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where its pods write; nothing is known of a job that has ended."""
+        return places_of(self.spec(), self.namespace) if self.spec_json else ()
+
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""
         return CompressionJobStatus.model_validate_json(self.status_json)
@@ -82,6 +99,8 @@ class JobRecord:
             self,
             version=version(metadata),
             part=intern(str(status.get("part") or self.first_part)),
+            restarts=int(status.get("restarts") or 0),
+            child_uid=_child_uid(status),
             queue=intern(str(status.get("queue") or self.queue)),
             unsent=_unsent(status),
             phase=intern(phase),
@@ -111,6 +130,8 @@ class JobRecord:
             runtime=intern(runtime),
             measuring_runtime=intern(measuring),
             part=intern(str(status.get("part") or first_part(runtime, measuring))),
+            restarts=int(status.get("restarts") or 0),
+            child_uid=_child_uid(status),
             retries=int(spec.get("retries", DEFAULT_RETRIES)),
             suspend=bool(spec.get("suspend", False)),
             ttl=seconds(spec.get("ttl")),
@@ -136,6 +157,10 @@ def _reason(status: Raw, phase: str) -> str:
     if conditions.get(ACCEPTED, {}).get("status") == "False":
         return str(conditions[ACCEPTED].get("reason", ""))
     return str(conditions.get(SCHEDULED, {}).get("reason", "")) if phase == "Pending" else ""
+
+
+def _child_uid(status: Raw) -> str:
+    return str((status.get("childJob") or {}).get("uid") or "")
 
 
 def _since(status: Raw) -> str:

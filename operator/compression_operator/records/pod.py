@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 from sys import intern
 
-from compression_operator.records.annotations import PRICE_ANNOTATION, RUNTIME_ANNOTATION
+from compression_operator.records.annotations import (
+    COMPLETION_INDEX,
+    PLACES_ANNOTATION,
+    PRICE_ANNOTATION,
+    RUNTIME_ANNOTATION,
+)
 from compression_operator.records.child import ChildRecord
+from compression_operator.records.places import from_annotation
 from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, mark, version
-from compressionjob.group import PART_LABEL
+from compressionjob.group import JOB_LABEL, PART_LABEL
 from compressionjob.pod import CONTAINER
 
 
@@ -22,7 +28,10 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class PodRecord:
-    """A pod of a child Job. ``started`` is when its runner's container did, "" before."""
+    """A pod of a child Job. ``started`` is when its runner's container did, "" before.
+
+    ``index`` is its completion index: what it does of the Job's work. ``places`` are where it writes.
+    """
 
     uid: str
     namespace: str
@@ -46,6 +55,9 @@ class PodRecord:
     part: str
     runtime: str
     price: float | None
+    job: str
+    index: str
+    places: tuple[str, ...]
 
     @property
     def over(self) -> bool:
@@ -88,6 +100,9 @@ class PodRecord:
             part=intern(str((metadata.get("labels") or {}).get(PART_LABEL, "Run"))),
             runtime=intern(str(annotations.get(RUNTIME_ANNOTATION, ""))),
             price=amount(annotations.get(PRICE_ANNOTATION)),
+            job=str((metadata.get("labels") or {}).get(JOB_LABEL, "")),
+            index=intern(str(annotations.get(COMPLETION_INDEX, "0"))),
+            places=from_annotation(annotations.get(PLACES_ANNOTATION)),
         )
 
 

@@ -6,6 +6,8 @@ STARTED: Final = "Started"
 """A child Job was created."""
 RECREATED: Final = "Recreated"
 """Somebody deleted the child Job; another took its place."""
+STRANGER_DELETED: Final = "StrangerDeleted"
+"""A Job that said that it works for this one was not created by the operator."""
 RUNNING: Final = "Running"
 """The pod runs."""
 WAITING: Final = "Waiting"
@@ -45,7 +47,7 @@ ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
         EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK, RECEIVER_NOT_FOUND,
-        NOTIFICATION_DROPPED,
+        NOTIFICATION_DROPPED, STRANGER_DELETED,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

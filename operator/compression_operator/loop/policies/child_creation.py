@@ -1,8 +1,10 @@
 """The one child Job of a job: created once, adopted when found, replaced when somebody deletes it."""
 
+from dataclasses import replace
 from typing import Final
 
-from compression_operator.child.job import child_job, child_name
+from compression_operator.cache.writers import Writer
+from compression_operator.child.job import child_job
 from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.loop.draft import MAX_MESSAGE, Draft
 from compression_operator.loop.plan import Plan
@@ -13,8 +15,10 @@ from compressionjob.conditions import (
     ACCEPTED,
     CHILD_CONFLICT,
     CHILD_LOST,
+    DESTINATION_IN_USE,
     INVALID_RUNTIME,
     NO_VERDICT_YET,
+    PODS_LEFT,
     SCHEDULED,
     SLA_SATISFIED,
     SUSPENDED,
@@ -22,10 +26,14 @@ from compressionjob.conditions import (
     VALID,
     WAITING_FOR_POD,
 )
+from compressionjob.parts import PUBLISH
+from compressionjob.report import Judged
 from compressionjob.status import ChildReference
 
 ADMISSION_PATIENCE: Final = 30.0
 """Seconds until a Job that was refused is offered again; a change of the runtime is noticed at once."""
+DESTINATION_PATIENCE: Final = 60.0
+"""The same for one whose destination is in use; the end of what uses it is noticed at once."""
 
 
 def bring_up(draft: Draft) -> Plan | None:
@@ -37,6 +45,8 @@ def bring_up(draft: Draft) -> Plan | None:
     if observed.foreign_child is not None:
         _refuse_foreign(draft, observed.foreign_child)
         return draft.plan()
+    if observed.stranger is not None:
+        return _delete_stranger(draft, observed.stranger)
     if job.suspend and job.queue:
         # A queue decides about `suspend` of the Jobs it knows; so a held job is not shown to it at all.
         draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
@@ -49,6 +59,9 @@ def bring_up(draft: Draft) -> Plan | None:
     lost = before.child_job is not None
     if lost and not observed.confirmed:
         return Plan(confirm=True)
+    if observed.blocker is not None:
+        wait_for_destination(draft, observed.blocker)
+        return draft.plan()
     failed_before = before.retries + (1 if lost else 0)
     if failed_before > job.retries:
         _give_up(draft)
@@ -59,7 +72,13 @@ def bring_up(draft: Draft) -> Plan | None:
         return draft.plan()
     deadline = clock.left(draft)
     manifest = child_job(
-        job, accepted.spec, accepted.runtime, retries_before=failed_before, deadline=deadline, review=before.review
+        job,
+        accepted.spec,
+        accepted.runtime,
+        retries_before=failed_before,
+        deadline=deadline,
+        review=before.review,
+        judged=_judged(draft),
     )
     return Plan(create=budget.limited(draft, manifest, price, deadline))
 
@@ -82,12 +101,52 @@ def adopt(draft: Draft) -> Plan | None:
     return None
 
 
+def wait_for_destination(draft: Draft, blocker: Writer) -> None:
+    """Let a job wait until nothing else may write where it would: a mix of two models must never lie there."""
+    job = draft.observed.job
+    if blocker.job_uid == job.uid:
+        reason = PODS_LEFT
+        message = (
+            f"the pod {blocker.name} of a Job that is gone still runs; the job goes on when it has ended, and "
+            f"`kubectl delete pod {blocker.name}` ends it now"
+        )
+    else:
+        reason = DESTINATION_IN_USE
+        where = job.spec().get("output", {}).get("destination", "")
+        other = f"the CompressionJob {blocker.job}" if blocker.namespace == job.namespace else "a job elsewhere"
+        message = (
+            f"spec.output.destination ({where}): pods of {other} may write there or around it; this job starts when "
+            "they have ended"
+        )
+    old = draft.condition(SCHEDULED)
+    if old is None or old.reason != reason:
+        draft.note("Warning", event_reasons.WAITING, message)
+    draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
+    draft.set_condition(SCHEDULED, "False", reason, message)
+    draft.set_phase("Pending", message)
+    draft.look_again(DESTINATION_PATIENCE)
+
+
+def _delete_stranger(draft: Draft, stranger: ChildRecord) -> Plan:
+    text = f"the Job {stranger.name} says that it works for this job, but the operator did not create it; it is deleted"
+    draft.note("Warning", event_reasons.STRANGER_DELETED, text)
+    return replace(draft.plan(), status=None, delete_child=stranger)
+
+
+def _judged(draft: Draft) -> Judged | None:
+    """What a pod may publish after the review: what the verdict in the status is about, and nothing else."""
+    before = draft.before
+    if draft.observed.job.part != PUBLISH or not before.digest:
+        return None
+    return Judged(digest=before.digest, checkpoint=before.checkpoint, report_digest=before.report_digest)
+
+
 def _give_up(draft: Draft) -> None:
     job = draft.observed.job
     draft.finish(
         "Failed",
         CHILD_LOST,
-        f"somebody deleted the Job {child_name(job)} of this job, and spec.retries ({job.retries}) allows no other; "
+        f"somebody deleted the Job {job.child_name} of this job, and spec.retries ({job.retries}) allows no other; "
         "find out who deletes it, and apply the job again",
     )
 

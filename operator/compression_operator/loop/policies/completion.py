@@ -13,6 +13,7 @@ from compressionjob.conditions import (
     PUBLISHED_AFTER_REVIEW,
     PUBLISHED_DESPITE_VIOLATION,
     PUBLISHED_FALLBACK,
+    RESULT_CHANGED,
     SLA_INCONCLUSIVE,
     SLA_MET,
     SLA_SATISFIED,
@@ -22,7 +23,7 @@ from compressionjob.conditions import (
     VERDICT_INCONCLUSIVE,
     VERDICT_PASS,
 )
-from compressionjob.parts import COMPRESS, MEASURE, PUBLISH
+from compressionjob.parts import COMPRESS, MEASURE, PUBLISH, Part
 from compressionjob.report import Summary, parse_summary
 from compressionjob.schema import format_duration
 
@@ -44,10 +45,12 @@ def conclude(draft: Draft) -> Plan | None:
     if summary is None or summary.verdict is None:
         if not draft.observed.confirmed:
             return Plan(confirm=True)
-        draft.finish("Failed", SUMMARY_MISSING, _missing(draft, summary))
-        return draft.plan()
-    _show_figures(draft, summary)
-    _judge(draft, summary, summary.verdict)
+        _begin_again(draft, summary)
+    elif draft.observed.job.part == PUBLISH:
+        _published(draft, summary)
+    else:
+        _show_figures(draft, summary)
+        _judge(draft, summary, summary.verdict)
     return draft.plan()
 
 
@@ -62,19 +65,61 @@ def _measure(draft: Draft) -> Plan:
 
 
 def _summary(draft: Draft) -> Summary | None:
-    for pod in draft.observed.pods:
-        if pod.phase == "Succeeded" and pod.terminated is not None:
-            return parse_summary(pod.terminated.message)
-    return None
+    """What the pod says that did the work. Where several say that they did, and not the same, none is believed."""
+    said = [
+        pod.terminated.message
+        for pod in draft.observed.pods
+        if pod.phase == "Succeeded" and pod.terminated is not None and pod.index == "0"
+    ]
+    return parse_summary(said[0]) if len(set(said)) == 1 else None
+
+
+def _begin_again(draft: Draft, summary: Summary | None) -> None:
+    """Do the part once more, from the checkpoints: the words of its pod are lost, and the model may be published."""
+    job, text = draft.observed.job, _missing(draft, summary)
+    if (summary is not None and summary.error is not None) or draft.before.retries >= job.retries:
+        draft.finish("Failed", SUMMARY_MISSING, text)
+        return
+    part: Part = PUBLISH if job.part == PUBLISH else MEASURE
+    done = {"retries": draft.before.retries + 1, "restarts": draft.before.restarts + 1}
+    message = f"{text}; it is measured again, from its checkpoints"
+    draft.set(part=part, child_job=None, **done)
+    draft.set_phase("Pending", message)
+    draft.note("Warning", event_reasons.RETRYING, message, cause=SUMMARY_MISSING)
+    draft.look_again(0)
+
+
+def _published(draft: Draft, summary: Summary) -> None:
+    """Nothing that the pod says changes what was judged: it published exactly that, or the job has failed."""
+    before = draft.before
+    judged = draft.condition(SLA_SATISFIED)
+    told, known = (summary.digest, summary.verdict), (before.digest, before.verdict)
+    if not summary.published or told != known:
+        draft.finish(
+            "Failed",
+            RESULT_CHANGED,
+            f"the pod says that it published {summary.digest or 'nothing'} with the verdict {summary.verdict}, but "
+            f"{before.digest} was judged, with {before.verdict}; do not use what lies at the destination: find out who "
+            "writes there, and apply the job again",
+        )
+        return
+    draft.set(artifact=summary.artifact, stage="", progress=100)
+    sentence = judged.message if judged is not None and judged.message else summary.sentence
+    if before.verdict != VERDICT_PASS:
+        draft.finish("Succeeded", PUBLISHED_AFTER_REVIEW, f"published because a review allows it; {sentence}")
+    else:
+        draft.finish("Succeeded", PUBLISHED_FALLBACK if before.fallback else SLA_MET, sentence)
 
 
 def _missing(draft: Draft, summary: Summary | None) -> str:
     if summary is not None and summary.error is not None:
         return summary.error.sentence()
-    reports = "the report may lie at spec.output.reports; apply the job again, its checkpoints make it short"
-    if any(pod.phase == "Succeeded" for pod in draft.observed.pods):
-        return f"the pod ended well, but its termination message holds no verdict; {reports}"
-    return f"the pod ended well, but it was deleted before its verdict was read; {reports}"
+    ended = sum(pod.phase == "Succeeded" for pod in draft.observed.pods)
+    if ended > 1:
+        return "several pods say that they did the work, and not the same; see who creates pods in this namespace"
+    if ended:
+        return "the pod ended well, but its termination message holds no verdict"
+    return "the pod ended well, but it was deleted before its verdict was read"
 
 
 def _show_figures(draft: Draft, summary: Summary) -> None:
@@ -93,6 +138,8 @@ def _show_figures(draft: Draft, summary: Summary) -> None:
         report=summary.report,
         artifact=summary.artifact,
         digest=summary.digest,
+        checkpoint=summary.checkpoint,
+        report_digest=summary.report_digest,
         stage="",
         progress=100,
     )
@@ -111,8 +158,6 @@ def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
         review.ask(draft, sentence)
     elif verdict == VERDICT_PASS:
         draft.finish("Succeeded", PUBLISHED_FALLBACK if summary.fallback else SLA_MET, sentence)
-    elif summary.published and draft.observed.job.part == PUBLISH:
-        draft.finish("Succeeded", PUBLISHED_AFTER_REVIEW, f"published because a review allows it; {sentence}")
     elif summary.published:
         draft.finish("Succeeded", PUBLISHED_DESPITE_VIOLATION, f"published because of onViolation: Alert; {sentence}")
     else:

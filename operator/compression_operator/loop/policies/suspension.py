@@ -6,7 +6,7 @@ take back what somebody else writes.
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import deadline, scheduling
+from compression_operator.loop.policies import child_creation, deadline, scheduling
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER
 
@@ -22,6 +22,8 @@ def hold(draft: Draft) -> Plan | None:
 
 def _is_held(draft: Draft) -> bool:
     wanted, child = draft.observed.job.suspend, draft.child
+    if child.suspended and not wanted and _waits_for_destination(draft):
+        return True
     if wanted != child.suspended:
         draft.patch_child({"suspend": wanted})
     if not wanted:
@@ -41,6 +43,8 @@ def _is_held_in_queue(draft: Draft) -> bool:
         if at_rest:
             _begin_suspension(draft)
         return True
+    if _is_suspended(draft) and _waits_for_destination(draft):
+        return True
     if _is_suspended(draft):
         draft.set_queued(wanted=True)
     _end_suspension(draft)
@@ -48,6 +52,14 @@ def _is_held_in_queue(draft: Draft) -> bool:
         return False
     if at_rest:  # a pod that the queue takes away is there for a moment
         _wait_in_queue(draft)
+    return True
+
+
+def _waits_for_destination(draft: Draft) -> bool:
+    """A job that goes on has to wait like one that starts, if another has taken its destination meanwhile."""
+    if draft.observed.blocker is None:
+        return False
+    child_creation.wait_for_destination(draft, draft.observed.blocker)
     return True
 
 

@@ -10,7 +10,7 @@ from tests.support.operator.raw import LABELS, raw_child, raw_pod, raw_runtime, 
 
 def filled() -> tuple[Cache, list[str]]:
     changed: list[str] = []
-    cache = Cache(changed.append)
+    cache = Cache(changed.append, children_protected=True)
     cache.put(RUNTIMES, raw_runtime())
     cache.put(COMPRESSION_JOBS, versioned_job(100))
     cache.put(JOBS, raw_child())
@@ -63,6 +63,10 @@ def test_of_an_ended_job_only_the_job_is_kept() -> None:
     assert (observed.child, observed.pods) == (None, ())
     assert observed.job.spec_json == b""
     assert cache.knows(PODS, {"uid": "x", "resourceVersion": "900", "labels": LABELS})
+    # What it has left behind may still write, until it has ended.
+    assert (list(cache.versions(JOBS)), list(cache.versions(PODS))) == ([CHILD_UID], ["uid-pod-a"])
+    cache.put(JOBS, raw_child(version=501, conditions=[{"type": "Complete", "status": "True"}]))
+    cache.drop(PODS, {"uid": "uid-pod-a", "labels": LABELS})
     assert cache.versions(JOBS) == {}
 
 
@@ -101,7 +105,7 @@ def test_dropping_wakes_the_owner() -> None:
 
 def test_a_new_runtime_wakes_only_those_who_wait_for_it() -> None:
     changed: list[str] = []
-    cache = Cache(changed.append)
+    cache = Cache(changed.append, children_protected=True)
     cache.put(COMPRESSION_JOBS, versioned_job(100))
     cache.put(RUNTIMES, raw_runtime("other"))
     assert changed == [UID]

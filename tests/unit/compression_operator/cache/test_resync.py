@@ -26,7 +26,7 @@ def listing(version: int, **objects: dict[str, Any]) -> Any:
 
 
 def filled() -> Cache:
-    cache = Cache(lambda _: None)
+    cache = Cache(lambda _: None, children_protected=True)
     cache.put(RUNTIMES, raw_runtime())
     cache.put(COMPRESSION_JOBS, versioned_job(100))
     cache.put(JOBS, raw_child(version=200))

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from compression_operator.child.job import child_job, child_name
+from compression_operator.child.job import child_job
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import parse_job
 from tests.support.operator.builders import UID, job, runtime
@@ -48,7 +48,7 @@ def test_long_names_stay_valid() -> None:
     manifest = build(name=long)
     assert manifest["metadata"]["name"] == "a" * 51 + f"-{UID[:8]}"
     assert len(manifest["metadata"]["labels"]["compression-operator.io/job"]) <= 63
-    assert child_name(job(name="short")) == f"short-{UID[:8]}"
+    assert job(name="short").child_name == f"short-{UID[:8]}"
 
 
 def test_the_pod_is_restricted_and_has_no_token() -> None:

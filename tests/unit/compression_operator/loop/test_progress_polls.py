@@ -40,7 +40,7 @@ async def pod_that(answers: Callable[[web.Request], Awaitable[web.Response]]) ->
 
 
 def cache_with(pod_runs: bool, changed: asyncio.Event) -> Cache:
-    cache = Cache(lambda _: changed.set())
+    cache = Cache(lambda _: changed.set(), children_protected=True)
     cache.put(COMPRESSION_JOBS, versioned_job(100))
     cache.put(JOBS, raw_child())
     cache.put(PODS, raw_pod(running=pod_runs))

@@ -1,10 +1,14 @@
 """There is one child, and a lost one is replaced as often as retries allow."""
 
+from dataclasses import replace
+
 import pytest
 
+from compression_operator.cache.writers import Writer
 from compression_operator.loop.reconcile import reconcile
 from tests.support.operator.builders import (
     NOW,
+    UID,
     after,
     child,
     condition_of,
@@ -75,6 +79,35 @@ def test_a_job_of_somebody_else_is_not_taken_over() -> None:
     assert plan.create is None
     assert condition_of(plan, "Failed")["reason"] == "ChildConflict"
     assert record.phase == "Failed"
+
+
+def test_a_job_that_the_operator_did_not_create_is_deleted_before_it_makes_its_own() -> None:
+    forged = child(uid="forged")
+    plan = reconcile(observe(stranger=forged), NOW)
+    assert (plan.delete_child, plan.create, plan.status) == (forged, None, None)
+    assert [note.reason for note in plan.events] == ["StrangerDeleted"]
+
+
+def test_a_destination_in_use_is_waited_for_with_the_name_of_who_uses_it() -> None:
+    other = Writer("p", "Pod", "first-abc", 1, "another", "default", "first", ("s3/x/models/minilm-int8",))
+    record, plan = settle(observe(blocker=other))
+    assert plan.create is None
+    assert (record.phase, record.reason) == ("Pending", "DestinationInUse")
+    assert "spec.output.destination (s3://" in record.status().message
+    assert "pods of the CompressionJob first may write there" in record.status().message
+    assert [note.reason for note in plan.events] == ["Waiting"]
+    again = reconcile(observe(record, blocker=other), NOW)
+    assert again.empty
+    assert reconcile(observe(record), NOW).create is not None
+    elsewhere = replace(other, namespace="team-b")
+    assert "first" not in settle(observe(blocker=elsewhere))[0].status().message
+
+
+def test_a_pod_that_was_left_behind_is_waited_for() -> None:
+    left = Writer("p", "Pod", "minilm-int8-xyz", 1, UID, "default", "minilm-int8", ())
+    record, _ = settle(observe(with_raw_status(job(), ADOPTED), blocker=left, confirmed=True))
+    assert (record.phase, record.reason) == ("Pending", "PodsLeft")
+    assert "kubectl delete pod minilm-int8-xyz" in record.status().message
 
 
 def test_a_job_that_is_being_deleted_is_left_alone() -> None:

@@ -6,16 +6,22 @@ from compression_operator.loop.reconcile import reconcile
 from tests.support.operator.builders import (
     NOW,
     after,
+    child,
     complete,
     condition_of,
     ended_pod,
+    failed,
+    job,
     observe,
+    pod,
     running_pod,
     settle,
     stamp,
     summary,
     violation,
 )
+
+NO_NODE = (("PodScheduled", "False", "Unschedulable", "no node"),)
 
 
 @pytest.mark.parametrize(
@@ -77,15 +83,57 @@ def test_a_broken_promise_is_a_condition_whatever_the_verdict() -> None:
 @pytest.mark.parametrize("message", ["", "{", "[]", violation("InvalidInput"), '{"verdict": "Maybe"}'])
 def test_a_summary_that_is_not_there_is_looked_for_and_then_missed(message: str) -> None:
     pods = (ended_pod(message=message),)
-    assert reconcile(observe(child=complete(), pods=pods), NOW).confirm
-    record, plan = settle(observe(child=complete(), pods=pods, confirmed=True))
+    without_retries = job(spec__retries=0)
+    assert reconcile(observe(without_retries, child=complete(), pods=pods), NOW).confirm
+    record, plan = settle(observe(without_retries, child=complete(), pods=pods, confirmed=True))
     assert (record.phase, record.reason) == ("Failed", "SummaryMissing")
     assert condition_of(plan, "Failed")["message"]
 
 
 def test_a_pod_that_is_gone_is_told_from_one_that_said_nothing() -> None:
-    _, plan = settle(observe(child=complete(), confirmed=True))
+    _, plan = settle(observe(job(spec__retries=0), child=complete(), confirmed=True))
     assert "it was deleted before" in condition_of(plan, "Failed")["message"]
+
+
+def test_a_part_whose_verdict_is_lost_measures_again_as_often_as_retries_allow() -> None:
+    record = job(spec__retries=2)
+    for restart in (1, 2):
+        part = record.part
+        lost = observe(record, child=complete(part=part, uid=f"c-{restart}"), confirmed=True)
+        record, plan = settle(lost)
+        status = record.status()
+        assert (record.phase, status.part, status.retries, status.restarts) == ("Pending", "Measure", restart, restart)
+        assert "measured again, from its checkpoints" in status.message
+        assert [note.reason for note in plan.events][-1] == "Retrying"
+        assert record.child_name == f"minilm-int8-0a1b2c3d-measure-{restart}"
+        plan = reconcile(observe(record), NOW)
+        assert plan.create is not None
+        assert plan.create["metadata"]["labels"]["compression-operator.io/part"] == "Measure"
+        assert plan.create["spec"]["backoffLimit"] == 2 - restart
+    record, _ = settle(observe(record, child=complete(part="Measure", uid="c-3"), confirmed=True))
+    assert (record.phase, record.reason) == ("Failed", "SummaryMissing")
+
+
+def test_of_two_pods_that_say_different_things_none_is_believed() -> None:
+    forged = ended_pod("pod-z", message=summary("Pass", digest="sha256:" + "f" * 64))
+    honest = ended_pod(message=summary("Fail"))
+    record, _ = settle(observe(job(spec__retries=0), child=complete(), pods=(honest, forged), confirmed=True))
+    assert (record.reason, record.status().verdict) == ("SummaryMissing", None)
+    twice = (honest, ended_pod("pod-b", message=summary("Fail")))
+    assert settle(observe(child=complete(), pods=twice))[0].status().verdict == "Fail"
+
+
+def test_an_ended_job_has_no_condition_that_goes_on() -> None:
+    record, _ = settle(observe(child=child()))
+    record, plan = settle(observe(record, child=complete(), pods=(ended_pod(message=summary()),)))
+    placed = condition_of(plan, "Scheduled")
+    assert (placed["status"], placed["reason"]) == ("True", "PodScheduled")
+    record, _ = settle(observe(child=child(), pods=(pod(conditions=NO_NODE),)))
+    record, plan = settle(observe(record, child=failed("DeadlineExceeded"), confirmed=True))
+    placed, judged = condition_of(plan, "Scheduled"), condition_of(plan, "SLASatisfied")
+    assert (placed["status"], placed["reason"]) == ("False", "JobEnded")
+    assert "Unschedulable: no node" in placed["message"]
+    assert (judged["status"], judged["reason"]) == ("Unknown", "NoVerdict")
 
 
 def test_a_verdict_is_given_once() -> None:

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from compression_operator.child.job import child_name
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
 from compression_operator.records.review import ReviewRecord
@@ -28,9 +27,9 @@ from tests.support.operator.builders import (
 DIGEST = "sha256:" + "a" * 64
 
 
-def waiting(**changes: object) -> JobRecord:
+def waiting(verdict: str = "Pass", **changes: object) -> JobRecord:
     """A job whose pod has ended with a result that must be reviewed."""
-    message = summary(published=False, held=True, digest=DIGEST, artifact="")
+    message = summary(verdict, published=False, held=True, digest=DIGEST, artifact="")
     observed = observe(job(spec__review="Always", **changes), child=complete(), pods=(ended_pod(message=message),))
     record, plan = settle(observed)
     assert plan.requeue_after == 0
@@ -66,7 +65,7 @@ def test_an_approval_starts_a_child_that_publishes_with_the_review() -> None:
     assert record.status().review is not None
     plan = reconcile(observe(record, reviews=(review(),)), after(130))
     assert plan.create is not None
-    assert plan.create["metadata"]["name"] == child_name(record) == "minilm-int8-0a1b2c3d-publish"
+    assert plan.create["metadata"]["name"] == record.child_name == "minilm-int8-0a1b2c3d-publish"
     assert plan.create["metadata"]["labels"]["compression-operator.io/part"] == "Publish"
     assert "activeDeadlineSeconds" not in plan.create["spec"]
     environment = {e["name"]: e.get("value") for e in plan.create["spec"]["template"]["spec"]["containers"][0]["env"]}
@@ -78,10 +77,11 @@ def test_an_approval_starts_a_child_that_publishes_with_the_review() -> None:
 
 @pytest.mark.parametrize(("verdict", "reason"), [("Pass", "SLAMet"), ("Inconclusive", "PublishedAfterReview")])
 def test_the_job_ends_well_once_its_result_is_published(verdict: str, reason: str) -> None:
-    record = decided(review())
+    record = decided(review(), record=waiting(verdict))
     publishing = observe(record, child=child(part="Publish", uid="c-2"))
     record, plan = settle(publishing, after(131))
-    assert condition_of(plan, "SLASatisfied")["status"] == "True"  # the verdict is out, and stays
+    satisfied = condition_of(plan, "SLASatisfied")["status"]
+    assert satisfied == ("True" if verdict == "Pass" else "Unknown")  # the verdict is out, and stays
     message = summary(verdict, published=True, digest=DIGEST)
     done = observe(record, child=complete(part="Publish", uid="c-2"), pods=(ended_pod(message=message),))
     record, plan = settle(done, after(140))
