@@ -123,7 +123,10 @@ async def load_client(kubeconfig: Path) -> AsyncIterator[LoadClient]:
 
 def compression_jobs(prefix: str, count: int) -> list[dict[str, Any]]:
     """Manifests of CompressionJobs."""
-    return [_named(JOB, f"{prefix}-{number}") for number in range(count)]
+    jobs = [_named(JOB, f"{prefix}-{number}") for number in range(count)]
+    for job in jobs:  # each to a destination of its own: one that is in use is waited for
+        job["spec"]["output"] = {"destination": f"s3://models/{job['metadata']['name']}"}
+    return jobs
 
 
 def bare_jobs(count: int) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ def job(name: str = "minilm-int8", **changes: Any) -> dict[str, Any]:
     """A valid CompressionJob; ``changes`` are field paths with ``__`` for dots: ``spec__retries=1``."""
     manifest: dict[str, Any] = yaml.safe_load(_VALID)
     manifest["metadata"]["name"] = name
+    manifest["spec"]["output"]["destination"] = f"s3://models/{name}"
     for path, value in changes.items():
         set_field(manifest, path.replace("__", "."), value)
     return manifest

@@ -91,8 +91,11 @@ class Namespace:
         return "/".join(part for part in (f"{roots[kind]}/namespaces/{self.name}/{plural}", name, subresource) if part)
 
     def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Create a CompressionJob here."""
+        """Create a CompressionJob here; one that names no other destination has one of its own."""
         manifest["metadata"]["namespace"] = self.name
+        output, name = manifest["spec"].get("output", {}), manifest["metadata"]["name"]
+        if output.get("destination") == f"s3://models/{name}":
+            output["destination"] = f"s3://models/{self.name}/{name}"
         return self.api.send("POST", self.path("cpj"), manifest)
 
     def review(self, job: str, decision: str, **more: str) -> dict[str, Any]:

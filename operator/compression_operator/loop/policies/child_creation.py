@@ -59,7 +59,7 @@ def bring_up(draft: Draft) -> Plan | None:
     lost = before.child_job is not None
     if lost and not observed.confirmed:
         return Plan(confirm=True)
-    if observed.blocker is not None:
+    if observed.blocker is not None and not job.suspend:
         wait_for_destination(draft, observed.blocker)
         return draft.plan()
     failed_before = before.retries + (1 if lost else 0)
