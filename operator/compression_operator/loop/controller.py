@@ -15,7 +15,7 @@ from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflic
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.reconcile import reconcile
-from compression_operator.loop.status_patch import status_patch
+from compression_operator.loop.status_writer import StatusWriter
 from compression_operator.notifications.notifier import Notifier
 from compression_operator.queue import WorkQueue
 from compression_operator.records.child import ChildRecord
@@ -57,6 +57,7 @@ class Controller:
         self._notifier = notifier
         self._follow = follow
         self._now = now
+        self._statuses = StatusWriter(cache=cache, client=client, metrics=metrics, figures=figures, now=now)
         self._first_seen: dict[str, float] = {}
 
     def noticed(self, uid: str) -> None:
@@ -65,6 +66,7 @@ class Controller:
 
     async def run(self, workers: int) -> None:
         """Work on every known job, then on every change, until cancelled."""
+        self._statuses.clear()
         for uid in self._cache.uids():
             self._queue.add(uid)
             job = self._cache.job(uid)
@@ -112,9 +114,10 @@ class Controller:
             if observed is None:
                 self._figures.end(uid)
                 self._first_seen.pop(uid, None)
+                self._statuses.forget(uid)
                 self._notifier.show(uid)
                 return "gone"
-            observed = self._notifier.inform(observed)
+            observed = self._notifier.inform(self._statuses.restore(observed))
             plan = reconcile(observed, self._now())
             if plan.confirm:
                 foreign = await self._confirm(observed.job)
@@ -178,7 +181,7 @@ class Controller:
         job = observed.job
         if observed.runtime is not None:
             self._figures.expect_cost(observed.runtime)
-        wrote = plan.status is not None and await self._write_status(job, plan.status)
+        wrote = plan.status is not None and await self._statuses.write(job, plan.status)
         if not wrote:
             self._figures.remind(job)
         for note in plan.events:
@@ -192,25 +195,6 @@ class Controller:
             self._follow(job.uid)
         self._notifier.show(job.uid)
         return "changed" if wrote or plan.delete else "unchanged"
-
-    async def _write_status(self, job: JobRecord, status: Any) -> bool:
-        patch = status_patch(job, status)
-        if patch is None:
-            return False
-        try:
-            metadata = await self._client.patch_status(COMPRESSION_JOBS, job.namespace, job.name, patch)
-        except Conflict:
-            self._cache.put(COMPRESSION_JOBS, await self._client.get(COMPRESSION_JOBS, job.namespace, job.name))
-            raise
-        except NotFound:
-            self._cache.drop(COMPRESSION_JOBS, {"uid": job.uid})
-            return False
-        self._cache.wrote_status(job, metadata, status)
-        self._figures.tell(job, status)
-        if status.get("phase") != job.phase:
-            names = job.log_fields | {"phase": status["phase"]}
-            logger.info("%s: %s", status["phase"], status.get("message", ""), extra=names)
-        return True
 
     async def _delete(self, job: JobRecord) -> None:
         try:
