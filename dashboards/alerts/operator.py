@@ -70,7 +70,8 @@ OPERATOR: Final = (
     ),
     Alert(
         "CompressionOperatorForbidden",
-        f"sum by (namespace, verb, resource) (increase({_FORBIDDEN}[5m])) > 0",
+        # Longer than the longest pause between two offers of a child Job (loop.admission.LONGEST_PAUSE).
+        f"sum by (namespace, verb, resource) (increase({_FORBIDDEN}[6m])) > 0",
         "10m",
         "warning",
         "The Compression Operator may not {{ $labels.verb }} {{ $labels.resource }}.",

@@ -31,10 +31,13 @@ class Cache:
     ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
     an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
     itself is kept: its child and pods no longer matter, and 10,000 ended jobs must fit into memory.
+
+    ``released`` is called with the namespace of every child Job that ends or is deleted: it may make room for another.
     """
 
-    def __init__(self, changed: Callable[[str], None]) -> None:
+    def __init__(self, changed: Callable[[str], None], released: Callable[[str], None] = lambda _: None) -> None:
         self._changed = changed
+        self._released = released
         self._jobs: dict[str, JobRecord] = {}
         self._runtimes: dict[str, RuntimeRecord] = {}
         self._reviews = Reviews()
@@ -138,6 +141,8 @@ class Cache:
         elif resource is REVIEWS:
             self._tell_about(self._reviews.drop(uid))
         else:
+            if resource is JOBS:
+                self._released(metadata.get("namespace", ""))
             owner = job_uid(metadata)
             workers = self._workers.get(owner)
             if workers is not None and workers.of(resource).pop(uid, None) is not None:
@@ -238,6 +243,8 @@ class Cache:
         known = held.get(worker.uid)
         if known is None or known.version < worker.version:
             held[worker.uid] = worker
+            if isinstance(worker, ChildRecord) and worker.ended and not (known is not None and known.ended):
+                self._released(worker.namespace)
             told(worker.job_uid)
 
     def _put_runtime(self, runtime: RuntimeRecord) -> None:

@@ -13,6 +13,7 @@ from compression_operator.child.job import child_name
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Refused
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
+from compression_operator.loop.admission import Admission
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.loop.status_writer import StatusWriter
@@ -45,6 +46,7 @@ class Controller:
         metrics: Metrics,
         figures: Figures,
         notifier: Notifier,
+        admission: Admission,
         follow: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -55,6 +57,7 @@ class Controller:
         self._metrics = metrics
         self._figures = figures
         self._notifier = notifier
+        self._admission = admission
         self._follow = follow
         self._now = now
         self._statuses = StatusWriter(cache=cache, client=client, metrics=metrics, figures=figures, now=now)
@@ -67,6 +70,7 @@ class Controller:
     async def run(self, workers: int) -> None:
         """Work on every known job, then on every change, until cancelled."""
         self._statuses.clear()
+        self._admission.clear()
         for uid in self._cache.uids():
             self._queue.add(uid)
             job = self._cache.job(uid)
@@ -99,6 +103,7 @@ class Controller:
         except Exception:
             self._metrics.reconcile_errors.labels("Bug").inc()
             self._queue.retry(uid)
+            self._admission.leave(uid)  # no other job waits for this one
             logger.exception("this is a bug", extra=self._about(uid))
             return "error"
         self._queue.forget(uid)
@@ -115,6 +120,7 @@ class Controller:
                 self._figures.end(uid)
                 self._first_seen.pop(uid, None)
                 self._statuses.forget(uid)
+                self._admission.leave(uid)
                 self._notifier.show(uid)
                 return "gone"
             observed = self._notifier.inform(self._statuses.restore(observed))
@@ -123,7 +129,7 @@ class Controller:
                 foreign = await self._confirm(observed.job)
                 confirmed = True
             elif plan.create is not None:
-                foreign, refusal = await self._create(observed.job, plan.create)
+                foreign, refusal = await self._offer(observed, plan.create)
             elif plan.patch_child is not None and observed.child is not None:
                 await self._patch_child(observed.child, plan.patch_child)
             else:
@@ -146,27 +152,42 @@ class Controller:
         self._cache.replace_workers(job.uid, own, pods)
         return None if own is child else child
 
-    async def _create(self, job: JobRecord, manifest: Any) -> tuple[ChildRecord | None, Refused | None]:
-        """Create the child, or find it; returns one that belongs to somebody else, or why it was refused."""
+    async def _offer(self, observed: Observed, manifest: Any) -> tuple[ChildRecord | None, Refused | None]:
+        """Create the child if it is the job's turn; returns a Job of another owner, or why the child is refused."""
+        job = observed.job
+        offer = (job.generation, job.part, observed.runtime and observed.runtime.version)
+        held = self._admission.hold(job, offer)
+        if held is not None:
+            return None, held
+        try:
+            foreign = await self._create(job, manifest)
+        except (Forbidden, Invalid) as error:
+            logger.warning("the child was refused: %s", error, extra=job.log_fields)
+            return None, self._admission.refuse(job, offer, error)
+        except Conflict:
+            self._admission.leave(job.uid)
+            raise
+        self._admission.admit(job.uid)
+        return foreign, None
+
+    async def _create(self, job: JobRecord, manifest: Any) -> ChildRecord | None:
+        """Create the child, or find it; returns one that belongs to another owner."""
         try:
             metadata = await self._client.create(JOBS, job.namespace, manifest)
         except AlreadyExists:
             found = await self._client.get(JOBS, job.namespace, manifest["metadata"]["name"])
             child = ChildRecord.of(found)
             if not child.belongs_to(job):
-                return child, None
+                return child
             if child.deleting:
                 raise Conflict(409, "its predecessor is still being deleted", request=f"create {child.name}") from None
             self._cache.put(JOBS, found, own_write=True)
-            return None, None
-        except (Forbidden, Invalid) as error:
-            logger.warning("the child was refused: %s", error, extra=job.log_fields)
-            return None, error
+            return None
         self._cache.put(JOBS, {**manifest, "metadata": metadata}, own_write=True)
         seen = self._first_seen.pop(job.uid, None)
         if seen is not None:
             self._metrics.apply_to_child.observe(time.monotonic() - seen)
-        return None, None
+        return None
 
     async def _patch_child(self, child: ChildRecord, patch: Any) -> None:
         guarded = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": str(child.version)}}
@@ -179,6 +200,8 @@ class Controller:
 
     async def _conclude(self, observed: Observed, plan: Plan) -> str:
         job = observed.job
+        if observed.refusal is None:
+            self._admission.leave(job.uid)
         if observed.runtime is not None:
             self._figures.expect_cost(observed.runtime)
         wrote = plan.status is not None and await self._statuses.write(job, plan.status)

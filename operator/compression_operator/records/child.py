@@ -66,6 +66,11 @@ class ChildRecord:
             conditions=true_conditions(status),
         )
 
+    @property
+    def ended(self) -> bool:
+        """Whether the Job controller has given it an end."""
+        return not self.conditions.keys().isdisjoint(("Complete", "Failed"))
+
     def belongs_to(self, job: JobRecord) -> bool:
         """Whether this CompressionJob controls it: a label alone could be anybody's."""
         return self.owner_kind == JOB_KIND and self.owner == job.uid and self.namespace == job.namespace

@@ -28,8 +28,8 @@ from compressionjob.parts import PUBLISH
 from compressionjob.schema import parse_duration
 from compressionjob.status import ChildReference
 
-ADMISSION_PATIENCE: Final = 30.0
-"""Seconds until a Job that was refused is offered again; a change of the runtime is noticed at once."""
+ADMISSION_PATIENCE: Final = 300.0
+"""Seconds until a job whose Job was refused is looked at; ``loop.admission`` says when that is offered again."""
 
 
 def bring_up(draft: Draft) -> Plan | None:
