@@ -36,7 +36,7 @@ class Level:
     def reduce(self, stored: JobRecord, status: Status, refusal: str, now: datetime) -> dict[str, Any]:
         """The fields of this level, and the condition StatusComplete that names the others and quotes ``refusal``."""
         kept = {name: value for name, value in status.items() if name in self.fields}
-        conditions = [*kept.get("conditions", ()), _mark(stored, status.keys() - kept.keys(), refusal, now)]
+        conditions = [*_others(status), _mark(stored, status.keys() - kept.keys(), refusal, now)]
         kept["conditions"] = [item | {"message": item.get("message", "")[: self.longest]} for item in conditions]
         if "message" in kept:
             kept["message"] = kept["message"][: self.longest]
@@ -51,7 +51,11 @@ def unmarked(stored: JobRecord, status: Status) -> Status:
     """A status without the condition StatusComplete, unless figures are missing that nothing will bring back."""
     if stored.ended or (status.get("verdict") and "compressed" not in status):
         return status
-    return {**status, "conditions": [item for item in status["conditions"] if item["type"] != STATUS_COMPLETE]}
+    return {**status, "conditions": _others(status)} if "conditions" in status else status
+
+
+def _others(status: Status) -> list[dict[str, Any]]:
+    return [item for item in status.get("conditions", ()) if item["type"] != STATUS_COMPLETE]
 
 
 def _mark(stored: JobRecord, missing: set[str], refusal: str, now: datetime) -> dict[str, Any]:

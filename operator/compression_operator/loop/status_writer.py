@@ -107,23 +107,24 @@ class StatusWriter:
             else:
                 self._refused.pop(stored.uid, None)
                 return changed
-        level = await self._write_less(stored, status, refusal)
-        self._refused[stored.uid] = replace(refusal, intended=status, level=level)
+        self._refused[stored.uid] = await self._write_less(stored, status, refusal)
         if ends:
             self.forget(stored.uid)  # nothing will be decided about it any more
         return True
 
-    async def _write_less(self, stored: JobRecord, status: Status, refusal: _Refusal) -> Level:
-        """Write less and less of a status, until the API server takes it; returns the level that it took."""
+    async def _write_less(self, stored: JobRecord, status: Status, refusal: _Refusal) -> _Refusal:
+        """Write less and less of a status, until the API server takes it; returns what it took and what it refused."""
+        message = refusal.message
         for level in LEVELS[LEVELS.index(refusal.level) :]:
             try:
-                await self._patch(stored, level.reduce(stored, status, refusal.message, self._now()))
+                await self._patch(stored, level.reduce(stored, status, message, self._now()))
             except Invalid as error:
                 self._note(level.name, error)
                 if level is LEVELS[-1]:
                     raise
+                message = error.message
             else:
-                return level
+                return replace(refusal, message=message, intended=status, level=level)
         raise AssertionError("unreachable: the last level returns or raises")
 
     async def _patch(self, stored: JobRecord, status: Status) -> bool:

@@ -10,6 +10,7 @@ from compression_operator.cache.cache import Cache
 from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.cluster.resources import COMPRESSION_JOBS
 from compression_operator.loop.reconcile import reconcile
+from compression_operator.loop.status_levels import LEVELS
 from compression_operator.loop.status_writer import FULL_AGAIN, StatusWriter
 from compression_operator.telemetry.figures import Figures
 from compression_operator.telemetry.metrics import JobSeries, Metrics
@@ -185,6 +186,16 @@ async def test_another_leader_takes_the_condition_back_too() -> None:
     cluster.fields.clear()
     await cluster.run(0.2)
     assert cluster.condition() == {}
+
+
+async def test_a_reduced_status_that_is_reduced_again_has_the_condition_once() -> None:
+    cluster = OldCluster("objectives")
+    await cluster.end()
+    job = cluster.cache.job(UID)
+    assert job is not None
+    for level in LEVELS:
+        types = [item["type"] for item in level.reduce(job, cluster.stored, TOO_LONG, after(60))["conditions"]]
+        assert types.count("StatusComplete") == 1
 
 
 async def test_figures_that_were_left_out_stay_missing() -> None:
