@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import yaml
 
-from compressionjob.crd import structural
 from compressionjob.notifications import NOTIFICATION_EVENTS
 from compressionjob.runtime import CompressionRuntimeSpec
+from compressionjob.structural import structural
 
 CHART: Final = Path(__file__).parent / "compression-operator"
 BEGIN: Final = "<!-- values: written by `python -m charts.generate` -->\n"

@@ -53,7 +53,9 @@ def _work() -> list[Builder[Panel]]:
         lines("Reconciles", "Reconciles per second, by outcome.",
               Query(rate("outcome", f"{_RECONCILE}_count"), "{{outcome}}"), unit="reqps"),
         lines("Reconcile errors", "Reconciles per second that failed and are tried again, by reason.",
-              Query(rate("reason", "compression_operator_reconcile_errors_total"), "{{reason}}"), unit="reqps"),
+              Query(rate("reason", "compression_operator_reconcile_errors_total"), "{{reason}}"),
+              Query(rate("status", "compression_operator_status_refused_total"), "{{status}} status refused"),
+              unit="reqps"),
         lines("Leader over time", "1 for the replica that leads.",
               Query("max by (instance) (compression_operator_leader)", "{{instance}}")),
     ]  # fmt: skip

@@ -15,6 +15,7 @@ _TROUBLE: Final = 'sum by (namespace) (rate(compression_operator_api_requests_to
 _FORBIDDEN: Final = 'compression_operator_api_requests_total{code="403"}'
 _BUCKETS: Final = "sum by (namespace, le) (rate(compression_operator_reconcile_seconds_bucket[10m]))"
 _UNDELIVERED: Final = "max by (namespace, receiver) (compression_operator_notifications_pending)"
+_REFUSED: Final = 'compression_operator_status_refused_total{status="full"}'
 _NOTIFICATIONS: Final = "compression_operator_notifications_total"
 
 
@@ -59,8 +60,18 @@ OPERATOR: Final = (
         "late or stand still.",
     ),
     Alert(
+        "CompressionOperatorStatusRefused",
+        f"{increase('namespace', _REFUSED, '1h')} > 0",
+        "0m",
+        "warning",
+        "The API server refuses statuses of the Compression Operator.",
+        "In the last hour the API server refused a status of the operator in {{ $labels.namespace }}: the installed "
+        "CRDs are older than the operator. Jobs go on and end; figures are missing from their statuses.",
+    ),
+    Alert(
         "CompressionOperatorForbidden",
-        f"sum by (namespace, verb, resource) (increase({_FORBIDDEN}[5m])) > 0",
+        # Longer than the longest pause between two offers of a child Job (loop.admission.LONGEST_PAUSE).
+        f"sum by (namespace, verb, resource) (increase({_FORBIDDEN}[6m])) > 0",
         "10m",
         "warning",
         "The Compression Operator may not {{ $labels.verb }} {{ $labels.resource }}.",

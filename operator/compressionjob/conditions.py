@@ -29,9 +29,12 @@ DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
 RECEIVERS_FOUND: Final = "ReceiversFound"
 """Every receiver in spec.notifications exists; the job goes on either way."""
 
+STATUS_COMPLETE: Final = "StatusComplete"
+"""False: the API server refused the full status, and fields of it are missing; absent where it took all of it."""
+
 CONDITION_TYPES: Final = (
     ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, DEADLINE_AT_RISK,
-    RECEIVERS_FOUND,
+    RECEIVERS_FOUND, STATUS_COMPLETE,
 )  # fmt: skip
 
 # Reasons of Accepted.
@@ -110,9 +113,12 @@ CLOCK_STOPPED: Final = "ClockStopped"  # held by its user or a queue, or waiting
 ALL_FOUND: Final = "AllFound"
 RECEIVER_NOT_FOUND: Final = "ReceiverNotFound"
 
+# Reason of StatusComplete.
+STATUS_REFUSED: Final = "StatusRefused"
+
 ConditionType = Literal[
     "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed",
-    "DeadlineAtRisk", "ReceiversFound",
+    "DeadlineAtRisk", "ReceiversFound", "StatusComplete",
 ]  # fmt: skip
 
 

@@ -1,15 +1,10 @@
-"""CustomResourceDefinitions from the pydantic models: ``python -m compressionjob.crd DIRECTORY...`` writes them.
-
-A structural schema (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions)
-knows no references, no titles, no ``anyOf`` with null, and no ``additionalProperties: false``.
-"""
+"""CustomResourceDefinitions from the pydantic models: ``python -m compressionjob.crd DIRECTORY...`` writes them."""
 
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel
 
 from compressionjob.group import (
     GROUP,
@@ -29,20 +24,7 @@ from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.schema import cel
 from compressionjob.spec import MUTABLE_FIELDS, CompressionJobSpec
 from compressionjob.status import CompressionJobStatus
-
-MAX_STRING: Final = 1024
-MAX_ITEMS: Final = 64
-MAX_PROPERTIES: Final = 64
-
-_DROPPED: Final = {"title", "$defs", "const", "exclusiveMinimum", "exclusiveMaximum"}
-
-
-def structural(model: type[BaseModel], *, defaults: bool = True) -> dict[str, Any]:
-    """The model's schema as an API server accepts it. ``defaults`` is False for status, which nobody defaults."""
-    schema = model.model_json_schema(by_alias=True, mode="validation")
-    result = _translate(schema, schema.get("$defs", {}), defaults=defaults)
-    assert isinstance(result, dict)
-    return result
+from compressionjob.structural import structural
 
 
 def _immutable(spec: dict[str, Any]) -> dict[str, Any]:
@@ -61,64 +43,6 @@ def _immutable(spec: dict[str, Any]) -> dict[str, Any]:
             presence.append(cel(f"has(self.{name}) == has(oldSelf.{name})", message, fieldPath=f".{name}"))
     spec["x-kubernetes-validations"] = [*spec.get("x-kubernetes-validations", []), *presence]
     return spec
-
-
-def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any:
-    if isinstance(node, list):
-        return [_translate(item, definitions, defaults=defaults) for item in node]
-    if not isinstance(node, dict):
-        return node
-    node = _without_null(_resolve(node, definitions), definitions)
-    result = {key: value for key, value in node.items() if key not in _DROPPED}
-    if "patternProperties" in result:  # a structural schema cannot constrain the names in a map
-        (result["additionalProperties"],) = result.pop("patternProperties").values()
-    result.pop("propertyNames", None)
-    if "const" in node:
-        result |= {"type": "string", "enum": [node["const"]]}
-    if not defaults or result.get("default") in (None, ""):
-        result.pop("default", None)
-    if "properties" in result and "default" in result:
-        result["default"] = {}  # the server goes on with the defaults inside
-    if result.get("type") == "string" and "default" in result:
-        result["default"] = str(result["default"])  # decimals are strings
-    _translate_children(result, definitions, defaults=defaults)
-    return _bounded_string(result)
-
-
-def _translate_children(result: dict[str, Any], definitions: dict[str, Any], *, defaults: bool) -> None:
-    if "properties" in result:
-        result["properties"] = {
-            name: _translate(value, definitions, defaults=defaults) for name, value in result["properties"].items()
-        }
-        result.pop("additionalProperties", None)
-    elif "additionalProperties" in result:
-        result["additionalProperties"] = _translate(result["additionalProperties"], definitions, defaults=defaults)
-        result.setdefault("maxProperties", MAX_PROPERTIES)
-    if "items" in result:
-        result["items"] = _translate(result["items"], definitions, defaults=defaults)
-        result.setdefault("maxItems", MAX_ITEMS)
-
-
-def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        target = definitions[node["$ref"].rsplit("/", 1)[1]]
-        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-    return node
-
-
-def _without_null(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    choices = node.get("anyOf", [])
-    if {"type": "null"} not in choices:
-        return node
-    (choice,) = [item for item in choices if item != {"type": "null"}]
-    outer = {key: value for key, value in node.items() if key != "anyOf"}
-    return _resolve(choice, definitions) | outer
-
-
-def _bounded_string(node: dict[str, Any]) -> dict[str, Any]:
-    if node.get("type") == "string" and "enum" not in node:
-        node.setdefault("maxLength", MAX_STRING)
-    return node
 
 
 def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, description: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from compressionjob.estimate import Estimate, unbounded
 from compressionjob.methods.promise import Promise
 from compressionjob.objectives import Sla
 from compressionjob.schema import Observed, format_bytes, format_duration, parse_duration, parse_quantity
+from compressionjob.trust_limits import DISTURBANCES
 
 Verdict = Literal["Pass", "Fail", "Inconclusive"]
 Direction = Literal["at most", "at least"]
@@ -38,6 +39,15 @@ ROBUSTNESS: Final = "robustness"
 ATTRIBUTIONS: Final = "attributions.agreement"
 FLIPS: Final = "flips"
 
+NAMES: Final = frozenset(
+    {
+        QUALITY_DROP, QUALITY_SCORE, QUALITY_INCREASE, QUALITY_ERROR, LATENCY, SPEEDUP, THROUGHPUT, SIZE_RATIO, SIZE,
+        MEMORY, MEMORY_RATIO, COST, WORST_GROUP, GAP, GAP_INCREASE, ATTRIBUTIONS, FLIPS,
+        *(f"{ROBUSTNESS}.{part}.{what}" for part in DISTURBANCES for what in ("drop", "score")),
+    }
+)  # fmt: skip
+"""Every objective that this version knows."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -63,6 +73,11 @@ class ObjectiveResult(Observed):
     reason: Annotated[str, Field(max_length=MAX_REASON)] = Field(
         default="", description="Why the measurement does not tell more, where something beside chance is to blame."
     )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version knows the objective and its unit."""
+        return self.name in NAMES and self.unit in get_args(Unit)
 
     def describe(self) -> str:
         """The objective in a sentence for people."""

@@ -8,9 +8,17 @@ from compressionjob.conditions import Condition
 from compressionjob.notifications import MAX_NOTIFICATIONS, Notification
 from compressionjob.parts import Part
 from compressionjob.report import SideSummary
+from compressionjob.report.bounds import (
+    Anomalies,
+    FallbackSentence,
+    Fingerprint,
+    Objectives,
+    ResultLocation,
+    Sentence,
+)
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
-from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.sla import Verdict
 from compressionjob.usage import ActiveTime, Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
@@ -50,29 +58,21 @@ class CompressionJobStatus(Observed):
     latency_p99: Annotated[str, Field(max_length=16)] | None = Field(
         default=None, alias="latencyP99", description="99th percentile of the result's latency."
     )
-    message: Annotated[str, Field(max_length=1024)] = Field(default="", description="The state in one sentence.")
-    fallback: Annotated[str, Field(max_length=512)] = Field(
+    message: Sentence = Field(default="", description="The state in one sentence.")
+    fallback: FallbackSentence = Field(
         default="", description="Where an earlier stage's result was published: which, and what was given up."
     )
-    objectives: Annotated[list[ObjectiveResult], Field(max_length=32)] = Field(
-        default=[], description="Limit by limit."
-    )
-    anomalies: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=16)] = Field(
-        default=[], description="Promises of the methods that the result does not keep."
-    )
+    objectives: Objectives = Field(default=[], description="Limit by limit.")
+    anomalies: Anomalies = Field(default=[], description="Promises of the methods that the result does not keep.")
     baseline: SideSummary | None = Field(default=None, description="Figures of the baseline.")
     compressed: SideSummary | None = Field(default=None, description="Figures of the result.")
-    report: Annotated[str, Field(max_length=1100)] = Field(
-        default="", description="Where report.json, report.html and report.md are."
-    )
-    artifact: Annotated[str, Field(max_length=1100)] = Field(default="", description="Where the published model is.")
-    digest: Annotated[str, Field(max_length=80)] = Field(
+    report: ResultLocation = Field(default="", description="Where report.json, report.html and report.md are.")
+    artifact: ResultLocation = Field(default="", description="Where the published model is.")
+    digest: Fingerprint = Field(
         default="", description="Digest of the model that is published, or waits for its review."
     )
-    checkpoint: Annotated[str, Field(max_length=80)] = Field(
-        default="", description="Fingerprint of the checkpoint that holds that model."
-    )
-    report_digest: Annotated[str, Field(max_length=80)] = Field(
+    checkpoint: Fingerprint = Field(default="", description="Fingerprint of the checkpoint that holds that model.")
+    report_digest: Fingerprint = Field(
         default="", description="Digest of report.json, as the pod wrote it that gave the verdict."
     )
     review: ReviewOutcome | None = Field(default=None, description="Who decided about publishing, when and why.")

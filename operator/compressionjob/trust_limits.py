@@ -111,6 +111,10 @@ class AttackLimit(ScoreUnder):
     steps: Annotated[int, Field(ge=1, le=200)] = Field(default=10, description="Steps of the descent.")
 
 
+DISTURBANCES: Final = ("noise", "corruption", "attack")
+"""Fields of RobustnessLimit that set a limit."""
+
+
 class RobustnessLimit(Schema):
     """What must hold for inputs that are not as clean as the evaluation data."""
 
@@ -131,8 +135,8 @@ class RobustnessLimit(Schema):
 
     def parts(self) -> dict[str, ScoreUnder]:
         """Every disturbance that is limited, by its field."""
-        found = {"noise": self.noise, "corruption": self.corruption, "attack": self.attack}
-        return {name: part for name, part in found.items() if part is not None}
+        limits = {name: getattr(self, name) for name in DISTURBANCES}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 class AttributionLimit(Schema):

@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from compressionjob.crd import structural
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid
 
 REFUSED: Final = frozenset({"model", "data", "pipeline", "search"})

@@ -1,10 +1,11 @@
 """What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from compression_operator.cache.forecasts import Forecast, differs
+from compression_operator.cache.jobs_by_runtime import JobsByRuntime
 from compression_operator.cache.observed import Observed
 from compression_operator.cache.reviews import Reviews
 from compression_operator.cache.workers import OwnChildren, Workers
@@ -32,10 +33,19 @@ class Cache:
     ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
     an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
     itself is kept: its child and pods no longer matter, and 10,000 ended jobs must fit into memory.
+
+    ``released`` is called with the namespace of every child Job that ends or is deleted: it may make room for another.
     """
 
-    def __init__(self, changed: Callable[[str], None], *, children_protected: bool = False) -> None:
+    def __init__(
+        self,
+        changed: Callable[[str], None],
+        released: Callable[[str], None] = lambda _: None,
+        *,
+        children_protected: bool = False,
+    ) -> None:
         self._changed = changed
+        self._released = released
         self.writers = Writers(changed)
         self.own_children = OwnChildren(protected=children_protected)
         self._jobs: dict[str, JobRecord] = {}
@@ -43,7 +53,7 @@ class Cache:
         self._reviews = Reviews()
         self._workers: dict[str, Workers] = {}
         self._by_name: dict[tuple[str, str], str] = {}
-        self._by_runtime: dict[str, set[str]] = defaultdict(set)
+        self._by_runtime = JobsByRuntime()
         self._tally: Counter[tuple[str, str]] = Counter()
         self._gone: OrderedDict[str, None] = OrderedDict()
 
@@ -114,9 +124,9 @@ class Cache:
     def put(self, resource: Resource, raw: Raw, *, own_write: bool = False) -> None:
         """Remember an object as it is now; what the operator wrote itself needs no second look."""
         metadata = raw["metadata"]
-        if self.knows(resource, metadata) and not self._is_left(
-            resource, metadata
-        ):  # the echo of an own write, most often: not even worth trimming
+        # A worker that an ended job has left behind may still write.
+        is_left = resource in (JOBS, PODS) and self._is_over(job_uid(metadata))
+        if self.knows(resource, metadata) and not is_left:  # an own write's echo, most often: not worth trimming
             return
         told = _nobody if own_write else self._changed
         if resource is COMPRESSION_JOBS:
@@ -146,6 +156,8 @@ class Cache:
         else:
             self.writers.drop(uid)
             self.own_children.forget(uid)
+            if resource is JOBS:
+                self._released(metadata.get("namespace", ""))
             owner = job_uid(metadata)
             workers = self._workers.get(owner)
             if workers is not None and workers.of(resource).pop(uid, None) is not None:
@@ -156,11 +168,8 @@ class Cache:
     def replace_workers(self, uid: str, child: ChildRecord | None, pods: list[PodRecord]) -> None:
         """Remember exactly this child and these pods of a job, as they were read just now."""
         workers = self._workers.setdefault(uid, Workers())
-        for gone in (workers.children.keys() | workers.pods.keys()) - {item.uid for item in (child, *pods) if item}:
-            self.writers.drop(gone)
-        workers_now: list[Worker] = [*pods, *([child] if child is not None else [])]
-        for worker in workers_now:
-            self.writers.note(worker, self._jobs.get(uid))
+        self.writers.drop_all({*workers.children, *workers.pods} - {item.uid for item in (child, *pods) if item})
+        self.writers.note_all([*pods, child] if child is not None else pods, self._jobs.get(uid))
         workers.children = {child.uid: child} if child is not None else {}
         workers.pods = {pod.uid: pod for pod in pods}
 
@@ -220,8 +229,7 @@ class Cache:
         self._jobs[job.uid] = job
         self._by_name[job.namespace, job.name] = job.uid
         self._count(job, +1)
-        for runtime in (job.runtime, job.measuring_runtime):
-            self._by_runtime[runtime].add(job.uid)
+        self._by_runtime.add(job)
         for child in self._workers.get(job.uid, _NONE).children.values():
             self.writers.note(child, job)  # one that its user holds writes no more
         if job.ended:
@@ -239,10 +247,7 @@ class Cache:
         self._count(known, -1)
         if self._by_name.get((known.namespace, known.name)) == uid:
             del self._by_name[known.namespace, known.name]
-        for runtime in {known.runtime, known.measuring_runtime}:
-            self._by_runtime[runtime].discard(uid)
-            if not self._by_runtime[runtime]:
-                del self._by_runtime[runtime]
+        self._by_runtime.discard(known)
         self._workers.pop(uid, None)
         self.writers.forget_job(uid)
         self._changed(uid)
@@ -256,11 +261,9 @@ class Cache:
         known = held.get(worker.uid)
         if known is None or known.version < worker.version:
             held[worker.uid] = worker
+            if isinstance(worker, ChildRecord) and worker.ended and not (known is not None and known.ended):
+                self._released(worker.namespace)
             told(worker.job_uid)
-
-    def _is_left(self, resource: Resource, metadata: Raw) -> bool:
-        """Whether this is a worker that a job has left behind which has ended: it may still write."""
-        return resource in (JOBS, PODS) and self._is_over(job_uid(metadata))
 
     def _put_runtime(self, runtime: RuntimeRecord) -> None:
         known = self._runtimes.get(runtime.name)
@@ -268,7 +271,7 @@ class Cache:
             return
         self._runtimes[runtime.name] = runtime
         # Only jobs without a child for their present part look at their runtime.
-        for uid in self._by_runtime.get(runtime.name, ()):
+        for uid in self._by_runtime.of(runtime.name):
             job = self._jobs[uid]
             children = self._workers.get(uid, _NONE).children.values()
             if not job.ended and not any(child.part == job.part for child in children):

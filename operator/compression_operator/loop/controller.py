@@ -14,9 +14,10 @@ from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Refused
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
 from compression_operator.cluster.workloads import set_active
+from compression_operator.loop.admission import Admission
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.reconcile import reconcile
-from compression_operator.loop.status_patch import status_patch
+from compression_operator.loop.status_writer import StatusWriter
 from compression_operator.notifications.notifier import Notifier
 from compression_operator.queue import WorkQueue
 from compression_operator.records.child import ChildRecord
@@ -47,6 +48,7 @@ class Controller:
         metrics: Metrics,
         figures: Figures,
         notifier: Notifier,
+        admission: Admission,
         follow: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -57,8 +59,10 @@ class Controller:
         self._metrics = metrics
         self._figures = figures
         self._notifier = notifier
+        self._admission = admission
         self._follow = follow
         self._now = now
+        self._statuses = StatusWriter(cache=cache, client=client, metrics=metrics, figures=figures, now=now)
         self._first_seen: dict[str, float] = {}
 
     def noticed(self, uid: str) -> None:
@@ -67,6 +71,8 @@ class Controller:
 
     async def run(self, workers: int) -> None:
         """Work on every known job, then on every change, until cancelled."""
+        self._statuses.clear()
+        self._admission.clear()
         for uid in self._cache.uids():
             self._queue.add(uid)
             job = self._cache.job(uid)
@@ -99,6 +105,7 @@ class Controller:
         except Exception:
             self._metrics.reconcile_errors.labels("Bug").inc()
             self._queue.retry(uid)
+            self._admission.leave(uid)  # no other job waits for this one
             logger.exception("this is a bug", extra=self._about(uid))
             return "error"
         self._queue.forget(uid)
@@ -114,9 +121,11 @@ class Controller:
             if observed is None:
                 self._figures.end(uid)
                 self._first_seen.pop(uid, None)
+                self._statuses.forget(uid)
+                self._admission.leave(uid)
                 self._notifier.show(uid)
                 return "gone"
-            observed = self._notifier.inform(observed)
+            observed = self._notifier.inform(self._statuses.restore(observed))
             plan = reconcile(observed, self._now())
             if plan.confirm:
                 foreign = await self._confirm(observed.job)
@@ -125,7 +134,7 @@ class Controller:
                 await self._delete_child(observed.job, plan.delete_child, plan.events)
             elif plan.create is not None:
                 with self._reserved(observed.job):
-                    foreign, refusal = await self._create(observed.job, plan.create)
+                    foreign, refusal = await self._offer(observed, plan.create)
             elif plan.patch_child is not None and observed.child is not None:
                 with self._reserved(observed.job):
                     await self._patch_child(observed.child, plan.patch_child)
@@ -163,34 +172,49 @@ class Controller:
             self._tell(job, note)
         with suppress(NotFound, Conflict):
             await self._client.delete(JOBS, child.namespace, child.name, child.uid)
-        self._cache.drop(JOBS, {"uid": child.uid, "labels": {JOB_UID_LABEL: job.uid}})
+        self._cache.drop(JOBS, {"uid": child.uid, "namespace": child.namespace, "labels": {JOB_UID_LABEL: job.uid}})
 
     def _tell(self, job: JobRecord, note: Note) -> None:
         self._recorder.record(job, note)
         self._figures.note(note)
 
-    async def _create(self, job: JobRecord, manifest: Any) -> tuple[ChildRecord | None, Refused | None]:
-        """Create the child, or find it; returns one that belongs to somebody else, or why it was refused."""
+    async def _offer(self, observed: Observed, manifest: Any) -> tuple[ChildRecord | None, Refused | None]:
+        """Create the child if it is the job's turn; returns a Job of another owner, or why the child is refused."""
+        job = observed.job
+        offer = (job.generation, job.part, observed.runtime and observed.runtime.version)
+        held = self._admission.hold(job, offer)
+        if held is not None:
+            return None, held
+        try:
+            foreign = await self._create(job, manifest)
+        except (Forbidden, Invalid) as error:
+            logger.warning("the child was refused: %s", error, extra=job.log_fields)
+            return None, self._admission.refuse(job, offer, error)
+        except Conflict:
+            self._admission.leave(job.uid)
+            raise
+        self._admission.admit(job.uid)
+        return foreign, None
+
+    async def _create(self, job: JobRecord, manifest: Any) -> ChildRecord | None:
+        """Create the child, or find it; returns one that belongs to another owner."""
         try:
             metadata = await self._client.create(JOBS, job.namespace, manifest)
         except AlreadyExists:
             found = await self._client.get(JOBS, job.namespace, manifest["metadata"]["name"])
             child = ChildRecord.of(found)
             if not child.belongs_to(job):
-                return child, None
+                return child
             if child.deleting:
                 raise Conflict(409, "its predecessor is still being deleted", request=f"create {child.name}") from None
             self._cache.put(JOBS, found, own_write=True)
-            return None, None
-        except (Forbidden, Invalid) as error:
-            logger.warning("the child was refused: %s", error, extra=job.log_fields)
-            return None, error
+            return None
         self._cache.own_children.add(metadata["uid"])
         self._cache.put(JOBS, {**manifest, "metadata": metadata}, own_write=True)
         seen = self._first_seen.pop(job.uid, None)
         if seen is not None:
             self._metrics.apply_to_child.observe(time.monotonic() - seen)
-        return None, None
+        return None
 
     async def _patch_child(self, child: ChildRecord, patch: Any) -> None:
         guarded = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": str(child.version)}}
@@ -211,9 +235,11 @@ class Controller:
         job = observed.job
         if plan.queued is not None and observed.child is not None:
             await self._set_queued(observed.child, plan.queued)
+        if observed.refusal is None:
+            self._admission.leave(job.uid)
         if observed.runtime is not None:
             self._figures.expect_cost(observed.runtime)
-        wrote = plan.status is not None and await self._write_status(job, plan.status)
+        wrote = plan.status is not None and await self._statuses.write(job, plan.status)
         if not wrote:
             self._figures.remind(job)
         for note in plan.events:
@@ -226,25 +252,6 @@ class Controller:
             self._follow(job.uid)
         self._notifier.show(job.uid)
         return "changed" if wrote or plan.delete else "unchanged"
-
-    async def _write_status(self, job: JobRecord, status: Any) -> bool:
-        patch = status_patch(job, status)
-        if patch is None:
-            return False
-        try:
-            metadata = await self._client.patch_status(COMPRESSION_JOBS, job.namespace, job.name, patch)
-        except Conflict:
-            self._cache.put(COMPRESSION_JOBS, await self._client.get(COMPRESSION_JOBS, job.namespace, job.name))
-            raise
-        except NotFound:
-            self._cache.drop(COMPRESSION_JOBS, {"uid": job.uid})
-            return False
-        self._cache.wrote_status(job, metadata, status)
-        self._figures.tell(job, status)
-        if status.get("phase") != job.phase:
-            names = job.log_fields | {"phase": status["phase"]}
-            logger.info("%s: %s", status["phase"], status.get("message", ""), extra=names)
-        return True
 
     async def _delete(self, job: JobRecord) -> None:
         try:

@@ -11,6 +11,7 @@ from compression_operator.cache.resync import Resync
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import ApiError
+from compression_operator.loop.admission import Admission
 from compression_operator.loop.controller import Controller
 from compression_operator.loop.progress_polls import ProgressPolls
 from compression_operator.notifications.notifier import Notifier
@@ -44,7 +45,8 @@ class Replica:
         self._client = client
         self._series = JobSeries(options.max_job_series)
         self._queue = WorkQueue()
-        self._cache = Cache(self._queue.add)
+        self._admission = Admission(self._queue.add)
+        self._cache = Cache(self._queue.add, self._admission.release)
         self._resync = Resync(client, self._cache, options.namespaces)
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
@@ -57,6 +59,7 @@ class Replica:
             metrics=metrics,
             figures=Figures(metrics, self._series),
             notifier=self._notifier,
+            admission=self._admission,
             follow=self._polls.follow,
         )
         self._handlers = watching.registry(self._cache, self._notice, credentials, metrics)

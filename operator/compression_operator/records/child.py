@@ -80,8 +80,8 @@ class ChildRecord:
 
     @property
     def ended(self) -> bool:
-        """Whether the Job controller is done with it."""
-        return "Complete" in self.conditions or "Failed" in self.conditions
+        """Whether the Job controller has given it an end."""
+        return not self.conditions.keys().isdisjoint(("Complete", "Failed"))
 
     def belongs_to(self, job: JobRecord) -> bool:
         """Whether this CompressionJob controls it: a label alone could be anybody's."""

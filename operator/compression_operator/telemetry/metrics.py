@@ -12,6 +12,7 @@ from compressionjob.conditions import FAILURE_REASONS
 from compressionjob.sla import Verdict
 
 DEFAULT_JOB_SERIES: Final = 500
+STATUS_LEVELS: Final = ("full", "minimal", "least")
 
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -73,9 +74,16 @@ class Metrics:
             "compression_operator_api_requests", "Requests to the API server.",
             ("verb", "resource", "code"), registry=registry,
         )  # fmt: skip
+        self.status_refused = Counter(
+            "compression_operator_status_refused",
+            "Statuses that the API server refused (422), by how much of the status it was: full, minimal or least.",
+            ("status",), registry=registry,
+        )  # fmt: skip
+        for level in STATUS_LEVELS:
+            self.status_refused.labels(level)  # Prometheus sees no increase in a series that begins with 1
         self.verdicts = Counter("compression_operator_verdicts", "Verdicts of jobs.", ("verdict",), registry=registry)
         for verdict in get_args(Verdict):
-            self.verdicts.labels(verdict)  # Prometheus sees no increase in a series that begins with 1
+            self.verdicts.labels(verdict)
         self.jobs_ended = Counter(
             "compression_operator_jobs_ended", "Jobs that ended, by phase and reason.",
             ("phase", "reason"), registry=registry,

@@ -1,14 +1,25 @@
 """The pod's summary of its run: what it leaves in its termination message."""
 
 import json
-from typing import Annotated, Any, Final
+from functools import cache
+from typing import Any, Final
 
 from pydantic import Field
 
+from compressionjob.fitting import MISFIT, JsonSchema, fit
 from compressionjob.parts import RUN, Part
+from compressionjob.report.bounds import (
+    Anomalies,
+    FallbackSentence,
+    Fingerprint,
+    Objectives,
+    ResultLocation,
+    Sentence,
+)
 from compressionjob.report.figures import Percentiles
 from compressionjob.schema import Observed
-from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.sla import Verdict
+from compressionjob.structural import structural
 
 MAX_SUMMARY_BYTES: Final = 4096
 """Kubernetes keeps this much of a container's termination message."""
@@ -47,21 +58,21 @@ class Summary(Observed):
     part: Part = RUN
     verdict: Verdict | None = None
     confidence: float | None = None
-    sentence: Annotated[str, Field(max_length=1024)] = ""
+    sentence: Sentence = ""
     published: bool = False
     held: bool = False
-    fallback: Annotated[str, Field(max_length=512)] = ""
+    fallback: FallbackSentence = ""
     """What was published in place of the whole pipeline's result, and what was given up."""
-    objectives: list[ObjectiveResult] = []
-    anomalies: list[Annotated[str, Field(max_length=256)]] = []
+    objectives: Objectives = []
+    anomalies: Anomalies = []
     baseline: SideSummary = SideSummary()
     compressed: SideSummary = SideSummary()
-    report: str = ""
-    artifact: str = ""
-    digest: str = ""
-    checkpoint: str = ""
+    report: ResultLocation = ""
+    artifact: ResultLocation = ""
+    digest: Fingerprint = ""
+    checkpoint: Fingerprint = ""
     """Fingerprint of the checkpoint that holds the result."""
-    report_digest: str = ""
+    report_digest: Fingerprint = ""
     """sha256:... of report.json."""
     stages_run: int = 0
     stages_reused: int = 0
@@ -88,17 +99,24 @@ class Summary(Observed):
 
 
 def parse_summary(message: str) -> Summary | None:
-    """The summary in a termination message, or None when there is none (killed before it could write)."""
+    """The summary in a termination message, or None when there is none (killed before it could write).
+
+    A runner of another version may have written it: what does not fit into the status is cut or left out, entry by
+    entry. An unknown verdict is no verdict.
+    """
     try:
-        data = json.loads(message)
-    except ValueError:
+        data = fit(json.loads(message), _schema())
+    except (ValueError, RecursionError):  # RecursionError: thousands of nested brackets
         return None
-    if not isinstance(data, dict) or not ({"part", "verdict", "error"} & data.keys()):
+    if data is MISFIT or not ({"part", "verdict", "error"} & data.keys()):
         return None
-    try:
-        return Summary.model_validate(data)
-    except ValueError:
-        return None
+    summary = Summary.model_validate(data)
+    return summary.model_copy(update={"objectives": [item for item in summary.objectives if item.is_known]})
+
+
+@cache
+def _schema() -> JsonSchema:
+    return structural(Summary, defaults=False)
 
 
 def _compact(value: Any) -> Any:

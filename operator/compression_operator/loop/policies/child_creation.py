@@ -30,8 +30,8 @@ from compressionjob.parts import PUBLISH
 from compressionjob.report import Judged
 from compressionjob.status import ChildReference
 
-ADMISSION_PATIENCE: Final = 30.0
-"""Seconds until a Job that was refused is offered again; a change of the runtime is noticed at once."""
+ADMISSION_PATIENCE: Final = 300.0
+"""Seconds until a job whose Job was refused is looked at; ``loop.admission`` says when that is offered again."""
 DESTINATION_PATIENCE: Final = 60.0
 """The same for one whose destination is in use; the end of what uses it is noticed at once."""
 

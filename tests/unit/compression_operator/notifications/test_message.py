@@ -12,7 +12,7 @@ from compressionjob.notifications import NOTIFICATION_EVENTS
 from tests.support.operator.builders import NOW, UID, complete, ended_pod, job, observe, settle, stamp, summary
 
 OBJECTIVE = {
-    "name": "sizeRatio", "direction": "at most", "unit": "ratio", "limit": 0.26, "measured": 0.25, "low": 0.25,
+    "name": "size.ratio", "direction": "at most", "unit": "ratio", "limit": 0.26, "measured": 0.25, "low": 0.25,
     "high": 0.25, "verdict": "Pass",
 }  # fmt: skip
 

@@ -1,0 +1,68 @@
+"""An API server in memory: it takes or refuses as a test says, and counts."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from compression_operator.cluster.client import Client
+from compression_operator.cluster.errors import Refused, refusal
+from compression_operator.cluster.resources import Resource
+
+Rule = Callable[[Mapping[str, Any]], Refused | None]
+"""Why an object is refused, or None where it is taken."""
+
+
+def refused(code: int, message: str) -> Refused:
+    """The error for an answer of the API server."""
+    return refusal(code, {"message": message}, request="test", retry_after=0.0)
+
+
+class FakeClient(Client):
+    """Takes new Jobs and changes of statuses, unless a rule refuses them."""
+
+    def __init__(self, *, jobs: Rule = lambda _: None, statuses: Rule = lambda _: None) -> None:
+        self._jobs = jobs
+        self._statuses = statuses
+        self._versions = itertools.count(1000)
+        self.created: list[str] = []
+        """Names of the Jobs that were offered, taken or not."""
+        self.offered: list[dict[str, Any]] = []
+        """Statuses that were offered, taken or not."""
+        self.stored: dict[str, dict[str, Any]] = {}
+        """Statuses that were taken, by the name of the CompressionJob."""
+
+    async def create(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Take a Job, or raise what the rule says."""
+        self.created.append(manifest["metadata"]["name"])
+        error = self._jobs(manifest)
+        if error is not None:
+            raise error
+        return {**manifest["metadata"], "uid": f"uid-{manifest['metadata']['name']}", **self._version()}
+
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Take the status that a merge patch makes, or raise what the rule says."""
+        status = merged(self.stored.get(name, {}), patch["status"])
+        self.offered.append(status)
+        error = self._statuses(status)
+        if error is not None:
+            raise error
+        self.stored[name] = status
+        return self._version()
+
+    def _version(self) -> dict[str, str]:
+        return {"resourceVersion": str(next(self._versions))}
+
+
+def merged(before: Any, patch: Any) -> Any:
+    """The value that an RFC 7396 merge patch makes."""
+    if not isinstance(patch, Mapping):
+        return patch
+    kept = dict(before) if isinstance(before, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = merged(kept.get(key), value)
+    return kept
