@@ -11,10 +11,9 @@ from aiohttp.client_middlewares import ClientHandlerType
 
 from compression_operator.cluster.credentials import Connection, Credentials
 from compression_operator.cluster.errors import (
+    ApiError,
     NotFound,
     Refused,
-    ServerTrouble,
-    TooManyRequests,
     Unauthorized,
     Unreachable,
     refusal,
@@ -28,8 +27,10 @@ FIELD_MANAGER: Final = "compression-operator"
 USER_AGENT: Final = "compression-operator"
 CHUNK: Final = 200
 """Objects in one page of a list."""
-ATTEMPTS: Final = 4
-"""How often a request is sent while the server asks to come back later."""
+PAGE_ATTEMPTS: Final = 4
+"""How often a page of a patient list is requested while the server asks to come back later."""
+PAGE_PAUSE: Final = 10.0
+"""Most seconds between two requests for the same page."""
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
 _MERGE_PATCH: Final = "application/merge-patch+json"
@@ -76,8 +77,9 @@ def _resource_of(path: str) -> str:
 class Client:
     """The operator's hands: every read and write of the control loop goes through here.
 
-    Methods raise the errors of ``cluster.errors``. Answers of 429 and 503 are waited for and tried again, as the
-    server asks; everything else is for the caller, whose work queue tries again with a fresh look.
+    Methods raise the errors of ``cluster.errors`` at once. An answer with Retry-After becomes an error that carries the
+    wait as ``retry_after``: the caller's work queue waits, and the worker goes on with another job. Only credentials
+    that have expired are replaced here, once.
     """
 
     def __init__(self, credentials: Credentials, count: Count) -> None:
@@ -136,16 +138,23 @@ class Client:
         await self._send("DELETE", resource.path(namespace, name), options)
 
     async def pages(
-        self, resource: Resource, namespace: str | None, *, selector: str = "", metadata_only: bool = False
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        selector: str = "",
+        metadata_only: bool = False,
+        patient: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
         """Read all objects of a kind, a list of CHUNK at a time, all of the same moment.
 
-        ``metadata_only`` leaves out everything but the metadata.
+        ``metadata_only`` leaves out everything but the metadata. ``patient`` is for long lists outside the work queue:
+        a page is requested again after Retry-After, so that the list need not start over.
         """
         params = {"limit": str(CHUNK)} | ({"labelSelector": selector} if selector else {})
         headers = {"Accept": _METADATA_LIST} if metadata_only else {}
         while True:
-            page = await self._send("GET", resource.path(namespace), params=params, headers=headers)
+            page = await self._page(resource.path(namespace), params, headers, attempts=PAGE_ATTEMPTS if patient else 1)
             page["items"] = page.get("items") or []  # null when there are none
             yield page
             token = page["metadata"].get("continue")
@@ -170,19 +179,23 @@ class Client:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await self._send_once(method, path, body, params, headers)
+        except Unauthorized:
+            await self._reopen()
+        return await self._send_once(method, path, body, params, headers)
+
+    async def _page(
+        self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, attempts: int
+    ) -> dict[str, Any]:
+        for _ in range(attempts - 1):
             try:
-                return await self._send_once(method, path, body, params, headers)
-            except Unauthorized:
-                if attempt > 1:
+                return await self._send("GET", path, params=params, headers=headers)
+            except ApiError as error:
+                if not error.retry_after:
                     raise
-                await self._reopen()
-            except (TooManyRequests, ServerTrouble) as error:
-                # Without Retry-After a 5xx may have done its work: the work queue looks again before it repeats.
-                if attempt == ATTEMPTS or not error.retry_after:
-                    raise
-                await asyncio.sleep(error.retry_after)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                await asyncio.sleep(min(error.retry_after, PAGE_PAUSE))
+        return await self._send("GET", path, params=params, headers=headers)
 
     async def _send_once(
         self,
@@ -233,8 +246,9 @@ def _refusal(response: aiohttp.ClientResponse, payload: bytes, request: str) -> 
         status = json.loads(payload)
     except ValueError:
         status = {"message": payload[:200].decode(errors="replace")}
-    header = response.headers.get("Retry-After", "")
-    retry_after = float(header) if header.isdigit() else 0.0
     return refusal(
-        response.status, status if isinstance(status, dict) else {}, request=request, retry_after=retry_after
+        response.status,
+        status if isinstance(status, dict) else {},
+        request=request,
+        retry_after=response.headers.get("Retry-After", ""),
     )
