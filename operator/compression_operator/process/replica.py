@@ -44,7 +44,7 @@ class Replica:
         self._client = client
         self._series = JobSeries(options.max_job_series)
         self._queue = WorkQueue()
-        self._cache = Cache(self._queue.add)
+        self._cache = Cache(self._changed)
         self._resync = Resync(client, self._cache, options.namespaces)
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
@@ -113,6 +113,7 @@ class Replica:
                 group.create_task(self._notifier.run())
         finally:
             self._leading = False
+            self._queue.clear()
             self._metrics.leader.set(0)
             self._series.clear()
 
@@ -146,6 +147,11 @@ class Replica:
             except ApiError as error:
                 logger.warning("cannot ask the API server for its kinds: %s", error)
             await asyncio.sleep(PATIENCE)
+
+    def _changed(self, uid: str) -> None:
+        """Queue a job for the workers, which only a leader has; a new leader begins with all jobs."""
+        if self._leading:
+            self._queue.add(uid)
 
     def _notice(self, uid: str) -> None:
         if self._leading:
