@@ -127,13 +127,12 @@ def refusal(code: int, status: Mapping[str, Any], *, request: str, retry_after: 
         kind = AlreadyExists
     message = str(status.get("message") or status.get("reason") or "no message")
     details = status.get("details")
-    seconds = _seconds(retry_after) or (
-        _seconds(details.get("retryAfterSeconds")) if isinstance(details, Mapping) else 0
-    )
+    in_body = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
+    seconds = parse_retry_after(retry_after) or parse_retry_after(in_body)
     return kind(code, message, request=request, retry_after=seconds)
 
 
-def _seconds(value: object) -> float:
+def parse_retry_after(value: object) -> float:
     """Return a wait within its bounds; 0 for what is not a number, such as a date."""
     try:
         return min(max(0.0, float(str(value))), MAX_RETRY_AFTER)

@@ -136,6 +136,34 @@ async def test_a_list_is_read_page_by_page() -> None:
     assert pages == [[{"n": 1}], []]
 
 
+async def test_metadata_comes_from_the_servers_memory_and_item_by_item() -> None:
+    def answer(request: web.Request) -> Answer:
+        if request.headers["Authorization"] != "Bearer token-2":
+            return 401, {}, {}
+        assert (request.query["resourceVersion"], request.query["labelSelector"]) == ("0", "a=b")
+        assert "limit" not in request.query, "the API server reads no page from its memory"
+        assert "PartialObjectMetadataList" in request.headers["Accept"]
+        return 200, {"metadata": {"resourceVersion": "7"}, "items": [{"n": 1}, {"n": 2}]}, {}
+
+    async with server(answer) as (client, _, _metrics):
+        pages = [page async for page in client.cached_metadata(JOBS, None, selector="a=b")]
+    assert [item for page in pages for item in page["items"]] == [{"n": 1}, {"n": 2}]
+    assert {page["metadata"]["resourceVersion"] for page in pages} == {"7"}
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind"),
+    [(429, {}, errors.TooManyRequests), (200, {"no": "list"}, errors.Unreachable), (401, {}, errors.Unauthorized)],
+)
+async def test_a_list_that_is_none_is_an_error_of_ours(
+    code: int, body: dict[str, object], kind: type[errors.ApiError]
+) -> None:
+    async with server(lambda _: (code, body, {"Retry-After": "3"})) as (client, _, _metrics):
+        with pytest.raises(kind) as caught:
+            _ = [page async for page in client.cached_metadata(JOBS, None)]
+    assert caught.value.retry_after == (0 if code == 200 else 3)
+
+
 def test_paths() -> None:
     assert COMPRESSION_JOBS.path("ns", "a", "status") == (
         "/apis/compression-operator.io/v1alpha1/namespaces/ns/compressionjobs/a/status"
