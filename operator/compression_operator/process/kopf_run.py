@@ -19,7 +19,6 @@ ENDING: Final = 2.5
 
 T = TypeVar("T")
 
-_Work = Coroutine[Any, Any, T] | Generator[Any, None, T]
 _Tasks = dict["asyncio.Task[Any]", None]
 """Tasks that have not ended, in the order in which they began."""
 _own_tasks: ContextVar[_Tasks | None] = ContextVar("kopf_tasks", default=None)
