@@ -117,8 +117,8 @@ OPERATOR: Final = (
         "15m",
         "warning",
         "The Compression Operator does not hear of {{ $value }} objects.",
-        "Two comparisons in a row found objects in the cluster that the watches of the operator in "
-        "{{ $labels.namespace }} had not told of: what happens to them goes unseen.",
+        "For 15 minutes comparisons have found objects in the cluster that the watches of the operator in "
+        "{{ $labels.namespace }} had not reported: changes of them go unseen.",
     ),
     Alert(
         "CompressionOperatorNotificationsFailing",

@@ -31,6 +31,9 @@ def main() -> int:
     except CredentialsError as error:
         logger.error("%s", error)
         return 1
+    except (Exception, asyncio.CancelledError):
+        logger.exception("the operator cannot go on")
+        return 1
     return 0
 
 

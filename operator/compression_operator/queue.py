@@ -8,6 +8,8 @@ from typing import Final
 
 FIRST_BACKOFF: Final = 0.2
 LONGEST_BACKOFF: Final = 60.0
+LONGEST_WAIT: Final = 120.0
+"""Seconds after which a key that failed comes back, whatever ``at_least`` says."""
 
 
 class WorkQueue:
@@ -72,16 +74,28 @@ class WorkQueue:
             self.add(key, again - asyncio.get_running_loop().time())
 
     def retry(self, key: str, at_least: float = 0.0) -> float:
-        """Ask for another try of a key whose work failed; returns the delay in seconds."""
+        """Ask for another try of a key whose work failed, in ``at_least`` seconds but in LONGEST_WAIT at the latest.
+
+        Returns the delay in seconds.
+        """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         longest = min(self._longest_backoff, self._first_backoff * 2.0 ** min(failures - 1, 30))
-        delay = max(at_least, longest * (0.5 + self._jitter() / 2))
+        delay = max(min(at_least, LONGEST_WAIT), longest * (0.5 + self._jitter() / 2))
         self.add(key, delay)
         return delay
 
     def forget(self, key: str) -> None:
         """Say that the work on a key succeeded: its next failure starts from the first backoff."""
         self._failures.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget every key, its timers and its failures. No worker may be running."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for keys in (self._queued, self._timers, self._again, self._failures):
+            keys.clear()
+        self._working.clear()
+        self._ready = asyncio.Queue()
 
     def _schedule(self, key: str, when: float, *, immediately: bool) -> None:
         timer = self._timers.get(key)

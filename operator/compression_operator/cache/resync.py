@@ -6,7 +6,7 @@ list of metadata answers both.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from compression_operator.cache.cache import Cache
@@ -35,7 +35,7 @@ class Resync:
         Raises ApiError when a list cannot be read.
         """
         while True:
-            missing = await self.compare()
+            missing = await self._compare_all(newest=True)
             waited = 0.0
             while waited < PATIENCE:
                 while missing and self._cache.knows(*missing[-1]):
@@ -51,14 +51,10 @@ class Resync:
     async def compare(self) -> list[tuple[Resource, dict[str, Any]]]:
         """Forget what is gone, and return what the cache does not know yet: kind and metadata.
 
-        Raises ApiError when a list cannot be read.
+        The lists come from the API server's memory: what they are too old to hold is newer than their moment, and is
+        not forgotten. Raises ApiError when a list cannot be read.
         """
-        missing = await self._compare(RUNTIMES, (None,), "")
-        for resource in (COMPRESSION_JOBS, REVIEWS):
-            missing += await self._compare(resource, self._scopes, "")
-        for resource in (JOBS, PODS):
-            missing += await self._compare(resource, self._scopes, JOB_UID_LABEL)
-        return missing
+        return await self._compare_all(newest=False)
 
     async def missing(self) -> int:
         """Forget what is gone, and count what the watches have not told PATIENCE seconds after it was listed.
@@ -70,14 +66,22 @@ class Resync:
             await asyncio.sleep(PATIENCE)
         return sum(not self._cache.knows(*item) for item in listed)
 
+    async def _compare_all(self, *, newest: bool) -> list[tuple[Resource, dict[str, Any]]]:
+        missing = await self._compare(RUNTIMES, (None,), "", newest)
+        for resource in (COMPRESSION_JOBS, REVIEWS):
+            missing += await self._compare(resource, self._scopes, "", newest)
+        for resource in (JOBS, PODS):
+            missing += await self._compare(resource, self._scopes, JOB_UID_LABEL, newest)
+        return missing
+
     async def _compare(
-        self, resource: Resource, scopes: Sequence[str | None], selector: str
+        self, resource: Resource, scopes: Sequence[str | None], selector: str, newest: bool
     ) -> list[tuple[Resource, dict[str, Any]]]:
         missing: list[tuple[Resource, dict[str, Any]]] = []
         present: set[str] = set()
         moment: int | None = None
         for scope in scopes:
-            async for page in self._client.pages(resource, scope, selector=selector, metadata_only=True):
+            async for page in self._lists(resource, scope, selector, newest):
                 version = int(page["metadata"]["resourceVersion"])
                 moment = version if moment is None else min(moment, version)
                 for item in page["items"]:
@@ -85,8 +89,17 @@ class Resync:
                     present.add(metadata["uid"])
                     if not self._cache.knows(resource, metadata):
                         missing.append((resource, _essence(metadata)))
+                # A page that has arrived already is handed on without a pause: let others work in between.
+                await asyncio.sleep(0)
         self._forget(resource, present, moment or 0)
         return missing
+
+    def _lists(
+        self, resource: Resource, scope: str | None, selector: str, newest: bool
+    ) -> AsyncIterator[dict[str, Any]]:
+        if newest:
+            return self._client.pages(resource, scope, selector=selector, metadata_only=True, patient=True)
+        return self._client.cached_metadata(resource, scope, selector=selector)
 
     def _forget(self, resource: Resource, present: set[str], moment: int) -> None:
         for uid, (version, metadata) in self._cache.versions(resource).items():

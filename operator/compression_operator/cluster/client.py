@@ -1,83 +1,47 @@
-"""Requests to the API server: one session, raw JSON, our own errors, every request counted."""
+"""Requests to the API server: one session, raw JSON, our own errors."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, Self
 
 import aiohttp
-from aiohttp.client_middlewares import ClientHandlerType
 
-from compression_operator.cluster.credentials import Connection, Credentials
+from compression_operator.cluster import item_reader
+from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import (
+    ApiError,
     NotFound,
     Refused,
-    ServerTrouble,
-    TooManyRequests,
     Unauthorized,
     Unreachable,
     refusal,
 )
 from compression_operator.cluster.resources import Resource
-
-Count = Callable[[str, str, str], None]
-"""Counts a request by its verb, resource and status code ("none" without an answer)."""
+from compression_operator.cluster.session import TIMEOUT, Count, open_session
 
 FIELD_MANAGER: Final = "compression-operator"
-USER_AGENT: Final = "compression-operator"
 CHUNK: Final = 200
 """Objects in one page of a list."""
-ATTEMPTS: Final = 4
-"""How often a request is sent while the server asks to come back later."""
+PAGE_ATTEMPTS: Final = 4
+"""How often a page of a patient list is requested while the server asks to come back later."""
+PAGE_PAUSE: Final = 10.0
+"""Most seconds between two requests for the same page."""
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
+_STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=60.0, sock_connect=5.0, sock_read=30.0)
+_PIECE: Final = 64 * 1024
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
-_VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-def open_session(connection: Connection, credentials: Credentials, count: Count) -> aiohttp.ClientSession:
-    """A session that sends fresh credentials with every request and counts the answers."""
-
-    async def prove_and_count(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
-        authorization = credentials.authorization()
-        if authorization:
-            request.headers["Authorization"] = authorization
-        verb = "watch" if "watch" in request.url.query else _VERBS.get(request.method, "other")
-        resource = _resource_of(request.url.path)
-        try:
-            response = await send(request)
-        except (aiohttp.ClientError, TimeoutError):
-            count(verb, resource, "none")
-            raise
-        count(verb, resource, str(response.status))
-        return response
-
-    return aiohttp.ClientSession(
-        base_url=connection.server,
-        connector=aiohttp.TCPConnector(limit=0, ssl=connection.ssl_context()),
-        headers={"User-Agent": USER_AGENT},
-        timeout=_TIMEOUT,
-        middlewares=(prove_and_count,),
-    )
-
-
-def _resource_of(path: str) -> str:
-    # /api/v1/[namespaces/NS/]PLURAL/..., /apis/GROUP/VERSION/[namespaces/NS/]PLURAL/...: names never become labels.
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(parts) > 2 and parts[0] == "namespaces":
-        parts = parts[2:]
-    return parts[0] if parts else "discovery"
 
 
 class Client:
     """The operator's hands: every read and write of the control loop goes through here.
 
-    Methods raise the errors of ``cluster.errors``. Answers of 429 and 503 are waited for and tried again, as the
-    server asks; everything else is for the caller, whose work queue tries again with a fresh look.
+    Methods raise the errors of ``cluster.errors`` at once. An answer with Retry-After becomes an error that carries the
+    wait as ``retry_after``: the caller's work queue waits, and the worker goes on with another job. Only credentials
+    that have expired are replaced here, once.
     """
 
     def __init__(self, credentials: Credentials, count: Count) -> None:
@@ -136,22 +100,60 @@ class Client:
         await self._send("DELETE", resource.path(namespace, name), options)
 
     async def pages(
-        self, resource: Resource, namespace: str | None, *, selector: str = "", metadata_only: bool = False
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        selector: str = "",
+        metadata_only: bool = False,
+        patient: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
         """Read all objects of a kind, a list of CHUNK at a time, all of the same moment.
 
-        ``metadata_only`` leaves out everything but the metadata.
+        ``metadata_only`` leaves out everything but the metadata. ``patient`` is for long lists outside the work queue:
+        a page is requested again after Retry-After, so that the list need not start over.
         """
         params = {"limit": str(CHUNK)} | ({"labelSelector": selector} if selector else {})
         headers = {"Accept": _METADATA_LIST} if metadata_only else {}
         while True:
-            page = await self._send("GET", resource.path(namespace), params=params, headers=headers)
+            page = await self._page(resource.path(namespace), params, headers, attempts=PAGE_ATTEMPTS if patient else 1)
             page["items"] = page.get("items") or []  # null when there are none
             yield page
             token = page["metadata"].get("continue")
             if not token:
                 return
             params["continue"] = token
+
+    async def cached_metadata(
+        self, resource: Resource, namespace: str | None, *, selector: str = ""
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Read the metadata of all objects of a kind, as the API server remembers it, in small lists.
+
+        This costs no read of etcd. The list may be a little old; its resourceVersion says of which moment it is.
+        """
+        path = resource.path(namespace)
+        params = {"resourceVersion": "0"} | ({"labelSelector": selector} if selector else {})
+        for attempt in (1, 2):
+            try:
+                async with aclosing(self._stream(path, params)) as pages:
+                    async for page in pages:
+                        yield page
+                return
+            except Unauthorized:
+                if attempt == 2:
+                    raise
+                await self._reopen()
+
+    async def _stream(self, path: str, params: Mapping[str, str]) -> AsyncGenerator[dict[str, Any], None]:
+        headers, what = {"Accept": _METADATA_LIST}, f"GET {path}"
+        try:
+            async with self._request("GET", path, None, params, headers, _STREAM_TIMEOUT) as response:
+                if response.status >= 400:
+                    raise _refusal(response, await response.read(), what)
+                async for page in item_reader.pages(response.content.iter_chunked(_PIECE)):
+                    yield page
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
 
     async def kinds(self, group: str, version: str) -> set[str]:
         """The plurals of the kinds that the API server serves in a group; empty when it does not know the group."""
@@ -170,19 +172,23 @@ class Client:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await self._send_once(method, path, body, params, headers)
+        except Unauthorized:
+            await self._reopen()
+        return await self._send_once(method, path, body, params, headers)
+
+    async def _page(
+        self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, attempts: int
+    ) -> dict[str, Any]:
+        for _ in range(attempts - 1):
             try:
-                return await self._send_once(method, path, body, params, headers)
-            except Unauthorized:
-                if attempt > 1:
+                return await self._send("GET", path, params=params, headers=headers)
+            except ApiError as error:
+                if not error.retry_after:
                     raise
-                await self._reopen()
-            except (TooManyRequests, ServerTrouble) as error:
-                # Without Retry-After a 5xx may have done its work: the work queue looks again before it repeats.
-                if attempt == ATTEMPTS or not error.retry_after:
-                    raise
-                await asyncio.sleep(error.retry_after)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                await asyncio.sleep(min(error.retry_after, PAGE_PAUSE))
+        return await self._send("GET", path, params=params, headers=headers)
 
     async def _send_once(
         self,
@@ -201,17 +207,26 @@ class Client:
             raise Unreachable(f"{method} {path}: {type(error).__name__}: {error}") from error
         if response.status >= 400:
             raise _refusal(response, payload, f"{method} {path}")
-        answer: dict[str, Any] = json.loads(payload)
+        try:
+            answer: dict[str, Any] = json.loads(payload)
+        except ValueError as error:
+            raise Unreachable(f"{method} {path}: the answer is not JSON: {error}") from error
         return answer
 
     @asynccontextmanager
     async def _request(
-        self, method: str, path: str, data: bytes | None, params: Mapping[str, str] | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        limit: aiohttp.ClientTimeout = TIMEOUT,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         session = self._session
         if session is None:
             raise Unreachable(f"{method} {path}: the client is not open")
-        async with session.request(method, path, data=data, params=params, headers=headers) as response:
+        async with session.request(method, path, data=data, params=params, headers=headers, timeout=limit) as response:
             yield response
 
     async def _open(self) -> None:
@@ -233,8 +248,9 @@ def _refusal(response: aiohttp.ClientResponse, payload: bytes, request: str) -> 
         status = json.loads(payload)
     except ValueError:
         status = {"message": payload[:200].decode(errors="replace")}
-    header = response.headers.get("Retry-After", "")
-    retry_after = float(header) if header.isdigit() else 0.0
     return refusal(
-        response.status, status if isinstance(status, dict) else {}, request=request, retry_after=retry_after
+        response.status,
+        status if isinstance(status, dict) else {},
+        request=request,
+        retry_after=response.headers.get("Retry-After", ""),
     )

@@ -18,6 +18,9 @@ CredentialsError           no way to reach a cluster at all
 from collections.abc import Mapping
 from typing import Any, Final
 
+MAX_RETRY_AFTER: Final = 120.0
+"""Seconds after which a request may be sent again, whatever the server asked for."""
+
 
 class CredentialsError(Exception):
     """There is no usable kubeconfig and no service account."""
@@ -114,13 +117,24 @@ _BY_CODE: Final[Mapping[int, type[Refused]]] = {
 }
 
 
-def refusal(code: int, status: Mapping[str, Any], *, request: str, retry_after: float) -> Refused:
-    """The error for an answer: ``status`` is the body, a metav1.Status where the API server wrote it."""
+def refusal(code: int, status: Mapping[str, Any], *, request: str, retry_after: str) -> Refused:
+    """Return the error for an answer.
+
+    ``status`` is the body, a metav1.Status where the API server wrote it; ``retry_after`` is the header of that name.
+    """
     kind = _BY_CODE.get(code, ServerTrouble if code >= 500 else Refused)
     if code == 409 and status.get("reason") == "AlreadyExists":
         kind = AlreadyExists
     message = str(status.get("message") or status.get("reason") or "no message")
     details = status.get("details")
-    if not retry_after and isinstance(details, Mapping):
-        retry_after = float(details.get("retryAfterSeconds") or 0.0)
-    return kind(code, message, request=request, retry_after=retry_after)
+    in_body = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
+    seconds = parse_retry_after(retry_after) or parse_retry_after(in_body)
+    return kind(code, message, request=request, retry_after=seconds)
+
+
+def parse_retry_after(value: object) -> float:
+    """Return a wait within its bounds; 0 for what is not a number, such as a date."""
+    try:
+        return min(max(0.0, float(str(value))), MAX_RETRY_AFTER)
+    except ValueError:
+        return 0.0

@@ -57,7 +57,7 @@ class ProgressPolls:
                     group.create_task(self._poll(session))
         finally:
             # A question that was cut short would keep its job from ever being asked again.
-            self._turns = WorkQueue()
+            self._turns.clear()
             self._last_news.clear()
 
     async def _poll(self, session: aiohttp.ClientSession) -> None:

@@ -19,6 +19,7 @@ from compression_operator.cluster.resources import LEASES
 LEASE_DURATION: Final = 15.0
 RENEW_DEADLINE: Final = 10.0
 RETRY_PERIOD: Final = 2.0
+RELEASE_ATTEMPTS: Final = 5
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class LeaderElection:
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Stand by, lead, stand by again, until cancelled; then give the Lease back.
 
-        An error of ``lead`` gives the Lease back and is raised.
+        An error of ``lead`` gives the Lease back and is raised. Raises RuntimeError when ``lead`` ends without one.
         """
         while True:
             await self._acquire()
@@ -63,14 +64,16 @@ class LeaderElection:
                 await asyncio.wait([leading])
                 await self._release()
             if not lost:
-                leading.result()
+                raise _cause(leading)
             logger.warning("no longer leading", extra={"identity": self._identity})
 
     async def _acquire(self) -> None:
         while True:
             try:
-                if await self._try_to_hold():
+                if await self._try_to_take():
                     return
+            except (Conflict, AlreadyExists):
+                logger.info("another replica took the lease first")
             except ApiError as error:
                 logger.warning("cannot ask for the lease: %s", error)
             await asyncio.sleep(self._times.retry_period * random.uniform(1.0, 1.2))
@@ -86,7 +89,7 @@ class LeaderElection:
             deadline = renewed_at + self._times.renew_deadline
             try:
                 async with asyncio.timeout_at(deadline):
-                    if not await self._try_to_hold():
+                    if not await self._try_to_renew():
                         return True
                 renewed_at = loop.time()
             except (ApiError, TimeoutError) as error:
@@ -94,28 +97,60 @@ class LeaderElection:
                 if loop.time() >= deadline:
                     return True
 
-    async def _try_to_hold(self) -> bool:
-        """Create, renew or take over the Lease; False when somebody else holds it."""
-        now = _timestamp()
-        mine = {
-            "holderIdentity": self._identity,
-            "leaseDurationSeconds": max(1, round(self._times.duration)),
-            "renewTime": now,
-        }
-        try:
-            lease = await self._client.get(LEASES, self._namespace, self._name)
-        except NotFound:
-            return await self._create({**mine, "acquireTime": now, "leaseTransitions": 0})
+    async def _try_to_take(self) -> bool:
+        """Create the Lease, or take it over; False while another replica holds it.
+
+        Raises Conflict or AlreadyExists when it has changed since it was read.
+        """
+        lease = await self._read()
+        if lease is None:
+            await self._create()
+            return True
         spec: dict[str, Any] = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        if holder == self._identity:
-            lease["spec"] = {**spec, **mine}
-        elif holder and not self._has_expired(spec):
+        if holder and holder != self._identity and not self._has_expired(spec):
             return False
-        else:
-            transitions = int(spec.get("leaseTransitions") or 0) + 1
-            lease["spec"] = {**spec, **mine, "acquireTime": now, "leaseTransitions": transitions}
-        return await self._replace(lease)
+        await self._write(lease)
+        return True
+
+    async def _try_to_renew(self) -> bool:
+        """Write a new time into the Lease; False when it names another holder, even one that has expired.
+
+        Raises Conflict or AlreadyExists when it has changed since it was read: whoever changed it need not hold it.
+        """
+        lease = await self._read()
+        if lease is None:
+            await self._create()
+            return True
+        if ((lease.get("spec") or {}).get("holderIdentity") or self._identity) != self._identity:
+            return False
+        await self._write(lease)
+        return True
+
+    async def _read(self) -> dict[str, Any] | None:
+        try:
+            return await self._client.get(LEASES, self._namespace, self._name)
+        except NotFound:
+            return None
+
+    async def _create(self) -> None:
+        metadata = {"name": self._name, "namespace": self._namespace}
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+        now = _timestamp()
+        spec = self._holding(now) | {"acquireTime": now, "leaseTransitions": 0}
+        await self._client.create(LEASES, self._namespace, lease | {"spec": spec})
+
+    async def _write(self, lease: dict[str, Any]) -> None:
+        spec: dict[str, Any] = lease.get("spec") or {}
+        now = _timestamp()
+        changes = self._holding(now)
+        if spec.get("holderIdentity") != self._identity:
+            changes |= {"acquireTime": now, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
+        await self._client.replace(LEASES, self._namespace, lease | {"spec": {**spec, **changes}})
+
+    def _holding(self, now: str) -> dict[str, Any]:
+        seconds = max(1, round(self._times.duration))
+        return {"holderIdentity": self._identity, "leaseDurationSeconds": seconds, "renewTime": now}
 
     def _has_expired(self, spec: dict[str, Any]) -> bool:
         record = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
@@ -124,35 +159,34 @@ class LeaderElection:
             self._seen_record, self._seen_at = record, now
         return now - self._seen_at > float(spec.get("leaseDurationSeconds") or self._times.duration)
 
-    async def _create(self, spec: dict[str, Any]) -> bool:
-        lease = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace},
-            "spec": spec,
-        }
+    async def _release(self) -> None:
         try:
-            await self._client.create(LEASES, self._namespace, lease)
-        except AlreadyExists:
-            return False
-        return True
+            async with asyncio.timeout(self._times.retry_period):
+                for _ in range(RELEASE_ATTEMPTS):
+                    if await self._try_to_release():
+                        return
+            logger.warning("the lease was not given back, as it kept changing; it will expire")
+        except (ApiError, TimeoutError) as error:
+            logger.warning("the lease was not given back; it will expire: %r", error)
 
-    async def _replace(self, lease: dict[str, Any]) -> bool:
+    async def _try_to_release(self) -> bool:
+        """Give the Lease back if this replica holds it; False when it has changed since it was read."""
+        lease = await self._read()
+        if lease is None or (lease.get("spec") or {}).get("holderIdentity") != self._identity:
+            return True
+        released = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _timestamp()}
         try:
-            await self._client.replace(LEASES, self._namespace, lease)
+            await self._client.replace(LEASES, self._namespace, lease | {"spec": lease["spec"] | released})
         except Conflict:
             return False
         return True
 
-    async def _release(self) -> None:
-        try:
-            async with asyncio.timeout(self._times.retry_period):
-                lease = await self._client.get(LEASES, self._namespace, self._name)
-                if lease["spec"].get("holderIdentity") == self._identity:
-                    lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _timestamp()}
-                    await self._replace(lease)
-        except (ApiError, TimeoutError) as error:
-            logger.warning("the lease was not given back; it will expire: %r", error)
+
+def _cause(ended: "asyncio.Future[None]") -> BaseException:
+    """Return why work ended that should not have: its error, or that it has none."""
+    if ended.cancelled():
+        return RuntimeError("the leader's work was cancelled")
+    return ended.exception() or RuntimeError("the leader's work ended without an error")
 
 
 def _timestamp() -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from compression_operator.cache.cache import Cache
@@ -17,8 +17,11 @@ from compression_operator.loop.progress_polls import ProgressPolls
 from compression_operator.notifications.notifier import Notifier
 from compression_operator.notifications.receivers import Receivers
 from compression_operator.process import watching, web
+from compression_operator.process.comparing import keep_comparing
 from compression_operator.process.leader import LeaderElection
 from compression_operator.process.options import Options
+from compression_operator.process.parts import PartEnded, end, run_together
+from compression_operator.process.relists import Relists
 from compression_operator.queue import WorkQueue
 from compression_operator.telemetry.event_recorder import EventRecorder
 from compression_operator.telemetry.figures import Figures
@@ -26,8 +29,6 @@ from compression_operator.telemetry.fleet import FleetSeries
 from compression_operator.telemetry.metrics import JobSeries, JobTally, Metrics, PendingNotifications
 from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, VERSION
 
-RESYNC_INTERVAL: Final = 600.0
-"""Seconds between two comparisons of the cache with the cluster."""
 PATIENCE: Final = 5.0
 """Seconds between two tries of something that must work before the operator can start."""
 
@@ -46,7 +47,7 @@ class Replica:
         self._series = JobSeries(options.max_job_series)
         self._queue = WorkQueue()
         self._admission = Admission(self._queue.add)
-        self._cache = Cache(self._queue.add, self._admission.release)
+        self._cache = Cache(self._changed, self._admission.release)
         self._resync = Resync(client, self._cache, options.namespaces)
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
@@ -62,7 +63,8 @@ class Replica:
             admission=self._admission,
             follow=self._polls.follow,
         )
-        self._handlers = watching.registry(self._cache, self._notice, credentials, metrics)
+        self._relists = Relists()
+        self._handlers = watching.registry(self._cache, self._notice, credentials, metrics, self._relists)
         self._leading = False
         self._caught_up = asyncio.Event()
         self._ready = False
@@ -81,18 +83,27 @@ class Replica:
             logger.info("serving /metrics, /healthz and /readyz on port %d", port, extra={"identity": options.identity})
             if not await _first(self._kinds_are_served(), stop):
                 return
-            started = asyncio.Event()
-            watch = watching.watch(self._handlers, watching.settings(), options.namespaces, started)
             # In the order in which they end: the lease is given back while the API server can still be reached.
-            parts = [
-                asyncio.create_task(_wait_for_the_end(started, stop)),
-                asyncio.create_task(self._stand_for_election()),
-                asyncio.create_task(self._keep_in_step()),
-                asyncio.create_task(watch),
-            ]
-            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            self._ready = False
-            await _end(parts)
+            parts = {
+                "waiting for a signal": self._until(stop),
+                "leader election": self._stand_for_election(),
+                "cache resync": self._keep_in_step(),
+                "watching": watching.keep_watching(lambda: self._watch(stop), self._metrics),
+            }
+            try:
+                await run_together(parts)
+            except PartEnded:
+                if not stop.is_set():
+                    raise
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._ready = False
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await self._kinds_are_served()
+        # kopf takes the signals when it starts, and would end before the lease is given back: take them again.
+        await watching.watch(self._handlers, self._options.namespaces, lambda: _handle_signals(stop))
 
     async def _stand_for_election(self) -> None:
         election = LeaderElection(
@@ -109,13 +120,16 @@ class Replica:
             await self._caught_up.wait()
             self._leading = True
             self._metrics.leader.set(1)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._controller.run(self._options.workers))
-                group.create_task(self._recorder.run())
-                group.create_task(self._polls.run())
-                group.create_task(self._notifier.run())
+            parts = {
+                "controller": self._controller.run(self._options.workers),
+                "event recorder": self._recorder.run(),
+                "progress polls": self._polls.run(),
+                "notifier": self._notifier.run(),
+            }
+            await run_together(parts)
         finally:
             self._leading = False
+            self._queue.clear()
             self._metrics.leader.set(0)
             self._series.clear()
 
@@ -123,12 +137,7 @@ class Replica:
         await self._catch_up()
         self._caught_up.set()
         self._ready = True
-        while True:
-            await asyncio.sleep(RESYNC_INTERVAL)
-            try:
-                self._metrics.watch_missing.set(await self._resync.missing())
-            except ApiError as error:
-                logger.warning("the cache was not compared with the cluster: %s", error)
+        await keep_comparing(self._resync, self._metrics, self._relists.again, lambda: self._leading)
 
     async def _catch_up(self) -> None:
         while True:
@@ -136,7 +145,7 @@ class Replica:
                 return await self._resync.catch_up()
             except ApiError as error:
                 logger.warning("cannot list what is watched: %s", error)
-                await asyncio.sleep(PATIENCE)
+                await asyncio.sleep(max(PATIENCE, error.retry_after))
 
     async def _kinds_are_served(self) -> None:
         """kopf looks once, at its start, which kinds exist: so the CRDs must be there before."""
@@ -149,6 +158,11 @@ class Replica:
             except ApiError as error:
                 logger.warning("cannot ask the API server for its kinds: %s", error)
             await asyncio.sleep(PATIENCE)
+
+    def _changed(self, uid: str) -> None:
+        """Queue a job for the workers, which only a leader has; a new leader begins with all jobs."""
+        if self._leading:
+            self._queue.add(uid)
 
     def _notice(self, uid: str) -> None:
         if self._leading:
@@ -168,33 +182,10 @@ async def _first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
     """Do something, but not longer than until ``stop`` is set; says whether it was done."""
     tasks = [asyncio.create_task(work), asyncio.create_task(stop.wait())]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    await _end(tasks)
+    await end(tasks)
     return not stop.is_set()
 
 
 def _handle_signals(stop: asyncio.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-
-async def _wait_for_the_end(started: asyncio.Event, stop: asyncio.Event) -> None:
-    """kopf takes the signals when it starts, and would end before the lease is given back: take them again."""
-    if await _first(_until(started), stop):
-        _handle_signals(stop)
-    await stop.wait()
-
-
-async def _until(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-async def _end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    """Cancel tasks one after the other; raises the first error that one of them ended with."""
-    errors: list[BaseException] = []
-    for task in tasks:
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled() and task.exception() is not None:
-            errors.append(task.exception() or asyncio.CancelledError())
-    if errors:
-        raise errors[0]

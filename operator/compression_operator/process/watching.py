@@ -6,19 +6,28 @@ second with ``on.create`` against 925 with ``on.event``).
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from compression_operator.cache.cache import Cache
-from compression_operator.cluster.client import CHUNK, open_session
+from compression_operator.cluster.client import CHUNK
 from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import CredentialsError
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.cluster.session import open_session, wait_when_told
+from compression_operator.process.kopf_run import run_kopf
 from compression_operator.process.lean_kopf import kopf
+from compression_operator.process.relists import Relists
 from compression_operator.telemetry.metrics import Metrics
 from compressionjob.group import GROUP, JOB_UID_LABEL, MANAGED_BY
 
 WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, REVIEWS, JOBS, PODS)
+FIRST_BACKOFF: Final = 1.0
+LONGEST_BACKOFF: Final = 30.0
+"""Seconds between two starts of kopf, at most; half of it is jitter."""
+STEADY: Final = 300.0
+"""Seconds of watching after which the next error counts as the first."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +46,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.enforce_retry_after = True
     chosen.watching.label_selectors["batch", "v1", "jobs"] = JOB_UID_LABEL
     chosen.watching.label_selectors["", "v1", "pods"] = JOB_UID_LABEL
+    # kopf would kill the process so long after it was cancelled, also when it was only started again.
+    chosen.process.ultimate_exiting_timeout = None
     # Each object with news has a task of its own, which holds the raw object until it ends.
     chosen.queueing.idle_timeout = 0.05
     chosen.persistence.finalizer = f"{GROUP}/unused"
@@ -46,7 +57,7 @@ def settings() -> kopf.OperatorSettings:
 
 
 def registry(
-    cache: Cache, noticed: Callable[[str], None], credentials: Credentials, metrics: Metrics
+    cache: Cache, noticed: Callable[[str], None], credentials: Credentials, metrics: Metrics, relists: Relists
 ) -> kopf.OperatorRegistry:
     """The handlers; ``noticed`` is called with the uid of every CompressionJob that appears while watching."""
     handlers = kopf.OperatorRegistry()
@@ -72,24 +83,44 @@ def registry(
             connection = await credentials.load()
         except CredentialsError as error:
             raise kopf.LoginError(str(error)) from error
-        return kopf.AiohttpSession(
-            server=connection.server, aiohttp_session=open_session(connection, credentials, metrics.count_request)
+        session = open_session(
+            connection, credentials, metrics.count_request, relists.answered, middlewares=(wait_when_told,)
         )
+        return kopf.AiohttpSession(server=connection.server, aiohttp_session=session)
 
     return handlers
 
 
-async def watch(
-    handlers: kopf.OperatorRegistry, chosen: kopf.OperatorSettings, namespaces: Sequence[str], started: asyncio.Event
-) -> None:
-    """Watch until cancelled; ``started`` is set once kopf has taken over the signal handlers.
+async def watch(handlers: kopf.OperatorRegistry, namespaces: Sequence[str], started: Callable[[], None]) -> None:
+    """Watch until cancelled; ``started`` is called once kopf has taken over the signal handlers.
 
-    Raises what kopf raises when it cannot go on.
+    Raises why kopf ended: an ERROR event other than 410 is enough.
     """
     where: dict[str, Any] = {"namespaces": list(namespaces)} if namespaces else {"clusterwide": True}
     # Without a name of ours kopf makes one of the user's, whom a container's /etc/passwd need not know.
     where["identity"] = MANAGED_BY
-    await kopf.operator(registry=handlers, settings=chosen, standalone=True, ready_flag=started, **where)
+    await run_kopf(started, registry=handlers, settings=settings(), standalone=True, **where)
+
+
+async def keep_watching(begin: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
+    """Call ``begin``, which should never return, and again whenever it does, with growing pauses."""
+    clock = asyncio.get_running_loop().time
+    backoff = FIRST_BACKOFF
+    while True:
+        began = clock()
+        try:
+            await begin()
+        except Exception:
+            logger.exception("the watches ended")
+        else:
+            logger.error("the watches ended without an error")
+        metrics.watch_restarts.inc()
+        if clock() - began > STEADY:
+            backoff = FIRST_BACKOFF
+        pause = backoff * random.uniform(0.5, 1.0)
+        backoff = min(LONGEST_BACKOFF, 2 * backoff)
+        logger.warning("starting the watches again in %.1f s", pause)
+        await asyncio.sleep(pause)
 
 
 class NoDiffs(kopf.DiffBaseStorage):

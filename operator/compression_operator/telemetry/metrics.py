@@ -116,6 +116,10 @@ class Metrics:
             "compression_operator_watch_events", "News from the API server about what is watched.",
             ("resource",), registry=registry,
         )  # fmt: skip
+        self.watch_restarts = Counter(
+            "compression_operator_watch_restarts", "Starts of all watches anew, as one had ended with an error.",
+            registry=registry,
+        )  # fmt: skip
         self.watch_missing = Gauge(
             "compression_operator_watch_missing_objects",
             "Objects that were listed at the last comparison, and of which the watches had not told seconds later.",

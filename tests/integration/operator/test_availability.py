@@ -20,6 +20,7 @@ from tests.support.manifests import job
 from tests.support.operator.builders import summary
 
 INFO = "compression_operator_job_info"
+NEWS_OF_JOBS = 'compression_operator_watch_events_total{resource="compressionjobs"}'
 Launch = Callable[..., OperatorProcess]
 
 RANK = {"": 0, "Pending": 1, "Running": 2, "Succeeded": 3, "Failed": 3}
@@ -156,6 +157,8 @@ def test_a_standby_takes_over_from_a_leader_that_died_or_left(namespace: Namespa
     namespace.apply(job(name="one"))
     wait_for("a child", namespace.children)
     assert second.metric("compression_operator_leader") == 0
+    wait_for("the standby sees the job", lambda: second.metric(NEWS_OF_JOBS))
+    assert second.metric("compression_operator_queue_depth") == 0, "nobody would take the job from the queue"
     assert writes(second) == 0
     first.kill()
     namespace.apply(job(name="two"))
@@ -186,7 +189,10 @@ def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launc
     api.patch(lease, {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 5}})
     wait_for("it stops", lambda: operator.metric("compression_operator_leader") == 0)
     assert job_series(operator, namespace) == [], "it hears no more of the job, which would seem to stand still"
+    news = operator.metric(NEWS_OF_JOBS)
     namespace.apply(job())
+    wait_for("it sees the job", lambda: operator.metric(NEWS_OF_JOBS) > news)
+    assert operator.metric("compression_operator_queue_depth") == 0
     api.patch(lease, {"spec": {"renewTime": "2026-11-24T00:00:00.000000Z", "holderIdentity": "somebody-else"}})
     assert len(namespace.children()) == 1
     assert operator.fetch("/healthz")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from compression_operator.queue import WorkQueue
+from compression_operator.queue import LONGEST_WAIT, WorkQueue
 
 
 async def take(queue: WorkQueue) -> str:
@@ -86,6 +86,25 @@ async def test_failures_back_off_and_success_starts_over() -> None:
     queue.forget("a")
     assert queue.retry("a") == 1.0
     assert queue.retry("c", at_least=30.0) == 30.0
+    assert queue.retry("d", at_least=86_400.0) == LONGEST_WAIT
+
+
+async def test_a_cleared_queue_knows_nothing_not_even_timers_and_failures() -> None:
+    queue = WorkQueue(first_backoff=1.0, jitter=lambda: 1.0)
+    queue.retry("failed")
+    queue.add("working")
+    await take(queue)
+    queue.add("working")
+    queue.add("ready")
+    queue.add("timed", delay=0.01)
+    queue.clear()
+    queue.done("working")
+    assert (len(queue), queue.waiting) == (0, 0)
+    assert queue.retry("failed") == 1.0
+    queue.add("working")
+    assert await take(queue) == "working"
+    with pytest.raises(TimeoutError):  # neither what was ready nor what had a timer
+        await asyncio.wait_for(queue.get(), timeout=0.05)
 
 
 async def test_jitter_keeps_at_least_half_of_the_backoff() -> None:

@@ -1,7 +1,7 @@
 """What the API server answers becomes a result or an error of the right type; what it asks for is honoured."""
 
+import asyncio
 import ssl
-import time
 from pathlib import Path
 
 import pytest
@@ -50,16 +50,50 @@ async def test_no_answer_is_unreachable() -> None:
             await client.get(PODS, "ns", "x")
 
 
-async def test_retry_after_is_waited_for() -> None:
-    times: list[float] = []
+@pytest.mark.parametrize(
+    ("header", "details", "seconds"),
+    [
+        ("17", {}, 17),
+        ("", {"retryAfterSeconds": 5}, 5),
+        ("86400", {}, errors.MAX_RETRY_AFTER),
+        ("inf", {}, errors.MAX_RETRY_AFTER),
+        ("-3", {}, 0),
+        ("nan", {}, 0),
+        ("Sat, 28 Nov 2026 20:00:00 GMT", {"retryAfterSeconds": "soon"}, 0),
+    ],
+)
+@pytest.mark.parametrize("code", [429, 503])
+async def test_retry_after_is_raised_at_once_and_bounded(
+    code: int, header: str, details: dict[str, object], seconds: float
+) -> None:
+    seen: list[str] = []
 
-    def answer(_: web.Request) -> Answer:
-        times.append(time.monotonic())
-        return (429, {}, {"Retry-After": "1"}) if len(times) == 1 else (200, {"metadata": {}}, {})
+    def answer(request: web.Request) -> Answer:
+        seen.append(request.method)
+        return code, {"details": details}, {"Retry-After": header}
 
     async with server(answer) as (client, _, _metrics):
-        await client.create(JOBS, "ns", {"metadata": {"name": "x"}})
-    assert times[1] - times[0] >= 1
+        with pytest.raises(errors.Refused) as caught:
+            await asyncio.wait_for(client.create(JOBS, "ns", {"metadata": {"name": "x"}}), timeout=10)
+    assert caught.value.retry_after == seconds
+    assert seen == ["POST"]
+
+
+async def test_only_a_patient_list_waits_for_its_page() -> None:
+    seen: list[str] = []
+
+    def answer(request: web.Request) -> Answer:
+        seen.append(request.query.get("continue", ""))
+        if len(seen) == 2:
+            return 429, {}, {"Retry-After": "0.01"}
+        return 200, {"metadata": {"continue": "" if seen[-1] else "next"}, "items": [{"n": len(seen)}]}, {}
+
+    async with server(answer) as (client, _, _metrics):
+        pages = [page["items"] async for page in client.pages(JOBS, None, patient=True)]
+        assert (pages, seen) == ([[{"n": 1}], [{"n": 3}]], ["", "next", "next"])
+        seen.clear()
+        with pytest.raises(errors.TooManyRequests):
+            _ = [page async for page in client.pages(JOBS, None)]
 
 
 async def test_server_trouble_without_retry_after_is_left_to_the_caller() -> None:
@@ -100,6 +134,34 @@ async def test_a_list_is_read_page_by_page() -> None:
     async with server(answer) as (client, _, _metrics):
         pages = [page["items"] async for page in client.pages(JOBS, None, selector="a=b", metadata_only=True)]
     assert pages == [[{"n": 1}], []]
+
+
+async def test_metadata_comes_from_the_servers_memory_and_item_by_item() -> None:
+    def answer(request: web.Request) -> Answer:
+        if request.headers["Authorization"] != "Bearer token-2":
+            return 401, {}, {}
+        assert (request.query["resourceVersion"], request.query["labelSelector"]) == ("0", "a=b")
+        assert "limit" not in request.query, "the API server reads no page from its memory"
+        assert "PartialObjectMetadataList" in request.headers["Accept"]
+        return 200, {"metadata": {"resourceVersion": "7"}, "items": [{"n": 1}, {"n": 2}]}, {}
+
+    async with server(answer) as (client, _, _metrics):
+        pages = [page async for page in client.cached_metadata(JOBS, None, selector="a=b")]
+    assert [item for page in pages for item in page["items"]] == [{"n": 1}, {"n": 2}]
+    assert {page["metadata"]["resourceVersion"] for page in pages} == {"7"}
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind"),
+    [(429, {}, errors.TooManyRequests), (200, {"no": "list"}, errors.Unreachable), (401, {}, errors.Unauthorized)],
+)
+async def test_a_list_that_is_none_is_an_error_of_ours(
+    code: int, body: dict[str, object], kind: type[errors.ApiError]
+) -> None:
+    async with server(lambda _: (code, body, {"Retry-After": "3"})) as (client, _, _metrics):
+        with pytest.raises(kind) as caught:
+            _ = [page async for page in client.cached_metadata(JOBS, None)]
+    assert caught.value.retry_after == (0 if code == 200 else 3)
 
 
 def test_paths() -> None:
