@@ -13,6 +13,7 @@ from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import ApiError
 from compression_operator.loop.controller import Controller
 from compression_operator.loop.progress_polls import ProgressPolls
+from compression_operator.loop.review_notices import SETTLE, ReviewNotices
 from compression_operator.notifications.notifier import Notifier
 from compression_operator.notifications.receivers import Receivers
 from compression_operator.process import watching, web
@@ -45,8 +46,11 @@ class Replica:
         self._series = JobSeries(options.max_job_series)
         self._queue = WorkQueue()
         self._cache = Cache(self._queue.add)
+        reviewed = WorkQueue()
+        self._cache.reviews.looked = lambda key: reviewed.add(key, SETTLE)
         self._resync = Resync(client, self._cache, options.namespaces)
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
+        self._review_notices = ReviewNotices(self._cache, self._recorder, reviewed)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
         self._notifier = Notifier(receivers, self._cache, self._queue, metrics)
         self._controller = Controller(
@@ -109,6 +113,7 @@ class Replica:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._controller.run(self._options.workers))
                 group.create_task(self._recorder.run())
+                group.create_task(self._review_notices.run())
                 group.create_task(self._polls.run())
                 group.create_task(self._notifier.run())
         finally:

@@ -146,7 +146,8 @@ def test_who_may_review_is_apart_from_who_may_create_jobs(server: APIServer, hel
 
 
 def decide(kubeconfig: Path, reviewer: str) -> None:
-    spec = {"job": "minilm-int8", "decision": "Approve", "reason": "looked at it", "reviewer": reviewer}
+    binding = {"jobUID": "1b8e2f04", "digest": f"sha256:{'a' * 64}"}
+    spec = {"job": "minilm-int8", "decision": "Approve", "reason": "looked at it", "reviewer": reviewer, **binding}
     manifest = {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionReview",
