@@ -39,13 +39,14 @@ class Api:
                     Path(folder, name).write_bytes(base64.b64decode(user[f"client-{name}-data"]))
                 context.load_cert_chain(Path(folder, "certificate"), Path(folder, "key"))
         headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-        self._pool = urllib3.PoolManager(ssl_context=context, headers=headers, maxsize=8)
+        self.headers: dict[str, str] = headers
+        self._pool = urllib3.PoolManager(ssl_context=context, maxsize=8)
         self._server = cluster["server"]
 
     def send(self, method: str, path: str, body: Any = None, content: str = "application/json") -> dict[str, Any]:
         """Send one request; raises Refusal for an answer of 400 or more."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {**self._pool.headers, "Content-Type": content}
+        headers = {**self.headers, "Content-Type": content}
         answer = self._pool.request(method, self._server + path, body=data, headers=headers, retries=2)
         found: dict[str, Any] = json.loads(answer.data)
         if answer.status >= 400:
