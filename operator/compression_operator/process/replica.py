@@ -45,7 +45,7 @@ class Replica:
         self._client = client
         self._series = JobSeries(options.max_job_series)
         self._queue = WorkQueue()
-        self._cache = Cache(self._queue.add)
+        self._cache = Cache(self._queue.add, children_protected=options.children_protected)
         reviewed = WorkQueue()
         self._cache.reviews.looked = lambda key: reviewed.add(key, SETTLE)
         self._resync = Resync(client, self._cache, options.namespaces)
