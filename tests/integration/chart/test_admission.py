@@ -28,6 +28,8 @@ SHARED = "system:kube-controller-manager"
 ADA = "ada@example.com"
 NAME = "minilm-int8"
 FIXED = r"labels .* cannot be added, changed or removed"
+NOTED = r"annotations .* cannot be added, changed or removed"
+RUNTIME = {"annotations": {"compression-operator.io/runtime": "another"}}
 
 As = Callable[[str], Namespace]
 
@@ -158,7 +160,10 @@ def test_the_labels_and_owners_of_a_child_job_stay(as_user: As, child: dict[str,
             user.api.patch(path, {"metadata": {"ownerReferences": [stranger]}})
     with pytest.raises(Refusal, match="owner references"):
         ada.api.patch(path, {"metadata": {"ownerReferences": []}})
-    operator.api.patch(path, {"metadata": {"annotations": {"a": "b"}}, "spec": {"activeDeadlineSeconds": 60}})
+    with pytest.raises(Refusal, match=NOTED):
+        ada.api.patch(path, {"metadata": RUNTIME})
+    ada.api.patch(path, {"metadata": {"annotations": {"example.com/a": "b"}}})
+    operator.api.patch(path, {"metadata": RUNTIME, "spec": {"activeDeadlineSeconds": 60}})
     ada.api.patch(path, {"metadata": {"labels": {"team": "a"}}})
     for remover in (SHARED, OPERATOR):
         as_user(remover).api.patch(f"{path}?dryRun=All", {"metadata": {"ownerReferences": []}})
@@ -171,6 +176,8 @@ def test_kueue_starts_a_child_job_where_it_likes(as_user: As, owner: dict[str, A
     path = ada.path("jobs", made["metadata"]["name"])
     with pytest.raises(Refusal, match=FIXED):
         ada.api.patch(path, {"spec": {"template": labels(job_uid="another")}})
+    with pytest.raises(Refusal, match=NOTED):
+        ada.api.patch(path, {"spec": {"template": {"metadata": RUNTIME}}})
     template = {"metadata": {"labels": {"kueue.x-k8s.io/podset": "main"}}, "spec": {"nodeSelector": {"pool": "a"}}}
     managed = {"metadata": {"labels": {"kueue.x-k8s.io/managed": "true"}}}
     kueue.api.patch(path, managed | {"spec": {"suspend": False, "template": template}})
@@ -210,6 +217,8 @@ def test_only_the_job_controller_creates_its_pods_and_nobody_changes_whose_they_
     image = {"spec": {"containers": [{"name": "runner", "image": "mine"}]}}
     with pytest.raises(Refusal, match="images of a CompressionJob's pod cannot change"):
         ada.api.send("PATCH", ada.path("pods", name), image, "application/strategic-merge-patch+json")
+    with pytest.raises(Refusal, match=NOTED):
+        ada.api.patch(ada.path("pods", name), {"metadata": RUNTIME})
     ada.api.patch(ada.path("pods", name), {"metadata": {"labels": {"team": "a"}}})
     Namespace(kubelet.api, "team-c").run_pod(name)
     Namespace(kubelet.api, "team-c").end_pod(name)
