@@ -1,5 +1,6 @@
 """Reviews that do not count say so themselves, in an Event: once for each review and cause."""
 
+import logging
 from collections import OrderedDict
 from typing import Final
 
@@ -15,6 +16,8 @@ SETTLE: Final = 1.0
 """Seconds to wait before a look: a review and its job come by different watches, and its job may just decide."""
 MAX_TOLD: Final = 16384
 """How many Events are remembered; one that is forgotten is repeated, which counts it."""
+
+logger = logging.getLogger(__name__)
 
 
 class ReviewNotices:
@@ -32,6 +35,8 @@ class ReviewNotices:
             key = await self._queue.get()
             try:
                 self.look(*key.split("/", 1))
+            except Exception:  # a status that cannot be read must not end the leader
+                logger.exception("this is a bug", extra={"job": key})
             finally:
                 self._queue.done(key)
 

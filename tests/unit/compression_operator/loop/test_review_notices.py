@@ -133,6 +133,17 @@ async def test_a_review_that_counts_is_told_nothing(status: dict[str, Any]) -> N
     assert await cluster.told() == []
 
 
+async def test_a_status_that_cannot_be_read_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = Cluster()
+    cluster.put_job({"phase": "Succeeded", "retries": "many"})
+    cluster.put_review()
+    assert await cluster.told() == []
+    assert "this is a bug" in caplog.text
+    cluster.put_job(AWAITS)
+    cluster.put_review(name="review-b", digest=OTHER)
+    assert len(await cluster.told()) == 1
+
+
 async def test_a_job_that_is_being_deleted_takes_its_reviews_with_it() -> None:
     cluster = Cluster()
     cluster.put_review(digest=OTHER)
