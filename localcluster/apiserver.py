@@ -82,10 +82,11 @@ class APIServer:
 
 
 @contextmanager
-def start(*, controllers: Sequence[str] = ()) -> Iterator[APIServer]:
+def start(*, controllers: Sequence[str] = (), service_accounts: bool = False) -> Iterator[APIServer]:
     """Start etcd and kube-apiserver on free loopback ports, and kube-controller-manager when controllers are named.
 
     `controllers` takes the names of kube-controller-manager, and short ones: job, garbage-collector, ttl, namespace.
+    With `service_accounts` each controller has one of its own, as in most clusters; else all are the administrator.
     Everything ends with the block, or with the process that holds it. Raises LocalClusterError with the end of the log
     when a server does not start.
     """
@@ -101,7 +102,8 @@ def start(*, controllers: Sequence[str] = ()) -> Iterator[APIServer]:
         group.wait("kube-apiserver", lambda: is_ready(plane.url, plane.authority.certificate))
         if controllers:
             names = [*_ALWAYS, *(_SHORT_NAMES.get(name, name) for name in controllers)]
-            argv = plane.controller_manager(config, names)
+            extra = ["--use-service-account-credentials=true"] if service_accounts else []
+            argv = plane.controller_manager(config, names, extra)
             processes["kube-controller-manager"] = group.start("kube-controller-manager", argv)
         yield APIServer(plane.url, config, group.folder, plane, processes, group)
 

@@ -69,6 +69,8 @@ _REVIEW_COLUMNS: Final = [
     _column("Decision", ".spec.decision", description="Approve or Reject"),
     _column("Reviewer", ".spec.reviewer", description="Who decided"),
     _column("Reason", ".spec.reason", description="Why"),
+    _column("Digest", ".spec.digest", priority=1, description="Digest of the result that was looked at"),
+    _column("Job UID", ".spec.jobUID", priority=1, description="The uid of that CompressionJob"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]
 _RUNTIME_COLUMNS: Final = [

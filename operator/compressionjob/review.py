@@ -11,6 +11,7 @@ from compressionjob.schema import ObjectName, Observed, Schema, cel, with_rules
 Decision = Literal["Approve", "Reject"]
 ReviewPolicy = Literal["Always", "OnInconclusive", "Never"]
 Digest = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9]+:[a-f0-9]+$")]
+Uid = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 Reason = Annotated[str, Field(min_length=1, max_length=1024)]
 User = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -19,7 +20,7 @@ TIMEOUT_REVIEWER: Final = "timeout"
 
 
 class CompressionReviewSpec(Schema):
-    """A decision about one job that waits for it."""
+    """A decision about one job that waits for it, and about the very result that it waits with."""
 
     model_config = with_rules(cel("self == oldSelf", "a review cannot change; delete it and create another"))
 
@@ -29,9 +30,12 @@ class CompressionReviewSpec(Schema):
     reviewer: User = Field(
         description="User name of the reviewer; the API server refuses a name that is not the one of who asks."
     )
-    digest: Digest | None = Field(
-        default=None,
-        description="Digest of the result that was looked at (status.digest); for another one it does not count.",
+    job_uid: Uid = Field(
+        alias="jobUID",
+        description="The job's metadata.uid; for another job of the same name the review does not count.",
+    )
+    digest: Digest = Field(
+        description="Digest of the result that was looked at (status.digest); for another one it does not count."
     )
 
 

@@ -123,6 +123,11 @@ class Job:
         return str(self.status.get("verdict", ""))
 
     @property
+    def digest(self) -> str:
+        """Digest of the model that is published, or waits for its review; "" while there is none."""
+        return str(self.status.get("digest", ""))
+
+    @property
     def message(self) -> str:
         """The state in one sentence."""
         return str(self.status.get("message", ""))

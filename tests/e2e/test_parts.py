@@ -33,13 +33,22 @@ def account(namespace: Namespace, folder: Path, name: str, *roles: str) -> Names
     return Namespace(Kubectl(place), namespace.name)
 
 
-def review(job: str, decision: str, reviewer: str, **more: str) -> str:
-    spec = {"job": job, "decision": decision, "reason": "agrees with our own figures", "reviewer": reviewer, **more}
+def review(job: Job, reviewer: str) -> str:
+    """An approval of the result that the job waits with."""
+    found = job.resource
+    spec = {
+        "job": job.name,
+        "jobUID": found["metadata"]["uid"],
+        "digest": found["status"]["digest"],
+        "decision": "Approve",
+        "reason": "agrees with our own figures",
+        "reviewer": reviewer,
+    }
     return json.dumps(
         {
             "apiVersion": "compression-operator.io/v1alpha1",
             "kind": "CompressionReview",
-            "metadata": {"generateName": f"{job}-"},
+            "metadata": {"generateName": f"{job.name}-"},
             "spec": spec,
         }
     )
@@ -64,11 +73,11 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
 
         me = f"system:serviceaccount:{namespace.name}"
         with pytest.raises(LocalClusterError, match="cannot create resource"):
-            author("create", "--filename=-", stdin=review("reviewed", "Approve", f"{me}:author"))
+            author("create", "--filename=-", stdin=review(job, f"{me}:author"))
         with pytest.raises(LocalClusterError, match="cannot change once the job exists"):
             author("patch", "cpj", "reviewed", "--type=merge", '--patch={"spec":{"review":"Never"}}')
         with pytest.raises(LocalClusterError, match=rf"in the name of who makes it; write {me}:reviewer"):
-            reviewer("create", "--filename=-", stdin=review("reviewed", "Approve", f"{me}:author"))
+            reviewer("create", "--filename=-", stdin=review(job, f"{me}:author"))
 
         # An operator that starts anew finds the job as it was, and changes nothing about it.
         version = job.resource["metadata"]["resourceVersion"]
@@ -77,7 +86,7 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
         namespace.kubectl.run(*system, "rollout", "status", "deployment/compression-operator", "--timeout=120s")
         assert job.resource["metadata"]["resourceVersion"] == version
 
-        answer = reviewer("create", "--filename=-", stdin=review("reviewed", "Approve", f"{me}:reviewer"))
+        answer = reviewer("create", "--filename=-", stdin=review(job, f"{me}:reviewer"))
         assert "created" in answer
         done = job.wait_phase("Succeeded")
         assert done["review"]["reviewer"] == f"{me}:reviewer"

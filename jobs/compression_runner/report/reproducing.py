@@ -50,10 +50,11 @@ def _review(report: Report) -> str:
     metadata = {"generateName": f"{name}-", **({"namespace": namespace} if namespace else {})}
     spec = {
         "job": name,
+        "jobUID": report.job.uid or "THE JOB'S metadata.uid",
         "decision": "Approve",
         "reason": "WHY",
         "reviewer": "YOUR USER NAME, as kubectl auth whoami tells it",
-        "digest": report.artifact.digest or None,
+        "digest": report.artifact.digest,
     }
     return _yaml({"apiVersion": API_VERSION, "kind": REVIEW_KIND, "metadata": metadata, "spec": spec})
 

@@ -50,7 +50,7 @@ class Cache:
         self.own_children = OwnChildren(protected=children_protected)
         self._jobs: dict[str, JobRecord] = {}
         self._runtimes: dict[str, RuntimeRecord] = {}
-        self._reviews = Reviews()
+        self.reviews = Reviews()
         self._workers: dict[str, Workers] = {}
         self._by_name: dict[tuple[str, str], str] = {}
         self._by_runtime = JobsByRuntime()
@@ -68,6 +68,10 @@ class Cache:
     def job(self, uid: str) -> JobRecord | None:
         """A CompressionJob."""
         return self._jobs.get(uid)
+
+    def job_named(self, namespace: str, name: str) -> JobRecord | None:
+        """The CompressionJob that has this name now."""
+        return self._jobs.get(self._by_name.get((namespace, name), ""))
 
     def jobs(self) -> Iterable[JobRecord]:
         """All CompressionJobs."""
@@ -102,7 +106,7 @@ class Cache:
             job=job,
             runtime=self._runtimes.get(job.present_runtime),
             measuring_runtime=self._runtimes.get(job.measuring_runtime),
-            reviews=() if job.ended else self._reviews.about(job.namespace, job.name),
+            reviews=() if job.ended else self.reviews.about(job.namespace, job.name),
             child=child,
             pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),
             progress=workers.progress,
@@ -134,7 +138,7 @@ class Cache:
         elif resource is RUNTIMES:
             self._put_runtime(RuntimeRecord.of(raw))
         elif resource is REVIEWS:
-            self._tell_about(self._reviews.put(ReviewRecord.of(raw)))
+            self._tell_about(self.reviews.put(ReviewRecord.of(raw)))
         else:
             self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), told)
 
@@ -152,7 +156,7 @@ class Cache:
             if known is not None and known.uid == uid:
                 del self._runtimes[metadata["name"]]
         elif resource is REVIEWS:
-            self._tell_about(self._reviews.drop(uid))
+            self._tell_about(self.reviews.drop(uid))
         else:
             self.writers.drop(uid)
             self.own_children.forget(uid)
@@ -198,10 +202,9 @@ class Cache:
         if resource is COMPRESSION_JOBS:
             return {uid: (job.version, {"uid": uid}) for uid, job in self._jobs.items()}
         if resource is RUNTIMES:
-            found = self._runtimes.values()
-            return {item.uid: (item.version, {"uid": item.uid, "name": item.name}) for item in found}
+            return {it.uid: (it.version, {"uid": it.uid, "name": it.name}) for it in self._runtimes.values()}
         if resource is REVIEWS:
-            return self._reviews.versions()
+            return self.reviews.versions()
         return self.writers.versions("Job" if resource is JOBS else "Pod") | {
             uid: (record.version, {"uid": uid, "labels": {JOB_UID_LABEL: owner}})
             for owner, workers in self._workers.items()
@@ -214,7 +217,7 @@ class Cache:
         if resource is RUNTIMES:
             return self._runtimes.get(metadata["name"])
         if resource is REVIEWS:
-            return self._reviews.get(metadata["uid"])
+            return self.reviews.get(metadata["uid"])
         return self._workers.get(job_uid(metadata), _NONE).of(resource).get(metadata["uid"])
 
     def _put_job(self, job: JobRecord, told: Callable[[str], None]) -> None:
@@ -235,6 +238,7 @@ class Cache:
         if job.ended:
             self._workers.pop(job.uid, None)
             self.writers.forget_job(job.uid)
+        self.reviews.look(job.namespace, job.name)
         told(job.uid)
 
     def _drop_job(self, uid: str) -> None:

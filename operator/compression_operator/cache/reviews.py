@@ -1,21 +1,35 @@
 """What the operator knows of CompressionReviews. All are kept, whatever their job: they are small, and few."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from compression_operator.records.review import ReviewRecord
 
 
 class Reviews:
-    """The reviews by uid, and by the job that they are about."""
+    """The reviews by uid, and by the job that they are about.
+
+    ``looked`` is called with ``namespace/name`` of a job whose reviews may count otherwise than before.
+    """
 
     def __init__(self) -> None:
+        self.looked: Callable[[str], None] = lambda _: None
         self._reviews: dict[str, ReviewRecord] = {}
         self._by_job: dict[tuple[str, str], dict[str, ReviewRecord]] = {}
 
     def about(self, namespace: str, job: str) -> tuple[ReviewRecord, ...]:
         """All reviews that name this job."""
         return tuple(self._by_job.get((namespace, job), {}).values())
+
+    def look(self, namespace: str, job: str) -> None:
+        """Note that a job has changed: its reviews, if there are any, may count otherwise than before."""
+        if (namespace, job) in self._by_job:
+            self.looked(f"{namespace}/{job}")
+
+    def look_at_all(self) -> None:
+        """Note all jobs that have reviews, for a leader that begins."""
+        for namespace, job in list(self._by_job):
+            self.looked(f"{namespace}/{job}")
 
     def get(self, uid: str) -> ReviewRecord | None:
         """A review."""
@@ -28,6 +42,7 @@ class Reviews:
             return None
         self._reviews[review.uid] = review
         self._by_job.setdefault((review.namespace, review.job), {})[review.uid] = review
+        self.look(review.namespace, review.job)
         return review
 
     def drop(self, uid: str) -> ReviewRecord | None:

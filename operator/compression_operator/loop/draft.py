@@ -12,7 +12,7 @@ from compression_operator.loop.job_events import news
 from compression_operator.loop.plan import Plan
 from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
-from compression_operator.telemetry.notes import EventType, Note
+from compression_operator.telemetry.notes import MAX_NOTE, EventType, Note
 from compressionjob import conditions
 from compressionjob.conditions import Condition, ConditionType
 from compressionjob.notifications import Notification
@@ -23,7 +23,6 @@ from compressionjob.usage import ActiveTime, Usage
 
 MAX_MESSAGE: Final = 1024
 MAX_CONDITION_MESSAGE: Final = 4096
-MAX_NOTE: Final = 1000  # events.k8s.io allows 1 kB
 
 _WHILE_IT_LASTS: Final[tuple[ConditionType, ...]] = (conditions.SUSPENDED, conditions.DEADLINE_AT_RISK)
 """Conditions of a job that has not ended."""

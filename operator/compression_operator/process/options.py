@@ -16,7 +16,11 @@ PREFIX: Final = "COMPRESSION_OPERATOR_"
 
 @dataclass(frozen=True)
 class Options:
-    """How one replica runs. No ``namespaces`` means all of them; ``progress_interval`` is in seconds."""
+    """How one replica runs.
+
+    No ``namespaces`` means all of them; ``progress_interval`` is in seconds. ``children_protected`` says that the API
+    server lets nobody but the operator create child Jobs: the chart's admission policies are installed.
+    """
 
     namespaces: tuple[str, ...]
     lease_namespace: str
@@ -27,6 +31,7 @@ class Options:
     progress_interval: float
     max_job_series: int
     notifications: Path | None
+    children_protected: bool
     log_format: Literal["json", "text"]
     log_level: str
 
@@ -48,6 +53,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         progress_interval=values.progress_interval,
         max_job_series=values.max_job_series,
         notifications=Path(values.notifications) if values.notifications else None,
+        children_protected=values.children_protected,
         log_format=values.log_format,
         log_level=values.log_level,
     )
@@ -89,6 +95,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--notifications", default=default("notifications", ""), metavar="FILE",
         help="receivers of notifications, as YAML; none by default",
     )  # fmt: skip
+    run.add_argument(
+        "--children-protected", type=_truth, nargs="?", const=True, default=default("children-protected", "false"),
+        metavar="true|false",
+        help="the API server lets only the operator create child Jobs (the chart's admission policies); default: false",
+    )  # fmt: skip
     run.add_argument("--log-format", choices=("json", "text"), default=default("log-format", "json"))
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=default("log-level", "info"))
     return parser
@@ -96,6 +107,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text} is neither true nor false")
+    return text == "true"
 
 
 def _positive(text: str) -> int:

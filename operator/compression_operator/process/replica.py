@@ -14,6 +14,7 @@ from compression_operator.cluster.errors import ApiError
 from compression_operator.loop.admission import Admission
 from compression_operator.loop.controller import Controller
 from compression_operator.loop.progress_polls import ProgressPolls
+from compression_operator.loop.review_notices import SETTLE, ReviewNotices
 from compression_operator.notifications.notifier import Notifier
 from compression_operator.notifications.receivers import Receivers
 from compression_operator.process import watching, web
@@ -47,9 +48,12 @@ class Replica:
         self._series = JobSeries(options.max_job_series)
         self._queue = WorkQueue()
         self._admission = Admission(self._queue.add)
-        self._cache = Cache(self._changed, self._admission.release)
+        self._cache = Cache(self._changed, self._admission.release, children_protected=options.children_protected)
+        self._reviewed = WorkQueue()
+        self._cache.reviews.looked = self._review_changed
         self._resync = Resync(client, self._cache, options.namespaces)
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
+        self._review_notices = ReviewNotices(self._cache, self._recorder, self._reviewed)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
         self._notifier = Notifier(receivers, self._cache, self._queue, metrics)
         self._controller = Controller(
@@ -120,9 +124,11 @@ class Replica:
             await self._caught_up.wait()
             self._leading = True
             self._metrics.leader.set(1)
+            self._cache.reviews.look_at_all()
             parts = {
                 "controller": self._controller.run(self._options.workers),
                 "event recorder": self._recorder.run(),
+                "review notices": self._review_notices.run(),
                 "progress polls": self._polls.run(),
                 "notifier": self._notifier.run(),
             }
@@ -130,6 +136,7 @@ class Replica:
         finally:
             self._leading = False
             self._queue.clear()
+            self._reviewed.clear()
             self._metrics.leader.set(0)
             self._series.clear()
 
@@ -163,6 +170,10 @@ class Replica:
         """Queue a job for the workers, which only a leader has; a new leader begins with all jobs."""
         if self._leading:
             self._queue.add(uid)
+
+    def _review_changed(self, key: str) -> None:
+        if self._leading:
+            self._reviewed.add(key, SETTLE)
 
     def _notice(self, uid: str) -> None:
         if self._leading:

@@ -8,13 +8,14 @@ from compression_operator.records.reading import Raw, version
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecord:
-    """A CompressionReview."""
+    """A CompressionReview. One that was stored before they were required has no ``job_uid`` or ``digest``: ""."""
 
     uid: str
     namespace: str
     name: str
     version: int
     job: str
+    job_uid: str
     created: str
     decision: str
     reason: str
@@ -31,6 +32,7 @@ class ReviewRecord:
             name=metadata["name"],
             version=version(metadata),
             job=str(spec.get("job", "")),
+            job_uid=str(spec.get("jobUID") or ""),
             created=metadata.get("creationTimestamp") or "",
             decision=intern(str(spec.get("decision", ""))),
             reason=str(spec.get("reason", "")),

@@ -28,6 +28,8 @@ AWAITING_REVIEW: Final = "AwaitingReview"
 """The verdict is out, and a person must decide; no pod waits meanwhile."""
 REVIEWED: Final = "Reviewed"
 """A person has decided, or the time for it is over."""
+REVIEW_IGNORED: Final = "ReviewIgnored"
+"""A CompressionReview does not count; the note, which is about the review, says why."""
 COMPLETED: Final = "Completed"
 """The job ended with a published result."""
 FAILED: Final = "Failed"
@@ -47,7 +49,7 @@ ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
         EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK, RECEIVER_NOT_FOUND,
-        NOTIFICATION_DROPPED, STRANGER_DELETED,
+        NOTIFICATION_DROPPED, STRANGER_DELETED, REVIEW_IGNORED,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

@@ -1,4 +1,7 @@
-"""Events about CompressionJobs: sent in the background, bounded, repeated ones counted, none lost without a trace."""
+"""Events about CompressionJobs and CompressionReviews.
+
+They are sent in the background, bounded, repeated ones counted, none lost without a trace.
+"""
 
 import asyncio
 import hashlib
@@ -12,9 +15,10 @@ from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import AlreadyExists, ApiError, Forbidden, Invalid, NotFound
 from compression_operator.cluster.resources import EVENTS
 from compression_operator.records.job import JobRecord
+from compression_operator.records.review import ReviewRecord
 from compression_operator.telemetry.metrics import Metrics
 from compression_operator.telemetry.notes import Note
-from compressionjob.group import API_VERSION, JOB_KIND, MANAGED_BY
+from compressionjob.group import API_VERSION, JOB_KIND, MANAGED_BY, REVIEW_KIND
 
 MAX_WAITING: Final = 16384
 MAX_REMEMBERED: Final = 4096
@@ -22,6 +26,9 @@ ATTEMPTS: Final = 3
 SENDERS: Final = 2
 COURTESY: Final = 5.0
 COURTESY_LOOK: Final = 0.05
+
+Subject = JobRecord | ReviewRecord
+"""What an Event is about."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +43,16 @@ class EventRecorder:
         self._metrics = metrics
         self._instance = instance
         self._busy = busy
-        self._waiting: asyncio.Queue[tuple[JobRecord, Note]] = asyncio.Queue(maxsize=MAX_WAITING)
+        self._waiting: asyncio.Queue[tuple[Subject, Note]] = asyncio.Queue(maxsize=MAX_WAITING)
         self._counts: OrderedDict[str, int] = OrderedDict()
 
-    def record(self, job: JobRecord, note: Note) -> None:
+    def record(self, subject: Subject, note: Note) -> None:
         """Put an Event into the outbox; a full one drops it, counts it and says so in the log."""
         try:
-            self._waiting.put_nowait((job, note))
+            self._waiting.put_nowait((subject, note))
         except asyncio.QueueFull:
             self._metrics.events.labels("dropped").inc()
-            logger.warning("event dropped: %s/%s: %s: %s", job.namespace, job.name, note.reason, note.text)
+            logger.warning("event dropped: %s/%s: %s: %s", subject.namespace, subject.name, note.reason, note.text)
 
     async def run(self) -> None:
         """Send what is in the outbox until cancelled."""
@@ -55,9 +62,9 @@ class EventRecorder:
 
     async def _send_all(self) -> None:
         while True:
-            job, note = await self._waiting.get()
+            subject, note = await self._waiting.get()
             await self._let_jobs_pass()
-            outcome = await self._send(job, note)
+            outcome = await self._send(subject, note)
             self._metrics.events.labels(outcome).inc()
 
     async def _let_jobs_pass(self) -> None:
@@ -67,11 +74,11 @@ class EventRecorder:
             await asyncio.sleep(COURTESY_LOOK)
             waited += COURTESY_LOOK
 
-    async def _send(self, job: JobRecord, note: Note) -> str:
-        event = event_of(job, note, instance=self._instance, now=datetime.now(UTC))
+    async def _send(self, subject: Subject, note: Note) -> str:
+        event = event_of(subject, note, instance=self._instance, now=datetime.now(UTC))
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._send_once(job.namespace, event)
+                return await self._send_once(subject.namespace, event)
             except (Forbidden, Invalid, NotFound) as error:
                 # A namespace that is going away, or rights that are missing: trying again would not help.
                 logger.warning("event not sent: %s", error)
@@ -97,13 +104,14 @@ class EventRecorder:
         return "sent"
 
 
-def event_of(job: JobRecord, note: Note, *, instance: str, now: datetime) -> dict[str, Any]:
+def event_of(subject: Subject, note: Note, *, instance: str, now: datetime) -> dict[str, Any]:
     """The manifest of an Event (events.k8s.io/v1)."""
-    digest = hashlib.sha256(f"{job.uid}/{note.reason}/{note.text}".encode()).hexdigest()[:16]
+    kind = REVIEW_KIND if isinstance(subject, ReviewRecord) else JOB_KIND
+    digest = hashlib.sha256(f"{subject.uid}/{note.reason}/{note.text}".encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{job.name[:200]}.{digest}", "namespace": job.namespace},
+        "metadata": {"name": f"{subject.name[:200]}.{digest}", "namespace": subject.namespace},
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": MANAGED_BY,
         "reportingInstance": instance[:128],
@@ -112,6 +120,7 @@ def event_of(job: JobRecord, note: Note, *, instance: str, now: datetime) -> dic
         "reason": note.reason,
         "note": note.text,
         "regarding": {
-            "apiVersion": API_VERSION, "kind": JOB_KIND, "namespace": job.namespace, "name": job.name, "uid": job.uid,
+            "apiVersion": API_VERSION, "kind": kind, "namespace": subject.namespace, "name": subject.name,
+            "uid": subject.uid,
         },
     }  # fmt: skip

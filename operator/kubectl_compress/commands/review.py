@@ -35,7 +35,7 @@ def reject(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
 def review_of(job: Job, decision: Decision, reason: str, reviewer: str) -> dict[str, Any]:
     """The review of a job; it is deleted with the job, and holds for the result that the reviewer saw."""
     spec = CompressionReviewSpec(
-        job=job.name, decision=decision, reason=reason, reviewer=reviewer, digest=job.status.get("digest") or None
+        job=job.name, decision=decision, reason=reason, reviewer=reviewer, jobUID=job.uid, digest=job.digest
     )
     owner = {"apiVersion": API_VERSION, "kind": JOB_KIND, "name": job.name, "uid": job.uid}
     return {
@@ -63,6 +63,7 @@ def _decide(decision: Decision, given: argparse.Namespace, cluster: Cluster, ter
         if not terminal.confirmed(f"{decision} it?"):
             terminal.note("nothing was done")
             return ExitCode.REFUSED
+    _require_unchanged(job, cluster.job(job.name, job.namespace))
     manifest = review_of(job, decision, reason, reviewer)
     created = cluster.create(REVIEW_PLURAL, job.namespace, manifest, dry_run=given.dry_run)
     terminal.show_line(f"{answer_of(created)} created{' (server dry run)' if given.dry_run else ''}")
@@ -80,6 +81,8 @@ def _reason(text: str) -> str:
 
 def _require_waiting(job: Job) -> None:
     if job.awaits_review:
+        if not job.digest:
+            raise Invalid(f"the job {job.name} does not say which result it waits with", "upgrade the operator")
         return
     if job.review:
         decision = _PAST.get(str(job.review.get("decision")), "decided")
@@ -93,12 +96,23 @@ def _require_waiting(job: Job) -> None:
     raise Invalid(f"the job {job.name} does not wait for review; {state}", remedy)
 
 
+def _require_unchanged(shown: Job, now: Job) -> None:
+    """Raise Invalid where the job is no longer the one, or waits no longer with the result, that was shown."""
+    if now.uid != shown.uid:
+        remedy = "run the command again to see the new one; nothing was done"
+        raise Invalid(f"the job {shown.name} was deleted meanwhile, and another has its name", remedy)
+    _require_waiting(now)
+    if now.digest != shown.digest:
+        result = f"the result of the job {shown.name} has changed: it was {shown.digest} and is {now.digest}"
+        raise Invalid(result, "run the command again to see the new one; nothing was done")
+
+
 def _show(job: Job, decision: Decision, reviewer: str, terminal: Terminal) -> None:
     """What is about to be decided; a note, as the result of the command is the review."""
     destination = job.spec.get("output", {}).get("destination", "")
     facts = {
         "you are": reviewer,
-        "result": job.status.get("digest", ""),
+        "result": job.digest,
         "report": job.status.get("report", ""),
         "then": f"publish to {destination}" if decision == "Approve" else "publish nothing, and fail the job",
     }

@@ -18,14 +18,20 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 @pytest.fixture(scope="package")
 def running() -> Iterator[APIServer]:
     controllers = ("job", "garbage-collector", "namespace", "clusterrole-aggregation-controller")
-    with apiserver.start(controllers=controllers) as server:
+    with apiserver.start(controllers=controllers, service_accounts=True) as server:
         yield server
 
 
 @pytest.fixture
 def server(running: APIServer) -> Iterator[APIServer]:
     yield running
+    clean(running)
+
+
+def clean(running: APIServer) -> None:
+    """Leave no release, CRD or job behind."""
     kubectl, ours = running.kubectl, "--selector=app.kubernetes.io/part-of=compression-operator"
+    kubectl.run("delete", "validatingadmissionpolicybindings,validatingadmissionpolicies", ours)
     for namespace in ("compression-system", "team-a", "team-b"):
         kinds = (
             "deployments,services,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,configmaps"

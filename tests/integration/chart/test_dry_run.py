@@ -75,6 +75,7 @@ MATRIX = {
         "--set", "crds.install=false,rbac.create=false,rbac.userRoles=false,runtimes=null",
         "--set", "serviceAccount.create=false,serviceAccount.name=theirs",
     ],
+    "no policies": ["--set", "admission.protectChildren=false,admission.fixQueue=false"],
     "a long name": ["--set", f"fullnameOverride={'n' * 52}"],
     "everything": ["--set-json", *[f"{name}={json.dumps(value)}" for name, value in EVERYTHING.items()]],
     "everything in two namespaces": [

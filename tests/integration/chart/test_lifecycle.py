@@ -27,7 +27,7 @@ def identity(kubectl: Kubectl, kind: str, name: str) -> tuple[str, str]:
     return metadata["uid"], metadata["resourceVersion"]
 
 
-def start_job(kubectl: Kubectl) -> None:
+def start_job(kubectl: Kubectl, account: str = "compression-operator") -> None:
     """A CompressionJob and its child Job, as the operator makes it, with a pod that runs as long as the test."""
     kubectl.run("create", "--filename=-", stdin=json.dumps(job()))
     owner = kubectl.read("get", "cpj", "minilm-int8", "--namespace=default")
@@ -51,7 +51,8 @@ def start_job(kubectl: Kubectl) -> None:
         },
         "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
     }
-    kubectl.run("create", "--filename=-", stdin=json.dumps(child))
+    operator = f"system:serviceaccount:compression-system:{account}"
+    kubectl.run("create", "--filename=-", f"--as={operator}", stdin=json.dumps(child))
     kubectl.run("wait", "job/minilm-int8-child", "--namespace=default", "--for=jsonpath={.status.active}=1")
 
 
@@ -108,7 +109,7 @@ def test_uninstall_leaves_the_jobs_and_the_same_release_takes_everything_back(se
 
 def test_a_release_of_another_name_takes_over_only_when_told_to(server: APIServer, helm: Helm) -> None:
     helm.install("first")
-    start_job(server.kubectl)
+    start_job(server.kubectl, "first-compression-operator")
     before = identity(server.kubectl, "cpj", "minilm-int8")
     helm.run("uninstall", "first")
 

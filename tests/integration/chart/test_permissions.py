@@ -19,7 +19,7 @@ WORK = [
     *(f"{verb} compressionjobs.compression-operator.io" for verb in ("get", "list", "watch", "delete")),
     "patch compressionjobs.compression-operator.io/status",
     *(f"{verb} compressionreviews.compression-operator.io" for verb in ("get", "list", "watch")),
-    *(f"{verb} jobs.batch" for verb in ("get", "list", "watch", "create", "patch")),
+    *(f"{verb} jobs.batch" for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *(f"{verb} pods" for verb in ("get", "list", "watch")),
     *(f"{verb} events.events.k8s.io" for verb in ("create", "patch")),
 ]
@@ -30,7 +30,6 @@ FORBIDDEN = [
     *(f"{verb} pods" for verb in ("create", "delete", "patch")),
     *(f"{verb} pods/exec" for verb in ("get", "create")),
     "get pods/log",
-    "delete jobs.batch",
     "create compressionjobs.compression-operator.io",
     "patch compressionjobs.compression-operator.io",
     "patch compressionruntimes.compression-operator.io",
@@ -146,7 +145,8 @@ def test_who_may_review_is_apart_from_who_may_create_jobs(server: APIServer, hel
 
 
 def decide(kubeconfig: Path, reviewer: str) -> None:
-    spec = {"job": "minilm-int8", "decision": "Approve", "reason": "looked at it", "reviewer": reviewer}
+    binding = {"jobUID": "1b8e2f04", "digest": f"sha256:{'a' * 64}"}
+    spec = {"job": "minilm-int8", "decision": "Approve", "reason": "looked at it", "reviewer": reviewer, **binding}
     manifest = {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionReview",

@@ -39,13 +39,14 @@ class Api:
                     Path(folder, name).write_bytes(base64.b64decode(user[f"client-{name}-data"]))
                 context.load_cert_chain(Path(folder, "certificate"), Path(folder, "key"))
         headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-        self._pool = urllib3.PoolManager(ssl_context=context, headers=headers, maxsize=8)
+        self.headers: dict[str, str] = headers
+        self._pool = urllib3.PoolManager(ssl_context=context, maxsize=8)
         self._server = cluster["server"]
 
     def send(self, method: str, path: str, body: Any = None, content: str = "application/json") -> dict[str, Any]:
         """Send one request; raises Refusal for an answer of 400 or more."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {**self._pool.headers, "Content-Type": content}
+        headers = {**self.headers, "Content-Type": content}
         answer = self._pool.request(method, self._server + path, body=data, headers=headers, retries=2)
         found: dict[str, Any] = json.loads(answer.data)
         if answer.status >= 400:
@@ -98,9 +99,11 @@ class Namespace:
             output["destination"] = f"s3://models/{self.name}/{name}"
         return self.api.send("POST", self.path("cpj"), manifest)
 
-    def review(self, job: str, decision: str, **more: str) -> dict[str, Any]:
-        """Create a CompressionReview here."""
-        spec = {"job": job, "decision": decision, "reason": "looked at it", "reviewer": "rita", **more}
+    def review(self, job: str, decision: str, **more: str | None) -> dict[str, Any]:
+        """Create a CompressionReview here: of the job and its digest as they are now, or as ``more`` says."""
+        found = self.job(job) or {"metadata": {}}
+        binding = {"jobUID": found["metadata"].get("uid"), "digest": found.get("status", {}).get("digest")}
+        spec = {"job": job, "decision": decision, "reason": "looked at it", "reviewer": "rita", **binding, **more}
         manifest = {
             "apiVersion": "compression-operator.io/v1alpha1",
             "kind": "CompressionReview",
@@ -169,6 +172,11 @@ class Namespace:
         started = state.get("running", {}).get("startedAt")
         end = {"exitCode": code, "reason": reason, "message": message, "startedAt": started, "finishedAt": clock()}
         self.set_pod(name, phase="Failed" if code else "Succeeded", containerStatuses=[container({"terminated": end})])
+
+    def notes_about(self, uid: str) -> list[str]:
+        """Notes of the Events about an object here."""
+        events = self.api.items(self.path("events"))
+        return [item["note"] for item in events if item["regarding"].get("uid") == uid]
 
     def event_reasons(self) -> set[str]:
         """Reasons of the Events about CompressionJobs here."""

@@ -41,7 +41,7 @@ def test_an_approved_result_is_published_by_a_child_of_its_own(namespace: Namesp
     )
     assert (namespace.job(NAME) or {})["metadata"]["resourceVersion"] == version
     assert set(parts(namespace)) == {"Run"}
-    namespace.review(NAME, "Approve", digest=DIGEST)
+    namespace.review(NAME, "Approve")
     child = wait_for("a child that publishes", lambda: parts(namespace).get("Publish"))
     assert child["metadata"]["name"].endswith("-publish")
     pod = namespace.pod()
@@ -61,6 +61,36 @@ def test_a_rejected_result_is_not_published(namespace: Namespace) -> None:
     assert "rita: looked at it" in phase_is(namespace, "Failed")["message"]
     assert namespace.condition(NAME, "Failed")["reason"] == "ReviewRejected"
     assert set(parts(namespace)) == {"Run"}
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_review_names_the_job_and_the_result_or_is_refused(namespace: Namespace) -> None:
+    held(namespace)
+    for field in ("jobUID", "digest"):
+        with pytest.raises(Refusal, match=rf"spec\.{field}"):
+            namespace.review(NAME, "Approve", **{field: None})
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_review_that_does_not_count_says_why_in_an_event(namespace: Namespace) -> None:
+    """One waits for a job that is not there yet, another for its verdict; a third is about another result."""
+    unborn = namespace.review("unborn", "Approve", jobUID="x", digest=DIGEST)["metadata"]["uid"]
+    namespace.apply(job(spec__review="Always"))
+    pod = namespace.pod()
+    namespace.run_pod(pod)
+    other = namespace.review(NAME, "Reject", digest="sha256:" + "b" * 64)["metadata"]
+    namespace.end_pod(pod, message=summary("Pass", published=False, held=True, digest=DIGEST, artifact=""))
+    phase_is(namespace, "AwaitingReview")
+    wait_for(
+        "it says why", lambda: any(f"awaits a review of {DIGEST}" in it for it in namespace.notes_about(other["uid"]))
+    )
+    why = f"1 review: {other['name']} (its digest is that of another result)"
+    wait_for("so does the job", lambda: why in namespace.condition(NAME, "Reviewed")["message"])
+    early = namespace.review(NAME, "Approve")["metadata"]
+    wait_for("a child that publishes", lambda: parts(namespace).get("Publish"))
+    assert namespace.notes_about(early["uid"]) == []
+    (note,) = namespace.notes_about(unborn)
+    assert note.startswith("there is no CompressionJob unborn in the namespace")
 
 
 @pytest.mark.usefixtures("operator")

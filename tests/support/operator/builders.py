@@ -20,6 +20,8 @@ from tests.support import manifests
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
 CHILD_UID = "c0000000-0000-4000-8000-000000000001"
+REVIEWED_DIGEST = "sha256:" + "a" * 64
+"""Digest of the result that reviews are about."""
 
 
 def after(seconds: float) -> datetime:
@@ -57,23 +59,28 @@ def job(**options: Any) -> JobRecord:
     return JobRecord.of(raw_job(**options))
 
 
-def review(
-    decision: str = "Approve", *, name: str = "review-a", created: float = 60, digest: str = "", reviewer: str = "rita"
-) -> ReviewRecord:
-    """A CompressionReview of the job."""
+def raw_review(
+    decision: str = "Approve", *, name: str = "review-a", created: float = 60, job_uid: str = UID,
+    digest: str = REVIEWED_DIGEST, reviewer: str = "rita",
+) -> dict[str, Any]:  # fmt: skip
+    """A CompressionReview of the job; one without ``job_uid`` or ``digest`` was stored by an older version."""
     spec = {"job": "minilm-int8", "decision": decision, "reason": "looked at it", "reviewer": reviewer}
-    return ReviewRecord.of(
-        {
-            "metadata": {
-                "name": name,
-                "namespace": "default",
-                "uid": f"uid-{name}",
-                "resourceVersion": "400",
-                "creationTimestamp": stamp(created),
-            },
-            "spec": spec | ({"digest": digest} if digest else {}),
-        }
-    )
+    binding = {"jobUID": job_uid, "digest": digest}
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "uid": f"uid-{name}",
+            "resourceVersion": "400",
+            "creationTimestamp": stamp(created),
+        },
+        "spec": spec | {key: value for key, value in binding.items() if value},
+    }
+
+
+def review(decision: str = "Approve", **options: Any) -> ReviewRecord:
+    """A trimmed CompressionReview of the job; ``options`` as in ``raw_review``."""
+    return ReviewRecord.of(raw_review(decision, **options))
 
 
 def runtime(name: str = "cpu", **spec: Any) -> RuntimeRecord:

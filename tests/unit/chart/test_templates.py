@@ -92,6 +92,44 @@ def test_no_role_of_the_operator_knows_secrets_or_wildcards(option: str) -> None
             assert "secrets" not in rule["resources"]
 
 
+def policies(*arguments: str) -> dict[str, dict[str, Any]]:
+    return {item["metadata"]["name"].rpartition(".")[2]: item for item in kind("ValidatingAdmissionPolicy", *arguments)}
+
+
+def test_the_operator_knows_whether_its_children_are_protected() -> None:
+    def protected(*arguments: str) -> bool:
+        variables = {item["name"]: item.get("value") for item in operator(*arguments)["env"]}
+        return parse(["run"], {key: value for key, value in variables.items() if value}).children_protected
+
+    assert protected()
+    assert set(policies()) == {"reviewer", "child-jobs", "child-pods", "queue"}
+    assert not protected("--set=admission.protectChildren=false")
+    assert set(policies("--set=admission.protectChildren=false")) == {"reviewer", "queue"}
+    assert set(policies("--set=admission.fixQueue=false")) == {"reviewer", "child-jobs", "child-pods"}
+
+
+def test_every_policy_is_bound_and_denies() -> None:
+    bindings = kind("ValidatingAdmissionPolicyBinding")
+    assert {item["spec"]["policyName"] for item in bindings} == {it["metadata"]["name"] for it in policies().values()}
+    assert all(item["spec"]["validationActions"] == ["Deny"] for item in bindings)
+    assert {item["spec"]["failurePolicy"] for item in policies().values()} == {"Fail"}
+
+
+def test_a_release_for_some_namespaces_refuses_nothing_elsewhere() -> None:
+    """The operator of another release makes the children there."""
+    wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a", "team-b"]}
+    found = policies("--set=watchNamespaces={team-a,team-b}")
+    for name in ("child-jobs", "child-pods", "queue"):
+        assert found[name]["spec"]["matchConstraints"]["namespaceSelector"] == {"matchExpressions": [wanted]}
+    assert "namespaceSelector" not in policies()["child-jobs"]["spec"]["matchConstraints"]
+
+
+def test_the_service_account_of_the_values_makes_the_children() -> None:
+    account = ("--set=serviceAccount.create=false", "--set=serviceAccount.name=theirs")
+    (first, *_) = policies(*account)["child-jobs"]["spec"]["validations"]
+    assert first["expression"].endswith("request.userInfo.username == 'system:serviceaccount:system:theirs'")
+
+
 def test_a_digest_wins_over_the_tag() -> None:
     digest = f"sha256:{'a' * 64}"
     assert operator("--set=image.tag=v1", f"--set=image.digest={digest}")["image"] == f"compression-operator@{digest}"
@@ -212,6 +250,8 @@ NONSENSE = [
     ("watchNamespaces={a,a}", "/watchNamespaces", "items at 0 and 1 are equal"),
     ("watchNamespaces=team-a", "/watchNamespaces", "got string, want array"),
     ("command=run", "/command", "got string, want array"),
+    ("admission.protectChildren=yes", "/admission/protectChildren", "got string, want boolean"),
+    ("admission.jobControllers={a,a}", "/admission/jobControllers", "items at 0 and 1 are equal"),
     ("crds.install=maybe", "/crds/install", "got string, want boolean"),
     ("crds.keep=false", "/crds", "additional properties 'keep' not allowed"),
     ("runtimes.CPU.image=x", "", "invalid propertyName 'CPU'"),

@@ -4,10 +4,12 @@ No pod waits meanwhile: its result lies in its checkpoint, and the part Publish 
 """
 
 from datetime import timedelta
+from typing import Final
 
 from compression_operator.loop.draft import Draft, timestamp
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import deadline
+from compression_operator.loop.review_binding import Ignored, why_ignored
 from compression_operator.records.reading import parse_time
 from compression_operator.records.review import ReviewRecord
 from compression_operator.telemetry import event_reasons
@@ -22,6 +24,10 @@ from compressionjob.conditions import (
 from compressionjob.parts import PUBLISH
 from compressionjob.review import TIMEOUT_REVIEWER, ReviewOutcome
 from compressionjob.schema import parse_duration
+
+_IGNORED: Final = "; not counted: "
+"""What the condition says of reviews that do not count begins so."""
+_MOST_NAMED: Final = 3
 
 
 def ask(draft: Draft, sentence: str) -> None:
@@ -40,9 +46,14 @@ def decide(draft: Draft) -> Plan | None:
     asked = draft.condition(REVIEWED)
     if asked is None or asked.status == "True":
         return None
-    outcome = _decided(draft, asked.last_transition_time) or _timed_out(draft, asked.last_transition_time)
+    ignored = {item: why_ignored(item, draft.observed.job, draft.before) for item in draft.observed.reviews}
+    valid = [item for item, why in ignored.items() if why is None]
+    outcome = _decided(valid) or _timed_out(draft, asked.last_transition_time)
     if outcome is not None:
         _take(draft, outcome)
+    else:
+        message = asked.message.partition(_IGNORED)[0] + _said_of(ignored)
+        draft.set_condition(REVIEWED, "Unknown", AWAITING_REVIEW, message)
     deadline.pause(draft)
     return draft.plan()
 
@@ -63,9 +74,8 @@ def _take(draft: Draft, outcome: ReviewOutcome) -> None:
     draft.finish("Failed", reason, f"rejected by {sentence}; nothing was published, the report tells more")
 
 
-def _decided(draft: Draft, since: str) -> ReviewOutcome | None:
-    """The first review that counts: made after it was asked for, and about this result where it names one."""
-    valid = [review for review in draft.observed.reviews if _counts(review, since, draft.before.digest)]
+def _decided(valid: list[ReviewRecord]) -> ReviewOutcome | None:
+    """The first review that counts."""
     first = min(valid, key=lambda review: (review.created, review.name), default=None)
     if first is None:
         return None
@@ -80,8 +90,14 @@ def _decided(draft: Draft, since: str) -> ReviewOutcome | None:
     )
 
 
-def _counts(review: ReviewRecord, since: str, digest: str) -> bool:
-    return parse_time(review.created) >= parse_time(since) and review.digest in ("", digest)
+def _said_of(ignored: dict[ReviewRecord, Ignored | None]) -> str:
+    """What the condition says of reviews that do not count: how many there are, and why."""
+    named = [f"{item.name} ({why.summary})" for item, why in ignored.items() if why is not None]
+    if not named:
+        return ""
+    number = "1 review" if len(named) == 1 else f"{len(named)} reviews"
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return f"{_IGNORED}{number}: {', '.join(sorted(named)[:_MOST_NAMED])}{more}"
 
 
 def _timed_out(draft: Draft, since: str) -> ReviewOutcome | None:

@@ -28,5 +28,28 @@ def test_mistakes_end_with_status_2(arguments: list[str], capsys: pytest.Capture
     assert "usage: compression-operator" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variable", "protected"),
+    [
+        ([], None, False),
+        ([], "true", True),
+        ([], "false", False),
+        (["--children-protected"], None, True),
+        (["--children-protected=false"], "true", False),
+    ],
+)
+def test_children_are_protected_where_the_chart_says_so(
+    arguments: list[str], variable: str | None, protected: bool
+) -> None:
+    environment = {} if variable is None else {"COMPRESSION_OPERATOR_CHILDREN_PROTECTED": variable}
+    assert parse(["run", *arguments], environment).children_protected is protected
+
+
+def test_an_environment_that_is_neither_true_nor_false_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["run"], {"COMPRESSION_OPERATOR_CHILDREN_PROTECTED": "maybe"})
+    assert "maybe is neither true nor false" in capsys.readouterr().err
+
+
 def test_two_replicas_never_share_an_identity() -> None:
     assert parse(["run"], {}).identity != parse(["run"], {}).identity

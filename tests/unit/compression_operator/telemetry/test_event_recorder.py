@@ -12,7 +12,7 @@ from compression_operator.telemetry.event_recorder import EventRecorder, event_o
 from compression_operator.telemetry.metrics import Metrics
 from compression_operator.telemetry.notes import Note
 from tests.support.operator.api_server import Answer, Fixed, server
-from tests.support.operator.builders import NOW, UID, job
+from tests.support.operator.builders import NOW, UID, job, review
 
 OUTCOMES = "compression_operator_events_total"
 NOTE = Note("Normal", "Started", "created the Job x")
@@ -69,6 +69,12 @@ async def test_a_full_outbox_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -
     for _ in range(3):
         recorder.record(job(), NOTE)
     assert metrics.registry.get_sample_value("compression_operator_events_total", {"outcome": "dropped"}) == 1
+
+
+def test_an_event_about_a_review_regards_that_review() -> None:
+    event = event_of(review(), NOTE, instance="me", now=NOW)
+    assert (event["regarding"]["kind"], event["regarding"]["name"]) == ("CompressionReview", "review-a")
+    assert event["metadata"]["namespace"] == event["regarding"]["namespace"] == "default"
 
 
 def test_an_event_is_about_its_job_and_the_same_words_have_the_same_name() -> None:

@@ -265,6 +265,7 @@ def test_a_result_that_waits_comes_with_the_review_that_would_approve_it() -> No
     assert "The result waits for its review; nothing is published yet." in text
     assert "kind: CompressionReview" in text
     assert "digest: sha256:cafe" in text
+    assert "jobUID: " in text
     assert "kind: CompressionReview" not in _page().text
 
 

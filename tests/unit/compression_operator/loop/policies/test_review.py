@@ -9,6 +9,7 @@ from compression_operator.records.job import JobRecord
 from compression_operator.records.review import ReviewRecord
 from tests.support.operator.builders import (
     NOW,
+    REVIEWED_DIGEST,
     after,
     child,
     complete,
@@ -24,7 +25,7 @@ from tests.support.operator.builders import (
     with_status,
 )
 
-DIGEST = "sha256:" + "a" * 64
+DIGEST = REVIEWED_DIGEST
 
 
 def waiting(verdict: str = "Pass", **changes: object) -> JobRecord:
@@ -102,19 +103,52 @@ def test_the_first_review_counts() -> None:
     assert record.reason == "ReviewRejected"
 
 
-@pytest.mark.parametrize(
-    ("found", "why"),
-    [
-        (review(created=-1), "it was made before there was anything to review"),
-        (review(digest="sha256:" + "b" * 64), "it is about another result"),
-    ],
-)
-def test_a_review_of_something_else_does_not_count(found: ReviewRecord, why: str) -> None:
-    assert decided(found).phase == "AwaitingReview", why
+@pytest.mark.parametrize("created", [-3600, -30, 60])
+def test_a_review_counts_whatever_the_clocks_say(created: float) -> None:
+    """The API server's clock stamps the review, and the operator's the condition: they may differ."""
+    assert decided(review(created=created)).phase == "Running"
 
 
-def test_a_review_that_names_the_result_counts() -> None:
-    assert decided(review(digest=DIGEST)).phase == "Running"
+def test_a_review_that_was_made_before_the_verdict_counts_once_its_digest_is_there() -> None:
+    early = review(created=-60)
+    running, plan = settle(observe(job(spec__review="Always"), child=child(active=1), reviews=(early,)))
+    assert running.status().review is None
+    assert plan.create is None
+    assert decided(early).phase == "Running"
+
+
+OTHER = "sha256:" + "b" * 64
+NOT_COUNTED = [
+    (review(digest=OTHER), "1 review: review-a (its digest is that of another result)"),
+    (review(job_uid="of-another"), "1 review: review-a (its jobUID is that of another job)"),
+    (review(job_uid=""), "1 review: review-a (it has no spec.jobUID)"),
+    (review(digest=""), "1 review: review-a (it has no spec.digest)"),
+    (review(job_uid="", digest=""), "1 review: review-a (it has no spec.jobUID and spec.digest)"),
+]
+
+
+@pytest.mark.parametrize(("found", "why"), NOT_COUNTED, ids=[why for _, why in NOT_COUNTED])
+def test_a_review_of_something_else_does_not_count_and_the_condition_says_so(found: ReviewRecord, why: str) -> None:
+    record = decided(found)
+    assert record.phase == "AwaitingReview"
+    assert message_of(record).endswith(f"; not counted: {why}")
+    again = reconcile(observe(record, reviews=(found,)), after(130))
+    assert again.empty
+    gone, _ = settle(observe(record), after(140))
+    assert message_of(gone) == message_of(waiting())
+
+
+def test_a_review_that_counts_decides_beside_many_that_do_not() -> None:
+    old = [review("Reject", name=f"old-{number}", created=number, job_uid="") for number in range(5)]
+    record = decided(*old)
+    assert "; not counted: 5 reviews: old-0 (" in message_of(record)
+    assert message_of(record).endswith("and 2 more")
+    assert decided(*old, review(), record=record).phase == "Running"
+
+
+def message_of(record: JobRecord) -> str:
+    (reviewed,) = [item for item in record.status().conditions if item.type == "Reviewed"]
+    return reviewed.message
 
 
 @pytest.mark.parametrize(
