@@ -79,6 +79,16 @@ class DirectoryStore:
                     advance(len(block))
         return digest.hexdigest()
 
+    def checksum(self, entry: Entry, advance: Advance = silent) -> str:
+        """Reads one file, without keeping it, and returns its sha256."""
+        place = self._confined(self._place(entry.path))
+        digest = hashlib.sha256()
+        with self._explained(entry.path), place.open("rb") as source:
+            while block := source.read(BLOCK):
+                digest.update(block)
+                advance(len(block))
+        return digest.hexdigest()
+
     def write(self, path: str, content: bytes) -> None:
         """Writes one small file by a rename."""
         place = self._place(path)
@@ -117,8 +127,11 @@ class DirectoryStore:
         if self._root.exists() and not self._root.is_dir():
             raise self._invalid("DestinationNotEmpty", self._root.name, "it is a file", "name a directory")
 
-    def withdraw(self, paths: Sequence[str], marker: str) -> None:
+    def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
         """Removes an artifact with its directory."""
+        found = self.find(marker)
+        if tag is not None and (found is None or found.tag != tag):
+            return
         self.remove(marker)
         shutil.rmtree(self._root, ignore_errors=True)
 

@@ -93,6 +93,14 @@ class S3Store:
                 advance(len(block))
         return digest.hexdigest()
 
+    def checksum(self, entry: Entry, advance: Advance = silent) -> str:
+        """Reads one object in ranges, without keeping it, and returns its sha256."""
+        digest = hashlib.sha256()
+        for block in self._blocks(entry):
+            digest.update(block)
+            advance(len(block))
+        return digest.hexdigest()
+
     def write(self, path: str, content: bytes) -> None:
         """Writes one small object."""
         with explained(self._field, self.url):
@@ -120,8 +128,11 @@ class S3Store:
     def require_replaceable(self, marker: str) -> None:
         """Only objects of an artifact are ever replaced, one by one."""
 
-    def withdraw(self, paths: Sequence[str], marker: str) -> None:
-        """Removes an artifact: the marker first, then its files."""
+    def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
+        """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
+        found = self.find(marker)
+        if tag is not None and (found is None or found.tag != tag):
+            return
         for path in (marker, *paths):
             self.remove(path)
 
