@@ -107,9 +107,8 @@ def _execute(
 
     part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
-    places = of_spec(
-        job.spec, Stores(environment=environment, base=Path("/")), Path(environment.get(WORKDIR_VARIABLE, WORKDIR))
-    )
+    stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid)
+    places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
     run = Run(job, places, progress, metrics, job.spec.review, price_of(environment))
     if part == COMPRESS:
         return summarize_stages(compress(run))

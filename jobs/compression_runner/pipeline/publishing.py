@@ -8,7 +8,7 @@ from typing import Any
 
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged
-from compression_runner.errors import WORK_REMEDY, room_on
+from compression_runner.errors import WORK_REMEDY, InvalidInput, room_on
 from compression_runner.storage import Advance, Store, silent
 
 
@@ -66,6 +66,11 @@ def existing_artifact(destination: Store) -> dict[str, Any] | None:
         content = json.loads(destination.read(artifacts.MARKER))
     except ValueError:
         return {}
+    except InvalidInput:
+        # Another writer may have removed it meanwhile; what cannot be read is not nothing.
+        if destination.find(artifacts.MARKER) is None:
+            return None
+        raise
     return content if isinstance(content, dict) else {}
 
 
