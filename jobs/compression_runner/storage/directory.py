@@ -202,6 +202,9 @@ class DirectoryStore:
                 fresh.rename(self._root)
             except OSError as error:
                 if last or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    # What lay there before is better than nothing.
+                    with suppress(OSError):
+                        old.rename(self._root)
                     raise
             else:
                 _sync(self._root.parent)

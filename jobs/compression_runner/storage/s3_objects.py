@@ -54,7 +54,9 @@ class S3Objects:
         if sent.sha256 != upload.sha256:
             problem, remedy = "it changed while it was published", "run the job again"
             raise InvalidInput("ChecksumMismatch", self._field, upload.source, problem, remedy)
-        return Entry(upload.path, size, sent.tag)
+        # Not every server says the tag of an upload in parts.
+        stored = None if sent.tag else self.find(upload.path)
+        return Entry(upload.path, size, stored.tag if stored else sent.tag)
 
     def incomplete(self, path: str, problem: str) -> StorageUnavailable:
         """What ends a publication that does not come to be complete."""
