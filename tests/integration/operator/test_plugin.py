@@ -109,8 +109,8 @@ def test_nothing_is_created_while_one_manifest_is_wrong(
 
 
 def test_a_name_that_is_taken_is_explained(plugin: Plugin, namespace: Namespace, file: Callable[..., str]) -> None:
-    namespace.apply(job())
-    same = plugin.run("submit", file(job()))
+    made = namespace.apply(job())
+    same = plugin.run("submit", file(job(spec__output=made["spec"]["output"])))
     assert same.code == 1
     assert "is there already with this very spec" in same.err
     other = plugin.run("submit", file(job(spec__sla__latency__max="30ms")))
