@@ -110,13 +110,14 @@ def test_nothing_is_created_while_one_manifest_is_wrong(
 
 def test_a_name_that_is_taken_is_explained(plugin: Plugin, namespace: Namespace, file: Callable[..., str]) -> None:
     made = namespace.apply(job())
-    same = plugin.run("submit", file(job(spec__output=made["spec"]["output"])))
+    here = {"spec__output": made["spec"]["output"]}
+    same = plugin.run("submit", file(job(**here)))
     assert same.code == 1
     assert "is there already with this very spec" in same.err
-    other = plugin.run("submit", file(job(spec__sla__latency__max="30ms")))
+    other = plugin.run("submit", file(job(**here, spec__sla__latency__max="30ms")))
     assert "spec.sla.latency.max: 20ms there, 30ms here" in other.err
     assert f"--name {NAME}-2" in other.err
-    assert plugin.run("submit", file(job(spec__ttl="1h"))).err.count("kubectl apply") == 1
+    assert plugin.run("submit", file(job(**here, spec__ttl="1h"))).err.count("kubectl apply") == 1
     assert plugin.run("submit", "-", "--name=another", "-o", "name", stdin=yaml.safe_dump(placeless(job()))).out == (
         f"compressionjob.{GROUP}/another\n"
     )
