@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-images test-engines \
+.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-integrity test-images test-engines \
         generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -55,6 +55,9 @@ test-integration: setup ## a real API server, object store and Prometheus on loo
 
 test-e2e: setup cluster ## a real kubelet
 	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster
+
+test-integrity: setup cluster ## slow: two jobs with one destination, a pod killed at twenty random moments
+	KILLED_WRITERS=20 $(PYTEST) tests/e2e/test_integrity.py
 
 test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
 	$(PYTEST) tests/images

@@ -22,6 +22,7 @@ from compressionjob.group import JOB_UID_LABEL
 from compressionjob.report import Progress
 
 Worker = ChildRecord | PodRecord
+Notify = Callable[[str], None]
 
 MAX_GONE: Final = 4096
 """How many deleted jobs are remembered as deleted."""
@@ -37,13 +38,7 @@ class Cache:
     ``released`` is called with the namespace of every child Job that ends or is deleted: it may make room for another.
     """
 
-    def __init__(
-        self,
-        changed: Callable[[str], None],
-        released: Callable[[str], None] = lambda _: None,
-        *,
-        children_protected: bool = False,
-    ) -> None:
+    def __init__(self, changed: Notify, released: Notify = lambda _: None, *, children_protected: bool = False) -> None:
         self._changed = changed
         self._released = released
         self.writers = Writers(changed)

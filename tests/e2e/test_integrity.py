@@ -1,0 +1,169 @@
+"""What was judged is what is published, whoever writes into the bucket or into the namespace meanwhile."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcluster.errors import LocalClusterError
+from tests.e2e.harness import Job, Namespace, wait_for
+from tests.e2e.jobs import BUCKET, objects, tiny_job
+
+Submit = Callable[[dict[str, Any]], Job]
+
+KILLS = int(os.environ.get("KILLED_WRITERS", "1"))
+"""How many times a writer is killed; `make test-integrity` does it twenty times."""
+
+
+def read(store: Any, key: str) -> bytes:
+    body: bytes = store.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    return body
+
+
+def write(store: Any, key: str, content: bytes) -> None:
+    store.put_object(Bucket=BUCKET, Key=key, Body=content)
+
+
+def approve(job: Job) -> None:
+    """Approve what the job waits with, by the name of whoever runs the tests."""
+    found = job.resource
+    me = job.namespace.kubectl.read("auth", "whoami")["status"]["userInfo"]["username"]
+    spec = {
+        "job": job.name,
+        "jobUID": found["metadata"]["uid"],
+        "digest": found["status"]["digest"],
+        "decision": "Approve",
+        "reason": "looked at it",
+        "reviewer": me,
+    }
+    api = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionReview"}
+    job.namespace("create", "--filename=-", stdin=json.dumps(api | {"metadata": {"name": job.name}, "spec": spec}))
+
+
+def whole(store: Any, prefix: str) -> str:
+    """The digest of what lies at a prefix; fails unless every file is what artifact.json says, and nothing else."""
+    listed = json.loads(read(store, f"{prefix}/artifact.json"))
+    for file in listed["files"]:
+        assert hashlib.sha256(read(store, f"{prefix}/{file['path']}")).hexdigest() == file["sha256"], file["path"]
+    assert objects(store, f"{prefix}/") == {f"{prefix}/{file['path']}" for file in listed["files"]} | {
+        f"{prefix}/artifact.json"
+    }
+    digest: str = listed["digest"]
+    return digest
+
+
+def redirect_report(store: Any, job: Job) -> None:
+    """Let the report name another checkpoint of the same job, with its digest."""
+    key = f"results/{job.name}-report/report.json"
+    report = json.loads(read(store, key))
+    markers = {item for item in objects(store, f"results/{job.name}-checkpoints/") if item.endswith("/artifact.json")}
+    other = next(item for item in sorted(markers) if report["artifact"]["fingerprint"] not in item)
+    report["artifact"] |= {"fingerprint": other.split("/")[2], "digest": json.loads(read(store, other))["digest"]}
+    report["provenance"]["fingerprint"] = report["artifact"]["fingerprint"]
+    write(store, key, json.dumps(report).encode())
+
+
+def pretend_published(store: Any, job: Job) -> None:
+    """Let the report say that all is done already."""
+    key = f"results/{job.name}-report/report.json"
+    write(store, key, json.dumps(json.loads(read(store, key)) | {"published": True, "held": False}).encode())
+
+
+def damage_checkpoint(store: Any, job: Job) -> None:
+    """Change a file of the checkpoint that was judged, and its listing with it."""
+    prefix = f"results/{job.name}-checkpoints/{job.status['checkpoint']}"
+    listed = json.loads(read(store, f"{prefix}/artifact.json"))
+    file = listed["files"][0]
+    content = read(store, f"{prefix}/{file['path']}") + b" "
+    file |= {"sizeBytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    write(store, f"{prefix}/{file['path']}", content)
+    write(store, f"{prefix}/artifact.json", json.dumps(listed).encode())
+
+
+EDITS: dict[str, Callable[[Any, Job], None]] = {
+    "redirected": redirect_report,
+    "pretended": pretend_published,
+    "damaged": damage_checkpoint,
+}
+
+
+def test_no_edit_in_the_bucket_changes_what_is_published(submit: Submit, store: Any) -> None:
+    pipeline = [{"prune": {"sparsity": "0.1"}}, {"quantize": {"method": "dynamic", "dtype": "int8"}}]
+    names = (*EDITS, "untouched")
+    jobs = {name: submit(tiny_job(name, spec__review="Always", spec__pipeline=pipeline)) for name in names}
+    waiting = {name: job.wait_phase("AwaitingReview", seconds=400) for name, job in jobs.items()}
+    for name, edit in EDITS.items():
+        edit(store, jobs[name])
+    for job in jobs.values():
+        approve(job)
+    for name in EDITS:
+        status = jobs[name].wait_phase("Failed")
+        assert jobs[name].condition("Failed")["reason"] == "InvalidInput", status["message"]
+        assert objects(store, f"results/{name}/") == set()
+        assert (status["digest"], status["verdict"]) == (waiting[name]["digest"], waiting[name]["verdict"])
+        assert "artifact" not in status
+    done = jobs["untouched"].wait_phase("Succeeded")
+    assert whole(store, "results/untouched") == done["digest"] == waiting["untouched"]["digest"]
+    redirect_report(store, jobs["untouched"])
+    damage_checkpoint(store, jobs["untouched"])
+    assert jobs["untouched"].status == done
+    assert whole(store, "results/untouched") == done["digest"]
+
+
+@pytest.mark.parametrize("kind", ["Job", "Pod"])
+def test_nobody_else_makes_jobs_and_pods_of_the_operator(namespace: Namespace, kind: str) -> None:
+    labels = {"compression-operator.io/job-uid": "0a1b2c3d-0000-4000-8000-000000000001"}
+    spec: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "runner", "image": "forged:1"}]}
+    if kind == "Job":
+        spec = {"template": {"spec": spec}}
+    forged = {"apiVersion": "batch/v1" if kind == "Job" else "v1", "kind": kind, "spec": spec}
+    metadata = {"name": "forged", "labels": labels}
+    with pytest.raises(LocalClusterError, match="ValidatingAdmissionPolicy"):
+        namespace("create", "--filename=-", stdin=json.dumps(forged | {"metadata": metadata}))
+
+
+def kill(pod: str) -> bool:
+    """Kill the processes of a pod of the local cluster as a power cut would; says whether there was one."""
+    wanted, killed = f"HOSTNAME={pod}".encode(), False
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted in (place / "environ").read_bytes().split(b"\0"):
+                os.kill(int(place.name), signal.SIGKILL)
+                killed = True
+        except OSError:
+            continue
+    return killed
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_two_jobs_with_one_destination_leave_one_whole_model(number: int, submit: Submit, store: Any) -> None:
+    chance = random.Random(number)
+    place = f"results/shared-{number}"
+    shared = {"spec__output": {"destination": f"s3://{BUCKET}/{place}", "overwrite": True}}
+    pipelines = {
+        "first": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
+        "second": [{"prune": {"sparsity": "0.3"}}],
+    }
+    jobs = [
+        submit(tiny_job(f"{name}-{number}", spec__pipeline=pipeline, **shared)) for name, pipeline in pipelines.items()
+    ]
+    victim = jobs[chance.randrange(2)]
+    pod, delay = victim.running_pod(), chance.uniform(0, 12)
+    time.sleep(delay)
+    killed = kill(pod)
+    ended = [job.wait_end(seconds=400) for job in jobs]
+    told = f"{victim.name} killed: {killed}, {delay:.1f} s after its start"
+    assert [status["phase"] for status in ended] == ["Succeeded", "Succeeded"], told
+    last = max(ended, key=lambda status: status["completionTime"])
+    assert whole(store, place) == last["digest"], told
+    assert ended[0]["digest"] != ended[1]["digest"]
+    uploads = store.list_multipart_uploads(Bucket=BUCKET, Prefix=place).get("Uploads") or []
+    assert not uploads, told
+    wait_for("nothing of a writer is left", lambda: not [k for k in objects(store, place) if "writer" in k], 30)
