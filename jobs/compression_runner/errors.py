@@ -59,6 +59,12 @@ class DiskFull(RunnerError):
     exit_code = ExitCode.DISK_FULL
 
 
+def taken(field: str, url: str, who: str) -> StorageUnavailable:
+    """What ends a writer at a location that another one has: a later try may succeed."""
+    problem = f"{who}; this pod has stopped and left it alone"
+    return StorageUnavailable("DestinationTaken", field, url, problem, "give each job a destination of its own")
+
+
 @contextmanager
 def room_on(place: str | os.PathLike[str], field: str, remedy: str) -> Iterator[None]:
     """Turns the operating system's "no space left" while writing below `place` into DiskFull.

@@ -22,6 +22,7 @@ from compressionjob.exit_codes import ExitCode
 from compressionjob.parts import COMPRESS, PUBLISH, RUN
 from compressionjob.pod import (
     JOB_VARIABLE,
+    JUDGED_VARIABLE,
     PART_VARIABLE,
     PORT,
     PORT_VARIABLE,
@@ -31,7 +32,7 @@ from compressionjob.pod import (
     WORKDIR,
     WORKDIR_VARIABLE,
 )
-from compressionjob.report import Summary, Violation
+from compressionjob.report import Judged, Summary, Violation
 from compressionjob.review import ReviewOutcome
 from compressionjob.spec import CompressionJob, parse_job
 
@@ -106,14 +107,14 @@ def _execute(
 
     part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
-    places = of_spec(
-        job.spec, Stores(environment=environment, base=Path("/")), Path(environment.get(WORKDIR_VARIABLE, WORKDIR))
-    )
+    stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid)
+    places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
     run = Run(job, places, progress, metrics, job.spec.review, price_of(environment))
     if part == COMPRESS:
         return summarize_stages(compress(run))
     if part == PUBLISH:
-        return summarize(publish_reviewed(run, _review(environment)), places.reports)
+        report = publish_reviewed(run, _review(environment), _judged(environment))
+        return summarize(report, places.reports).model_copy(update={"part": PUBLISH})
     return summarize(execute(run), places.reports)
 
 
@@ -123,3 +124,11 @@ def _review(environment: Mapping[str, str]) -> ReviewOutcome:
     except ValueError as error:
         remedy = "the operator sets it from a CompressionReview"
         raise InvalidSpec([FieldProblem(REVIEW_VARIABLE, environment.get(REVIEW_VARIABLE, ""), remedy)]) from error
+
+
+def _judged(environment: Mapping[str, str]) -> Judged:
+    try:
+        return Judged.model_validate(json.loads(environment.get(JUDGED_VARIABLE, "null")))
+    except ValueError as error:
+        remedy = "upgrade the operator: it says what was judged, and nothing else may be published"
+        raise InvalidSpec([FieldProblem(JUDGED_VARIABLE, environment.get(JUDGED_VARIABLE, ""), remedy)]) from error

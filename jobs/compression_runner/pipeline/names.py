@@ -3,6 +3,8 @@
 from typing import Final
 
 REPORT_JSON: Final = "report.json"
+REPORT_HELD: Final = "report.held.json"
+"""report.json as it was reviewed, once report.json itself says that the result was published."""
 REPORT_HTML: Final = "report.html"
 REPORT_MD: Final = "report.md"
 OUTPUT: Final = "output"

@@ -43,7 +43,8 @@ def of_spec(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
 
     def checkpoint(fingerprint: str) -> Store:
         location = spec.output.checkpoints_location.child(fingerprint)
-        return stores.open(location, output, Role.OUTPUT, "spec.output.checkpoints")
+        # Jobs share checkpoints on purpose: the same fingerprint stands for the same content.
+        return stores.open(location, output, Role.OUTPUT, "spec.output.checkpoints", shared=True)
 
     return Places(
         workdir=workdir,

@@ -14,8 +14,8 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import disk_forecast, memory_forecast
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan, make_plan
+from compression_runner.pipeline.publishing import existing_artifact
 from compression_runner.pipeline.resources import MemoryForecast, check_disk, check_memory, memory_limit
-from compression_runner.storage import Store
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJob, CompressionJobSpec
 
@@ -30,8 +30,6 @@ class Prepared:
     data: Mapping[DataRole, DataFiles]
     memory: MemoryForecast
     disk_bytes: int
-    existing: dict[str, Any] | None
-    """artifact.json at the destination, where there is one."""
 
 
 def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
@@ -53,13 +51,13 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     check_stages(spec, source)
     for step in (*plan.every_step, *plan.spare_steps):
         step.method.require(step.parameters, step.field)
-    existing = look_at_destination(places, plan.results)
+    look_at_destination(places, plan.results)
     memory = memory_forecast(plan, source)
     check_memory(memory, memory_limit())
     disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
     places.workdir.mkdir(parents=True, exist_ok=True)
     check_disk(places.workdir, disk - _present(places.workdir))
-    return Prepared(source, models, plan, data, memory, disk, existing)
+    return Prepared(source, models, plan, data, memory, disk)
 
 
 def check_stages(spec: CompressionJobSpec, source: Source) -> None:
@@ -79,7 +77,7 @@ def look_at_destination(places: Places, results: Collection[str]) -> dict[str, A
 
     Raises InvalidInput for another artifact that may not.
     """
-    existing = _existing(places.destination)
+    existing = existing_artifact(places.destination)
     if existing is not None and not places.overwrite and not is_ours(existing, results):
         problem = f"another artifact ({str(existing.get('digest'))[:19]}) lies there"
         remedy = "name another destination, or set spec.output.overwrite: true"
@@ -93,7 +91,7 @@ def is_ours(existing: dict[str, Any] | None, results: Collection[str]) -> bool:
     return existing is not None and existing.get("provenance", {}).get("fingerprint") in results
 
 
-def is_from(existing: dict[str, Any] | None, job: CompressionJob) -> bool:
+def is_from(existing: Mapping[str, Any] | None, job: CompressionJob) -> bool:
     """Whether this very job published what lies at the destination, in a try before; another job's is not ours to take.
 
     Without a cluster jobs have no uid, and nothing is known to be theirs.
@@ -112,16 +110,6 @@ def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, DataFiles]) ->
         read = [role, told.get("columns"), told.get("limit"), split, spec.benchmark.sequence_length]
         found[role] = json.dumps([files.identity, *read], sort_keys=True)
     return found
-
-
-def _existing(destination: Store) -> dict[str, Any] | None:
-    if destination.find(artifacts.MARKER) is None:
-        return None
-    try:
-        content = json.loads(destination.read(artifacts.MARKER))
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _present(workdir: Path) -> int:

@@ -1,14 +1,14 @@
 """The result at its destination: complete, with its provenance, or absent."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from compression_runner import artifact as artifacts
-from compression_runner.artifact import Artifact
-from compression_runner.errors import WORK_REMEDY, room_on
+from compression_runner.artifact import Artifact, ArtifactDamaged
+from compression_runner.errors import WORK_REMEDY, InvalidInput, room_on
 from compression_runner.storage import Advance, Store, silent
 
 
@@ -32,9 +32,46 @@ def publish(
     return told
 
 
-def withdraw(destination: Store, existing: Mapping[str, Any] | None) -> None:
-    """Takes back what this very job published in a run before, now that its verdict is another."""
-    destination.withdraw(files_of(existing), artifacts.MARKER)
+def holds(destination: Store, existing: Mapping[str, Any] | None, artifact: Artifact) -> bool:
+    """Whether the destination has exactly this artifact: artifact.json lists it, and every file has its checksum."""
+    try:
+        listed = artifacts.parse(existing, artifact.path)
+    except ArtifactDamaged:
+        return False
+    if listed.digest != artifact.digest:
+        return False
+    for file in artifact.files:
+        entry = destination.find(file.path)
+        if entry is None or entry.size != file.size or destination.checksum(entry) != file.sha256:
+            return False
+    return True
+
+
+def withdraw(destination: Store, is_own: Callable[[Mapping[str, Any] | None], bool]) -> None:
+    """Removes an artifact that this very job published in an earlier run, now that its verdict is another.
+
+    `is_own` is asked about the artifact.json that lies there now, and no other is removed.
+    """
+    entry = destination.find(artifacts.MARKER)
+    existing = existing_artifact(destination)
+    if entry is not None and is_own(existing):
+        destination.withdraw(files_of(existing), artifacts.MARKER, entry.tag)
+
+
+def existing_artifact(destination: Store) -> dict[str, Any] | None:
+    """artifact.json at the destination, empty where it cannot be read; None where there is none."""
+    if destination.find(artifacts.MARKER) is None:
+        return None
+    try:
+        content = json.loads(destination.read(artifacts.MARKER))
+    except ValueError:
+        return {}
+    except InvalidInput:
+        # Another writer may have removed it meanwhile; what cannot be read is not nothing.
+        if destination.find(artifacts.MARKER) is None:
+            return None
+        raise
+    return content if isinstance(content, dict) else {}
 
 
 def files_of(existing: Mapping[str, Any] | None) -> list[str]:

@@ -1,5 +1,6 @@
 """The files of a report, for people and for machines."""
 
+import hashlib
 import json
 
 from compression_runner.pipeline.names import REPORT_HTML, REPORT_JSON, REPORT_MD
@@ -8,12 +9,23 @@ from compression_runner.storage import Store
 from compressionjob.report import Report
 
 
-def write_report(report: Report, reports: Store) -> None:
-    """Writes report.html, report.md and report.json; the latter comes last, since it says that all is done."""
+def write_report(report: Report, reports: Store) -> str:
+    """Writes report.html, report.md and, last, report.json. Returns the digest of report.json."""
     reports.write(REPORT_HTML, render_html(report).encode())
     reports.write(REPORT_MD, render_markdown(report).encode())
-    content = json.dumps(report.model_dump(mode="json", by_alias=True), indent=2) + "\n"
-    reports.write(REPORT_JSON, content.encode())
+    content = _content(report)
+    reports.write(REPORT_JSON, content)
+    return digest_of(content)
+
+
+def report_digest(report: Report) -> str:
+    """The digest of report.json as `write_report` writes it."""
+    return digest_of(_content(report))
+
+
+def digest_of(content: bytes) -> str:
+    """A file's SHA-256, as the job's status has it."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def read_report(reports: Store) -> Report | None:
@@ -29,3 +41,8 @@ def earlier_report(reports: Store) -> Report | None:
         return read_report(reports)
     except ValueError:
         return None
+
+
+def _content(report: Report) -> bytes:
+    """report.json: the same bytes for the same report."""
+    return (json.dumps(report.model_dump(mode="json", by_alias=True), indent=2) + "\n").encode()

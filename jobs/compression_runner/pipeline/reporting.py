@@ -13,6 +13,7 @@ from compression_runner.evaluation.evaluate import Measurements
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.report_files import report_digest
 from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
 from compressionjob.exit_codes import ExitCode
@@ -128,7 +129,8 @@ def make_report(facts: Facts, provenance: Provenance, destination: Store, public
 
 
 def summarize(report: Report, reports: Store) -> Summary:
-    """What fits into a termination message."""
+    """What fits into a termination message: of a result that is published or held, also what identifies it."""
+    identified = report.published or report.held
     return Summary(
         verdict=report.verdict,
         confidence=report.confidence,
@@ -142,7 +144,9 @@ def summarize(report: Report, reports: Store) -> Summary:
         compressed=_side(report.compressed),
         report=f"{reports.url}/{REPORT_JSON}",
         artifact=report.artifact.uri if report.published else "",
-        digest=report.artifact.digest if report.published or report.held else "",
+        digest=report.artifact.digest if identified else "",
+        checkpoint=report.artifact.fingerprint if identified else "",
+        report_digest=report_digest(report) if identified else "",
         stages_run=_count(report.stages, reused=False),
         stages_reused=_count(report.stages, reused=True),
     )

@@ -18,8 +18,8 @@ from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.fallback import Choice
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Candidate, Plan
-from compression_runner.pipeline.preflight import Prepared, is_from, preflight
-from compression_runner.pipeline.report_files import earlier_report, write_report
+from compression_runner.pipeline.preflight import Prepared, is_from, look_at_destination, preflight
+from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.spending import add_cost, require_price, run_cost
 from compression_runner.pipeline.staging import Staged, stage
@@ -77,10 +77,6 @@ def execute(run: Run) -> Report:
     require_price(run.job.spec, run.price)
     with _timed(timings, "preflight"), run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
-    finished = _finished(run, prepared.plan)
-    if finished:
-        run.progress.finish()
-        return finished
     run.progress.expect(_phases(prepared.plan))
     run.progress.recall(measuring_before(run.job, run.places.reports))
     with _timed(timings, "stages"):
@@ -106,16 +102,6 @@ def use_room(places: Places) -> None:
     temporary = places.scratch / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(temporary)
-
-
-def _finished(run: Run, plan: Plan) -> Report | None:
-    """The report of this very job from a run that was cut off after all was done."""
-    uid = run.job.metadata.uid
-    report = earlier_report(run.places.reports) if uid else None
-    if report is None or report.job.uid != uid or report.provenance.plan != plan.fingerprint:
-        return None
-    LOG.info("this job came to its end before; its report is used again")
-    return report
 
 
 def _phases(plan: Plan) -> list[Phase]:
@@ -175,15 +161,22 @@ def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged) -> Facts:
 
 
 def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[float, str], None]) -> Report:
-    """Publishes what may be published, and the report in any case, which comes last: it says whether all is done."""
+    """Publishes what may be published; the report comes last in any case.
+
+    Hours after preflight, another job may have published at the destination: it is looked at again.
+    """
     places, provenance = run.places, reporting.provenance(facts)
     publication = publication_of(facts.judgement.verdict, run.job.spec.sla.on_violation, run.review)
     if publication == PUBLISH:
+        existing = look_at_destination(places, prepared.plan.results)
         artifact = facts.result.artifact
         count = counting(artifact.size_bytes, advance, 0.9)
-        publishing.publish(artifact, provenance.to_json(), places.destination, prepared.existing, places.scratch, count)
-    elif is_from(prepared.existing, run.job):
-        publishing.withdraw(places.destination, prepared.existing)
+        if publishing.holds(places.destination, existing, artifact):
+            LOG.info("the destination holds this very result; it is kept")
+        else:
+            publishing.publish(artifact, provenance.to_json(), places.destination, existing, places.scratch, count)
+    else:
+        publishing.withdraw(places.destination, lambda existing: is_from(existing, run.job))
     report = reporting.make_report(facts, provenance, places.destination, publication)
     spent = run_cost(time.monotonic() - run.began, run.price, report.baseline, report.compressed)
     report = report.model_copy(update={"cost": spent})

@@ -1,20 +1,25 @@
 """Files of this machine: `file://` and mounted claims (`pvc://`)."""
 
 import errno
+import glob
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on
+from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on, taken
+from compression_runner.storage.directory_lock import Locked, locked
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 
 BLOCK: Final = 1 << 20
 ROOM_REMEDY: Final = "free some room there, or name another destination"
+LOCAL: Final = "local"
+SWAPS: Final = 10
 # What a network file system answers while its server is away.
 AWAY: Final = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN)
 
@@ -22,10 +27,14 @@ AWAY: Final = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.
 class DirectoryStore:
     """A directory, or a single file, of which nothing outside is ever touched."""
 
-    def __init__(self, url: str, root: Path, field: str) -> None:
+    def __init__(self, url: str, root: Path, field: str, job: str = "", *, shared: bool = False) -> None:
         self._url = url
         self._root = root
         self._field = field
+        self._job = job
+        # In names of temporary folders, where hyphens part it from the rest.
+        self._owner = re.sub(r"[^A-Za-z0-9.]", "", job) or LOCAL
+        self._shared = shared
 
     @property
     def url(self) -> str:
@@ -79,6 +88,16 @@ class DirectoryStore:
                     advance(len(block))
         return digest.hexdigest()
 
+    def checksum(self, entry: Entry, advance: Advance = silent) -> str:
+        """Reads one file, without keeping it, and returns its sha256."""
+        place = self._confined(self._place(entry.path))
+        digest = hashlib.sha256()
+        with self._explained(entry.path), place.open("rb") as source:
+            while block := source.read(BLOCK):
+                digest.update(block)
+                advance(len(block))
+        return digest.hexdigest()
+
     def write(self, path: str, content: bytes) -> None:
         """Writes one small file by a rename."""
         place = self._place(path)
@@ -95,19 +114,22 @@ class DirectoryStore:
     def publish(
         self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
     ) -> None:
-        """Fills a directory beside the destination and renames it into place."""
-        fresh = self._root.with_name(f".{self._root.name}-new-{uuid.uuid4().hex}")
+        """Fills a directory beside the destination and renames it into place.
+
+        Raises StorageUnavailable where another process is publishing there.
+        """
         with self._explained(""), room_on(self._root, self._field, ROOM_REMEDY):
             self._root.parent.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            try:
-                # The marker last, as in a store without renames: a half-filled directory never looks complete.
-                for upload in sorted(files, key=lambda item: item.path == marker):
-                    self._copy(upload, fresh / upload.path, advance)
-                _sync(fresh)
-                self._swap(fresh)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
+            with self._alone():
+                fresh = self._beside("new")
+                try:
+                    # The marker last, as in a store without renames: a half-filled directory never looks complete.
+                    for upload in sorted(files, key=lambda item: item.path == marker):
+                        self._copy(upload, fresh / upload.path, advance)
+                    _sync(fresh)
+                    self._swap(fresh)
+                finally:
+                    shutil.rmtree(fresh, ignore_errors=True)
 
     def require_replaceable(self, marker: str) -> None:
         """A directory is replaced as a whole: one with other files in it is refused."""
@@ -117,10 +139,15 @@ class DirectoryStore:
         if self._root.exists() and not self._root.is_dir():
             raise self._invalid("DestinationNotEmpty", self._root.name, "it is a file", "name a directory")
 
-    def withdraw(self, paths: Sequence[str], marker: str) -> None:
+    def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
         """Removes an artifact with its directory."""
-        self.remove(marker)
-        shutil.rmtree(self._root, ignore_errors=True)
+        if not self._root.is_dir():
+            return
+        with self._explained(""), self._alone():
+            found = self.find(marker)
+            if tag is None or (found is not None and found.tag == tag):
+                self.remove(marker)
+                shutil.rmtree(self._root, ignore_errors=True)
 
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""
@@ -142,18 +169,53 @@ class DirectoryStore:
                 "ChecksumMismatch", upload.path, "it changed while it was published", "run the job again"
             )
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other writers out, where the file system has locks; several may write the same content.
+
+        Removes what a killed pod of this job has left beside the destination. Local runs have no uid to know theirs by:
+        only a lock says that nobody else's is under way.
+        """
+        if self._shared:
+            if self._job:
+                self._sweep()
+            yield
+            return
+        try:
+            with locked(self._root, self._job) as alone:
+                if alone or self._job:
+                    self._sweep()
+                yield
+        except Locked as error:
+            raise taken(self._field, self._url, str(error)) from error
+
+    def _beside(self, kind: str) -> Path:
+        return self._root.with_name(f".{self._root.name}-{kind}-{self._owner}-{uuid.uuid4().hex}")
+
     def _swap(self, fresh: Path) -> None:
-        old = self._root.with_name(f".{self._root.name}-old-{uuid.uuid4().hex}")
-        if self._root.exists():
-            self._root.rename(old)
-        fresh.rename(self._root)
-        _sync(self._root.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        """Renames a directory into place. Without locks another writer may do the same: one of them comes last."""
+        for last in (*[False] * (SWAPS - 1), True):
+            old = self._beside("old")
+            with suppress(FileNotFoundError):
+                self._root.rename(old)
+            try:
+                fresh.rename(self._root)
+            except OSError as error:
+                if last or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    # What lay there before is better than nothing.
+                    with suppress(OSError):
+                        old.rename(self._root)
+                    raise
+            else:
+                _sync(self._root.parent)
+                return
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Removes what a killed run left beside the destination."""
         for kind in ("new", "old"):
-            for left in self._root.parent.glob(f".{self._root.name}-{kind}-*"):
+            own = f".{glob.escape(self._root.name)}-{kind}-{self._owner}-{'?' * 32}"
+            for left in self._root.parent.glob(own):
                 shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager

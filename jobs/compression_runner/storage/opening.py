@@ -14,11 +14,15 @@ from compressionjob.pod import Role
 
 @dataclass(frozen=True)
 class Stores:
-    """Opens locations: where claims are mounted, what relative paths start from, and the environment's credentials."""
+    """Opens locations: where claims are mounted, what relative paths start from, and the environment's credentials.
+
+    `job` is the uid of the job that writes; a local run has none.
+    """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     base: Path = Path()
     claims: Path = Path(PVC_MOUNT_ROOT)
+    job: str = ""
 
     def open_source(
         self, location: Location, storage: Storage | None, hub: Hub | None, role: Role, field: str
@@ -31,11 +35,17 @@ class Stores:
             return HubStore(location, hub, hub_token(self.environment, hub.endpoint), field)
         return self.open(location, storage, role, field)
 
-    def open(self, location: Location, storage: Storage | None, role: Role, field: str) -> Store:
-        """The store of a location; `field` is what its errors name. Nothing is contacted yet."""
+    def open(
+        self, location: Location, storage: Storage | None, role: Role, field: str, *, shared: bool = False
+    ) -> Store:
+        """The store of a location; `field` is what its errors name. Nothing is contacted yet.
+
+        One job publishes at a location at a time, or several the same content where it is `shared`.
+        """
         if location.scheme == "s3":
-            return S3Store(location, storage or Storage(), credentials(self.environment, role), field)
-        return DirectoryStore(str(location), self.path(location), field)
+            keys = credentials(self.environment, role)
+            return S3Store(location, storage or Storage(), keys, field, self.job, shared=shared)
+        return DirectoryStore(str(location), self.path(location), field, self.job, shared=shared)
 
     def path(self, location: Location) -> Path:
         """Where a `file` or `pvc` location lies on this machine."""

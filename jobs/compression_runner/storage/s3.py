@@ -4,7 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +14,13 @@ from botocore.config import Config
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on
 from compression_runner.storage.patience import patiently
+from compression_runner.storage.s3_beside import S3Beside
+from compression_runner.storage.s3_claims import Claim
 from compression_runner.storage.s3_errors import explained, may_pass
-from compression_runner.storage.s3_upload import AT_ONCE, PART, abort_left_uploads, send
+from compression_runner.storage.s3_ledger import Ledger
+from compression_runner.storage.s3_objects import S3Objects
+from compression_runner.storage.s3_publishing import Publication
+from compression_runner.storage.s3_upload import AT_ONCE, PART, Parts, abort
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 from compressionjob.locations import Location, Storage
 
@@ -33,8 +38,19 @@ CONFIG: Final = Config(
 class S3Store:
     """Objects below one prefix of a bucket, or a single object."""
 
-    def __init__(self, location: Location, storage: Storage, credentials: Mapping[str, str], field: str) -> None:
+    def __init__(
+        self,
+        location: Location,
+        storage: Storage,
+        credentials: Mapping[str, str],
+        field: str,
+        job: str = "",
+        *,
+        shared: bool = False,
+    ) -> None:
         self._location = location
+        self._job = job
+        self._shared = shared
         self._storage = storage
         self._credentials = dict(credentials)
         self._field = field
@@ -93,6 +109,14 @@ class S3Store:
                 advance(len(block))
         return digest.hexdigest()
 
+    def checksum(self, entry: Entry, advance: Advance = silent) -> str:
+        """Reads one object in ranges, without keeping it, and returns its sha256."""
+        digest = hashlib.sha256()
+        for block in self._blocks(entry):
+            digest.update(block)
+            advance(len(block))
+        return digest.hexdigest()
+
     def write(self, path: str, content: bytes) -> None:
         """Writes one small object."""
         with explained(self._field, self.url):
@@ -101,29 +125,35 @@ class S3Store:
     def publish(
         self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
     ) -> None:
-        """Takes the old marker away, uploads everything, the marker last; removes what it uploaded if it fails."""
+        """Uploads everything, the marker last; takes back what it uploaded if it fails.
+
+        Raises StorageUnavailable where another writer takes over meanwhile.
+        """
         bucket = self._location.container
-        self.remove(marker)
-        with explained(self._field, self.url):
-            abort_left_uploads(self._client, bucket, self._key(""))
-        for path in {*stale} - {upload.path for upload in files}:
-            self.remove(path)
-        done: list[str] = []
-        try:
-            for upload in sorted(files, key=lambda item: item.path == marker):
-                done.append(upload.path)
-                self._upload(upload, advance)
-        except BaseException:
-            self._take_back(done)
-            raise
+        ledger = Ledger(self._beside(), self._job)
+        ledger.abort_left(self._abort)
+        with self._claimed() as claim:
+            parts = Parts(ledger.add, claim.require if claim else lambda: None)
+            objects = S3Objects(self, self._client, bucket, self._key, self._field, parts)
+            try:
+                Publication(objects, claim, marker).run(files, stale, advance)
+            finally:
+                with suppress(StorageUnavailable):
+                    ledger.close(self._abort)
 
     def require_replaceable(self, marker: str) -> None:
         """Only objects of an artifact are ever replaced, one by one."""
 
-    def withdraw(self, paths: Sequence[str], marker: str) -> None:
-        """Removes an artifact: the marker first, then its files."""
-        for path in (marker, *paths):
-            self.remove(path)
+    def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
+        """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
+        with self._claimed() as claim:
+            found = self.find(marker)
+            if tag is not None and (found is None or found.tag != tag):
+                return
+            for path in (marker, *paths):
+                if claim:
+                    claim.require()
+                self.remove(path)
 
     def remove(self, path: str) -> None:
         """Removes one object; none is no error."""
@@ -194,27 +224,25 @@ class S3Store:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _upload(self, upload: Upload, advance: Advance) -> None:
-        size = upload.source.stat().st_size
-        with explained(self._field, f"{self.url}/{upload.path}"):
-            sent = send(self._client, self._location.container, self._key(upload.path), upload, advance)
-        if sent != upload.sha256:
-            remedy = "run the job again"
-            raise InvalidInput(
-                "ChecksumMismatch", self._field, upload.source, "it changed while it was published", remedy
-            )
-        stored = self.find(upload.path)
-        if stored is None or stored.size != size:
-            found = "nothing" if stored is None else f"{stored.size} bytes"
-            problem = f"{size} bytes were uploaded and {found} is there"
-            place = f"{self.url}/{upload.path}"
-            raise StorageUnavailable("UploadIncomplete", self._field, place, problem, "see to the object store")
+    def _beside(self) -> S3Beside:
+        return S3Beside(self._client, self._location.container, self._location.path, self._field)
 
-    def _take_back(self, paths: Sequence[str]) -> None:
-        """Removes what was uploaded, as far as the store still answers; the error that led here goes on."""
-        with suppress(StorageUnavailable):
-            for path in reversed(paths):
-                self.remove(path)
+    @contextmanager
+    def _claimed(self) -> Iterator[Claim | None]:
+        """The claim to be the one writer here; none where several write the same content."""
+        if self._shared:
+            yield None
+            return
+        claim = Claim(self._beside(), self._job, self._field, self.url)
+        try:
+            yield claim
+        finally:
+            with suppress(StorageUnavailable):
+                claim.release()
+
+    def _abort(self, key: str, upload: str) -> bool:
+        with explained(self._field, self.url):
+            return abort(self._client, {"Bucket": self._location.container, "Key": key, "UploadId": upload})
 
 
 @cache

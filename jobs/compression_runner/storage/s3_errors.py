@@ -36,7 +36,7 @@ CREDENTIALS: Final = {
 }
 ABSENT: Final = {"NoSuchKey", "NotFound", "404"}
 NO_ROOM: Final = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge", "507"}
-CHANGED: Final = {"PreconditionFailed", "412"}
+CHANGED: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 # A body that breaks off, in the shapes in which botocore and urllib3 let it through.
 BROKEN: Final = (
     BotocoreConnectionError,

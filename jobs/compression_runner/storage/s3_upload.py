@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,50 +20,90 @@ MAX_PARTS: Final = 9_999
 CHECKSUM: Final = "SHA256"
 
 
-def send(client: Any, bucket: str, key: str, upload: Upload, advance: Advance) -> str:
-    """Uploads one file and returns the sha256 of what was sent; where that is not what it should be, nothing is kept.
+@dataclass(frozen=True)
+class Parts:
+    """What surrounds an upload in parts.
+
+    `created` is told its key and id before a part is sent. `require` raises where it must not be completed any more:
+    parts may take hours, and only completing them makes the object.
+    """
+
+    created: Callable[[str, str], None]
+    require: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent: its sha256, and the tag that the server gave it; none where nothing is kept."""
+
+    sha256: str
+    tag: str
+
+
+def send(
+    client: Any, target: Mapping[str, str], upload: Upload, advance: Advance, parts: Parts, *, only_new: bool
+) -> Sent:
+    """Uploads one file to a `target` (Bucket, Key); where its sha256 is not what it should be, nothing is kept.
 
     Raises botocore's errors.
     """
     size = upload.source.stat().st_size
     if size > PART:
-        return _send_parts(client, bucket, key, upload, max(PART, -(-size // MAX_PARTS)), advance)
+        return _send_parts(client, target, upload, max(PART, -(-size // MAX_PARTS)), advance, parts)
     content = upload.source.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 == upload.sha256:
-        client.put_object(Bucket=bucket, Key=key, Body=content, Metadata={"sha256": sha256})
-        advance(size)
-    return sha256
+    if sha256 != upload.sha256:
+        return Sent(sha256, "")
+    arguments = {**target, "Body": content, "Metadata": {"sha256": sha256}}
+    answer = _put_new(client, arguments) if only_new else client.put_object(**arguments)
+    advance(size)
+    return Sent(sha256, tag_of(answer))
 
 
-def abort_left_uploads(client: Any, bucket: str, prefix: str) -> None:
-    """Aborts the multipart uploads that a killed run left below a prefix."""
-    answer = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
-    for left in answer.get("Uploads") or ():
-        _abort(client, {"Bucket": bucket, "Key": left["Key"], "UploadId": left["UploadId"]})
+def tag_of(answer: Mapping[str, Any]) -> str:
+    """The ETag in an answer, without its quotes."""
+    return str(answer.get("ETag") or "").strip('"')
 
 
-def _send_parts(client: Any, bucket: str, key: str, upload: Upload, part_size: int, advance: Advance) -> str:
-    target = {"Bucket": bucket, "Key": key}
-    created = client.create_multipart_upload(**target, ChecksumAlgorithm=CHECKSUM, Metadata={"sha256": upload.sha256})
-    target["UploadId"] = created["UploadId"]
+def abort(client: Any, target: Mapping[str, str]) -> bool:
+    """Aborts a multipart upload, as far as the server answers. Returns whether it is gone."""
     try:
+        client.abort_multipart_upload(**target)
+    except ClientError as error:
+        return str(error.response.get("Error", {}).get("Code", "")) == "NoSuchUpload"
+    except BotoCoreError:
+        return False
+    return True
+
+
+def _put_new(client: Any, arguments: Mapping[str, Any]) -> Any:
+    """Writes an object where none is. A server without conditional writes refuses or ignores the condition."""
+    try:
+        return client.put_object(**arguments, IfNoneMatch="*")
+    except ClientError as error:
+        if str(error.response.get("Error", {}).get("Code", "")) != "NotImplemented":
+            raise
+    return client.put_object(**arguments)
+
+
+def _send_parts(
+    client: Any, target: Mapping[str, str], upload: Upload, part_size: int, advance: Advance, parts: Parts
+) -> Sent:
+    answer = client.create_multipart_upload(**target, ChecksumAlgorithm=CHECKSUM, Metadata={"sha256": upload.sha256})
+    target = {**target, "UploadId": str(answer["UploadId"])}
+    try:
+        parts.created(target["Key"], target["UploadId"])
         sender = _Sender(client, target, advance)
         sha256 = sender.send(upload, part_size)
         if sha256 == upload.sha256:
-            client.complete_multipart_upload(**target, MultipartUpload={"Parts": sender.parts})
-        else:
-            _abort(client, target)
+            parts.require()
+            done = client.complete_multipart_upload(**target, MultipartUpload={"Parts": sender.parts})
+            return Sent(sha256, tag_of(done))
+        abort(client, target)
     except BaseException:
-        _abort(client, target)
+        abort(client, target)
         raise
-    return sha256
-
-
-def _abort(client: Any, target: Mapping[str, str]) -> None:
-    # A dead server cannot abort; the next run's abort_left_uploads does.
-    with suppress(BotoCoreError, ClientError):
-        client.abort_multipart_upload(**target)
+    return Sent(sha256, "")
 
 
 class _Sender:

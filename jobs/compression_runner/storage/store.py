@@ -54,6 +54,9 @@ class Readable(Protocol):
 class Store(Readable, Protocol):
     """Files below one location, to read and to write."""
 
+    def checksum(self, entry: Entry, advance: Advance = silent) -> str:
+        """Reads one file, without keeping it, and returns its sha256."""
+
     def write(self, path: str, content: bytes) -> None:
         """Writes one small file, complete or not at all."""
 
@@ -68,8 +71,8 @@ class Store(Readable, Protocol):
     def require_replaceable(self, marker: str) -> None:
         """Raises InvalidInput where `publish` would destroy files that are no artifact (which has a `marker`)."""
 
-    def withdraw(self, paths: Sequence[str], marker: str) -> None:
-        """Removes an artifact: the marker first, then its files."""
+    def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
+        """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
 
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from compression_runner.pipeline.report_files import digest_of
+from compressionjob.report import Judged
 from tests.integration.runner.conftest import Bucket, Ended, environment, manifest, run_pod
 
 REVIEW = {
@@ -52,7 +54,7 @@ def test_a_held_result_is_published_once_it_is_approved(bucket: Bucket, tmp_path
     assert bucket.keys("out") == []
     assert json.loads(bucket.read("out-report/report.json"))["held"] is True
 
-    published = publish(bucket, tmp_path / "b")
+    published = publish(bucket, tmp_path / "b", held)
     assert published.status == 0, published.log
     assert published.summary is not None
     assert (published.summary.published, published.summary.held) == (True, False)
@@ -62,22 +64,29 @@ def test_a_held_result_is_published_once_it_is_approved(bucket: Bucket, tmp_path
     assert artifact["provenance"]["review"] == REVIEW
     report = json.loads(bucket.read("out-report/report.json"))
     assert (report["published"], report["held"], report["review"]) == (True, False, REVIEW)
-    again = publish(bucket, tmp_path / "c")
+    assert published.summary.report_digest == digest_of(bucket.read("out-report/report.json"))
+    assert digest_of(bucket.read("out-report/report.held.json")) == held.summary.report_digest
+    again = publish(bucket, tmp_path / "c", held)
     assert again.summary is not None
-    assert again.summary.published
+    assert again.summary == published.summary
 
 
-def publish(bucket: Bucket, workdir: Path) -> Ended:
+def publish(bucket: Bucket, workdir: Path, held: Ended) -> Ended:
+    """Runs a pod that publishes, told by the operator what was judged."""
+    assert held.summary is not None
+    judged = Judged(
+        digest=held.summary.digest, checkpoint=held.summary.checkpoint, report_digest=held.summary.report_digest
+    )
     variables = environment(bucket.server, manifest(bucket.server.endpoint, review="Always"), workdir)
     variables |= {"COMPRESSION_PART": "Publish", "COMPRESSION_REVIEW": json.dumps(REVIEW)}
-    return run_pod(variables)
+    return run_pod(variables | {"COMPRESSION_JUDGED": json.dumps(judged.to_json())})
 
 
 def test_only_what_was_reviewed_is_published(bucket: Bucket, tmp_path: Path) -> None:
-    run_part(bucket, tmp_path / "a", "Run", review="Always")
+    held = run_part(bucket, tmp_path / "a", "Run", review="Always")
     fingerprint = json.loads(bucket.read("out-report/report.json"))["artifact"]["fingerprint"]
     bucket.delete(f"out-checkpoints/{fingerprint}")
-    gone = publish(bucket, tmp_path / "b")
+    gone = publish(bucket, tmp_path / "b", held)
     assert gone.status == 2
     assert gone.summary is not None
     assert gone.summary.error is not None
@@ -86,12 +95,21 @@ def test_only_what_was_reviewed_is_published(bucket: Bucket, tmp_path: Path) -> 
     assert bucket.keys("out") == []
 
 
-def test_a_publishing_pod_without_a_review_publishes_nothing(bucket: Bucket, tmp_path: Path) -> None:
-    run_part(bucket, tmp_path / "a", "Run", review="Always")
+@pytest.mark.parametrize(
+    ("given", "missing", "remedy"),
+    [
+        ({}, "COMPRESSION_REVIEW", "CompressionReview"),
+        ({"COMPRESSION_REVIEW": json.dumps(REVIEW)}, "COMPRESSION_JUDGED", "upgrade the operator"),
+    ],
+)
+def test_a_publishing_pod_without_a_review_or_what_was_judged_publishes_nothing(
+    bucket: Bucket, tmp_path: Path, given: dict[str, str], missing: str, remedy: str
+) -> None:
     variables = environment(bucket.server, manifest(bucket.server.endpoint, review="Always"), tmp_path / "b")
-    ended = run_pod(variables | {"COMPRESSION_PART": "Publish"})
+    ended = run_pod(variables | given | {"COMPRESSION_PART": "Publish"})
     assert ended.status == 2
     assert ended.summary is not None
     assert ended.summary.error is not None
-    assert ended.summary.error.field == "COMPRESSION_REVIEW"
+    assert ended.summary.error.field == missing
+    assert remedy in ended.summary.error.remedy
     assert bucket.keys("out") == []

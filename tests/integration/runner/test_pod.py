@@ -1,5 +1,6 @@
 """A pod's life against a real S3 server: verdict, publication, resume, and everything that can be wrong with input."""
 
+import hashlib
 import json
 import signal
 import time
@@ -85,13 +86,46 @@ def test_a_second_run_takes_the_checkpoints_and_does_not_fetch_the_model(bucket:
     assert [stage["reused"] for stage in stages] == [True, True]
 
 
-def test_the_same_job_started_again_after_its_end_tells_the_same(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_job_started_again_after_its_end_measures_again_and_keeps_what_it_published(
+    bucket: Bucket, tmp_path: Path
+) -> None:
     first = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "first"))
-    begin = time.monotonic()
+    marker = bucket.read("out/artifact.json")
     second = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "second"))
-    assert second.summary == first.summary
-    assert "came to its end before" in second.log
-    assert time.monotonic() - begin < 60
+    assert first.summary is not None
+    assert second.summary is not None, second.log
+    assert (second.summary.stages_run, second.summary.stages_reused) == (0, 2)
+    assert (second.summary.verdict, second.summary.published) == ("Pass", True)
+    assert second.summary.digest == first.summary.digest
+    assert bucket.read("out/artifact.json") == marker
+    assert "holds this very result" in second.log
+
+
+def test_a_report_in_the_bucket_decides_nothing(bucket: Bucket, tmp_path: Path) -> None:
+    strict = manifest(bucket.server.endpoint, sla={"size": {"maxRatio": "0.1"}})
+    first = run_pod(environment(bucket.server, strict, tmp_path / "first"))
+    assert first.summary is not None, first.log
+    assert first.summary.verdict == "Fail"
+    forged = json.loads(bucket.read("out-report/report.json"))
+    forged |= {"verdict": "Pass", "published": True, "sentence": "trust me"}
+    forged["artifact"] |= {"digest": "sha256:forged", "uri": "s3://models/out"}
+    bucket.client.put_object(Bucket="models", Key="out-report/report.json", Body=json.dumps(forged).encode())
+    again = run_pod(environment(bucket.server, strict, tmp_path / "second"))
+    assert again.summary is not None, again.log
+    assert (again.summary.verdict, again.summary.published, again.summary.digest) == ("Fail", False, "")
+    assert bucket.keys("out") == []
+
+
+def test_a_destination_that_was_changed_since_is_published_anew(bucket: Bucket, tmp_path: Path) -> None:
+    first = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "first"))
+    assert first.summary is not None, first.log
+    size = len(bucket.read("out/model.onnx"))
+    bucket.client.put_object(Bucket="models", Key="out/model.onnx", Body=bytes(size))
+    second = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "second"))
+    assert second.summary is not None, second.log
+    assert second.summary.published
+    listed = {file["path"]: file["sha256"] for file in json.loads(bucket.read("out/artifact.json"))["files"]}
+    assert hashlib.sha256(bucket.read("out/model.onnx")).hexdigest() == listed["model.onnx"]
 
 
 def test_another_artifact_at_the_destination_is_left_alone(bucket: Bucket, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The S3 store against a real server: multipart, ranges, checksums, and servers that die, refuse or are full."""
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -19,14 +20,14 @@ from tests.integration.runner.cutting_proxy import CuttingProxy
 SIZE = 40 << 20
 
 
-def open_store(bucket: Bucket, key: str, endpoint: str | None = None) -> Store:
+def open_store(bucket: Bucket, key: str, endpoint: str | None = None, job: str = "") -> Store:
     keys = {
         "OUTPUT_AWS_ACCESS_KEY_ID": bucket.server.access_key,
         "OUTPUT_AWS_SECRET_ACCESS_KEY": bucket.server.secret_key,
     }
     storage = Storage(endpoint=endpoint or bucket.server.endpoint)
     location = parse_location(f"s3://{bucket.name}/{key}")
-    return Stores(environment=keys).open(location, storage, Role.OUTPUT, "spec.output.destination")
+    return Stores(environment=keys, job=job).open(location, storage, Role.OUTPUT, "spec.output.destination")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def proxy(bucket: Bucket) -> Iterator[CuttingProxy]:
 def test_a_server_that_dies_in_a_multipart_upload_leaves_nothing_published(
     bucket: Bucket, files: list[Upload], proxy: CuttingProxy
 ) -> None:
-    store = open_store(bucket, "dying", proxy.endpoint)
+    store = open_store(bucket, "dying", proxy.endpoint, "u-1")
     proxy.arm(20 << 20)
     with pytest.raises(StorageUnavailable, match="does not answer") as caught:
         store.publish(files, "artifact.json")
@@ -114,6 +115,65 @@ def test_a_server_that_dies_in_a_multipart_upload_leaves_nothing_published(
     store.publish(files, "artifact.json")
     assert bucket.keys("dying") == ["artifact.json", "model.onnx"]
     assert left_uploads(bucket) == 0
+    assert bucket.keys("dying.writer") == []
+
+
+def test_another_jobs_upload_is_left_alone_and_ones_own_is_aborted(bucket: Bucket, files: list[Upload]) -> None:
+    left = [
+        bucket.client.create_multipart_upload(Bucket=bucket.name, Key=f"mine/{name}")["UploadId"]
+        for name in ("own", "other")
+    ]
+    record = json.dumps([["mine/own", left[0]]]).encode()
+    bucket.client.put_object(Bucket=bucket.name, Key="mine.writer/uploads-u-1", Body=record)
+    open_store(bucket, "mine", job="u-1").publish(files, "artifact.json")
+    uploads = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
+    assert [upload["UploadId"] for upload in uploads] == [left[1]]
+    bucket.client.abort_multipart_upload(Bucket=bucket.name, Key="mine/other", UploadId=left[1])
+    assert bucket.keys("mine.writer") == []
+
+
+def test_a_later_writer_takes_over_and_the_earlier_one_stops(bucket: Bucket, files: list[Upload]) -> None:
+    earlier, later = (open_store(bucket, "contested", job=job) for job in ("u-1", "u-2"))
+    began: list[int] = []
+
+    def take_over(count: int) -> None:
+        if not began:
+            began.append(count)
+            later.publish(files, "artifact.json")
+
+    with pytest.raises(StorageUnavailable) as caught:
+        earlier.publish(files, "artifact.json", advance=take_over)
+    assert (caught.value.reason, caught.value.exit_code) == ("DestinationTaken", 4)
+    assert bucket.keys("contested") == ["artifact.json", "model.onnx"]
+    assert bucket.keys("contested.writer") == []
+    assert left_uploads(bucket) == 0
+
+
+def test_a_writer_that_is_overtaken_names_the_other_job(bucket: Bucket, files: list[Upload]) -> None:
+    claim = "contested-now.writer/claim-00000007-0123456789ab-u-2"
+
+    def take_over(_count: int) -> None:
+        bucket.client.put_object(Bucket=bucket.name, Key=claim, Body=b"{}")
+
+    with pytest.raises(StorageUnavailable, match="the job with uid u-2 is publishing there"):
+        open_store(bucket, "contested-now", job="u-1").publish(files, "artifact.json", advance=take_over)
+    assert bucket.keys("contested-now.writer") == [claim.rsplit("/", 1)[-1]]
+
+
+def test_files_that_another_writer_changed_are_sent_again(bucket: Bucket, files: list[Upload]) -> None:
+    store = open_store(bucket, "disturbed", job="u-1")
+    disturbed: list[int] = []
+
+    def disturb(count: int) -> None:
+        if count == len(b"{}") and not disturbed:
+            disturbed.append(count)
+            bucket.client.put_object(Bucket=bucket.name, Key="disturbed/model.onnx", Body=b"other")
+
+    store.publish(files, "artifact.json", advance=disturb)
+    entry = store.find("model.onnx")
+    assert entry is not None
+    assert disturbed
+    assert store.checksum(entry) == files[0].sha256
 
 
 def test_a_connection_that_breaks_once_is_no_failure(

@@ -1,5 +1,6 @@
 """report.json of a fixed run is the one that is stored: other programs, and later versions, read its keys."""
 
+import hashlib
 import json
 import os
 from datetime import UTC, datetime
@@ -27,10 +28,11 @@ from compression_runner.pipeline import reporting
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.planner import Plan, Step
 from compression_runner.pipeline.report_files import write_report
-from compression_runner.pipeline.reporting import Facts, make_report
+from compression_runner.pipeline.reporting import Facts, make_report, summarize
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob import sla
 from compressionjob.estimate import Estimate
+from compressionjob.publication import Publication
 from compressionjob.report import Machine, ModelFigures, StageReport
 from compressionjob.spec import CompressionJob, parse_job
 from tests.support.manifests import job
@@ -144,6 +146,25 @@ def test_the_report_of_a_run_is_the_stored_one_byte_for_byte(tmp_path: Path, fix
     # The spec and the pipeline are repeated as the contract of the job writes them, which may gain fields.
     stored["job"]["spec"], stored["provenance"]["pipeline"] = (one.spec.to_json(), one.spec.to_json()["pipeline"])
     assert (tmp_path / "report.json").read_text() == json.dumps(stored, indent=2) + "\n"
+
+
+@pytest.mark.parametrize("publication", ["Publish", "Hold"])
+def test_the_summary_identifies_result_checkpoint_and_report(tmp_path: Path, publication: Publication) -> None:
+    one, reports = fixed_job(), DirectoryStore("file:///reports", tmp_path, "spec.output.reports")
+    facts = facts_of(one, tmp_path / "result")
+    report = make_report(facts, reporting.provenance(facts), reports, publication)
+    written = write_report(report, reports)
+    summary = summarize(report, reports)
+    assert written == f"sha256:{hashlib.sha256((tmp_path / 'report.json').read_bytes()).hexdigest()}"
+    assert summary.report_digest == written
+    assert (summary.checkpoint, summary.digest) == ("ef" * 32, facts.result.artifact.digest)
+
+
+def test_the_summary_of_a_refused_result_identifies_nothing(tmp_path: Path) -> None:
+    one, reports = fixed_job(), DirectoryStore("file:///reports", tmp_path, "spec.output.reports")
+    facts = facts_of(one, tmp_path / "result")
+    summary = summarize(make_report(facts, reporting.provenance(facts), reports, "Refuse"), reports)
+    assert (summary.checkpoint, summary.report_digest, summary.digest) == ("", "", "")
 
 
 def test_infinity_and_nan_which_json_has_not_are_not_written() -> None:

@@ -11,11 +11,13 @@ from compression_runner import artifact as artifacts
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.places import Places
+from compression_runner.pipeline.report_files import digest_of
 from compression_runner.pipeline.reviewed import publish_reviewed
 from compression_runner.pipeline.run import Run
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
+from compressionjob.report import Judged
 from compressionjob.review import ReviewOutcome
 from compressionjob.spec import parse_job
 from tests.support.manifests import job
@@ -65,10 +67,19 @@ def run(tmp_path: Path, held: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -
     return Run(parse_job(manifest), places, RunProgress(), RunMetrics())
 
 
+@pytest.fixture
+def judged(run: Run, held: dict[str, Any], tmp_path: Path) -> Judged:
+    """What the operator has kept of the verdict."""
+    fingerprint = held["artifact"]["fingerprint"]
+    kept = artifacts.load(tmp_path / "work" / "checkpoints" / fingerprint)
+    digest = digest_of((tmp_path / "reports" / "report.json").read_bytes())
+    return Judged(digest=kept.digest, checkpoint=fingerprint, report_digest=digest)
+
+
 def test_the_held_result_is_published_and_nothing_of_its_report_is_lost(
-    run: Run, held: dict[str, Any], tmp_path: Path
+    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path
 ) -> None:
-    publish_reviewed(run, REVIEW)
+    publish_reviewed(run, REVIEW, judged)
     provenance = held["provenance"] | {"review": REVIEW.to_json()}
     assert json.loads((tmp_path / "out" / "artifact.json").read_text())["provenance"] == provenance
     report = json.loads((tmp_path / "reports" / "report.json").read_text())
@@ -78,12 +89,69 @@ def test_the_held_result_is_published_and_nothing_of_its_report_is_lost(
     assert (report["job"], report["environment"]) == (held["job"], held["environment"])
 
 
-@pytest.mark.parametrize(("section", "key"), [("job", "uid"), ("artifact", "fingerprint"), ("artifact", "digest")])
-def test_a_report_that_does_not_say_what_was_reviewed_publishes_nothing(
-    run: Run, held: dict[str, Any], tmp_path: Path, section: str, key: str
+def test_a_second_try_after_everything_was_published_ends_the_same(run: Run, judged: Judged, tmp_path: Path) -> None:
+    first = publish_reviewed(run, REVIEW, judged)
+    marker = (tmp_path / "out" / "artifact.json").stat().st_mtime_ns
+    assert publish_reviewed(run, REVIEW, judged) == first
+    assert (tmp_path / "out" / "artifact.json").stat().st_mtime_ns == marker
+
+
+def test_a_second_try_with_a_damaged_destination_publishes_again(run: Run, judged: Judged, tmp_path: Path) -> None:
+    publish_reviewed(run, REVIEW, judged)
+    (tmp_path / "out" / "model.onnx.zst").write_bytes(b"pAcked")
+    publish_reviewed(run, REVIEW, judged)
+    assert (tmp_path / "out" / "model.onnx.zst").read_bytes() == b"packed"
+
+
+def test_a_report_that_was_changed_after_the_verdict_publishes_nothing(
+    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path
 ) -> None:
-    del held[section][key]
+    (tmp_path / "reports" / "report.json").write_text(json.dumps(held | {"sentence": "all is well"}))
+    with pytest.raises(InvalidInput, match="no longer the one that was reviewed") as caught:
+        publish_reviewed(run, REVIEW, judged)
+    assert (caught.value.field, "apply the job again" in caught.value.remedy) == ("spec.output.reports", True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_that_says_published_does_not_stand_in_for_the_publication(
+    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path
+) -> None:
+    forged = held | {"published": True, "held": False, "artifact": held["artifact"] | {"digest": "sha256:forged"}}
+    (tmp_path / "reports" / "report.json").write_text(json.dumps(forged))
+    report = publish_reviewed(run, REVIEW, judged.model_copy(update={"report_digest": ""}))
+    assert report.artifact.digest == judged.digest
+    assert json.loads((tmp_path / "out" / "artifact.json").read_text())["digest"] == judged.digest
+
+
+def test_the_checkpoint_must_be_what_was_judged(run: Run, judged: Judged, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="not the result that was reviewed"):
+        publish_reviewed(run, REVIEW, judged.model_copy(update={"digest": "sha256:other"}))
+    (tmp_path / "work" / "checkpoints" / judged.checkpoint / "model.onnx.zst").write_bytes(b"pAcked")
+    with pytest.raises(InvalidInput, match="is gone"):
+        publish_reviewed(run, REVIEW, judged)
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_job_that_an_older_operator_held_the_report_names_the_checkpoint(
+    run: Run, judged: Judged, tmp_path: Path
+) -> None:
+    publish_reviewed(run, REVIEW, Judged(digest=judged.digest))
+    assert json.loads((tmp_path / "out" / "artifact.json").read_text())["digest"] == judged.digest
+
+
+@pytest.mark.parametrize("fingerprint", ["../../elsewhere", "", "/etc"])
+def test_a_report_cannot_name_what_is_no_checkpoint(
+    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path, fingerprint: str
+) -> None:
+    held["artifact"]["fingerprint"] = fingerprint
+    (tmp_path / "reports" / "report.json").write_text(json.dumps(held))
+    with pytest.raises(InvalidInput, match="is gone"):
+        publish_reviewed(run, REVIEW, Judged(digest=judged.digest))
+
+
+def test_another_jobs_report_publishes_nothing(run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path) -> None:
+    del held["job"]["uid"]
     (tmp_path / "reports" / "report.json").write_text(json.dumps(held))
     with pytest.raises(InvalidInput, match="was reviewed"):
-        publish_reviewed(run, REVIEW)
+        publish_reviewed(run, REVIEW, Judged(digest=judged.digest))
     assert not (tmp_path / "out" / "artifact.json").exists()

@@ -1,14 +1,17 @@
 """Directories as stores: confined, atomic, and clear about what goes wrong."""
 
+import errno
+import fcntl
 import hashlib
 from pathlib import Path
 
 import pytest
 
-from compression_runner.errors import DiskFull, InvalidInput
+from compression_runner.errors import DiskFull, InvalidInput, StorageUnavailable
 from compression_runner.storage import Stores, Upload
 from compression_runner.storage.credentials import credentials
 from compression_runner.storage.directory import DirectoryStore
+from compression_runner.storage.directory_lock import locked
 from compressionjob.locations import parse_location
 from compressionjob.pod import Role
 from tests.support.limits import largest_file
@@ -63,11 +66,50 @@ def test_a_full_work_directory_is_said_while_fetching(tmp_path: Path) -> None:
     assert caught.value.field == "workdir"
 
 
-def test_a_run_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:
-    (tmp_path / ".out-new-123").mkdir()
-    (tmp_path / ".out-old-456").mkdir()
+def test_a_run_sweeps_what_a_killed_one_of_its_job_left_and_nothing_else(tmp_path: Path) -> None:
+    others = [f".out-new-u2-{'0' * 32}", f".out-new-local-{'0' * 32}"]
+    for name in (f".out-new-u1-{'0' * 32}", f".out-old-u1-{'1' * 32}", *others):
+        (tmp_path / name).mkdir()
+    DirectoryStore("file:///out", tmp_path / "out", "spec.output.destination", "u-1").publish(
+        [upload(tmp_path / "a", "artifact.json", b"{}")], "artifact.json"
+    )
+    assert sorted(place.name for place in tmp_path.iterdir()) == [*sorted(others), "a", "out"]
+
+
+def test_a_directory_to_which_another_process_publishes_is_left_alone(tmp_path: Path) -> None:
+    files = [upload(tmp_path / "a", "artifact.json", b"{}")]
+    with locked(tmp_path / "out", "u-2"), pytest.raises(StorageUnavailable, match=r"uid u-2 .*process") as caught:
+        store(tmp_path / "out").publish(files, "artifact.json")
+    assert (caught.value.reason, caught.value.exit_code) == ("DestinationTaken", 4)
+    assert not (tmp_path / "out").exists()
+    store(tmp_path / "out").publish(files, "artifact.json")
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["a", "out"]
+
+
+def test_a_file_system_without_locks_is_written_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
     store(tmp_path / "out").publish([upload(tmp_path / "a", "artifact.json", b"{}")], "artifact.json")
     assert sorted(place.name for place in tmp_path.iterdir()) == ["a", "out"]
+
+
+def test_an_artifact_that_was_replaced_meanwhile_is_not_withdrawn(tmp_path: Path) -> None:
+    target = store(tmp_path / "out")
+    target.publish([upload(tmp_path / "a", "artifact.json", b"{}")], "artifact.json")
+    before = target.find("artifact.json")
+    assert before is not None
+    target.publish([upload(tmp_path / "b", "artifact.json", b"{ }")], "artifact.json")
+    target.withdraw([], "artifact.json", before.tag)
+    assert (tmp_path / "out" / "artifact.json").read_bytes() == b"{ }"
+
+
+def test_a_checksum_is_read_without_a_copy(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+    found = store(tmp_path).find("model.onnx")
+    assert found is not None
+    assert store(tmp_path).checksum(found) == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_directories_with_other_files_are_not_replaced(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""How a set of files gets to an S3 location: whole, with the marker last, by one writer at a time.
+
+S3 has no rename. The marker seals the files: it is removed before the first is written, and written after the last. Its
+content names the SHA-256 of each file, so a reader that compares them never takes a mix of two writers for whole.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from compression_runner.errors import StorageUnavailable
+from compression_runner.storage.s3_claims import Claim
+from compression_runner.storage.store import Advance, Entry, Upload, silent
+
+PASSES: Final = 4
+"""How often files that changed meanwhile are sent again."""
+
+
+class AlreadyThere(Exception):
+    """An object that must be new is there already."""
+
+
+class Objects(Protocol):
+    """The objects below a location."""
+
+    def find(self, path: str) -> Entry | None:
+        """One object, or None."""
+
+    def read(self, path: str) -> bytes:
+        """The content of one object."""
+
+    def remove(self, path: str) -> None:
+        """Removes one object; none is no error."""
+
+    def send(self, upload: Upload, advance: Advance, *, only_new: bool = False) -> Entry:
+        """Uploads one object. `only_new`: raises AlreadyThere where one is, on servers with conditional writes."""
+
+    def incomplete(self, path: str, problem: str) -> StorageUnavailable:
+        """What ends a publication that does not come to be complete."""
+
+
+class Publication:
+    """One publication. `claim` is None where several writers of the same content may meet (checkpoints)."""
+
+    def __init__(self, objects: Objects, claim: Claim | None, marker: str) -> None:
+        self._objects = objects
+        self._claim = claim
+        self._marker = marker
+        self._sent: dict[str, Entry] = {}
+
+    def run(self, files: Sequence[Upload], stale: Iterable[str], advance: Advance) -> None:
+        """Uploads everything, the marker last; takes back what it uploaded if it fails.
+
+        Raises StorageUnavailable, and leaves alone what is there, where another writer has taken over.
+        """
+        try:
+            self._remove(self._marker)
+            for path in {*stale} - {upload.path for upload in files}:
+                self._remove(path)
+            self._fill(files, advance)
+        except BaseException:
+            # The error that led here goes on.
+            with suppress(StorageUnavailable):
+                self._take_back()
+            raise
+
+    def _fill(self, files: Sequence[Upload], advance: Advance) -> None:
+        for _ in range(PASSES):
+            for upload in sorted(files, key=lambda item: item.path == self._marker):
+                if upload.path not in self._sent:
+                    self._send(upload, advance)
+            if self._claim is None or self._is_settled():
+                return
+            advance = silent
+        raise self._objects.incomplete(self._marker, "other files appear there again and again")
+
+    def _send(self, upload: Upload, advance: Advance) -> None:
+        self._require()
+        last = self._claim is not None and upload.path == self._marker
+        try:
+            self._sent[upload.path] = self._objects.send(upload, advance, only_new=last)
+        except AlreadyThere:
+            # An earlier writer's, which arrived late; or this one's, of a try whose answer was lost.
+            self._remove(self._marker)
+            self._sent[upload.path] = self._objects.send(upload, silent)
+        if self._claim is None:
+            self._require_size(self._sent[upload.path])
+        elif not self._claim.holds():
+            self._expose(upload)
+            raise self._claim.taken()
+
+    def _require_size(self, sent: Entry) -> None:
+        stored = self._objects.find(sent.path)
+        if stored is None or stored.size != sent.size:
+            found = "nothing" if stored is None else f"{stored.size} bytes"
+            raise self._objects.incomplete(sent.path, f"{sent.size} bytes were uploaded and {found} is there")
+
+    def _is_settled(self) -> bool:
+        """Whether everything is as it was sent; else the marker is removed, and what differs is sent again."""
+        changed = [path for path, sent in self._sent.items() if self._objects.find(path) != sent]
+        if not changed:
+            return True
+        self._remove(self._marker)
+        for path in {*changed, self._marker}:
+            self._sent.pop(path, None)
+        return False
+
+    def _expose(self, upload: Upload) -> None:
+        """Removes the later writer's marker, if this last upload came after that writer's end and spoilt its files."""
+        sent = self._sent[upload.path]
+        if self._objects.find(upload.path) != sent or self._objects.find(self._marker) is None:
+            return
+        if upload.path == self._marker or upload.sha256.encode() not in self._objects.read(self._marker):
+            self._objects.remove(self._marker)
+
+    def _remove(self, path: str) -> None:
+        self._require()
+        self._objects.remove(path)
+
+    def _require(self) -> None:
+        if self._claim is not None:
+            self._claim.require()
+
+    def _take_back(self) -> None:
+        """Removes what is still as this writer sent it."""
+        if self._claim is not None and not self._claim.holds():
+            return
+        for path, sent in sorted(self._sent.items(), key=lambda item: item[0] != self._marker):
+            if self._objects.find(path) == sent:
+                self._objects.remove(path)
