@@ -10,9 +10,11 @@ from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from localcluster.kueue import build, manifests
 from localcluster.locks import exclusive
+from localcluster.progress import say, step
 from localcluster.steps import Steps
 from localcluster.waiting import until
 
+CRD: Final = "workloads.kueue.x-k8s.io"
 _APPLIED: Final = "compression-operator.io/applied"
 """Annotation of Kueue's namespace: the digest of the manifests that were applied in full."""
 _READY_SECONDS: Final = 120.0
@@ -22,8 +24,14 @@ _WITH_FINALIZERS: Final = ("workloads", "localqueues", "clusterqueues", "resourc
 
 
 def ensure() -> None:
-    """Make Kueue run in the local cluster, which is started when it does not run; quick when Kueue does already."""
-    _refuse_foreign_cluster()
+    """Make Kueue run in the local cluster, which is started when it does not run; quick when Kueue does already.
+
+    A cluster of your own has to have a Kueue. Raises LocalClusterError where it has none.
+    """
+    given = external.kubeconfig()
+    if given:
+        _expect(Kubectl(given))
+        return
     build.make()
     if not components.running():
         cluster.up()
@@ -41,15 +49,17 @@ def remove() -> None:
 
     Webhooks go first: without Kueue they refuse every Job. Its finalizers go next: only Kueue would remove them.
     """
-    _refuse_foreign_cluster()
-    kubectl = Kubectl(components.admin_kubeconfig())
-    with exclusive(_lock()), Steps() as steps:
-        steps.add("Kueue removed", lambda: _remove(kubectl))
-
-
-def _refuse_foreign_cluster() -> None:
     if external.kubeconfig():
-        raise LocalClusterError("KUBECONFIG names a cluster of your own, which is left as it is: install Kueue there.")
+        raise LocalClusterError("A cluster of your own (KUBECONFIG or kind) is left as it is: remove Kueue by hand.")
+    kubectl = Kubectl(components.admin_kubeconfig())
+    with exclusive(_lock()), step("Kueue removed"):
+        _remove(kubectl)
+
+
+def _expect(kubectl: Kubectl) -> None:
+    if not kubectl.run("get", "crd", CRD, "--ignore-not-found"):
+        raise LocalClusterError("A cluster of your own (KUBECONFIG or kind) is left as it is: install Kueue there.")
+    say("  ok   using the Kueue of your cluster")
 
 
 def _install(kubectl: Kubectl, objects: list[manifests.Object]) -> None:
