@@ -45,8 +45,9 @@ def _object(kind: str, name: str, namespace: str = "", **fields: Any) -> dict[st
 
 
 def queued(manifest: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
-    """The CompressionJob with the label of a queue."""
+    """The CompressionJob with the label of a queue, and no limit that a busy machine could leave undecided."""
     manifest["metadata"].setdefault("labels", {})[QUEUE_LABEL] = queue
+    manifest["spec"]["sla"] = {"quality": manifest["spec"]["sla"]["quality"]}
     return manifest
 
 
