@@ -57,6 +57,17 @@ def test_suspending_a_running_job_frees_its_place(submit: Submit, hold: Hold, st
 
 
 @pytest.mark.usefixtures("empty_queue")
+def test_a_job_resumed_before_its_pod_has_ended_is_not_left_out_of_the_queue(submit: Submit) -> None:
+    job = submit(queued(tiny_job("queue-wavering", spec__retries=0)))
+    job.running_pod()
+    set_suspend(job, True)
+    wait_for("the Workload is not active", lambda: not is_active(job) or None, 30, pause=0.1)
+    set_suspend(job, False)
+    wait_for("the Workload is active", lambda: is_active(job) or None, 60)
+    assert job.wait_phase("Succeeded")["verdict"] == "Pass"
+
+
+@pytest.mark.usefixtures("empty_queue")
 def test_a_job_created_suspended_waits_for_its_user(submit: Submit) -> None:
     job = submit(queued(tiny_job("queue-held", spec__suspend=True)))
     job.wait_phase("Suspended", seconds=60)
