@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from localcluster.errors import LocalClusterError
 from tests.e2e.harness import Job, wait_for
 from tests.e2e.jobs import at_checkpoint, minilm_job, stages, tiny_job
 from tests.e2e.kueue.queues import QUEUE_LABEL, Holder, holds_for, is_active, queued, set_suspend
@@ -76,12 +77,13 @@ def test_a_job_created_suspended_waits_for_its_user(submit: Submit) -> None:
     assert job.wait_phase("Succeeded")["verdict"] == "Pass"
 
 
-def test_without_its_label_a_queued_job_does_not_pass_the_queue(submit: Submit, hold: Hold) -> None:
+def test_a_queued_job_cannot_leave_its_queue(submit: Submit, hold: Hold) -> None:
     occupant = hold("last-occupant")
     job = submit(queued(tiny_job("queue-left")))
     job.wait_condition("Scheduled", "False", "Queued")
-    job.namespace("label", "cpj", job.name, f"{QUEUE_LABEL}-")
-    holds_for("it waits for quota", 15, lambda: job.pods() == [] and job.children()[0]["spec"]["suspend"] is True)
+    with pytest.raises(LocalClusterError, match="cannot change once the job exists"):
+        job.namespace("label", "cpj", job.name, f"{QUEUE_LABEL}-")
+    holds_for("it waits for quota", 10, lambda: job.pods() == [] and job.children()[0]["spec"]["suspend"] is True)
     assert job.status["phase"] == "Pending"
     occupant.delete()
     assert job.wait_phase("Succeeded")["verdict"] == "Pass"
