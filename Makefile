@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-integrity test-images test-engines \
+.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-kueue \
+        test-integrity test-images test-engines \
         generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -54,7 +55,11 @@ test-integration: setup ## a real API server, object store and Prometheus on loo
 	$(PARALLEL) tests/integration tests/e2e/localcluster
 
 test-e2e: setup cluster ## a real kubelet
-	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster
+	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster -m 'not kueue'
+
+test-kueue: setup cluster ## queued jobs with a real Kueue: builds it once, in minutes; from then on `make test` runs two of these
+	@$(LOCALCLUSTER) kueue
+	$(PYTEST) tests/e2e/kueue
 
 test-integrity: setup cluster ## slow: two jobs with one destination, a pod killed at twenty random moments
 	KILLED_WRITERS=20 $(PYTEST) tests/e2e/test_integrity.py

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from localcluster import cluster, components, debian, images, namespaces, node, paths, processes, site
+from localcluster import cluster, components, debian, images, kueue, namespaces, node, paths, processes, site
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from localcluster.progress import say, step
@@ -24,6 +24,8 @@ def main() -> int:
     commands.add_parser("site", help="refresh the Python environment that pods mount")
     namespace = commands.add_parser("namespace", help="make a namespace ready for compression pods")
     namespace.add_argument("name")
+    queue = commands.add_parser("kueue", help="build a real Kueue (once) and make it run in the local cluster")
+    queue.add_argument("--remove", action="store_true", help="take it out of the cluster again, with all queues")
     gpu = commands.add_parser("gpu", help="let the node say that it has this many GPUs (there are none)")
     gpu.add_argument("count", type=int)
     logs = commands.add_parser("logs", help="print the end of a component's log")
@@ -66,6 +68,8 @@ def _run_single(arguments: argparse.Namespace) -> None:
                 site.ensure()
         case "namespace":
             namespaces.prepare(arguments.name)
+        case "kueue":
+            kueue.remove() if arguments.remove else kueue.ensure()
         case "gpu":
             _pretend_gpus(arguments.count)
         case "logs":

@@ -43,6 +43,16 @@ _VERSITYGW_NOT_INLINED = (
     "github.com/nats-io/...",
     "github.com/segmentio/...",
 )
+# Clients and controllers of many job types, of which one is used.
+_KUEUE_NOT_INLINED = (
+    "github.com/kubeflow/...",
+    "github.com/ray-project/...",
+    "k8s.io/client-go/applyconfigurations/...",
+    "k8s.io/client-go/informers/...",
+    "k8s.io/client-go/kubernetes/...",
+    "k8s.io/client-go/listers/...",
+    "sigs.k8s.io/kueue/...",
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ KUBERNETES = Program(
 PAUSE = Program("pause", "kubernetes", "./pause")
 GRAFANA_SCHEMA = Program("grafana-schema", "grafana")
 VERSITYGW = Program("versitygw", "versitygw", not_inlined=_VERSITYGW_NOT_INLINED)
+KUEUE = Program("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue", not_inlined=_KUEUE_NOT_INLINED)
 
 
 def ensure(program: Program) -> Path:
@@ -77,14 +88,14 @@ def ensure(program: Program) -> Path:
 
     Raises LocalClusterError where Go is missing or the build fails.
     """
-    target = _target(program)
-    if target.exists():
-        return target
+    executable = target(program)
+    if executable.exists():
+        return executable
     with exclusive(paths.cache() / "locks" / f"go-{program.name}"):
-        if not target.exists():
-            _build(program, target)
+        if not executable.exists():
+            _build(program, executable)
             _forget_older(program)
-    return target
+    return executable
 
 
 def download(program: Program) -> None:
@@ -95,10 +106,11 @@ def download(program: Program) -> None:
 
 def is_built(program: Program) -> bool:
     """Tell whether ensure() would return at once."""
-    return _target(program).exists()
+    return target(program).exists()
 
 
-def _target(program: Program) -> Path:
+def target(program: Program) -> Path:
+    """Return where the executable of these sources lies once it is built."""
     return paths.cache() / "go" / f"{program.name}-{_digest(program)}" / program.name
 
 
@@ -110,20 +122,26 @@ def _digest(program: Program) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(program: Program, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
+def module_folder(program: Program, module: str) -> Path:
+    """Return the folder with the sources of a module that the program is made of, fetched when missing."""
+    _go(program, "mod", "download", module)
+    return Path(_go(program, "list", "-m", "-f", "{{.Dir}}", module).strip())
+
+
+def _build(program: Program, executable: Path) -> None:
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = executable.with_suffix(".unfinished")
     _go(program, "build", *program.build_flags(), "-o", unfinished, program.package)
-    unfinished.rename(target)
+    unfinished.rename(executable)
 
 
-def _go(program: Program, *arguments: str | Path) -> None:
+def _go(program: Program, *arguments: str | Path) -> str:
     settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    run(
+    return run(
         [_executable(), *arguments],
         cwd=paths.SOURCES / program.module,
         env={**settings, **_COMPILER_MEMORY},
-        remedy="Go 1.24 or newer and its module proxy are needed for the first build.",
+        remedy="Go 1.24 or newer (1.25 for Kueue) and its module proxy are needed for the first build.",
     )
 
 

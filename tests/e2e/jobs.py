@@ -1,7 +1,9 @@
 """Jobs that the end-to-end tests apply, and what they leave in the object store."""
 
+import json
 from typing import Any, Final
 
+from tests.e2e.harness import Job, wait_for
 from tests.support.manifests import set_field
 
 BUCKET: Final = "e2e"
@@ -51,3 +53,24 @@ def empty(store: Any, prefix: str) -> None:
     while found := store.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
         for item in found:
             store.delete_object(Bucket=BUCKET, Key=item["Key"])
+
+
+def checkpoints(store: Any, name: str) -> set[str]:
+    """Keys of the checkpoints of a job's stages."""
+    return {key for key in objects(store, f"results/{name}-checkpoints/") if key.endswith("artifact.json")}
+
+
+def at_checkpoint(store: Any, job: Job, count: int) -> None:
+    """Wait until so many stages have left a checkpoint."""
+
+    def look() -> bool:
+        assert job.status.get("phase") not in ("Succeeded", "Failed"), f"too late to disturb it:\n{job.diagnosis()}"
+        return len(checkpoints(store, job.name)) >= count
+
+    wait_for(f"{count} checkpoints of {job.name}", look, 180, pause=0.3)
+
+
+def stages(store: Any, name: str) -> dict[str, bool]:
+    """Stage -> whether its checkpoint was reused, as the report tells."""
+    body = store.get_object(Bucket=BUCKET, Key=f"results/{name}-report/report.json")["Body"].read()
+    return {stage["name"]: stage["reused"] for stage in json.loads(body)["stages"]}

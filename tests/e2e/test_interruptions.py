@@ -5,29 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.harness import Job, Namespace, wait_for
-from tests.e2e.jobs import BUCKET, minilm_job, objects, tiny_job
+from tests.e2e.jobs import BUCKET, at_checkpoint, minilm_job, objects, stages, tiny_job
 
 Submit = Callable[[dict[str, Any]], Job]
-
-
-def checkpoints(store: Any, name: str) -> set[str]:
-    return {key for key in objects(store, f"results/{name}-checkpoints/") if key.endswith("artifact.json")}
-
-
-def at_checkpoint(store: Any, job: Job, count: int) -> None:
-    """Wait until so many stages have left a checkpoint."""
-
-    def look() -> bool:
-        assert job.status.get("phase") not in ("Succeeded", "Failed"), f"too late to disturb it:\n{job.diagnosis()}"
-        return len(checkpoints(store, job.name)) >= count
-
-    wait_for(f"{count} checkpoints of {job.name}", look, 180, pause=0.3)
-
-
-def stages(store: Any, name: str) -> dict[str, bool]:
-    """Stage -> whether its checkpoint was reused, as the report tells."""
-    body = store.get_object(Bucket=BUCKET, Key=f"results/{name}-report/report.json")["Body"].read()
-    return {stage["name"]: stage["reused"] for stage in json.loads(body)["stages"]}
 
 
 def assert_published(store: Any, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ FORBIDDEN = [
     "patch compressionjobs.compression-operator.io",
     "patch compressionruntimes.compression-operator.io",
     "create compressionreviews.compression-operator.io",
+    "list clusterqueues.kueue.x-k8s.io",
     "get customresourcedefinitions.apiextensions.k8s.io",
     "list namespaces",
     "list nodes",
@@ -79,6 +81,40 @@ def test_cluster_wide_the_operator_may_work_everywhere_and_read_no_secret(server
     assert may(account, "watch compressionruntimes.compression-operator.io", "team-a")
     assert granted(account, FORBIDDEN, "team-a") == set()
     assert granted(account, FORBIDDEN, helm.namespace) == set()
+
+
+@pytest.fixture
+def workloads(server: APIServer) -> Iterator[str]:
+    """Kueue's kind, without Kueue: `can-i` asks about kinds that are served."""
+    names = {"plural": "workloads", "singular": "workload", "kind": "Workload"}
+    version = {"name": "v1beta2", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    name = "workloads.kueue.x-k8s.io"
+    server.kubectl.apply(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {
+                "name": name,
+                "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/kueue"},
+            },
+            "spec": {"group": "kueue.x-k8s.io", "names": names, "scope": "Namespaced", "versions": [version]},
+        }
+    )
+    server.kubectl.wait_for_crds()
+    yield name
+    server.kubectl.run("delete", "crd", name)
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_kueues_workloads_may_be_read_and_patched_where_the_operator_works(
+    server: APIServer, helm: Helm, workloads: str
+) -> None:
+    helm.install(ACCOUNT, "--set=watchNamespaces={team-a}")
+    account = server.service_account(helm.namespace, ACCOUNT)
+    actions = [f"{verb} {workloads}" for verb in ("get", "list", "watch", "create", "update", "patch", "delete")]
+    assert granted(account, actions, "team-a") == {f"{verb} {workloads}" for verb in ("get", "list", "patch")}
+    assert granted(account, actions, "team-b") == set()
+    assert not may(account, f"patch {workloads}/status", "team-a")
 
 
 @pytest.mark.usefixtures("namespaces")

@@ -130,6 +130,16 @@ def test_the_service_account_of_the_values_makes_the_children() -> None:
     assert first["expression"].endswith("request.userInfo.username == 'system:serviceaccount:system:theirs'")
 
 
+@pytest.mark.parametrize("option", ["--set=watchNamespaces={team-a}", "--set=watchNamespaces=null"])
+def test_workloads_of_kueue_are_in_the_operators_rules_unless_switched_off(option: str) -> None:
+    def rules(*more: str) -> list[dict[str, Any]]:
+        roles = [*kind("ClusterRole", option, *more), *kind("Role", option, *more)]
+        return [rule for role in roles for rule in role["rules"] if "kueue.x-k8s.io" in rule["apiGroups"]]
+
+    assert rules() == [{"apiGroups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": ["get", "list", "patch"]}]
+    assert rules("--set=kueue.enabled=false") == []
+
+
 def test_a_digest_wins_over_the_tag() -> None:
     digest = f"sha256:{'a' * 64}"
     assert operator("--set=image.tag=v1", f"--set=image.digest={digest}")["image"] == f"compression-operator@{digest}"
