@@ -58,6 +58,7 @@ CONTAINER_CONFIG_ERROR: Final = "ContainerConfigError"  # a Secret or key is mis
 
 # Reasons of Suspended.
 SUSPENDED_BY_USER: Final = "SuspendedByUser"
+SUSPENDING: Final = "Suspending"  # its queue was told, and the pod is ending
 RESUMED: Final = "Resumed"
 
 # Reasons of Complete, Failed.

@@ -145,7 +145,7 @@ class Draft:
         """Leave no condition that speaks of something that goes on."""
         for kind in _WHILE_IT_LASTS:
             held = self._conditions.get(kind)
-            if held is not None and held.status == "True":
+            if held is not None and held.status != "False":
                 self.set_condition(kind, "False", reason, "the job has ended")
         placed, judged = self._conditions.get(conditions.SCHEDULED), self._conditions.get(conditions.SLA_SATISFIED)
         if self.usage.pods or self._ran:

@@ -8,7 +8,7 @@ from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import child_creation, deadline, scheduling
 from compression_operator.telemetry import event_reasons
-from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER
+from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER, SUSPENDING
 
 
 def hold(draft: Draft) -> Plan | None:
@@ -42,10 +42,12 @@ def _is_held_in_queue(draft: Draft) -> bool:
             draft.set_queued(wanted=False)
         if at_rest:
             _begin_suspension(draft)
+        elif not _is_asked(draft):
+            draft.set_condition(SUSPENDED, "Unknown", SUSPENDING, "spec.suspend is true; the pod is ending")
         return True
-    if _is_suspended(draft) and _waits_for_destination(draft):
+    if _is_asked(draft) and _waits_for_destination(draft):
         return True
-    if _is_suspended(draft):
+    if _is_asked(draft):
         draft.set_queued(wanted=True)
     _end_suspension(draft)
     if not child.suspended:
@@ -63,6 +65,12 @@ def _waits_for_destination(draft: Draft) -> bool:
     return True
 
 
+def _is_asked(draft: Draft) -> bool:
+    """Whether the queue was told to let the child rest, be its pod gone or not."""
+    told = draft.condition(SUSPENDED)
+    return told is not None and told.status != "False"
+
+
 def _is_suspended(draft: Draft) -> bool:
     told = draft.condition(SUSPENDED)
     return told is not None and told.status == "True"
@@ -77,7 +85,7 @@ def _begin_suspension(draft: Draft) -> None:
 
 
 def _end_suspension(draft: Draft) -> None:
-    if _is_suspended(draft):
+    if _is_asked(draft):
         draft.set_condition(SUSPENDED, "False", RESUMED, "spec.suspend is false")
         draft.note("Normal", event_reasons.RESUMED, "spec.suspend is false; the job goes on")
 

@@ -98,6 +98,19 @@ def test_a_queued_job_that_runs_is_suspended_through_its_queue() -> None:
     assert reconcile(observe(record, child=waiting), NOW).empty
 
 
+def test_a_queued_job_that_is_resumed_before_its_pod_has_ended_is_queued_again() -> None:
+    record = with_raw_status(job(labels=QUEUE, spec__suspend=True), RUNNING | {"queue": "team-a"})
+    runs = child(active=1, queue="team-a")
+    record, plan = settle(observe(record, child=runs, pods=(running_pod(),)))
+    assert (plan.queued, condition_of(plan, "Suspended")["status"]) == (False, "Unknown")
+    resumed = with_raw_status(job(labels=QUEUE), record.status().to_json())
+    ending = child(suspend=True, active=1, queue="team-a")
+    record, plan = settle(observe(resumed, child=ending, pods=(running_pod(deleting=True),)))
+    assert plan.queued is True
+    record, plan = settle(observe(record, child=child(suspend=True, queue="team-a")))
+    assert (plan.queued, record.phase, record.reason) == (None, "Pending", "Queued")
+
+
 def test_a_queued_job_is_suspended_before_the_queue_starts_it() -> None:
     waiting = child(suspend=True, queue="team-a")
     record, _ = settle(observe(job(labels=QUEUE), child=waiting))
