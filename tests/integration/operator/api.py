@@ -94,7 +94,7 @@ class Namespace:
     def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Create a CompressionJob here; one that names no other destination has one of its own."""
         manifest["metadata"]["namespace"] = self.name
-        output, name = manifest["spec"].get("output", {}), manifest["metadata"]["name"]
+        output, name = manifest.get("spec", {}).get("output", {}), manifest["metadata"]["name"]
         if output.get("destination") == f"s3://models/{name}":
             output["destination"] = f"s3://models/{self.name}/{name}"
         return self.api.send("POST", self.path("cpj"), manifest)

@@ -58,9 +58,12 @@ def launch(server: APIServer, tmp_path: Path) -> Iterator[Callable[..., Operator
 
 
 @pytest.fixture(scope="module")
-def operator(server: APIServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """One operator for all tests of a module."""
-    running = operators.start(server.kubeconfig, tmp_path_factory.mktemp("operator"))
+def operator(
+    request: pytest.FixtureRequest, server: APIServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """One operator for all tests of a module, which may say that its children are not protected."""
+    protected = getattr(request.module, "CHILDREN_PROTECTED", True)
+    running = operators.start(server.kubeconfig, tmp_path_factory.mktemp("operator"), protected=protected)
     running.wait_leading()
     yield running
     assert running.stop() == 0

@@ -72,10 +72,15 @@ class OperatorProcess:
         return self.process.wait(timeout=20)
 
 
-def start(kubeconfig: Path, folder: Path, *arguments: str) -> OperatorProcess:
-    """Start a replica with this kubeconfig; its log lies in ``folder``."""
+def start(kubeconfig: Path, folder: Path, *arguments: str, protected: bool = True) -> OperatorProcess:
+    """Start a replica with this kubeconfig; its log lies in ``folder``.
+
+    ``protected``: it may take it that nobody else creates Jobs in its name, as the chart's policies see to.
+    """
     log = folder / f"operator-{len(list(folder.glob('operator-*')))}.log"
     command = [sys.executable, "-m", "compression_operator", "run", "--port=0", "--progress-interval=0.2", *arguments]
+    if protected:
+        command.append("--children-protected")
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, stdout=file, stderr=file, env={**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": log.stem}

@@ -14,7 +14,7 @@ import pytest
 
 from localcluster.apiserver import APIServer
 from tests.integration.chart.helm_release import Helm
-from tests.integration.operator.api import Api, Namespace, Refusal, wait_equal, wait_for
+from tests.integration.operator.api import Api, Namespace, Refusal, phase_is, wait_equal, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.support.manifests import job
 from tests.support.operator.builders import summary
@@ -236,6 +236,7 @@ def test_the_charts_rights_are_enough_and_show_no_secret(
     operator.wait_leading()
     namespace.apply(job(spec__ttl="1s", spec__suspend=True))
     child = namespace.child()
+    phase_is(namespace, "Suspended")
     namespace.api.patch(namespace.path("cpj", "minilm-int8"), {"spec": {"suspend": False}})
     with kubelet(namespace):
         wait_for("it runs, ends and expires", lambda: namespace.job("minilm-int8") is None)

@@ -11,6 +11,7 @@ from tests.support.operator.builders import summary
 
 pytestmark = pytest.mark.usefixtures("operator")
 
+CHILDREN_PROTECTED = False
 NAME = "minilm-int8"
 LINGERS = "compression-operator.io/test"
 """A finalizer that stands for the time that a pod takes to end."""

@@ -244,7 +244,7 @@ def test_a_queued_job_is_suspended_for_its_queue(namespace: Namespace) -> None:
 
 
 def test_a_summary_that_is_gone_is_a_reason(namespace: Namespace) -> None:
-    namespace.apply(job())
+    namespace.apply(job(spec__retries=0))
     pod = namespace.pod()
     namespace.run_pod(pod)
     namespace.end_pod(pod, message="")

@@ -66,6 +66,8 @@ def current_pod(pods: tuple[PodRecord, ...]) -> PodRecord | None:
 
 def _wait_for_pod(draft: Draft, child: ChildRecord) -> None:
     last, preempted = max(draft.observed.pods, key=_age, default=None), _last_disrupted(draft)
+    if last is not None and last.phase == "Succeeded":
+        return  # the Job controller is about to say that the Job is complete
     if preempted is not None and preempted is last:
         tell_interruption(draft)
         message = f"{_interruption(preempted)}; the next pod is on its way"

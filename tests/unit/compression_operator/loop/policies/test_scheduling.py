@@ -9,6 +9,7 @@ from tests.support.operator.builders import (
     after,
     child,
     condition_of,
+    ended_pod,
     observe,
     pod,
     progress,
@@ -78,6 +79,12 @@ def test_a_running_job_whose_next_pod_waits_is_pending_again_and_keeps_its_progr
     assert [note.reason for note in plan.events] == ["Waiting", "Interrupted"]
     assert plan.status is not None
     assert plan.status["retries"] == 0
+
+
+def test_a_job_whose_pod_has_done_its_work_is_not_pending_until_its_job_is_complete() -> None:
+    record, _ = settle(observe(child=child(active=1), pods=(running_pod(),), progress=progress("publish", 0.9)))
+    _, plan = settle(observe(record, child=child(active=1), pods=(ended_pod(),)))
+    assert (plan.status or {"phase": "Running"})["phase"] == "Running"
 
 
 def test_a_job_without_a_pod_for_long_says_where_to_look() -> None:
