@@ -34,7 +34,6 @@ class Cache:
     ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
     an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
     itself is kept: its child and pods no longer matter, and 10,000 ended jobs must fit into memory.
-
     ``released`` is called with the namespace of every child Job that ends or is deleted: it may make room for another.
     """
 
@@ -51,10 +50,6 @@ class Cache:
         self._by_runtime = JobsByRuntime()
         self._tally: Counter[tuple[str, str]] = Counter()
         self._gone: OrderedDict[str, None] = OrderedDict()
-
-    def __len__(self) -> int:
-        """How many CompressionJobs are known."""
-        return len(self._jobs)
 
     def uids(self) -> list[str]:
         """The uids of all CompressionJobs."""
@@ -87,11 +82,13 @@ class Cache:
         confirmed: bool = False,
         foreign_child: ChildRecord | None = None,
         refusal: Refused | None = None,
+        decided: Callable[[JobRecord], JobRecord] = lambda job: job,
     ) -> Observed | None:
         """A job with everything that belongs to it, or None when there is no such job."""
         job = self._jobs.get(uid)
         if job is None:
             return None
+        job = decided(job)
         workers = self._workers.get(uid, _NONE)
         named = (item for item in workers.children.values() if item.name == job.child_name and not item.deleting)
         found = next((item for item in named if item.belongs_to(job)), None)
@@ -201,7 +198,7 @@ class Cache:
         if resource is REVIEWS:
             return self.reviews.versions()
         return self.writers.versions("Job" if resource is JOBS else "Pod") | {
-            uid: (record.version, {"uid": uid, "labels": {JOB_UID_LABEL: owner}})
+            uid: (record.version, {"uid": uid, "namespace": record.namespace, "labels": {JOB_UID_LABEL: owner}})
             for owner, workers in self._workers.items()
             for uid, record in workers.of(resource).items()
         }
@@ -249,6 +246,7 @@ class Cache:
         self._by_runtime.discard(known)
         self._workers.pop(uid, None)
         self.writers.forget_job(uid)
+        self.writers.release(known)
         self._changed(uid)
 
     def _put_worker(self, worker: Worker, told: Callable[[str], None]) -> None:

@@ -61,7 +61,7 @@ class Writers:
         if isinstance(worker, PodRecord):
             writer = _of_pod(worker, places)
         else:
-            writer = _of_child(worker, places, held=job is not None and job.phase == "Suspended")
+            writer = _of_child(worker, places, held=job is not None and job.rests and not job.ended)
         if writer is None:
             self.drop(worker.uid)
         else:
@@ -77,8 +77,8 @@ class Writers:
         self._put(_of_job(job))
 
     def release(self, job: JobRecord) -> None:
-        """End a reservation: the Job is known by now, or there is none."""
-        self.drop(_of_job(job).uid)
+        """End the reservation of a job, if it has one: its Job is known by now, or there is none."""
+        self.drop(f"{job.uid}/reserved")
 
     def drop(self, uid: str) -> None:
         """Forget a writer, and let the jobs look again that waited for it, the oldest first."""
@@ -95,9 +95,9 @@ class Writers:
     def versions(self, kind: str) -> dict[str, tuple[int, Mapping[str, Any]]]:
         """Version and metadata of all Jobs, or of all pods, by uid."""
         return {
-            uid: (writer.version, {"uid": uid, "labels": {JOB_UID_LABEL: writer.job_uid}})
-            for uid, writer in self._writers.items()
-            if writer.kind == kind
+            it.uid: (it.version, {"uid": it.uid, "namespace": it.namespace, "labels": {JOB_UID_LABEL: it.job_uid}})
+            for it in self._writers.values()
+            if it.kind == kind
         }
 
     def forget_job(self, uid: str) -> None:

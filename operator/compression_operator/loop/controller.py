@@ -11,7 +11,17 @@ from typing import Any, Final
 from compression_operator.cache.cache import Cache
 from compression_operator.cache.observed import Observed
 from compression_operator.cluster.client import Client
-from compression_operator.cluster.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, Refused
+from compression_operator.cluster.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Refused,
+    ServerTrouble,
+    Unreachable,
+)
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
 from compression_operator.cluster.workloads import set_active
 from compression_operator.loop.admission import Admission
@@ -117,7 +127,9 @@ class Controller:
         foreign: ChildRecord | None = None
         refusal: Refused | None = None
         for _ in range(MAX_STEPS):
-            observed = self._cache.observe(uid, confirmed=confirmed, foreign_child=foreign, refusal=refusal)
+            observed = self._cache.observe(
+                uid, confirmed=confirmed, foreign_child=foreign, refusal=refusal, decided=self._statuses.restore
+            )
             if observed is None:
                 self._figures.end(uid)
                 self._first_seen.pop(uid, None)
@@ -125,7 +137,7 @@ class Controller:
                 self._admission.leave(uid)
                 self._notifier.show(uid)
                 return "gone"
-            observed = self._notifier.inform(self._statuses.restore(observed))
+            observed = self._notifier.inform(observed)
             plan = reconcile(observed, self._now())
             if plan.confirm:
                 foreign = await self._confirm(observed.job)
@@ -164,8 +176,12 @@ class Controller:
         self._cache.writers.reserve(job)
         try:
             yield
-        finally:
+        except (Unreachable, ServerTrouble):
+            raise  # it may have been done: until the next look has an answer, the destination is this job's
+        except BaseException:
             self._cache.writers.release(job)
+            raise
+        self._cache.writers.release(job)
 
     async def _delete_child(self, job: JobRecord, child: ChildRecord, notes: Iterable[Note]) -> None:
         for note in notes:
@@ -233,17 +249,24 @@ class Controller:
 
     async def _conclude(self, observed: Observed, plan: Plan) -> str:
         job = observed.job
-        if plan.queued is not None and observed.child is not None:
-            await self._set_queued(observed.child, plan.queued)
+        self._cache.writers.release(job)
         if observed.refusal is None:
             self._admission.leave(job.uid)
         if observed.runtime is not None:
             self._figures.expect_cost(observed.runtime)
-        wrote = plan.status is not None and await self._statuses.write(job, plan.status)
+        if plan.queued and observed.child is not None:
+            with self._reserved(job):  # until the status says that it rests no more
+                await self._set_queued(observed.child, True)
+                wrote = await self._write(job, plan)
+        else:
+            wrote = await self._write(job, plan)
         if not wrote:
             self._figures.remind(job)
         for note in plan.events:
             self._tell(job, note)
+        if plan.queued is False and observed.child is not None:
+            # After the status: whoever looks next must know that the queue was told.
+            await self._set_queued(observed.child, False)
         if plan.delete:
             await self._delete(job)
         if plan.requeue_after is not None:
@@ -252,6 +275,9 @@ class Controller:
             self._follow(job.uid)
         self._notifier.show(job.uid)
         return "changed" if wrote or plan.delete else "unchanged"
+
+    async def _write(self, job: JobRecord, plan: Plan) -> bool:
+        return plan.status is not None and await self._statuses.write(job, plan.status)
 
     async def _delete(self, job: JobRecord) -> None:
         try:

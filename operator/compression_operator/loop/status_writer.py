@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from compression_operator.cache.cache import Cache
-from compression_operator.cache.observed import Observed
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import Conflict, Invalid, NotFound
 from compression_operator.cluster.resources import COMPRESSION_JOBS
@@ -60,12 +59,10 @@ class StatusWriter:
         self._clock = clock
         self._refused: dict[str, _Refusal] = {}
 
-    def restore(self, observed: Observed) -> Observed:
+    def restore(self, job: JobRecord) -> JobRecord:
         """Give a job the status that was decided, where the API server holds less: nothing is decided twice."""
-        job, refusal = observed.job, self._refused.get(observed.job.uid)
-        if refusal is None:
-            return observed
-        return replace(observed, job=job.rewritten({"resourceVersion": job.version}, refusal.intended))
+        refusal = self._refused.get(job.uid)
+        return job if refusal is None else job.rewritten({"resourceVersion": job.version}, refusal.intended)
 
     def forget(self, uid: str) -> None:
         """Forget a job that is gone."""

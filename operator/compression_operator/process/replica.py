@@ -122,6 +122,7 @@ class Replica:
         try:
             # Whatever changed since then is met with Conflict or AlreadyExists, and read anew.
             await self._caught_up.wait()
+            await self._catch_up()  # a Job of the last leader that no watch has told of yet may write, too
             self._leading = True
             self._metrics.leader.set(1)
             self._cache.reviews.look_at_all()

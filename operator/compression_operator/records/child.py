@@ -67,7 +67,7 @@ class ChildRecord:
             clock=spec.get("activeDeadlineSeconds"),
             deadline=_deadline(annotations, spec),
             price=amount(annotations.get(PRICE_ANNOTATION)),
-            retries_before=int(annotations.get(RETRIES_BEFORE, 0)),
+            retries_before=_count(annotations.get(RETRIES_BEFORE)),
             active=int(status.get("active") or 0),
             failed=int(status.get("failed") or 0),
             start_time=status.get("startTime") or "",
@@ -86,6 +86,12 @@ class ChildRecord:
     def belongs_to(self, job: JobRecord) -> bool:
         """Whether this CompressionJob controls it: a label alone could be anybody's."""
         return self.owner_kind == JOB_KIND and self.owner == job.uid and self.namespace == job.namespace
+
+
+def _count(text: object) -> int:
+    """Return a small number; 0 for what the operator did not write."""
+    found = str(text)
+    return int(found) if found.isascii() and found.isdigit() and len(found) < 10 else 0
 
 
 def _deadline(annotations: Raw, spec: Raw) -> int | None:

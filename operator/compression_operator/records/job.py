@@ -40,6 +40,7 @@ class JobRecord:
     child_uid: str
     retries: int
     suspend: bool
+    rests: bool
     ttl: float | None
     budget: float | None
     deadline: float | None
@@ -102,6 +103,7 @@ class JobRecord:
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
             queue=intern(str(status.get("queue") or self.queue)),
+            rests=_rests(status),
             unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
@@ -134,6 +136,7 @@ class JobRecord:
             child_uid=_child_uid(status),
             retries=int(spec.get("retries", DEFAULT_RETRIES)),
             suspend=bool(spec.get("suspend", False)),
+            rests=_rests(status),
             ttl=seconds(spec.get("ttl")),
             budget=amount(spec.get("budget")),
             deadline=seconds(spec.get("deadline")),
@@ -157,6 +160,11 @@ def _reason(status: Raw, phase: str) -> str:
     if conditions.get(ACCEPTED, {}).get("status") == "False":
         return str(conditions[ACCEPTED].get("reason", ""))
     return str(conditions.get(SCHEDULED, {}).get("reason", "")) if phase == "Pending" else ""
+
+
+def _rests(status: Raw) -> bool:
+    """Whether its queue was told to let it rest, and not yet to go on: spec.suspend may say otherwise by now."""
+    return any(item["type"] == SUSPENDED and item.get("status") != "False" for item in status.get("conditions") or ())
 
 
 def _child_uid(status: Raw) -> str:

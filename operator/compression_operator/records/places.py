@@ -44,7 +44,7 @@ def from_annotation(text: object) -> tuple[str, ...]:
     """Return the places in an annotation; none where it is missing or was written by somebody else."""
     try:
         found: Any = json.loads(str(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(str(item) for item in found) if isinstance(found, list) else ()
 

@@ -24,12 +24,12 @@ def account(draft: Draft) -> Plan | None:
     """Note when a period of activity begins, and how long it was when it has ended."""
     before = draft.before.active_time or _known_to_the_child(draft)
     child, after = draft.observed.child, before
-    if child is None or (child.uid, child.start_time) != (before.job, before.since):
+    if _is_over(draft, before, child):
         after = _closed(after, _end_unseen(draft, after, child))
     if child is not None and child.start_time and draft.observed.job.part != PUBLISH:
         if (child.uid, child.start_time) != (after.job, after.since):
             after = after.model_copy(update={"job": child.uid, "since": child.start_time, "ended": False})
-        if not _is_active(child):
+        if not _is_active(draft, child):
             after = _closed(after, _end(draft, after, child))
     if after != (draft.before.active_time or ActiveTime()):
         draft.set(active_time=after)
@@ -60,9 +60,22 @@ def left(draft: Draft) -> int | None:
     return max(1, round(job.deadline - draft.active_time.seconds))
 
 
-def _is_active(child: ChildRecord) -> bool:
-    # A Job that is being suspended has pods until they have ended.
-    return not child.ended and (not child.suspended or child.active > 0)
+def _is_over(draft: Draft, period: ActiveTime, child: ChildRecord | None) -> bool:
+    """Whether the last period is another Job's, or an earlier one of this Job."""
+    if child is None or child.uid != period.job:
+        return True
+    # Kueue takes the start time away while the pod is still ending.
+    return not has_pods(draft) if not child.start_time else child.start_time != period.since
+
+
+def _is_active(draft: Draft, child: ChildRecord) -> bool:
+    # A Job that is being suspended has pods until they have ended; Kubernetes counts those that are ending no more.
+    return not child.ended and (not child.suspended or child.active > 0 or has_pods(draft))
+
+
+def has_pods(draft: Draft) -> bool:
+    """Whether a pod of the child has not ended."""
+    return any(not pod.over for pod in draft.observed.pods)
 
 
 def _known_to_the_child(draft: Draft) -> ActiveTime:
@@ -70,7 +83,11 @@ def _known_to_the_child(draft: Draft) -> ActiveTime:
     child, deadline = draft.observed.child, draft.observed.job.deadline
     if child is None or child.deadline is None or deadline is None:
         return ActiveTime()
-    return ActiveTime(seconds=max(0, round(deadline - child.deadline)))
+    used = max(0, round(deadline - child.deadline))
+    if used and child.start_time and child.suspended and not _is_active(draft, child):
+        # The clock of a Job that rests was set after its last period: that is in it.
+        return ActiveTime(seconds=used, job=child.uid, since=child.start_time, ended=True)
+    return ActiveTime(seconds=used)
 
 
 def _closed(period: ActiveTime, end: datetime) -> ActiveTime:

@@ -46,6 +46,8 @@ def conclude(draft: Draft) -> Plan | None:
         if not draft.observed.confirmed:
             return Plan(confirm=True)
         _begin_again(draft, summary)
+    elif draft.observed.job.part != PUBLISH and not _tells_what_became(summary):
+        _begin_again(draft, None)
     elif draft.observed.job.part == PUBLISH:
         _published(draft, summary)
     else:
@@ -72,6 +74,11 @@ def _summary(draft: Draft) -> Summary | None:
         if pod.phase == "Succeeded" and pod.terminated is not None and pod.index == "0"
     ]
     return parse_summary(said[0]) if len(set(said)) == 1 else None
+
+
+def _tells_what_became(summary: Summary) -> bool:
+    """Whether it says what is published or held: a Pass is one of both, and nobody can review what has no digest."""
+    return bool(summary.digest) if summary.held else summary.published or summary.verdict != VERDICT_PASS
 
 
 def _begin_again(draft: Draft, summary: Summary | None) -> None:

@@ -6,7 +6,7 @@ take back what somebody else writes.
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import child_creation, deadline, scheduling
+from compression_operator.loop.policies import child_creation, clock, deadline, scheduling
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER, SUSPENDING
 
@@ -29,14 +29,14 @@ def _is_held(draft: Draft) -> bool:
     if not wanted:
         _end_suspension(draft)
         return False
-    if child.active == 0:  # until the pod is gone, the job is as it was
+    if child.active == 0 and not clock.has_pods(draft):  # until the pod is gone, the job is as it was
         _begin_suspension(draft)
     return True
 
 
 def _is_held_in_queue(draft: Draft) -> bool:
     """The queue decides whether the child runs, but for what its user wants."""
-    child, at_rest = draft.child, draft.child.suspended and draft.child.active == 0
+    child, at_rest = draft.child, draft.child.suspended and draft.child.active == 0 and not clock.has_pods(draft)
     if draft.observed.job.suspend:
         if not at_rest or not _is_suspended(draft):
             draft.set_queued(wanted=False)

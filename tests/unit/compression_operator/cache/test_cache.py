@@ -53,6 +53,16 @@ def test_own_writes_are_remembered_without_a_second_look() -> None:
     assert changed == []
 
 
+def test_a_job_lost_in_a_gap_makes_room_as_well() -> None:
+    released: list[str] = []
+    cache = Cache(lambda _: None, released.append)
+    cache.put(COMPRESSION_JOBS, versioned_job(100))
+    cache.put(JOBS, raw_child())
+    for _, metadata in cache.versions(JOBS).values():
+        cache.drop(JOBS, metadata)
+    assert released == ["default"]
+
+
 def test_of_an_ended_job_only_the_job_is_kept() -> None:
     cache, _ = filled()
     cache.put(COMPRESSION_JOBS, versioned_job(101, status={"phase": "Succeeded"}))
@@ -89,7 +99,7 @@ def test_a_deleted_job_does_not_come_back() -> None:
     assert cache.observe(UID) is None
     cache.put(COMPRESSION_JOBS, versioned_job(900))
     assert cache.observe(UID) is None
-    assert len(cache) == 0
+    assert cache.uids() == []
     assert cache.tally() == {}
     assert changed[-1] == UID
 

@@ -34,6 +34,17 @@ def filled() -> Cache:
     return cache
 
 
+def test_one_forged_job_does_not_keep_the_operator_from_starting() -> None:
+    forged = raw_child()
+    forged["metadata"]["annotations"] = {
+        "compression-operator.io/writes-to": "[" * 100_000,
+        "compression-operator.io/retries-before": "x",
+    }
+    cache = Cache(lambda _: None)
+    cache.put(JOBS, forged)
+    assert cache.knows(JOBS, forged["metadata"])
+
+
 async def test_what_is_listed_and_known_is_fine() -> None:
     objects = {"compressionruntimes": raw_runtime(), "compressionjobs": versioned_job(100)}
     objects |= {"jobs": raw_child(), "pods": raw_pod()}

@@ -40,7 +40,8 @@ class Cluster:
     ) -> JobRecord:
         """A CompressionJob as it is now."""
         metadata = self._metadata(uid, name or uid, namespace)
-        raw = {"metadata": metadata, "spec": changes.get("spec") or spec(), "status": {"phase": phase}}
+        status = {"phase": phase, "conditions": changes.get("conditions") or []}
+        raw = {"metadata": metadata, "spec": changes.get("spec") or spec(), "status": status}
         self.cache.put(COMPRESSION_JOBS, raw)
         found = self.cache.job(uid)
         assert found is not None
@@ -52,6 +53,14 @@ class Cluster:
         metadata["name"] = job.child_name
         metadata["ownerReferences"] = [{"kind": "CompressionJob", "name": job.name, "uid": job.uid, "controller": True}]
         self.cache.put(JOBS, {"metadata": metadata, "spec": {"suspend": suspend}, "status": status})
+
+    def queued(self, job: JobRecord) -> None:
+        """The Job of a CompressionJob, which a queue has suspended."""
+        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.places)
+        metadata["name"] = job.child_name
+        metadata["labels"] |= {"kueue.x-k8s.io/queue-name": "team-a"}
+        metadata["ownerReferences"] = [{"kind": "CompressionJob", "name": job.name, "uid": job.uid, "controller": True}]
+        self.cache.put(JOBS, {"metadata": metadata, "spec": {"suspend": True}, "status": {}})
 
     def pod(self, job: JobRecord, phase: str = "Running", *, noted: bool = True) -> None:
         """A pod of that Job."""
@@ -167,6 +176,19 @@ def test_a_job_that_is_suspended_or_reviewed_holds_nothing_and_waits_to_go_on() 
     assert cluster.blocker("b") == ""
     cluster.child(second, active=1)
     assert cluster.blocker("a") == "b", "spec.suspend is false again"
+
+
+def test_two_queued_jobs_that_are_resumed_do_not_wait_for_each_other() -> None:
+    cluster = Cluster()
+    suspended = [{"type": "Suspended", "status": "True", "reason": "SuspendedByUser", "lastTransitionTime": stamp()}]
+    for uid in ("a", "b"):
+        cluster.queued(cluster.job(uid, phase="Suspended", conditions=suspended))
+    cluster.child(cluster.job("c"), active=1)
+    assert (cluster.blocker("a"), cluster.blocker("b")) == ("c", "c")
+    for uid in ("a", "b"):  # they wait to go on
+        cluster.job(uid, phase="Pending", conditions=suspended)
+    cluster.gone(JOBS, "c-c", "c")
+    assert cluster.blocker("a") == ""
 
 
 def test_a_reservation_counts_from_the_moment_of_the_decision() -> None:

@@ -61,7 +61,7 @@ class OldCluster:
         """Look at the job as the controller does: says whether anything was written or recorded."""
         job = self.cache.job(UID)
         assert job is not None
-        observed = self.writer.restore(observe(job, **more))
+        observed = observe(self.writer.restore(job), **more)
         plan = reconcile(observed, after(self.seconds))
         self.news += len(plan.events)
         return plan.status is not None and await self.writer.write(observed.job, plan.status)

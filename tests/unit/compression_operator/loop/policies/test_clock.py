@@ -84,6 +84,42 @@ def test_what_an_older_operator_left_the_child_is_where_the_account_begins() -> 
     assert record.status().deadline_time == stamp(70)
 
 
+def test_a_suspended_job_of_an_older_operator_is_counted_once_whoever_writes_the_status() -> None:
+    record, deadline, clocks = job(spec__deadline="1h", spec__suspend=True), 2600, []
+    for _ in range(4):  # a patch of the child comes before the status
+        held = child(suspend=True, deadline=deadline, start=stamp(), condition=("Suspended", "", ""), since=stamp(1000))
+        record_, plan = settle(observe(record, child=held), after(5000))
+        if plan.patch_child is not None:
+            deadline = plan.patch_child["spec"]["activeDeadlineSeconds"]
+            clocks.append(deadline)
+    assert clocks == []
+    assert used(record_) == 1000
+
+
+def test_a_period_that_nobody_saw_is_counted_once() -> None:
+    record, deadline, clocks = job(spec__deadline="1h", spec__suspend=True), 3600, []
+    for _ in range(4):
+        held = child(suspend=True, deadline=deadline, start=stamp(), condition=("Suspended", "", ""), since=stamp(1000))
+        plan = reconcile(observe(record, child=held), after(5000))
+        if plan.patch_child is not None:
+            deadline = plan.patch_child["spec"]["activeDeadlineSeconds"]
+            clocks.append(deadline)
+    assert clocks == [2600]
+
+
+def test_a_period_lasts_until_the_pod_of_a_suspended_job_has_ended() -> None:
+    """Kubernetes does not count a pod that is ending in status.active."""
+    record = job(spec__deadline="1h", spec__suspend=True)
+    runs = child(active=1, deadline=3600, start=stamp())
+    record, _ = settle(observe(record, child=runs, pods=(running_pod(),)), after(1))
+    held = child(suspend=True, deadline=3600, start=stamp(), condition=("Suspended", "", ""), since=stamp(40))
+    for seconds in (40, 55):
+        record, _ = settle(observe(record, child=held, pods=(running_pod(deleting=True),)), after(seconds))
+        assert record.phase != "Suspended"
+    record, _ = settle(observe(record, child=held, pods=(ended_pod(code=143, end=70),)), after(70))
+    assert (record.phase, used(record)) == ("Suspended", 70)
+
+
 def test_waiting_for_a_review_does_not_count() -> None:
     record = with_raw_status(job(**DEADLINE), {"part": "Publish", "activeTime": {"seconds": 90}})
     plan = reconcile(observe(record), NOW)

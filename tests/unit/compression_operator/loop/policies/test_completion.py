@@ -123,6 +123,18 @@ def test_of_two_pods_that_say_different_things_none_is_believed() -> None:
     assert settle(observe(child=complete(), pods=twice))[0].status().verdict == "Fail"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        summary("Pass", published=False),
+        summary("Inconclusive", published=False, held=True),
+    ],
+)
+def test_a_summary_that_does_not_say_what_became_of_the_model_is_none(said: str) -> None:
+    record, _ = settle(observe(job(spec__review="Always"), child=complete(), pods=(ended_pod(message=said),)))
+    assert (record.phase, record.status().part, record.status().verdict) == ("Pending", "Measure", None)
+
+
 def test_an_ended_job_has_no_condition_that_goes_on() -> None:
     record, _ = settle(observe(child=child()))
     record, plan = settle(observe(record, child=complete(), pods=(ended_pod(message=summary()),)))

@@ -1,5 +1,6 @@
 """Holding a job and letting it go on."""
 
+from compression_operator.cache.writers import Writer
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
 from tests.support.operator.builders import (
@@ -140,6 +141,19 @@ def test_a_job_that_its_queue_preempted_is_pending_again() -> None:
     assert (record.phase, record.reason) == ("Pending", "Queued")
     assert (record.status().stage, record.status().progress, record.status().retries) == ("", 40, 0)
     assert "waiting in the queue team-a again" in condition_of(plan, "Scheduled")["message"]
+
+
+def test_a_job_that_was_resumed_and_waits_for_its_destination_is_not_suspended() -> None:
+    held = child(suspend=True, condition=("Suspended", "", ""))
+    record, _ = settle(observe(with_raw_status(job(spec__suspend=True), RUNNING), child=held))
+    assert record.reason == "SuspendedByUser"
+    resumed = with_raw_status(job(), record.status().to_json())
+    other = Writer("u", "Job", "x", 1, "other", "default", "other", ())
+    record, plan = settle(observe(resumed, child=held, blocker=other))
+    assert (plan.patch_child, record.phase, record.reason) == (None, "Pending", "DestinationInUse")
+    record, plan = settle(observe(record, child=held))
+    assert plan.patch_child == {"spec": {"suspend": False}}
+    assert condition_of(plan, "Suspended")["status"] == "False"
 
 
 def test_a_held_job_is_not_given_to_a_queue() -> None:
