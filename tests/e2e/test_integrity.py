@@ -18,6 +18,8 @@ from tests.e2e.jobs import BUCKET, objects, tiny_job
 
 Submit = Callable[[dict[str, Any]], Job]
 
+QUALITY: dict[str, Any] = {"quality": {"metric": "cosine", "maxDrop": "0.9"}}
+"""Limits that are told without measuring speed."""
 KILLS = int(os.environ.get("KILLED_WRITERS", "1"))
 """How many times a writer is killed; `make test-integrity` does it twenty times."""
 
@@ -70,12 +72,6 @@ def redirect_report(store: Any, job: Job) -> None:
     write(store, key, json.dumps(report).encode())
 
 
-def pretend_published(store: Any, job: Job) -> None:
-    """Let the report say that all is done already."""
-    key = f"results/{job.name}-report/report.json"
-    write(store, key, json.dumps(json.loads(read(store, key)) | {"published": True, "held": False}).encode())
-
-
 def damage_checkpoint(store: Any, job: Job) -> None:
     """Change a file of the checkpoint that was judged, and its listing with it."""
     prefix = f"results/{job.name}-checkpoints/{job.status['checkpoint']}"
@@ -89,7 +85,6 @@ def damage_checkpoint(store: Any, job: Job) -> None:
 
 EDITS: dict[str, Callable[[Any, Job], None]] = {
     "redirected": redirect_report,
-    "pretended": pretend_published,
     "damaged": damage_checkpoint,
 }
 
@@ -97,7 +92,8 @@ EDITS: dict[str, Callable[[Any, Job], None]] = {
 def test_no_edit_in_the_bucket_changes_what_is_published(submit: Submit, store: Any) -> None:
     pipeline = [{"prune": {"sparsity": "0.1"}}, {"quantize": {"method": "dynamic", "dtype": "int8"}}]
     names = (*EDITS, "untouched")
-    jobs = {name: submit(tiny_job(name, spec__review="Always", spec__pipeline=pipeline)) for name in names}
+    wanted = {"spec__review": "Always", "spec__pipeline": pipeline, "spec__sla": QUALITY}
+    jobs = {name: submit(tiny_job(name, **wanted)) for name in names}
     waiting = {name: job.wait_phase("AwaitingReview", seconds=400) for name, job in jobs.items()}
     for name, edit in EDITS.items():
         edit(store, jobs[name])
@@ -120,7 +116,10 @@ def test_no_edit_in_the_bucket_changes_what_is_published(submit: Submit, store: 
 @pytest.mark.parametrize("kind", ["Job", "Pod"])
 def test_nobody_else_makes_jobs_and_pods_of_the_operator(namespace: Namespace, kind: str) -> None:
     labels = {"compression-operator.io/job-uid": "0a1b2c3d-0000-4000-8000-000000000001"}
-    spec: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "runner", "image": "forged:1"}]}
+    allowed = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {"name": "runner", "image": "forged:1", "securityContext": allowed}
+    safe = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec: dict[str, Any] = {"restartPolicy": "Never", "securityContext": safe, "containers": [container]}
     if kind == "Job":
         spec = {"template": {"spec": spec}}
     forged = {"apiVersion": "batch/v1" if kind == "Job" else "v1", "kind": kind, "spec": spec}
@@ -146,7 +145,7 @@ def kill(pod: str) -> bool:
 def test_two_jobs_with_one_destination_leave_one_whole_model(number: int, submit: Submit, store: Any) -> None:
     chance = random.Random(number)
     place = f"results/shared-{number}"
-    shared = {"spec__output": {"destination": f"s3://{BUCKET}/{place}", "overwrite": True}}
+    shared = {"spec__output": {"destination": f"s3://{BUCKET}/{place}", "overwrite": True}, "spec__sla": QUALITY}
     pipelines = {
         "first": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
         "second": [{"prune": {"sparsity": "0.3"}}],
