@@ -40,7 +40,7 @@ class Cache:
     def __init__(self, changed: Notify, released: Notify = lambda _: None, *, children_protected: bool = False) -> None:
         self._changed = changed
         self._released = released
-        self.writers = Writers(changed)
+        self.writers = Writers(changed, self._places)
         self.own_children = OwnChildren(protected=children_protected)
         self._jobs: dict[str, JobRecord] = {}
         self._runtimes: dict[str, RuntimeRecord] = {}
@@ -109,6 +109,9 @@ class Cache:
             stranger=found if child is None else None,
             blocker=self.writers.blocker(job) if starts else None,
         )
+
+    def _places(self, job: JobRecord) -> tuple[str, ...]:
+        return job.places(found.claims if (found := self._runtimes.get(job.present_runtime)) is not None else {})
 
     def running_pod(self, uid: str) -> PodRecord | None:
         """The running pod of a job that goes on, which can be asked for its progress."""

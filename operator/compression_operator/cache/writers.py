@@ -32,12 +32,14 @@ class Writer:
 class Writers:
     """All writers, by where they write, and the jobs that wait for one of them.
 
+    ``places`` tells where a CompressionJob writes.
     Of Jobs and pods of an operator that did not note where they write, the name of their CompressionJob is known: one
     of that name is their successor.
     """
 
-    def __init__(self, changed: Callable[[str], None]) -> None:
+    def __init__(self, changed: Callable[[str], None], places: Callable[[JobRecord], tuple[str, ...]]) -> None:
         self._changed = changed
+        self._places_of = places
         self._writers: dict[str, Writer] = {}
         self._by_job: dict[str, set[str]] = {}
         self._at: dict[str, set[str]] = {}
@@ -57,7 +59,7 @@ class Writers:
 
     def note(self, worker: ChildRecord | PodRecord, job: JobRecord | None) -> None:
         """Remember a Job or a pod as it is now; ``job`` is its CompressionJob, where it is known."""
-        places = worker.places or (job.places if job is not None else ())
+        places = worker.places or (self._places_of(job) if job is not None else ())
         if isinstance(worker, PodRecord):
             writer = _of_pod(worker, places)
         else:
@@ -74,7 +76,7 @@ class Writers:
 
     def reserve(self, job: JobRecord) -> None:
         """Let no other job start where this one writes, until ``release``: its own Job is about to."""
-        self._put(_of_job(job))
+        self._put(_of_job(job, self._places_of(job)))
 
     def release(self, job: JobRecord) -> None:
         """End the reservation of a job, if it has one: its Job is known by now, or there is none."""
@@ -119,7 +121,7 @@ class Writers:
 
     def _others(self, job: JobRecord) -> Iterator[Writer]:
         uids: set[str] = set()
-        for place in (*job.places, _name(job.namespace, job.name)):
+        for place in (*self._places_of(job), _name(job.namespace, job.name)):
             uids |= self._at.get(place, set()) | self._below.get(place, set())
             for outer in around(place):
                 uids |= self._at.get(outer, set())
@@ -150,9 +152,9 @@ def _of_child(child: ChildRecord, places: tuple[str, ...], *, held: bool) -> Wri
     return Writer(child.uid, "Job", child.name, child.version, child.job_uid, child.namespace, child.job, places)
 
 
-def _of_job(job: JobRecord) -> Writer:
+def _of_job(job: JobRecord, places: tuple[str, ...]) -> Writer:
     """The writer that a job becomes while its Job is being created."""
-    return Writer(f"{job.uid}/reserved", "Reservation", job.name, 0, job.uid, job.namespace, job.name, job.places)
+    return Writer(f"{job.uid}/reserved", "Reservation", job.name, 0, job.uid, job.namespace, job.name, places)
 
 
 def _places(writer: Writer) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.manifest import pod_manifest_of
 from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
+from compression_operator.records import places as written
 from compression_operator.records.annotations import (
     PLACES_ANNOTATION,
     PRICE_ANNOTATION,
@@ -14,7 +15,6 @@ from compression_operator.records.annotations import (
     RUNTIME_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
-from compression_operator.records.places import to_annotation
 from compressionjob.group import (
     API_VERSION,
     JOB_KIND,
@@ -86,7 +86,7 @@ def child_job(
         PART_LABEL: job.part,
         MANAGED_BY_LABEL: MANAGED_BY,
     }
-    places = {PLACES_ANNOTATION: to_annotation(job.places)}
+    places = {PLACES_ANNOTATION: written.to_annotation(job.places(written.claims_of(runtime)))}
     annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
     manifest: dict[str, Any] = {
         "apiVersion": "batch/v1",

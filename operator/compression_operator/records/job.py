@@ -1,6 +1,7 @@
 """What is kept of a CompressionJob."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Final
@@ -79,10 +80,9 @@ class JobRecord:
         suffix += f"-{self.restarts}" if self.restarts else ""
         return f"{self.name[: _MAX_CHILD_NAME - len(suffix)].rstrip('-.')}-{self.uid[:8]}{suffix}"
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Where its pods write; nothing is known of a job that has ended."""
-        return places_of(self.spec(), self.namespace) if self.spec_json else ()
+    def places(self, claims: Mapping[str, str]) -> tuple[str, ...]:
+        """Where its pods write, with the claims of its runtime; nothing is known of a job that has ended."""
+        return places_of(self.spec(), self.namespace, claims) if self.spec_json else ()
 
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from compression_operator.records.places import claims_of
 from compression_operator.records.reading import Raw, version
 from compressionjob.errors import InvalidSpec
 from compressionjob.runtime import CompressionRuntime, parse_runtime
@@ -16,6 +17,11 @@ class RuntimeRecord:
     version: int
     runtime: CompressionRuntime | None
     problem: str = ""
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The claims that its pods mount, by their paths."""
+        return claims_of(self.runtime.spec) if self.runtime is not None else {}
 
     @classmethod
     def of(cls, raw: Raw) -> "RuntimeRecord":

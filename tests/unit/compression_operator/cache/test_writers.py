@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from compression_operator.cache.cache import Cache
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
 from compression_operator.records.job import JobRecord
 from compression_operator.records.places import places_of, to_annotation
 from tests.support.operator.builders import stamp
+from tests.support.operator.raw import raw_runtime
 
 GROUP = "compression-operator.io"
 S3 = {"secretName": "s3", "endpoint": "http://store:9000"}
@@ -49,14 +50,14 @@ class Cluster:
 
     def child(self, job: JobRecord, *, noted: bool = True, suspend: bool = False, **status: Any) -> None:
         """The Job of a CompressionJob."""
-        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.places if noted else ())
+        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.places({}) if noted else ())
         metadata["name"] = job.child_name
         metadata["ownerReferences"] = [{"kind": "CompressionJob", "name": job.name, "uid": job.uid, "controller": True}]
         self.cache.put(JOBS, {"metadata": metadata, "spec": {"suspend": suspend}, "status": status})
 
     def queued(self, job: JobRecord) -> None:
         """The Job of a CompressionJob, which a queue has suspended."""
-        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.places)
+        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.places({}))
         metadata["name"] = job.child_name
         metadata["labels"] |= {"kueue.x-k8s.io/queue-name": "team-a"}
         metadata["ownerReferences"] = [{"kind": "CompressionJob", "name": job.name, "uid": job.uid, "controller": True}]
@@ -64,7 +65,7 @@ class Cluster:
 
     def pod(self, job: JobRecord, phase: str = "Running", *, noted: bool = True) -> None:
         """A pod of that Job."""
-        metadata = self._metadata(f"{job.uid}-p", job.name, job.namespace, job.uid, job.places if noted else ())
+        metadata = self._metadata(f"{job.uid}-p", job.name, job.namespace, job.uid, job.places({}) if noted else ())
         metadata["ownerReferences"] = [{"kind": "Job", "name": "x", "uid": f"{job.uid}-c", "controller": True}]
         self.cache.put(PODS, {"metadata": metadata, "status": {"phase": phase}})
 
@@ -110,6 +111,16 @@ def test_claims_are_those_of_a_namespace_and_buckets_are_those_of_an_endpoint() 
         assert bool(cluster.blocker("b")) == overlap
     elsewhere = {"output": {"destination": "s3://models/a"}, "storage": {"endpoint": "https://store.example.com"}}
     assert not set(places_of(elsewhere, "x")) & set(places_of(spec("s3://models/a"), "x"))
+
+
+def test_a_claim_is_the_same_place_under_both_of_its_names() -> None:
+    cluster = Cluster()
+    volume = {"name": "models", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "models"}}
+    cluster.cache.put(RUNTIMES, raw_runtime(volumes=[volume], resources={"limits": {"memory": "2Gi"}}))
+    cluster.child(cluster.job("a", spec=spec("pvc://models/x")), active=1)
+    cluster.job("b", spec=spec("file:///data/x/y"))
+    cluster.job("c", spec=spec("file:///other/x/y"))
+    assert (cluster.blocker("b"), cluster.blocker("c")) == ("a", "")
 
 
 def test_a_job_starts_when_the_one_before_it_can_write_no_more() -> None:
