@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Final, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal, get_args
 
 from compression_runner.storage.store import Upload, silent
 from compressionjob.spec import Task
 
 MARKER: Final = "artifact.json"
 SCHEMA: Final = 1
+MAX_NAME: Final = 255
 BLOCK: Final = 1 << 20
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 Format = Literal["transformers", "torch", "onnx", "openvino", "torch-export", "compressed-tensors", "modelopt", "gguf"]
 """torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only.
@@ -128,9 +131,17 @@ def load(path: Path) -> Artifact:
     Raises ArtifactDamaged where artifact.json is missing or unreadable.
     """
     try:
-        return parse(json.loads((path / MARKER).read_text()), path)
+        return parse(decode((path / MARKER).read_bytes()), path)
     except (OSError, ValueError) as error:
         raise ArtifactDamaged(f"{path / MARKER} cannot be read: {error}") from error
+
+
+def decode(content: bytes) -> Any:
+    """JSON from where others can write. Raises ValueError for what is none, or is nested too deeply."""
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def parse(content: object, path: Path) -> Artifact:
@@ -140,6 +151,9 @@ def parse(content: object, path: Path) -> Artifact:
     """
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ArtifactDamaged(f"{MARKER} is not of schema {SCHEMA}")
+    # Format, task and paths are lines of the digest: one that holds several lines could stand for files.
+    if content.get("format") not in get_args(Format) or content.get("task") not in get_args(Task):
+        raise ArtifactDamaged(f"{MARKER} has the format {content.get('format')!r} and the task {content.get('task')!r}")
     try:
         packing = content["packing"]
         artifact = Artifact(
@@ -147,13 +161,17 @@ def parse(content: object, path: Path) -> Artifact:
             format=content["format"],
             task=content["task"],
             files=tuple(_parse_file(item) for item in content["files"]),
-            packing=Packing(packing["codec"], {name: _parse_file(item) for name, item in packing["files"].items()})
+            packing=Packing(str(packing["codec"]), {name: _parse_file(item) for name, item in packing["files"].items()})
             if packing
             else None,
-            provenance=content["provenance"],
+            provenance=dict(content["provenance"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ArtifactDamaged(f"{MARKER} lacks or misstates {error}") from error
+    names = [file.path for file in artifact.files]
+    folders = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    if len({*names}) != len(names) or folders & {*names} or MARKER in names:
+        raise ArtifactDamaged(f"{MARKER} names a path twice")
     if artifact.digest != content.get("digest"):
         raise ArtifactDamaged(f"{MARKER} says digest {content.get('digest')}, its list has {artifact.digest}")
     return artifact
@@ -180,6 +198,14 @@ def is_weights(path: str) -> bool:
     return any(part in name for part in kinds) and not name.endswith(".json")
 
 
+def is_path(path: str) -> bool:
+    """Whether it is a path of a file below a directory, in one line."""
+    parts = path.split("/")
+    if any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in path):
+        return False
+    return all(part not in ("", ".", "..") and len(part.encode()) <= MAX_NAME for part in parts)
+
+
 def sha256_of(place: Path) -> str:
     """The sha256 of a file, read in blocks."""
     digest = hashlib.sha256()
@@ -195,11 +221,13 @@ def _file(root: Path, place: Path, counted: Collection[str]) -> File:
 
 
 def _parse_file(item: Mapping[str, Any]) -> File:
-    parts: Sequence[str] = str(item["path"]).split("/")
+    path, sha256 = str(item["path"]), str(item["sha256"])
     # artifact.json may come from a store that others write to.
-    if ".." in parts or "" in parts:
-        raise ArtifactDamaged(f"{MARKER} names {item['path']!r}, which leads out of the directory")
-    return File(str(item["path"]), int(item["sizeBytes"]), str(item["sha256"]), bool(item["weights"]))
+    if not is_path(path):
+        raise ArtifactDamaged(f"{MARKER} names {path!r}, which is no path below the directory")
+    if not _SHA256.fullmatch(sha256):
+        raise ArtifactDamaged(f"{MARKER} has no SHA-256 for {path!r}")
+    return File(path, int(item["sizeBytes"]), sha256, bool(item["weights"]))
 
 
 def _write_marker(artifact: Artifact) -> None:

@@ -58,6 +58,8 @@ def _clear(workdir: Path) -> None:
 
 def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, price: str | None) -> Report:
     job = read_manifest(manifest)
+    # A manifest from a cluster (kubectl get -o yaml) has the uid of the job there, whose results are not this run's.
+    job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": ""})})
     # torch and onnxruntime take seconds to import: a wrong manifest is told before that.
     from compression_runner.pipeline.places import of_spec, of_trial
     from compression_runner.pipeline.run import Run, execute

@@ -85,7 +85,7 @@ class Checkpoints:
         if store.find(INDEX) is None:
             return
         try:
-            listed: dict[str, str] = json.loads(store.read(INDEX))
+            listed: dict[str, str] = artifacts.decode(store.read(INDEX))
             for name, sha256 in listed.items():
                 entry = store.find(name)
                 if entry is None or store.download(entry, place / Path(name).name, silent) != sha256:
@@ -124,7 +124,7 @@ class Checkpoints:
     def _fetched(self, store: Store, partial: Path, advance: Advance) -> Artifact | None:
         content = store.read(artifacts.MARKER)
         try:
-            listed = artifacts.parse(json.loads(content), partial)
+            listed = artifacts.parse(artifacts.decode(content), partial)
         except (ValueError, ArtifactDamaged) as error:
             LOG.warning("checkpoint %s is damaged and will be made again: %s", store.url, error)
             return None
@@ -156,6 +156,6 @@ def _listed(store: Store) -> list[str]:
     if store.find(INDEX) is None:
         return []
     try:
-        return [str(name) for name in json.loads(store.read(INDEX))]
-    except ValueError:
+        return [str(name) for name in artifacts.decode(store.read(INDEX))]
+    except (ValueError, TypeError):
         return []

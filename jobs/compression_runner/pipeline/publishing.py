@@ -63,7 +63,7 @@ def existing_artifact(destination: Store) -> dict[str, Any] | None:
     if destination.find(artifacts.MARKER) is None:
         return None
     try:
-        content = json.loads(destination.read(artifacts.MARKER))
+        content = artifacts.decode(destination.read(artifacts.MARKER))
     except ValueError:
         return {}
     except InvalidInput:
@@ -71,10 +71,24 @@ def existing_artifact(destination: Store) -> dict[str, Any] | None:
         if destination.find(artifacts.MARKER) is None:
             return None
         raise
-    return content if isinstance(content, dict) else {}
+    return content if _is_shaped(content) else {}
 
 
 def files_of(existing: Mapping[str, Any] | None) -> list[str]:
     """The paths that an artifact.json lists."""
     files = (existing or {}).get("files", [])
-    return [str(file["path"]) for file in files if ".." not in str(file.get("path", "..")).split("/")]
+    return [str(file["path"]) for file in files if artifacts.is_path(str(file.get("path", "")))]
+
+
+def _is_shaped(content: object) -> bool:
+    """Whether what others may have written has the parts that are looked at."""
+    if not isinstance(content, dict):
+        return False
+    provenance, files = content.get("provenance", {}), content.get("files", [])
+    if not isinstance(provenance, dict) or not isinstance(files, list):
+        return False
+    return (
+        all(isinstance(file, dict) for file in files)
+        and isinstance(provenance.get("job", {}), dict)
+        and isinstance(provenance.get("fingerprint", ""), str)
+    )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from compression_runner.artifact import decode
 from compression_runner.pipeline.names import REPORT_HTML, REPORT_JSON, REPORT_MD
 from compression_runner.report import render_html, render_markdown
 from compression_runner.storage import Store
@@ -32,7 +33,7 @@ def read_report(reports: Store) -> Report | None:
     """The report that lies there, None where there is none. Raises ValueError for one that cannot be read."""
     if reports.find(REPORT_JSON) is None:
         return None
-    return Report.model_validate(json.loads(reports.read(REPORT_JSON)))
+    return Report.model_validate(decode(reports.read(REPORT_JSON)))
 
 
 def earlier_report(reports: Store) -> Report | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
-from compression_runner.artifact import File, Packing
+from compression_runner.artifact import Artifact, File
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.evaluate import Measurements
 from compression_runner.pipeline.execution import Made
@@ -186,7 +186,7 @@ def _source(facts: Facts) -> SourceReference:
 
 def _artifact(result: Made, uri: str) -> ArtifactReport:
     """What the result is, and the fingerprint under which its checkpoint lies."""
-    about, packing = result.artifact, result.artifact.packing
+    about = result.artifact
     return ArtifactReport(
         uri=uri,
         fingerprint=result.stages[-1].fingerprint,
@@ -195,11 +195,15 @@ def _artifact(result: Made, uri: str) -> ArtifactReport:
         digest=about.digest,
         size_bytes=about.size_bytes,
         files=[_file(file) for file in about.files],
-        packing=_packing(packing) if packing else None,
+        packing=packing_report(about),
     )
 
 
-def _packing(packing: Packing) -> PackingReport:
+def packing_report(artifact: Artifact) -> PackingReport | None:
+    """How the files of an artifact are packed, None where they are not."""
+    packing = artifact.packing
+    if packing is None:
+        return None
     originals = {path: _file(file) for path, file in packing.originals.items()}
     return PackingReport(codec=packing.codec, files=originals)
 

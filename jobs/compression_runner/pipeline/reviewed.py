@@ -4,17 +4,17 @@ What may be published comes from the job's status (`Judged`). Report and checkpo
 are compared with it, and they decide nothing.
 """
 
-import json
 import re
 from typing import Final
 
-from compression_runner.artifact import Artifact
+from compression_runner.artifact import Artifact, decode
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline import publishing
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.names import REPORT_HELD, REPORT_JSON
 from compression_runner.pipeline.preflight import look_at_destination
 from compression_runner.pipeline.report_files import digest_of, write_report
+from compression_runner.pipeline.reporting import packing_report
 from compression_runner.pipeline.run import Run, use_room
 from compression_runner.telemetry.phase import Phase
 from compression_runner.telemetry.progress import counting
@@ -44,6 +44,7 @@ def publish_reviewed(run: Run, review: ReviewOutcome, judged: Judged) -> Report:
     run.progress.expect([Phase(FETCH, "", 1.0), Phase("publish", "", 1.0)])
     with run.progress.phase(FETCH):
         artifact = _result(run, fingerprint, judged.digest)
+        _require_told(run, artifact, report, fingerprint)
     provenance = report.provenance.model_copy(update={"review": review})
     with run.progress.phase("publish") as advance:
         existing = look_at_destination(places, {fingerprint})
@@ -72,7 +73,7 @@ def _held_report(run: Run, judged: Judged) -> Report:
     """
     content = _reviewed_bytes(run, judged.report_digest)
     try:
-        report = Report.model_validate(json.loads(content))
+        report = Report.model_validate(decode(content))
     except ValueError as error:
         raise _refused(run, f"{REPORT_JSON} cannot be read") from error
     if report.job.uid != run.job.metadata.uid:
@@ -105,6 +106,18 @@ def _result(run: Run, fingerprint: str, digest: str) -> Artifact:
         location = f"{run.job.spec.output.checkpoints_location}/{fingerprint}"
         raise InvalidInput(INVALID_INPUT, "spec.output.checkpoints", location, problem, AGAIN)
     return kept
+
+
+def _require_told(run: Run, artifact: Artifact, report: Report, fingerprint: str) -> None:
+    """The digest covers the files, not how they are packed, nor which count: the report that was reviewed says that."""
+    about = report.artifact
+    if "packing" not in about.model_fields_set:
+        return  # an older version's
+    weights = {file.path for file in about.files if file.weights}
+    if packing_report(artifact) != about.packing or {file.path for file in artifact.files if file.weights} != weights:
+        location = f"{run.job.spec.output.checkpoints_location}/{fingerprint}"
+        problem = "its artifact.json is not the one that was reviewed: packing or weights differ"
+        raise InvalidInput(INVALID_INPUT, "spec.output.checkpoints", location, problem, AGAIN)
 
 
 def _refused(run: Run, problem: str) -> InvalidInput:

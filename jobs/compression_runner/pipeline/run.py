@@ -60,6 +60,7 @@ def compress(run: Run) -> tuple[StageReport, ...]:
     use_room(run.places)
     with run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
+        run.places.destination.require_writable()
     run.progress.expect(_stage_phases(prepared.plan), beyond=MEASURING + PUBLISHING)
     staged = stage(run.job.spec, prepared, run.places, run.progress)
     _tell_sizes(run.metrics, prepared, staged)
@@ -77,6 +78,7 @@ def execute(run: Run) -> Report:
     require_price(run.job.spec, run.price)
     with _timed(timings, "preflight"), run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
+        run.places.destination.require_writable()
     run.progress.expect(_phases(prepared.plan))
     run.progress.recall(measuring_before(run.job, run.places.reports))
     with _timed(timings, "stages"):

@@ -3,6 +3,7 @@
 import errno
 import glob
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -14,8 +15,10 @@ from typing import Final
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on, taken
 from compression_runner.storage.directory_lock import Locked, locked
+from compression_runner.storage.durable import sync, write_synced
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 
+LOG: Final = logging.getLogger(__name__)
 BLOCK: Final = 1 << 20
 ROOM_REMEDY: Final = "free some room there, or name another destination"
 LOCAL: Final = "local"
@@ -105,9 +108,9 @@ class DirectoryStore:
             place.parent.mkdir(parents=True, exist_ok=True)
             fresh = place.with_name(f".{place.name}-{uuid.uuid4().hex}")
             try:
-                _write_synced(fresh, content)
+                write_synced(fresh, content)
                 fresh.replace(place)
-                _sync(place.parent)
+                sync(place.parent)
             finally:
                 fresh.unlink(missing_ok=True)
 
@@ -122,12 +125,17 @@ class DirectoryStore:
             self._root.parent.mkdir(parents=True, exist_ok=True)
             with self._alone():
                 fresh = self._beside("new")
+                fresh.mkdir()
                 try:
                     # The marker last, as in a store without renames: a half-filled directory never looks complete.
                     for upload in sorted(files, key=lambda item: item.path == marker):
-                        self._copy(upload, fresh / upload.path, advance)
-                    _sync(fresh)
+                        self._copy(upload, fresh, advance)
+                    sync(fresh)
                     self._swap(fresh)
+                except FileNotFoundError as error:
+                    if fresh.exists():
+                        raise
+                    raise taken(self._field, self._url, "another pod of this job has begun anew") from error
                 finally:
                     shutil.rmtree(fresh, ignore_errors=True)
 
@@ -138,6 +146,9 @@ class DirectoryStore:
             raise self._invalid("DestinationNotEmpty", self._root.name, problem, remedy)
         if self._root.exists() and not self._root.is_dir():
             raise self._invalid("DestinationNotEmpty", self._root.name, "it is a file", "name a directory")
+
+    def require_writable(self) -> None:
+        """A volume tells when it is written."""
 
     def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
         """Removes an artifact with its directory."""
@@ -154,8 +165,11 @@ class DirectoryStore:
         with self._explained(path):
             self._place(path).unlink(missing_ok=True)
 
-    def _copy(self, upload: Upload, target: Path, advance: Advance) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def _copy(self, upload: Upload, fresh: Path, advance: Advance) -> None:
+        target = fresh / upload.path
+        # Never `fresh` itself: where another pod has swept it away, what was copied before is missing.
+        for folder in reversed(Path(upload.path).parents[:-1]):
+            (fresh / folder).mkdir(exist_ok=True)
         digest = hashlib.sha256()
         with upload.source.open("rb") as source, target.open("wb") as sink:
             while block := source.read(BLOCK):
@@ -202,21 +216,36 @@ class DirectoryStore:
                 fresh.rename(self._root)
             except OSError as error:
                 if last or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    # What lay there before is better than nothing.
-                    with suppress(OSError):
-                        old.rename(self._root)
+                    # What lay there before is better than nothing, and is kept beside where it cannot go back.
+                    self._restore(old)
                     raise
             else:
-                _sync(self._root.parent)
-                return
-            finally:
                 shutil.rmtree(old, ignore_errors=True)
+                sync(self._root.parent)
+                return
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _restore(self, old: Path) -> None:
+        if not old.exists():
+            return
+        try:
+            old.rename(self._root)
+        except OSError as error:
+            kept = self._root.with_name(f".{self._root.name}-kept-{uuid.uuid4().hex}")
+            with suppress(OSError):
+                old.rename(kept)
+                old = kept
+            LOG.error("what lay at %s before is now at %s (%s)", self._root, old, error)
 
     def _sweep(self) -> None:
         for kind in ("new", "old"):
             own = f".{glob.escape(self._root.name)}-{kind}-{self._owner}-{'?' * 32}"
             for left in self._root.parent.glob(own):
-                shutil.rmtree(left, ignore_errors=True)
+                # Whole at once: its pod, if it still lives, must not publish the rest.
+                gone = self._beside("old")
+                with suppress(OSError):
+                    left.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
 
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:
@@ -258,19 +287,3 @@ class DirectoryStore:
 
     def _invalid(self, reason: str, value: object, problem: str, remedy: str) -> InvalidInput:
         return InvalidInput(reason, self._field, f"{self._url} ({value})", problem, remedy)
-
-
-def _write_synced(place: Path, content: bytes) -> None:
-    with place.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Makes renames in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

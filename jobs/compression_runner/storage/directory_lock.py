@@ -45,7 +45,16 @@ def locked(root: Path, job: str) -> Iterator[bool]:
 def _take(place: Path) -> int | None:
     """The lock file, open and locked; None where the file system has no locks."""
     while True:
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o644)
+        # No symlink: it could lead to any file. For all users: who comes after a killed one may be another.
+        try:
+            descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            place.unlink()
+            continue
+        with suppress(OSError):
+            os.fchmod(descriptor, 0o666)
         kept = False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

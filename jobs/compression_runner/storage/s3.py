@@ -1,6 +1,7 @@
 """S3 and servers that speak its protocol: range reads, streamed checksums, uploads that are complete or absent."""
 
 import hashlib
+import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
-from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on
+from compression_runner.errors import WORK_REMEDY, InvalidInput, RunnerError, StorageUnavailable, room_on
 from compression_runner.storage.patience import patiently
 from compression_runner.storage.s3_beside import S3Beside
 from compression_runner.storage.s3_claims import Claim
@@ -138,11 +139,18 @@ class S3Store:
             try:
                 Publication(objects, claim, marker).run(files, stale, advance)
             finally:
-                with suppress(StorageUnavailable):
+                with suppress(RunnerError):
                     ledger.close(self._abort)
 
     def require_replaceable(self, marker: str) -> None:
         """Only objects of an artifact are ever replaced, one by one."""
+
+    def require_writable(self) -> None:
+        """Writes, lists and removes a small object beside the location, as publishing will."""
+        beside, name = self._beside(), f"probe-{uuid.uuid4().hex[:12]}"
+        beside.put(name, b"{}\n")
+        beside.names(name)
+        beside.drop(name)
 
     def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
         """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
@@ -150,10 +158,9 @@ class S3Store:
             found = self.find(marker)
             if tag is not None and (found is None or found.tag != tag):
                 return
-            for path in (marker, *paths):
-                if claim:
-                    claim.require()
-                self.remove(path)
+            parts = Parts(lambda key, upload: None, lambda: None)
+            objects = S3Objects(self, self._client, self._location.container, self._key, self._field, parts)
+            Publication(objects, claim, marker).clear(paths)
 
     def remove(self, path: str) -> None:
         """Removes one object; none is no error."""
@@ -237,7 +244,8 @@ class S3Store:
         try:
             yield claim
         finally:
-            with suppress(StorageUnavailable):
+            # What was published is published, and what went wrong goes on: the next writer clears up.
+            with suppress(RunnerError):
                 claim.release()
 
     def _abort(self, key: str, upload: str) -> bool:

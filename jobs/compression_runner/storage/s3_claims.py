@@ -15,7 +15,8 @@ from compression_runner.errors import StorageUnavailable, taken
 
 LOCAL: Final = "local"
 CLAIM: Final = "claim-"
-_CLAIM: Final = re.compile(r"claim-(?P<number>\d{8})-(?P<attempt>[0-9a-f]{12})-(?P<job>.*)")
+CEILING: Final = 90_000_000
+_CLAIM: Final = re.compile(r"claim-(?P<number>[0-9]{8})-(?P<attempt>[0-9a-f]{12})-(?P<job>.*)")
 
 
 class Beside(Protocol):
@@ -40,7 +41,12 @@ class Claim:
     def __init__(self, beside: Beside, job: str, field: str, url: str) -> None:
         self._beside = beside
         self._field, self._url = field, url
-        number = 1 + max((int(name[len(CLAIM) :][:8]) for name in self._claims()), default=0)
+        numbers = {name: int(name[len(CLAIM) :][:8]) for name in self._claims()}
+        for name in [name for name, number in numbers.items() if number >= CEILING]:
+            # No writer counts that far, and none could outrank it.
+            beside.drop(name)
+            del numbers[name]
+        number = 1 + max(numbers.values(), default=0)
         self._name = f"{CLAIM}{number:08d}-{uuid.uuid4().hex[:12]}-{job or LOCAL}"
         beside.put(self._name, b"{}\n")
 

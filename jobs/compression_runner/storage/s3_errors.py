@@ -91,6 +91,10 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
         return InvalidInput("CredentialsRefused", field, value, said, "correct the keys in the Secret, or their rights")
     if code == "NoSuchBucket":
         return InvalidInput("BucketNotFound", field, value, said, "correct the bucket's name, or create it")
+    if code == "NoSuchUpload":
+        # Another pod of this job has begun anew, or a lifecycle rule was faster.
+        problem = "the upload in parts was aborted meanwhile"
+        return StorageUnavailable("UploadAborted", field, value, problem, "see to the bucket's lifecycle rules")
     if code in ABSENT:
         return InvalidInput("SourceNotFound", field, value, said, "correct the key")
     if code in CHANGED:

@@ -1,6 +1,7 @@
 """The multipart uploads of one job at a location, so that those of a killed pod are found again, and no others."""
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -17,17 +18,16 @@ class Ledger:
 
     def __init__(self, beside: Beside, job: str) -> None:
         self._beside = beside
-        self._name = f"{UPLOADS}{job}" if job else ""
+        # Each pod writes a record of its own: of two pods of one job, none loses or ends what the other one uploads.
+        self._prefix = f"{UPLOADS}{job}" if job else ""
+        self._name = f"{self._prefix}.{uuid.uuid4().hex[:12]}" if job else ""
         self._uploads: list[list[str]] = []
 
     def abort_left(self, abort: Abort) -> None:
         """Aborts what an earlier, killed pod of this job has left; what the server keeps stays recorded."""
-        content = self._beside.get(self._name) if self._name else None
-        if content is None:
-            return
-        self._uploads = [[key, upload] for key, upload in _parse(content) if not abort(key, upload)]
-        if not self._uploads:
-            self._beside.drop(self._name)
+        for name in self._beside.names(self._prefix) if self._prefix else ():
+            if name.split(".")[0] == self._prefix:
+                self._end(name, abort)
 
     def add(self, key: str, upload: str) -> None:
         """Records an upload that was created."""
@@ -38,7 +38,15 @@ class Ledger:
     def close(self, abort: Abort) -> None:
         """Removes the record, once no upload is under way any more."""
         if self._uploads:
-            self.abort_left(abort)
+            self._end(self._name, abort)
+
+    def _end(self, name: str, abort: Abort) -> None:
+        content = self._beside.get(name)
+        left = [pair for pair in _parse(content or b"[]") if not abort(*pair)]
+        if left:
+            self._beside.put(name, json.dumps(left).encode())
+        else:
+            self._beside.drop(name)
 
 
 def _parse(content: bytes) -> list[tuple[str, str]]:

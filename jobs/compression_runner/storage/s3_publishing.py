@@ -4,11 +4,12 @@ S3 has no rename. The marker seals the files: it is removed before the first is 
 content names the SHA-256 of each file, so a reader that compares them never takes a mix of two writers for whole.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
-from compression_runner.errors import StorageUnavailable
+from compression_runner.errors import InvalidInput, RunnerError, StorageUnavailable
 from compression_runner.storage.s3_claims import Claim
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 
@@ -60,9 +61,14 @@ class Publication:
             self._fill(files, advance)
         except BaseException:
             # The error that led here goes on.
-            with suppress(StorageUnavailable):
+            with suppress(RunnerError):
                 self._take_back()
             raise
+
+    def clear(self, paths: Iterable[str]) -> None:
+        """Removes the marker, then the files. Raises StorageUnavailable where another writer has taken over."""
+        for path in (self._marker, *paths):
+            self._remove(path)
 
     def _fill(self, files: Sequence[Upload], advance: Advance) -> None:
         for _ in range(PASSES):
@@ -110,12 +116,27 @@ class Publication:
         sent = self._sent[upload.path]
         if self._objects.find(upload.path) != sent or self._objects.find(self._marker) is None:
             return
-        if upload.path == self._marker or upload.sha256.encode() not in self._objects.read(self._marker):
+        if upload.path == self._marker or upload.sha256.encode() not in self._sealed():
             self._objects.remove(self._marker)
+
+    def _sealed(self) -> bytes:
+        """The marker's content; its writer may take it away meanwhile."""
+        try:
+            return self._objects.read(self._marker)
+        except InvalidInput:
+            if self._objects.find(self._marker) is not None:
+                raise
+            return b""
 
     def _remove(self, path: str) -> None:
         self._require()
         self._objects.remove(path)
+        if self._claim is not None and not self._claim.holds():
+            # It may have been the later writer's file, if that one has come to its end meanwhile.
+            missing = path != self._marker and self._objects.find(path) is None
+            if missing and json.dumps(path).encode() in self._sealed():
+                self._objects.remove(self._marker)
+            raise self._claim.taken()
 
     def _require(self) -> None:
         if self._claim is not None:
@@ -123,8 +144,6 @@ class Publication:
 
     def _take_back(self) -> None:
         """Removes what is still as this writer sent it."""
-        if self._claim is not None and not self._claim.holds():
-            return
         for path, sent in sorted(self._sent.items(), key=lambda item: item[0] != self._marker):
             if self._objects.find(path) == sent:
-                self._objects.remove(path)
+                self._remove(path)

@@ -81,7 +81,9 @@ def _put_new(client: Any, arguments: Mapping[str, Any]) -> Any:
     try:
         return client.put_object(**arguments, IfNoneMatch="*")
     except ClientError as error:
-        if str(error.response.get("Error", {}).get("Code", "")) != "NotImplemented":
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code != "NotImplemented" and status not in (400, 405, 501):
             raise
     return client.put_object(**arguments)
 

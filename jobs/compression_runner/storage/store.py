@@ -71,6 +71,9 @@ class Store(Readable, Protocol):
     def require_replaceable(self, marker: str) -> None:
         """Raises InvalidInput where `publish` would destroy files that are no artifact (which has a `marker`)."""
 
+    def require_writable(self) -> None:
+        """Raises InvalidInput where it is known before the work that `publish` is not allowed."""
+
     def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
         """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
 
