@@ -67,7 +67,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("observability")
     with (
-        apiserver.start(controllers=("job", "garbage-collector", "namespace")) as server,
+        apiserver.start(controllers=("job", "garbage-collector", "namespace"), service_accounts=True) as server,
         receiving() as receiver,
         alertmanager.start(receiver) as manager,
         receiving() as hook,
