@@ -14,7 +14,7 @@ import pytest
 
 from localcluster.errors import LocalClusterError
 from tests.e2e.harness import Job, Namespace, wait_for
-from tests.e2e.jobs import BUCKET, objects, tiny_job
+from tests.e2e.jobs import BUCKET, approval, objects, tiny_job
 
 Submit = Callable[[dict[str, Any]], Job]
 
@@ -35,18 +35,8 @@ def write(store: Any, key: str, content: bytes) -> None:
 
 def approve(job: Job) -> None:
     """Approve what the job waits with, by the name of whoever runs the tests."""
-    found = job.resource
     me = job.namespace.kubectl.read("auth", "whoami")["status"]["userInfo"]["username"]
-    spec = {
-        "job": job.name,
-        "jobUID": found["metadata"]["uid"],
-        "digest": found["status"]["digest"],
-        "decision": "Approve",
-        "reason": "looked at it",
-        "reviewer": me,
-    }
-    api = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionReview"}
-    job.namespace("create", "--filename=-", stdin=json.dumps(api | {"metadata": {"name": job.name}, "spec": spec}))
+    job.namespace("create", "--filename=-", stdin=approval(job, me))
 
 
 def whole(store: Any, prefix: str) -> str:

@@ -11,7 +11,7 @@ import yaml
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.e2e.harness import Job, Namespace
-from tests.e2e.jobs import BUCKET, objects, tiny_job
+from tests.e2e.jobs import BUCKET, approval, objects, tiny_job
 
 Submit = Callable[[dict[str, Any]], Job]
 ROLES = "compression-system:compression-operator"
@@ -33,27 +33,6 @@ def account(namespace: Namespace, folder: Path, name: str, *roles: str) -> Names
     return Namespace(Kubectl(place), namespace.name)
 
 
-def review(job: Job, reviewer: str) -> str:
-    """An approval of the result that the job waits with."""
-    found = job.resource
-    spec = {
-        "job": job.name,
-        "jobUID": found["metadata"]["uid"],
-        "digest": found["status"]["digest"],
-        "decision": "Approve",
-        "reason": "agrees with our own figures",
-        "reviewer": reviewer,
-    }
-    return json.dumps(
-        {
-            "apiVersion": "compression-operator.io/v1alpha1",
-            "kind": "CompressionReview",
-            "metadata": {"generateName": f"{job.name}-"},
-            "spec": spec,
-        }
-    )
-
-
 def report(store: Any, name: str) -> Any:
     return json.loads(store.get_object(Bucket=BUCKET, Key=f"results/{name}-report/report.json")["Body"].read())
 
@@ -73,11 +52,11 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
 
         me = f"system:serviceaccount:{namespace.name}"
         with pytest.raises(LocalClusterError, match="cannot create resource"):
-            author("create", "--filename=-", stdin=review(job, f"{me}:author"))
+            author("create", "--filename=-", stdin=approval(job, f"{me}:author"))
         with pytest.raises(LocalClusterError, match="cannot change once the job exists"):
             author("patch", "cpj", "reviewed", "--type=merge", '--patch={"spec":{"review":"Never"}}')
         with pytest.raises(LocalClusterError, match=rf"in the name of who makes it; write {me}:reviewer"):
-            reviewer("create", "--filename=-", stdin=review(job, f"{me}:author"))
+            reviewer("create", "--filename=-", stdin=approval(job, f"{me}:author"))
 
         # An operator that starts anew finds the job as it was, and changes nothing about it.
         version = job.resource["metadata"]["resourceVersion"]
@@ -86,7 +65,7 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
         namespace.kubectl.run(*system, "rollout", "status", "deployment/compression-operator", "--timeout=120s")
         assert job.resource["metadata"]["resourceVersion"] == version
 
-        answer = reviewer("create", "--filename=-", stdin=review(job, f"{me}:reviewer"))
+        answer = reviewer("create", "--filename=-", stdin=approval(job, f"{me}:reviewer"))
         assert "created" in answer
         done = job.wait_phase("Succeeded")
         assert done["review"]["reviewer"] == f"{me}:reviewer"
