@@ -32,9 +32,8 @@ class Writer:
 class Writers:
     """All writers, by where they write, and the jobs that wait for one of them.
 
-    ``places`` tells where a CompressionJob writes.
-    Of Jobs and pods of an operator that did not note where they write, the name of their CompressionJob is known: one
-    of that name is their successor.
+    ``places`` returns where a CompressionJob writes. Jobs and pods of an older operator have no annotation that says
+    so: they block the CompressionJob of their job's name, its successor.
     """
 
     def __init__(self, changed: Callable[[str], None], places: Callable[[JobRecord], tuple[str, ...]]) -> None:

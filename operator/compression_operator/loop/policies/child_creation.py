@@ -108,7 +108,7 @@ def wait_for_destination(draft: Draft, blocker: Writer) -> None:
     if blocker.job_uid == job.uid:
         reason = PODS_LEFT
         message = (
-            f"the pod {blocker.name} of a Job that is gone still runs; the job goes on when it has ended, and "
+            f"an earlier pod of this job, {blocker.name}, has not ended; the job goes on when it has, and "
             f"`kubectl delete pod {blocker.name}` ends it now"
         )
     else:

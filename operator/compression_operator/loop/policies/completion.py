@@ -89,7 +89,8 @@ def _begin_again(draft: Draft, summary: Summary | None) -> None:
         return
     part: Part = PUBLISH if job.part == PUBLISH else MEASURE
     done = {"retries": draft.before.retries + 1, "restarts": draft.before.restarts + 1}
-    message = f"{text}; it is measured again, from its checkpoints"
+    again = "published" if part == PUBLISH else "measured"
+    message = f"{text}; it is {again} again, from its checkpoints"
     draft.set(part=part, child_job=None, **done)
     draft.set_phase("Pending", message)
     draft.note("Warning", event_reasons.RETRYING, message, cause=SUMMARY_MISSING)
