@@ -2,11 +2,21 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+from compression_operator.cache.cache import Cache
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import Refused, refusal
 from compression_operator.cluster.resources import Resource
+from compression_operator.loop.admission import Admission
+from compression_operator.loop.controller import Controller
+from compression_operator.notifications.notifier import Notifier
+from compression_operator.notifications.receivers import Receivers
+from compression_operator.queue import WorkQueue
+from compression_operator.telemetry.event_recorder import EventRecorder
+from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.metrics import JobSeries, Metrics
 
 Rule = Callable[[Mapping[str, Any]], Refused | None]
 """Why an object is refused, or None where it is taken."""
@@ -53,6 +63,30 @@ class FakeClient(Client):
 
     def _version(self) -> dict[str, str]:
         return {"resourceVersion": str(next(self._versions))}
+
+
+def controller(
+    client: Client,
+    cache: Cache,
+    queue: WorkQueue,
+    admission: Admission,
+    now: Callable[[], datetime],
+    metrics: Metrics | None = None,
+) -> Controller:
+    """A controller that asks this client, records Events that nobody reads, and has no receivers."""
+    metrics = metrics or Metrics()
+    return Controller(
+        cache=cache,
+        client=client,
+        queue=queue,
+        recorder=EventRecorder(client, metrics, "test", busy=lambda: False),
+        metrics=metrics,
+        figures=Figures(metrics, JobSeries()),
+        notifier=Notifier(Receivers(), cache, queue, metrics),
+        admission=admission,
+        follow=lambda _: None,
+        now=now,
+    )
 
 
 def merged(before: Any, patch: Any) -> Any:

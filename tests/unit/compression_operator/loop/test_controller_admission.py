@@ -9,16 +9,11 @@ import pytest
 from compression_operator.cache.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, RUNTIMES
 from compression_operator.loop.admission import FIRST_PAUSE, Admission
-from compression_operator.loop.controller import Controller
-from compression_operator.notifications.notifier import Notifier
-from compression_operator.notifications.receivers import Receivers
 from compression_operator.queue import WorkQueue
-from compression_operator.telemetry.event_recorder import EventRecorder
-from compression_operator.telemetry.figures import Figures
-from compression_operator.telemetry.metrics import JobSeries, Metrics
+from compression_operator.telemetry.metrics import Metrics
 from tests.support.operator.builders import after, raw_job, stamp
 from tests.support.operator.control_loop import until
-from tests.support.operator.fake_client import FakeClient, refused
+from tests.support.operator.fake_client import FakeClient, controller, refused
 from tests.support.operator.raw import raw_runtime
 
 MANY = 400
@@ -37,17 +32,8 @@ class FullNamespace:
             self._wake, clock=lambda: self.seconds, now=lambda: after(self.seconds), jitter=lambda: 1.0
         )
         self.cache = Cache(self.queue.add, self.admission.release)
-        self.controller = Controller(
-            cache=self.cache,
-            client=self.client,
-            queue=self.queue,
-            recorder=EventRecorder(self.client, self.metrics, "test", busy=lambda: False),
-            metrics=self.metrics,
-            figures=Figures(self.metrics, JobSeries()),
-            notifier=Notifier(Receivers(), self.cache, self.queue, self.metrics),
-            admission=self.admission,
-            follow=lambda _: None,
-            now=lambda: after(self.seconds),
+        self.controller = controller(
+            self.client, self.cache, self.queue, self.admission, lambda: after(self.seconds), self.metrics
         )
         self.cache.put(RUNTIMES, raw_runtime())
 

@@ -11,16 +11,10 @@ from compression_operator.cluster.errors import Conflict, NotFound, Unreachable
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, RUNTIMES, Resource
 from compression_operator.loop import controller as controller_module
 from compression_operator.loop.admission import Admission
-from compression_operator.loop.controller import Controller
-from compression_operator.notifications.notifier import Notifier
-from compression_operator.notifications.receivers import Receivers
 from compression_operator.queue import WorkQueue
 from compression_operator.records.job import JobRecord
-from compression_operator.telemetry.event_recorder import EventRecorder
-from compression_operator.telemetry.figures import Figures
-from compression_operator.telemetry.metrics import JobSeries, Metrics
 from tests.support.operator.builders import NOW, raw_job, stamp
-from tests.support.operator.fake_client import FakeClient, refused
+from tests.support.operator.fake_client import FakeClient, controller, refused
 from tests.support.operator.raw import raw_runtime
 
 QUEUE = "kueue.x-k8s.io/queue-name"
@@ -31,22 +25,11 @@ class Loop:
     """A controller that a test lets look at jobs, all of which write to one destination."""
 
     def __init__(self, client: FakeClient) -> None:
-        queue, metrics = WorkQueue(), Metrics()
+        queue = WorkQueue()
         admission = Admission(queue.add)
         self.cache = Cache(queue.add, admission.release, children_protected=True)
         self.cache.put(RUNTIMES, raw_runtime())
-        self._controller = Controller(
-            cache=self.cache,
-            client=client,
-            queue=queue,
-            recorder=EventRecorder(client, metrics, "test", busy=lambda: False),
-            metrics=metrics,
-            figures=Figures(metrics, JobSeries()),
-            notifier=Notifier(Receivers(), self.cache, queue, metrics),
-            admission=admission,
-            follow=lambda _: None,
-            now=lambda: NOW,
-        )
+        self._controller = controller(client, self.cache, queue, admission, lambda: NOW)
 
     async def look(self, job: JobRecord) -> None:
         """Have the controller bring a job forward."""
