@@ -190,7 +190,7 @@ def judge(sla: Sla, estimates: Mapping[str, Estimate]) -> Judgement:
 
 
 def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
-    verdict = _verdict(objective, estimate) if estimate else "Inconclusive"
+    verdict = verdict_on(objective, estimate) if estimate else "Inconclusive"
     return ObjectiveResult(
         name=objective.name,
         direction=objective.direction,
@@ -204,7 +204,8 @@ def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
     )
 
 
-def _verdict(objective: Objective, estimate: Estimate) -> Verdict:
+def verdict_on(objective: Objective, estimate: Estimate) -> Verdict:
+    """What an interval says of one limit: kept, broken, or open."""
     if objective.direction == "at most":
         if estimate.high <= objective.limit:
             return "Pass"

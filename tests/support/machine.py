@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from compression_runner.evaluation.machine.noise import Reading
+from compression_runner.evaluation.machine.waiting import ThreadWaits
 
 
 class Machine:
@@ -32,3 +33,10 @@ class Machine:
             waited=(last.waited or 0.0) + taken,
         )
         return self._last
+
+
+class Uncounted(ThreadWaits):
+    """The counters of a kernel that does not count how long threads wait, whatever this one does."""
+
+    def __init__(self) -> None:
+        self._caller, self._others, self._last = None, [], {}

@@ -8,10 +8,19 @@ from typing import Any, Final
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
 from compression_runner.evaluation.answers.model import Answering
-from compression_runner.evaluation.answers.pair import AnswerPair, answer_both
-from compression_runner.evaluation.figures import anomalies_of, environment_of, estimates_of, model_figures
+from compression_runner.evaluation.answers.pair import AnsweredData, AnswerPair
+from compression_runner.evaluation.figures import (
+    anomalies_of,
+    environment_of,
+    estimates_of,
+    latency_estimates,
+    memory_estimates,
+    model_figures,
+    quality_estimates,
+)
+from compression_runner.evaluation.interim import Interim
 from compression_runner.evaluation.machine.energy import energy_meter
-from compression_runner.evaluation.machine.memory import MemoryFigures, measure_memory
+from compression_runner.evaluation.machine.memory import LOOKS_AT, MemoryFigures, MemoryProbes
 from compression_runner.evaluation.machine.noise import noise_between, read_noise, usable_cpus
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.phases import TRUST, Advance, Stopwatch, shares_of
@@ -26,18 +35,26 @@ from compression_runner.evaluation.speed.latency import LATENCY_SHARE, LatencyPl
 from compression_runner.evaluation.speed.latency_run import MODELS, QUANTILES, LatencyRun
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.throughput import ThroughputRun, measure_throughput
+from compression_runner.evaluation.statistics.looks import each_look, look_of_data, look_sizes
 from compression_runner.evaluation.trust import Trust, measure_trust
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.predictor import Engine, Feed, Predictor
 from compressionjob import sla
+from compressionjob.cost import cost_per_million
 from compressionjob.estimate import Estimate
-from compressionjob.objectives import Sla
-from compressionjob.report import Environment, ModelFigures
+from compressionjob.objectives import QualityMetric, Sla
+from compressionjob.report import Environment, ModelFigures, ObjectiveLooks
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import default_metric
 from compressionjob.trust_report import TrustReport
 
 SAMPLES_IN_REPORT: Final = 5000
+FIRST_SAMPLES: Final = 100
+"""Fewest samples at the first look at quality."""
+QUALITY_LOOKS: Final = 4
+MEMORY: Final = (sla.MEMORY, sla.MEMORY_RATIO)
+QUALITY: Final = (sla.QUALITY_DROP, sla.QUALITY_SCORE, sla.QUALITY_INCREASE, sla.QUALITY_ERROR)
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,7 @@ class Measurements:
     environment: Environment
     timings: dict[str, float] = field(default_factory=dict)
     trust: TrustReport | None = None
+    looks: list[ObjectiveLooks] = field(default_factory=list)
 
     def judgement(self, limits: Sla) -> sla.Judgement:
         """Return the verdict on the SLA for which the measurements were made."""
@@ -83,14 +101,16 @@ def measure(
     answers_cache: Path | None = None,
     observer: Observer | None = None,
     results: int = 1,
+    price: float | None = None,
 ) -> Measurements:
-    """Measure both models on this machine.
+    """Measure both models on this machine, each figure until its limits are decided.
 
-    Every interval has the confidence at which all objectives of the SLA hold together, for all `results` that may be
-    judged in this job. `answers_cache` is a folder in which the baseline's answers are kept for later runs; `observer`
-    is told figures on the way. Raises InvalidInput for models and data that cannot be measured as the job asks.
+    Every interval has the confidence at which all objectives of the SLA, and all looks at them, hold together, for all
+    `results` that may be judged in this job. `answers_cache` is a folder in which the baseline's answers are kept for
+    later runs; `observer` is told figures on the way; `price` is that of an hour, for limits on cost. Raises
+    InvalidInput for models and data that cannot be measured as the job asks.
     """
-    watch = Stopwatch(advance, shares_of(spec))
+    watch, interim = Stopwatch(advance, shares_of(spec)), Interim(spec.sla)
     confidence = sla.interval_confidence(spec.sla, results)
     threads = spec.benchmark.threads or usable_cpus()
     # Like with like: a result for OpenVINO is compared with the baseline in OpenVINO.
@@ -99,31 +119,34 @@ def measure(
         open_predictor(baseline.model, threads, engine) as before,
         open_predictor(compressed.model, threads, engine) as after,
     ):
-        answered = answer_both(spec, (baseline.model, compressed.model), (before, after), data, watch, answers_cache)
-        quality = _quality(spec, answered, data, confidence)
-        metric = quality_metric(spec, quality.scores, data)
-        feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in (before, after)]
+        models, predictors = (baseline.model, compressed.model), (before, after)
+        sizes = _looks_at_samples(spec, data)
+        answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
+        answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
+        watch.end("evaluate baseline", "evaluate compressed")
+        feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in predictors]
         with watch.phase("memory"):
-            memory = _memory((baseline, compressed), feeds, threads, confidence, engine, observer)
+            memory = _memory((baseline, compressed), feeds, threads, confidence, engine, observer, interim)
         noise_before = read_noise()
-        run, rates = _speed(spec, (before, after), data, confidence, watch, observer)
+        run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price)
         noise = noise_between(noise_before, read_noise())
-        trust = _trust(spec, (baseline, compressed), (before, after), data, answered, confidence, watch)
+        trust = _trust(spec, (baseline, compressed), predictors, data, answered, confidence, watch)
+    each = each_look(confidence)
     sides = [
-        model_figures(size, memory[i], run, i, rates, quality, confidence)
+        model_figures(size, memory[i], run, i, rates, quality, each)
         for i, size in enumerate((baseline.size_bytes, compressed.size_bytes))
     ]
-    speedups = {name: found for name in QUANTILES if (found := run.speedup(name, confidence))}
+    speedups = {name: found for name in QUANTILES if (found := run.speedup(name, each))}
     drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
-    estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, confidence)
+    estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, each)
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],
-        estimates={**estimates, **trust.estimates},
+        estimates={**interim.explained(estimates, noise), **trust.estimates},
         speedups=speedups,
         quality_drops=drops,
         quality_metric=metric,
-        anomalies=anomalies_of(spec, estimates, run.service_speedup(confidence), drops.get(metric), quality),
+        anomalies=anomalies_of(spec, estimates, run.service_speedup(each), drops.get(metric), quality),
         latency_samples={
             "baseline": _flat(run.latencies(0)),
             "compressed": _flat(run.latencies(1)),
@@ -131,13 +154,38 @@ def measure(
         environment=environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence),
         timings=watch.seconds,
         trust=trust.report,
+        looks=interim.report(),
     )
 
 
-def _quality(spec: CompressionJobSpec, answered: AnswerPair, data: SampleSet, confidence: float) -> Quality:
-    """Compare the answers of both models."""
-    found = compare(spec, answered.baseline, answered.compressed, data, confidence)
-    return unchanged(found) if answered.same else found
+def _looks_at_samples(spec: CompressionJobSpec, data: SampleSet) -> tuple[int, ...]:
+    """Return how many samples are answered at each look at quality.
+
+    There is one look, at all of them, where trust is measured on the same answers, and for the share of nearest
+    neighbours that stay the same, which depends on how many samples there are.
+    """
+    limits = spec.sla.quality
+    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.answered)
+    if limits is None or requests_trust(spec) or metric == "neighbours" or len(data) < 2 * FIRST_SAMPLES:
+        return (len(data),)
+    return look_sizes(max(FIRST_SAMPLES, len(data) // 8), len(data), QUALITY_LOOKS)
+
+
+def _answers(
+    spec: CompressionJobSpec, answering: AnsweredData, sizes: tuple[int, ...], confidence: float, interim: Interim
+) -> tuple[AnswerPair, Quality, QualityMetric]:
+    """Answer the data until limits on quality are decided; return the answers, what they are worth, and the metric."""
+    began = interim.now()
+    for index, size in enumerate(sizes):
+        answered = answering.first(size)
+        at_look = look_of_data(confidence, index, len(sizes))
+        quality = compare(spec, answered.baseline, answered.compressed, answered.data, at_look)
+        if answered.same:
+            quality = unchanged(quality)
+        metric = quality_metric(spec, quality.scores, answered.data)
+        if interim.decided(quality_estimates(quality.scores[metric]), "samples", size, began):
+            break
+    return answered, quality, metric
 
 
 def _trust(
@@ -169,12 +217,22 @@ def _memory(
     confidence: float,
     engine: Engine,
     observer: Observer | None,
+    interim: Interim,
 ) -> list[MemoryFigures]:
-    found = []
-    for name, subject, feed in zip(MODELS, subjects, feeds, strict=True):
-        found.append(measure_memory(subject.model, feed, threads, confidence, engine))
+    """Measure the peak memory of both models: one process each where nothing limits it."""
+    began, at_look = interim.now(), each_look(confidence, len(LOOKS_AT))
+    probes = [
+        MemoryProbes(subject.model, feed, threads, at_look, engine)
+        for subject, feed in zip(subjects, feeds, strict=True)
+    ]
+    needs = [interim.limits(sla.MEMORY_RATIO), interim.limits(*MEMORY)]
+    for processes in LOOKS_AT:
+        found = [probe.measure(processes if needed else 1) for probe, needed in zip(probes, needs, strict=True)]
+        if interim.decided(memory_estimates(found[0], found[1]), "processes", processes, began):
+            break
+    for name, figures in zip(MODELS, found, strict=True):
         if observer:
-            observer.peak_memory(name, found[-1].peak.value)
+            observer.peak_memory(name, figures.value)
     return found
 
 
@@ -185,18 +243,36 @@ def _speed(
     confidence: float,
     watch: Stopwatch,
     observer: Observer | None,
+    interim: Interim,
+    threads: int,
+    price: float | None,
 ) -> tuple[LatencyRun, ThroughputRun]:
-    seconds = parse_duration(spec.benchmark.time_limit)
+    """Measure latency, then throughput, each until its limits are decided."""
+    seconds, each = parse_duration(spec.benchmark.time_limit), each_look(confidence)
     scenario = Scenario.of(spec.sla.latency)
-    sides = [contender(predictor, data, spec.benchmark, scenario) for predictor in predictors]
+    sides = [contender(side, data, spec.benchmark, scenario, sequential=threads == 1) for side in predictors]
     decisive = spec.sla.latency.percentile if spec.sla.latency else None
     with watch.phase("latency") as advance:
-        plan = LatencyPlan(confidence, decisive, seconds * LATENCY_SHARE, scenario)
-        run = measure_latency(sides[0], sides[1], plan, advance, observer=observer)
+        plan, began = LatencyPlan(each, decisive, seconds * LATENCY_SHARE, scenario), interim.now()
+
+        def latency_decided(run: LatencyRun) -> bool:
+            found: dict[str, Estimate | None] = {sla.SPEEDUP: None, **latency_estimates(spec, run, each)}
+            return interim.decided(found, "queries", run.queries, began)
+
+        limited = latency_decided if interim.limits(sla.LATENCY, sla.SPEEDUP) else None
+        run = measure_latency(sides[0], sides[1], plan, advance, observer=observer, decided=limited)
     with watch.phase("throughput") as advance:
         batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
-        rest = seconds - watch.seconds["latency"]
-        rates = measure_throughput(sides[0], sides[1], batch, confidence, rest, advance, meter=energy_meter())
+        rest, started = seconds - watch.seconds["latency"], interim.now()
+
+        def rate_decided(rates: ThroughputRun) -> bool:
+            rate = rates.rate(1)
+            found = {sla.THROUGHPUT: rate} | ({} if price is None else {sla.COST: cost_per_million(price, rate)})
+            return interim.decided(found, "blocks", len(rates.pairs), started)
+
+        enough = rate_decided if interim.limits(sla.THROUGHPUT, sla.COST) else None
+        meter = energy_meter()
+        rates = measure_throughput(sides[0], sides[1], batch, each, rest, advance, meter=meter, decided=enough)
     return run, rates
 
 

@@ -36,7 +36,7 @@ def model_figures(
     rate, energy = rates.rate(side), rates.energy(side)
     return ModelFigures(
         size_bytes=size,
-        peak_memory_bytes=round(memory.peak.value),
+        peak_memory_bytes=round(memory.value),
         latency_seconds={name: found.value for name, found in latencies.items()},
         latency_intervals=latencies,
         throughput_per_second=rate.value,
@@ -59,27 +59,37 @@ def estimates_of(
 ) -> dict[str, Estimate]:
     """Return what each objective of an SLA is judged by; what could not be measured is not there."""
     before, after = sides
-    percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
     score = quality.scores[metric]
-    peaks = [figures.peak for figures in memory]
-    estimates = {
-        **_quality_estimates(score),
-        sla.LATENCY: run.latency_verdict(percentile, confidence),
-        sla.THROUGHPUT: rates.rate_verdict(),
+    return {
+        **quality_estimates(score),
+        **latency_estimates(spec, run, confidence),
+        sla.THROUGHPUT: rates.rate(1),
         sla.SIZE: Estimate.exact(after.size_bytes),
         sla.SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
-        sla.MEMORY: peaks[1],
-        # Both ends at once: wider than it must be, which costs little, since peaks hardly vary.
-        sla.MEMORY_RATIO: Estimate(
-            value=peaks[1].value / peaks[0].value,
-            low=peaks[1].low / peaks[0].high,
-            high=peaks[1].high / max(peaks[0].low, 1.0),
-        ),
+        **memory_estimates(memory[0], memory[1]),
     }
-    speedup = run.speedup_verdict(percentile, confidence)
-    if speedup:
-        estimates[sla.SPEEDUP] = speedup
-    return estimates
+
+
+def latency_estimates(spec: CompressionJobSpec, run: LatencyRun, confidence: float) -> dict[str, Estimate]:
+    """Return what limits on latency and speed-up are judged by."""
+    name = spec.sla.latency.percentile if spec.sla.latency else "p99"
+    speedup = run.speedup(name, confidence)
+    return {sla.LATENCY: run.percentile(1, name, confidence)} | ({sla.SPEEDUP: speedup} if speedup else {})
+
+
+def memory_estimates(before: MemoryFigures, after: MemoryFigures) -> dict[str, Estimate]:
+    """Return what limits on memory are judged by, as far as there were processes enough."""
+    if after.peak is None:
+        return {}
+    if before.peak is None:
+        return {sla.MEMORY: after.peak}
+    # Both ends at once: wider than it must be, which costs little, since peaks hardly vary.
+    ratio = Estimate(
+        value=after.peak.value / before.peak.value,
+        low=after.peak.low / before.peak.high,
+        high=after.peak.high / max(before.peak.low, 1.0),
+    )
+    return {sla.MEMORY: after.peak, sla.MEMORY_RATIO: ratio}
 
 
 def _query(spec: CompressionJobSpec) -> str | None:
@@ -89,7 +99,8 @@ def _query(spec: CompressionJobSpec) -> str | None:
     return f"one step of decoding: one token of each text, after {past_tokens(spec.benchmark)} tokens"
 
 
-def _quality_estimates(score: Score) -> dict[str, Estimate]:
+def quality_estimates(score: Score) -> dict[str, Estimate]:
+    """Return what limits on quality are judged by."""
     if score.metric in ERROR_METRICS:
         return {sla.QUALITY_INCREASE: score.drop, sla.QUALITY_ERROR: score.compressed}
     return {sla.QUALITY_DROP: score.drop, sla.QUALITY_SCORE: score.compressed}
@@ -137,8 +148,7 @@ def environment_of(
         evaluation_samples=quality.samples,
         max_abs_difference=quality.max_abs_difference,
         **_scenario(run.scenario),
-        queries_per_model=sum(len(block) for block in run.latencies(1)),
-        planned_queries_per_model=run.planned_queries,
+        queries_per_model=run.queries,
         blocks=len(run.pairs),
         interval_confidence=round(confidence, 6),
         memory_floor_bytes=max(figures.floor_bytes for figures in memory),

@@ -31,22 +31,31 @@ class Stopwatch:
         self.seconds: dict[str, float] = {}
         self._advance = advance
         self._shares = shares
-        self._done = 0.0
+        self._done: dict[str, float] = {}
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Time a phase; yields a callback that takes the share of the phase that is done."""
+    def phase(self, name: str, portion: float = 1.0) -> Iterator[Callable[[float], None]]:
+        """Time a phase, or a portion of it; yields a callback that takes the share of that which is done."""
         start = time.monotonic()
+        before = self._done.get(name, 0.0)
 
         def advance(share: float) -> None:
-            if self._advance:
-                self._advance(name, min(1.0, self._done + share * self._shares[name]))
+            self._tell(name, before + share * portion)
 
         advance(0.0)
         yield advance
-        self.seconds[name] = round(time.monotonic() - start, 3)
-        self._done += self._shares[name]
-        advance(0.0)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - start, 3)
+        self._tell(name, before + portion)
+
+    def end(self, *names: str) -> None:
+        """Take phases as done whose other portions are not needed."""
+        for name in names:
+            self._tell(name, 1.0)
+
+    def _tell(self, name: str, done: float) -> None:
+        self._done[name] = min(1.0, done)
+        if self._advance:
+            self._advance(name, min(1.0, sum(share * self._shares[phase] for phase, share in self._done.items())))
 
 
 def shares_of(spec: CompressionJobSpec) -> Mapping[str, float]:

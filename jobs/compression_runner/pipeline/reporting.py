@@ -113,6 +113,7 @@ def make_report(facts: Facts, provenance: Provenance, destination: Store, public
         published=published,
         held=publication == HOLD,
         objectives=list(facts.judgement.objectives),
+        looks=found.looks,
         baseline=found.baseline,
         compressed=found.compressed,
         speedups=found.speedups,

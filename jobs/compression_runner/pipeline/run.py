@@ -133,6 +133,7 @@ def _measure(run: Run, staged: Staged, results: int, advance: Callable[[float, s
         answers_cache=run.places.scratch / "answers",
         observer=run.metrics,
         results=results,
+        price=run.price,
     )
 
 
@@ -155,6 +156,7 @@ def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged) -> Facts:
                 advance=lambda what, share: advance(share, what),
                 answers_cache=run.places.scratch / "answers",
                 results=choice.results,
+                price=run.price,
             )
         add_cost(measured, run.price)
         return measured

@@ -5,6 +5,7 @@ from compressionjob.report.environment import Environment, Machine, NoiseReport
 from compressionjob.report.figures import ModelFigures, Percentiles
 from compressionjob.report.job import JobReference, JobReport
 from compressionjob.report.judged import Judged
+from compressionjob.report.looks import Look, ObjectiveLooks
 from compressionjob.report.progress import Progress, Remaining
 from compressionjob.report.provenance import DataReference, Provenance, SourceReference
 from compressionjob.report.report import Report, RunCost
@@ -23,9 +24,11 @@ __all__ = [
     "JobReference",
     "JobReport",
     "Judged",
+    "Look",
     "Machine",
     "ModelFigures",
     "NoiseReport",
+    "ObjectiveLooks",
     "PackingReport",
     "Percentiles",
     "Progress",

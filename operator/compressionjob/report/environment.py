@@ -64,7 +64,6 @@ class Environment(ReportSection):
     target_rate: float | None = Field(default=None, description="Server: queries that arrive in a second.")
     samples_per_query: int | None = Field(default=None, description="MultiStream: samples in one query.")
     queries_per_model: int | None = Field(default=None, description="Queries whose latency counts.")
-    planned_queries_per_model: int | None = Field(default=None, description="Queries that were planned.")
     blocks: int | None = Field(default=None, description="Blocks that the queries of each model ran in.")
     interval_confidence: float | None = Field(default=None, description="Confidence of each single interval.")
     memory_floor_bytes: int | None = Field(

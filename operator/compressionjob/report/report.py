@@ -10,6 +10,7 @@ from compressionjob.report.artifact import ArtifactReport
 from compressionjob.report.environment import Environment
 from compressionjob.report.figures import ModelFigures
 from compressionjob.report.job import JobReport
+from compressionjob.report.looks import ObjectiveLooks
 from compressionjob.report.provenance import Provenance
 from compressionjob.report.stages import FallbackReport, StageReport
 from compressionjob.review import ReviewOutcome
@@ -48,6 +49,9 @@ class Report(Observed):
     held: bool = Field(default=False, description="Whether it waits for its review.")
     review: ReviewOutcome | None = Field(default=None, description="Who decided about publishing, when and why.")
     objectives: list[ObjectiveResult] = Field(default=[], description="Limit by limit.")
+    looks: list[ObjectiveLooks] = Field(
+        default=[], description="How the interval of each measured objective closed, look by look."
+    )
     baseline: ModelFigures
     compressed: ModelFigures
     speedups: dict[str, Estimate] = Field(default={}, description="Baseline's latency divided by the result's.")

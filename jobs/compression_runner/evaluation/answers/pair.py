@@ -1,17 +1,19 @@
-"""The answers of both models to the evaluation data; those of the baseline are kept for later runs."""
+"""The answers of both models to the evaluation data, part by part; those of the baseline are kept for later runs."""
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
 from compression_runner.evaluation.answers.answers import answers, kept_answers
-from compression_runner.evaluation.answers.greedy import written
-from compression_runner.evaluation.answers.next_tokens import next_tokens
+from compression_runner.evaluation.answers.greedy import NOTHING, written
+from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED, next_tokens
 from compression_runner.evaluation.phases import Stopwatch
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.inference.opening import engine_of
@@ -23,34 +25,76 @@ from compressionjob.tasks import TASKS, Task
 
 @dataclass(frozen=True)
 class AnswerPair:
-    """What both models answer to the evaluation data, and whether they are the same file."""
+    """What both models answer to `data`, and whether they are the same file."""
 
+    data: SampleSet
     baseline: Floats
     compressed: Floats
     same: bool
 
 
-def answer_both(
-    spec: CompressionJobSpec,
-    models: tuple[Path, Path],
-    predictors: tuple[Predictor, Predictor],
-    data: SampleSet,
-    watch: Stopwatch,
-    answers_cache: Path | None,
-) -> AnswerPair:
-    """Answer the evaluation data with both models; `answers_cache` is a folder that keeps the baseline's answers."""
-    task, batch = spec.model.task, spec.benchmark.batch_size
-    digests = [_model_digest(model) for model in models]
-    name = _fingerprint(digests[0], data, spec, engine_of(models[1]))
-    kept = answers_cache / f"{name}.npy" if answers_cache else None
-    same = digests[0] == digests[1]
-    with watch.phase("evaluate baseline") as advance:
-        old = kept_answers(kept, lambda: _answers(predictors[0], data, task, batch, advance))
-    with watch.phase("evaluate compressed") as advance:
-        new = old if same else _answers(predictors[1], data, task, batch, advance)
-    if old.shape != new.shape:
-        raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
-    return AnswerPair(old, new, same)
+class AnsweredData:
+    """The evaluation data, answered by both models as far as it was asked for.
+
+    Samples are answered in an order drawn at random, so that any first part is a sample of the whole; where all are
+    asked for at once (`whole`), in their own. `cache` is a folder that keeps the baseline's answers.
+    """
+
+    def __init__(
+        self,
+        spec: CompressionJobSpec,
+        models: tuple[Path, Path],
+        predictors: tuple[Predictor, Predictor],
+        data: SampleSet,
+        watch: Stopwatch,
+        cache: Path | None,
+        *,
+        whole: bool,
+    ) -> None:
+        self._spec, self._predictors, self._data, self._watch = spec, predictors, data, watch
+        self._rows = list(range(len(data))) if whole else np.random.default_rng(0).permutation(len(data)).tolist()
+        digests = [_model_digest(model) for model in models]
+        self._same = digests[0] == digests[1]
+        self._kept = cache / _fingerprint(digests[0], data, spec, engine_of(models[1])) if cache else None
+        self._parts: list[tuple[Floats, Floats]] = []
+        self._done = 0
+
+    def first(self, count: int) -> AnswerPair:
+        """Return the answers to the first `count` samples; those that were answered before are not asked again."""
+        if count > self._done:
+            self._parts.append(self._part(self._done, count))
+            self._done = count
+        old, new = (_joined([part[side] for part in self._parts]) for side in (0, 1))
+        if old.shape != new.shape:
+            raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
+        chosen = self._rows[: self._done]
+        data = self._data if chosen == list(range(len(self._data))) else self._data.only(chosen)
+        return AnswerPair(data, old, new, self._same)
+
+    def _part(self, start: int, stop: int) -> tuple[Floats, Floats]:
+        whole = stop - start == len(self._data)
+        data = self._data if whole else self._data.only(self._rows[start:stop])
+        kept = self._kept and self._kept.with_name(f"{self._kept.name}{'' if whole else f'-{start}-{stop}'}.npy")
+        task, batch, share = self._spec.model.task, self._spec.benchmark.batch_size, (stop - start) / len(self._data)
+        with self._watch.phase("evaluate baseline", share) as advance:
+            old = kept_answers(kept, lambda: _answers(self._predictors[0], data, task, batch, advance))
+        with self._watch.phase("evaluate compressed", share) as advance:
+            new = old if self._same else _answers(self._predictors[1], data, task, batch, advance)
+        return old, new
+
+
+def _joined(parts: Sequence[Floats]) -> Floats:
+    """Return the answers of all parts; texts and windows are filled up to the longest of all parts."""
+    width = max(part.shape[-1] for part in parts)
+    return np.concatenate([part if part.shape[-1] == width else _widened(part, width) for part in parts])
+
+
+def _widened(part: Floats, width: int) -> Floats:
+    missing = width - part.shape[-1]
+    if part.ndim == 2:
+        return np.pad(part, ((0, 0), (0, missing)), constant_values=NOTHING)
+    fill = np.broadcast_to(np.array([[0.0], [NOT_COUNTED]], dtype=np.float32), (len(part), 2, missing))
+    return np.concatenate([part, fill], axis=2)
 
 
 def _answers(predictor: Predictor, data: SampleSet, task: Task, batch: int, advance: Callable[[float], None]) -> Floats:

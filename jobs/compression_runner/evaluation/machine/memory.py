@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,8 @@ from compression_runner.evaluation.statistics.block_bootstrap import mean_interv
 from compression_runner.inference.predictor import Engine, Feed
 from compressionjob.estimate import Estimate
 
-REPEATS: Final = 3
+LOOKS_AT: Final = (3, 5, 8, 12)
+"""Processes at each look of a limit: with fewer than three, Student's interval is far too wide to decide."""
 QUERIES: Final = 8
 TIMEOUT_SECONDS: Final = 600
 
@@ -25,30 +26,52 @@ class MemoryProbeError(RuntimeError):
 
 @dataclass(frozen=True)
 class MemoryFigures:
-    """Peak resident memory in bytes, and what the process needs before it loads any model."""
+    """Peak resident memory in bytes of each fresh process, and what it needs before it loads any model.
 
-    peak: Estimate
-    floor_bytes: int
-
-
-def measure_memory(
-    model: Path, feed: Feed, threads: int, confidence: float, engine: Engine = "onnxruntime"
-) -> MemoryFigures:
-    """Return the peak resident memory of fresh processes that load `model` and answer `feed` some times.
-
-    Raises MemoryProbeError, with the process's own last words, when one of them fails.
+    `confidence` is that of each look's intervals.
     """
-    with tempfile.TemporaryDirectory(prefix="memory-") as folder:
-        path = Path(folder) / "feed.npz"
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **dict(feed))
-        runs = [_probe(model, path, threads, engine) for _ in range(REPEATS)]
-    peaks = [float(run["peakBytes"]) for run in runs]
-    found = mean_interval(peaks, confidence)
-    return MemoryFigures(
-        peak=Estimate(value=found.value, low=max(0.0, found.low), high=found.high),
-        floor_bytes=max(run["floorBytes"] for run in runs),
-    )
+
+    peaks: tuple[float, ...]
+    floor_bytes: int
+    confidence: float
+
+    @property
+    def value(self) -> float:
+        """The mean of the peaks."""
+        return sum(self.peaks) / len(self.peaks)
+
+    @property
+    def peak(self) -> Estimate | None:
+        """The mean peak with its interval; None of a single process, which has no interval."""
+        if len(self.peaks) < 2:
+            return None
+        found = mean_interval(self.peaks, self.confidence)
+        return Estimate(value=found.value, low=max(0.0, found.low), high=found.high)
+
+
+class MemoryProbes:
+    """Fresh processes that serve one model, one after the other."""
+
+    def __init__(self, model: Path, feed: Feed, threads: int, confidence: float, engine: Engine) -> None:
+        self._model, self._feed, self._threads, self._engine = model, feed, threads, engine
+        self.figures = MemoryFigures((), 0, confidence)
+
+    def measure(self, processes: int) -> MemoryFigures:
+        """Return the figures of so many processes in all; those that have run before count.
+
+        Raises MemoryProbeError, with the process's own last words, when one of them fails.
+        """
+        with tempfile.TemporaryDirectory(prefix="memory-") as folder:
+            path = Path(folder) / "feed.npz"
+            with path.open("wb") as file:
+                np.savez(file, allow_pickle=False, **dict(self._feed))
+            while len(self.figures.peaks) < processes:
+                run = _probe(self._model, path, self._threads, self._engine)
+                floor = max(self.figures.floor_bytes, run["floorBytes"])
+                self.figures = replace(
+                    self.figures, peaks=(*self.figures.peaks, float(run["peakBytes"])), floor_bytes=floor
+                )
+        return self.figures
 
 
 def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, int]:

@@ -27,7 +27,7 @@ _THROTTLED_SECONDS: Final = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
 DISTURBED_STEAL: Final = 0.02
 DISTURBED_OTHERS: Final = 0.10
 DISTURBED_SHARE: Final = 0.02
-"""Of the time of a measurement: when others took more of it away, it is disturbed."""
+"""Of the time of a measurement: when others took more of it away, the report says so."""
 SLOWER_CLOCK: Final = 0.9
 """A CPU below this share of the frequency that it had otherwise is slowed, by heat or by a limit of power."""
 _TICKS: Final = 2
@@ -137,14 +137,20 @@ class Noise:
         return min(self.elapsed, max(0.0, waited) + max(0.0, mine * self.steal))
 
     @property
-    def kept(self) -> float:
-        """Share of the CPU time that the threads of this process wanted and had, from 0 to 1."""
-        return self.own / max(self.own + self.lost, 1e-9)
+    def uncounted(self) -> float:
+        """Seconds that were lost otherwise than by waiting for a CPU behind others: to the hypervisor (steal)."""
+        mine = usable_cpus() / (os.cpu_count() or 1)
+        return min(self.elapsed, max(0.0, mine * self.steal))
+
+    @property
+    def lost_share(self) -> float:
+        """Share of the time that others took from the threads of this process, all together."""
+        return self.lost / max(self.elapsed, 1e-9)
 
     @property
     def disturbed(self) -> bool:
-        """Whether others took so much time away, or heat slowed a CPU, that the figures may be theirs."""
-        return self.lost > DISTURBED_SHARE * self.elapsed or bool(self.hot)
+        """Whether others took so much time away, or heat slowed a CPU, that it is worth a word."""
+        return self.lost_share > DISTURBED_SHARE or bool(self.hot)
 
     def to_report(self) -> NoiseReport:
         """Return the figures for the report."""
@@ -157,7 +163,7 @@ class Noise:
         return NoiseReport(
             steal_share=round(self.steal_share, 4),
             other_share=round(self.other_share, 4),
-            lost_share=round(self.lost / max(self.elapsed, 1e-9), 4),
+            lost_share=round(self.lost_share, 4),
             load_average=round(os.getloadavg()[0], 2),
             **{name: figure for name, figure in counted.items() if figure is not None},
         )
@@ -200,7 +206,7 @@ def reason_of(noise: Noise) -> str:
     """Return why a verdict on speed is doubtful: what others did, and how much time it took from the benchmark."""
     found = noise_notes(replace(noise, throttled_periods=None))
     did = "; ".join(found) or f"other processes used {noise.other_share:.0%} of the machine's CPU time"
-    return f"{did}, and took {noise.lost / max(noise.elapsed, 1e-9):.0%} of the time from the benchmark"
+    return f"{did}, and took {noise.lost_share:.0%} of the time from the benchmark"
 
 
 def usable_cpus() -> int:

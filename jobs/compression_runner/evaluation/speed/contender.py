@@ -1,6 +1,7 @@
 """A predictor with prepared queries, as LoadGen asks it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -25,9 +26,16 @@ OFFLINE_BATCH: Final = 8
 
 
 def contender(
-    predictor: Predictor, data: SampleSet, benchmark: Benchmark, scenario: Scenario = SINGLE_STREAM
+    predictor: Predictor,
+    data: SampleSet,
+    benchmark: Benchmark,
+    scenario: Scenario = SINGLE_STREAM,
+    *,
+    sequential: bool = False,
 ) -> Contender:
     """Prepare queries of `batchSize` samples at `sequenceLength`, and single samples for batches.
+
+    `sequential` says that the predictor has one thread, the one that asks it.
 
     Raises InvalidInput when MultiStream's samples of a query are no whole batches of a model that fixes its batch.
     """
@@ -36,7 +44,7 @@ def contender(
         problem, remedy = f"the model's batch is fixed at {fixed}", f"set it to a multiple of {fixed}"
         raise InvalidInput(INVALID_INPUT, "spec.sla.latency.samplesPerQuery", scenario.samples, problem, remedy)
     if takes_past(predictor.inputs):
-        return _decoder(predictor, data, benchmark, scenario.samples)
+        return replace(_decoder(predictor, data, benchmark, scenario.samples), sequential=sequential)
     queries = prepared_queries(predictor, data, benchmark, PREPARED)
     singles = queries
     if fixed_batch(predictor.inputs) is None:
@@ -56,6 +64,7 @@ def contender(
         queries=len(queries),
         samples=len(singles),
         samples_each=fixed,
+        sequential=sequential,
     )
 
 

@@ -2,15 +2,13 @@
 
 Both models are loaded in this process. A block is one LoadGen run of one model; baseline and compressed blocks
 alternate, which one goes first being drawn, and each block begins with queries that do not count, since the other
-model has just filled the caches and its threads may still be spinning. A pair of blocks during which others took time
-from this process is asked again, as long as there is time; what decides that are the kernel's counters, never the
-latencies themselves.
+model has just filled the caches and its threads may still be spinning. After some pairs of blocks, at looks that are
+planned before the first one, the run ends if what was measured decides.
 """
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,25 +17,34 @@ from compression_runner.evaluation.machine.noise import Reading, noise_between, 
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.speed.latency_run import MODELS, QUANTILES, Block, LatencyRun
 from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Contender, Scenario
-from compression_runner.evaluation.speed.sizing import MIN_PAIRS, Sizing, size_queue, size_run
+from compression_runner.evaluation.speed.sizing import Sizing, size_queue, size_run
+from compression_runner.evaluation.statistics.looks import LOOKS
 from compression_runner.evaluation.statistics.order_statistics import queries_needed
 
 FIRST_WARM_UP_QUERIES: Final = 15
 FIRST_WARM_UP_SECONDS: Final = 20.0
-MOST_EXTENSION: Final = 2.0
-"""On a noisy machine up to this many times the planned queries are asked."""
+"""A model is warm after so many queries or so many seconds, whichever comes first; after three queries at least."""
+USUAL: Final = "p90"
+"""The percentile that a run without a limit is sized for."""
 LATENCY_SHARE: Final = 0.7
 """Share of the time limit for latency; the rest is for throughput."""
+
+Decided = Callable[[LatencyRun], bool]
+"""Takes the run at a look; returns whether it may end."""
 
 
 @dataclass(frozen=True)
 class LatencyPlan:
-    """How the run is sized: `decisive` is the percentile that an SLA is about, None where there is no limit."""
+    """How the run is sized: `decisive` is the percentile that an SLA is about, None where there is no limit.
+
+    `confidence` is that of the intervals at each of at most `looks` looks.
+    """
 
     confidence: float
     decisive: str | None
     seconds: float
     scenario: Scenario = SINGLE_STREAM
+    looks: int = LOOKS
 
 
 def measure_latency(
@@ -48,43 +55,66 @@ def measure_latency(
     clock: Callable[[], float] = time.monotonic,
     look: Callable[[], Reading] = read_noise,
     observer: Observer | None = None,
+    decided: Decided | None = None,
 ) -> LatencyRun:
     """Return the latencies of queries in interleaved blocks, in the plan's scenario.
 
-    As many queries as the percentile at this confidence needs, more of a quick model; fewer where the time would not
-    do, and then a note says so. While noise disturbs blocks, or leaves the decisive percentile without an upper bound,
-    blocks are added.
+    It ends at the first look at which `decided` says so (the first one of all by default), or when the time is up;
+    then a note says so. At the first look there are as many queries as the percentile at this confidence needs, fewer
+    where the time would not do.
     """
     start = clock()
     sides = (baseline, compressed)
     services = [_warm_up(side, plan.scenario, clock) for side in sides]
     sizing = _size(plan, services[0], services[1])
-    run = LatencyRun(scenario=plan.scenario, settling=sizing.warm_up, planned_queries=sizing.pairs * sizing.queries)
-    most = math.ceil(sizing.pairs * MOST_EXTENSION)
+    run = LatencyRun(scenario=plan.scenario, settling=sizing.warm_up)
     generator = np.random.default_rng(0)
-    while len(run.pairs) < most and not _enough(replace(run, pairs=run.quiet_pairs()), sizing.pairs, plan):
+    while True:
         done = len(run.pairs)
-        if done >= 2 and clock() - start > plan.seconds:
-            run.notes.append(f"the time limit ended the benchmark after {done * sizing.queries} queries a side")
+        late = done >= 2 and clock() - start > plan.seconds
+        if (done in sizing.looks or late) and _ends(run, decided, late=late or done >= sizing.looks[-1]):
             break
-        blocks: dict[int, Block] = {}
-        for index in generator.permutation(2):
-            blocks[index] = _block(sides[index], plan.scenario, sizing, done + 1, look)
-            if observer:
-                observer.latencies(MODELS[index], blocks[index].queries.latency)
-        run.pairs.append((blocks[0], blocks[1]))
+        run.pairs.append(_pair(sides, plan.scenario, sizing, generator, done + 1, look, observer))
         if advance:
-            advance(min(1.0, (done + 1) / sizing.pairs))
-    _leave_out_disturbed(run, sizing.pairs, plan)
+            advance((done + 1) / (done + 1 + sizing.looks[0]))
+    if advance:
+        advance(1.0)
     _note_missing_bounds(run, plan)
     return run
 
 
+def _ends(run: LatencyRun, decided: Decided | None, *, late: bool) -> bool:
+    """Return whether the run ends at this look; what is open when its time is up stays open."""
+    if decided is None or decided(run):
+        return True
+    if late:
+        run.notes.append(f"the time limit ended the benchmark after {run.queries} queries a side")
+    return late
+
+
+def _pair(
+    sides: tuple[Contender, Contender],
+    scenario: Scenario,
+    sizing: Sizing,
+    generator: np.random.Generator,
+    seed: int,
+    look: Callable[[], Reading],
+    observer: Observer | None,
+) -> tuple[Block, Block]:
+    blocks: dict[int, Block] = {}
+    for index in generator.permutation(2):
+        blocks[index] = _block(sides[index], scenario, sizing, seed, look)
+        if observer:
+            observer.latencies(MODELS[index], blocks[index].queries.latency)
+    return blocks[0], blocks[1]
+
+
 def _size(plan: LatencyPlan, before: float, after: float) -> Sizing:
+    quantile = QUANTILES[plan.decisive or USUAL]
     if plan.scenario.queues:
-        quantile = QUANTILES[plan.decisive or "p99"]
-        return size_queue(plan.scenario.rate, (before, after), plan.seconds, quantile, plan.confidence)
-    return size_run(before + after, plan.seconds, plan.confidence)
+        rate = plan.scenario.rate
+        return size_queue(rate, (before, after), plan.seconds, quantile, plan.confidence, plan.looks)
+    return size_run(before + after, plan.seconds, plan.confidence, quantile, plan.looks)
 
 
 def _warm_up(side: Contender, scenario: Scenario, clock: Callable[[], float]) -> float:
@@ -94,7 +124,7 @@ def _warm_up(side: Contender, scenario: Scenario, clock: Callable[[], float]) ->
         before = clock()
         scenario.answer(side, query)
         durations.append(clock() - before)
-        if sum(durations) > FIRST_WARM_UP_SECONDS and query >= 2:
+        if query >= 2 and sum(durations) > FIRST_WARM_UP_SECONDS:
             break
     return float(np.median(durations))
 
@@ -107,40 +137,23 @@ def _block(side: Contender, scenario: Scenario, sizing: Sizing, seed: int, look:
         for query in range(sizing.warm_up):
             scenario.answer(side, query)
         found = scenario.run(side, sizing.queries, seed)
-    return Block(found, noise_between(before, look()))
-
-
-def _enough(run: LatencyRun, pairs: int, plan: LatencyPlan) -> bool:
-    """Return whether there are as many pairs as were planned, and the decisive percentile has an upper bound."""
-    if len(run.pairs) < pairs:
-        return False
-    return plan.decisive is None or run.bounded(1, plan.decisive, plan.confidence)
-
-
-def _leave_out_disturbed(run: LatencyRun, planned: int, plan: LatencyPlan) -> None:
-    """Keep the quiet pairs if they suffice; else all, and say that they are disturbed."""
-    quiet = run.quiet_pairs()
-    disturbed = len(run.pairs) - len(quiet)
-    if not disturbed:
-        return
-    if _enough(replace(run, pairs=quiet), min(planned, MIN_PAIRS), plan):
-        run.notes.append(f"{disturbed} of {len(run.pairs)} pairs of blocks were disturbed, and do not count")
-        run.pairs = quiet
-        return
-    run.disturbed = True
-    run.notes.append(f"{disturbed} of {len(run.pairs)} pairs of blocks were disturbed; too few are left without them")
+    noise = noise_between(before, look())
+    # A thread that the cgroup's limit holds back waits, too, and will when it serves.
+    return Block(found.as_slow_as_they_were() if noise.throttled_periods else found, noise)
 
 
 def _note_missing_bounds(run: LatencyRun, plan: LatencyPlan) -> None:
+    decisive = {name: QUANTILES[name] for name in QUANTILES if name == plan.decisive}
     for side, title in enumerate(MODELS):
-        asked = sum(len(block) for block in run.latencies(side))
-        for name, quantile in QUANTILES.items():
+        for name, quantile in decisive.items():
             if not run.bounded(side, name, plan.confidence):
                 worth = run.worth(side, name, plan.confidence)
                 need = queries_needed(quantile, plan.confidence, discard=0)
                 why = "that wait for each other" if run.scenario.queues else "on this noisy machine"
-                less = f", worth {worth} independent ones {why}" if worth < asked else ""
-                run.notes.append(f"the {title}'s {name} has no upper bound: {asked} queries{less}; it needs {need}")
+                less = f", worth {worth} independent ones {why}" if worth < run.queries else ""
+                run.notes.append(
+                    f"the {title}'s {name} has no upper bound: {run.queries} queries{less}; it needs {need}"
+                )
         found = run.percentile(side, "p50", plan.confidence)
         if found.reason:
             run.notes.append(f"{title}: {found.reason}")

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.evaluation.machine.noise import SLOWER_CLOCK, Noise, reason_of
-from compression_runner.evaluation.speed.loadgen import Queries
+from compression_runner.evaluation.speed.queries import Queries
 from compression_runner.evaluation.speed.queueing import settling_queries
 from compression_runner.evaluation.speed.relief import relieved_percentile
 from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Scenario
@@ -40,52 +40,59 @@ class Block:
     noise: Noise | None = None
 
 
+End = Literal["least", "most"]
+"""Of the bounds of each query's time on a machine without others."""
+
+
 @dataclass
 class LatencyRun:
-    """The blocks that count; block i of both models ran next to each other.
+    """The blocks of both models; block i of one ran next to block i of the other.
 
-    `settling` queries before those of each block let a queue settle. `disturbed` says that blocks count in which others
-    took time away, since there were not enough without.
+    `settling` queries before those of each block let a queue settle. Every figure is that of a machine without others:
+    the lower end of an interval is that of the least that each query can have taken, the upper end that of the most.
     """
 
     pairs: list[tuple[Block, Block]] = field(default_factory=list)
     scenario: Scenario = SINGLE_STREAM
     settling: int = 0
-    disturbed: bool = False
-    planned_queries: int = 0
     notes: list[str] = field(default_factory=list)
 
-    def latencies(self, side: int) -> Blocks:
+    def latencies(self, side: int, end: End = "most") -> Blocks:
         """Return the seconds from arrival to answer by block, of the baseline (0) or the compressed model (1)."""
-        return [pair[side].queries.latency for pair in self.pairs]
+        return [getattr(pair[side].queries.latency_bounds, end) for pair in self.pairs]
 
-    def services(self, side: int) -> Blocks:
-        """Return the seconds that the model itself took, by block."""
-        return [pair[side].queries.service for pair in self.pairs]
+    def services(self, side: int, end: End = "most") -> Blocks:
+        """Return the seconds that the model itself takes, by block."""
+        return [getattr(pair[side].queries.service_bounds, end) for pair in self.pairs]
+
+    @property
+    def queries(self) -> int:
+        """How many queries of each model count."""
+        return sum(len(pair[1].queries) for pair in self.pairs)
 
     @property
     def noise(self) -> Noise | None:
-        """What happened while the blocks ran that count."""
+        """What happened while the blocks ran."""
         found = [block.noise for pair in self.pairs for block in pair if block.noise]
         return reduce(add, found) if found else None
 
     def percentile(self, side: int, name: str, confidence: float) -> Estimate:
-        """Return p50, p90 or p99 of a model, as it was on this machine at this time, with its interval.
+        """Return p50, p90 or p99 of a model with its interval.
 
         Where queries queue, the bounds are wider, the upper one is unbounded unless the queue has settled, and both are
         when the model cannot keep the rate.
         """
         if not self.scenario.queues:
-            return percentile_interval(self.latencies(side), QUANTILES[name], confidence)
+            return self._between(side, name, confidence)
         load = self._load(side, confidence)
         if load.low >= 1.0:
             return Estimate.exact(UNBOUNDED_SECONDS).model_copy(update={"reason": self._overload(load)})
-        worth = self.worth(side, name, confidence)
-        found = percentile_interval(self.latencies(side), QUANTILES[name], confidence, worth)
+        found = self._between(side, name, confidence)
         if load.high < 1.0 and settling_queries(load.value) <= SETTLED * self.settling:
             return found
         # What an unsettled queue shows is less than what it will be.
-        return Estimate(value=found.value, low=found.low, high=UNBOUNDED_SECONDS, reason=self._unsettled(load))
+        reason = "; ".join(text for text in (self._unsettled(load), found.reason) if text)
+        return Estimate(value=found.value, low=found.low, high=UNBOUNDED_SECONDS, reason=reason)
 
     def speedup(self, name: str, confidence: float) -> Estimate | None:
         """Return how many times the compressed model is as fast, at p50, p90 or p99, in this scenario.
@@ -93,13 +100,13 @@ class LatencyRun:
         A model that cannot keep the rate is infinitely slow, so it is None where neither can.
         """
         if not self.scenario.queues:
-            return speedup_interval(self.latencies(0), self.latencies(1), QUANTILES[name], confidence)
+            return self._ratio(name, confidence)
         ends = [self.percentile(side, name, confidence) for side in (0, 1)]
         loose = [end.high >= UNBOUNDED_SECONDS for end in ends]
         if all(end.low >= UNBOUNDED_SECONDS for end in ends):
             return None
         if not any(loose):
-            return speedup_interval(self.latencies(0), self.latencies(1), QUANTILES[name], confidence, queued=True)
+            return self._ratio(name, confidence, queued=True)
         # Both ends at once: wider than it must be, but the queue that has no end decides anyway.
         value = ends[0].value / ends[1].value
         reason = "; ".join(f"{model}: {end.reason}" for model, end in zip(MODELS, ends, strict=True) if end.reason)
@@ -109,100 +116,109 @@ class LatencyRun:
 
     def service_speedup(self, confidence: float) -> Estimate:
         """Return how many times the compressed model itself is as fast at p50, whatever waits: what methods promise."""
-        found = speedup_interval(self.services(0), self.services(1), QUANTILES["p50"], confidence)
-        return self._doubted(found, "p50", services=True)
-
-    def latency_verdict(self, name: str, confidence: float) -> Estimate:
-        """Return what a limit on the compressed model's latency is judged by.
-
-        Noise only adds to latencies. So the upper bound stands, and where blocks count that were disturbed, the lower
-        one is what it could have been without the time that others took.
-        """
-        found = self.percentile(1, name, confidence)
-        if not self.disturbed:
-            return found
-        return found.model_copy(update={"low": found.low * self._relief(1, name), "reason": self._reason(found)})
-
-    def speedup_verdict(self, name: str, confidence: float) -> Estimate | None:
-        """Return what a limit on the speed-up is judged by: doubtful at both ends where disturbed blocks count."""
-        found = self.speedup(name, confidence)
-        return found and self._doubted(found, name)
+        return self._ratio("p50", confidence, services=True)
 
     def worth(self, side: int, name: str, confidence: float) -> int:
         """Return how many independent queries a model's blocks are worth for this percentile."""
-        if self.scenario.queues:
-            return queued_count(self.latencies(side), QUANTILES[name], confidence)
-        return effective_count(self.latencies(side), QUANTILES[name])
+        return self._worth(self.latencies(side), name, confidence)
 
     def bounded(self, side: int, name: str, confidence: float) -> bool:
         """Return whether there are queries enough for an upper bound of this percentile."""
         return rank_bounds(self.worth(side, name, confidence), QUANTILES[name], confidence)[1] is not None
 
-    def quiet_pairs(self) -> list[tuple[Block, Block]]:
-        """Return the pairs of blocks during which the machine was this process's."""
-        usual = [self._usual_frequency(side) for side in (0, 1)]
-        return [
-            pair
-            for pair in self.pairs
-            if not any(_is_disturbed(block, clock) for block, clock in zip(pair, usual, strict=True))
-        ]
+    def _between(self, side: int, name: str, confidence: float) -> Estimate:
+        """Return a percentile: its lower end of the least that queries can have taken, its upper one of the most."""
+        most = self.latencies(side)
+        least, left = self._least(side, name)
+        above = percentile_interval(most, QUANTILES[name], confidence, self._worth(most, name, confidence))
+        below = percentile_interval(least, QUANTILES[name], confidence, self._worth(least, name, confidence))
+        low = min(above.value, left * below.low)
+        return Estimate(value=above.value, low=low, high=above.high, reason=self._reason())
 
-    def _doubted(self, found: Estimate, name: str, *, services: bool = False) -> Estimate:
-        """Widen a speed-up by what others may have done to it.
+    def _ratio(self, name: str, confidence: float, *, queued: bool = False, services: bool = False) -> Estimate:
+        """Return a speed-up: its lower end is that of a baseline as quick and a compressed model as slow as can be."""
+        most = [self.services(side) if services else self.latencies(side) for side in (0, 1)]
+        (least, left), (least_after, left_after) = (self._least(side, name, services=services) for side in (0, 1))
+        quantile = QUANTILES[name]
+        found = speedup_interval(most[0], most[1], quantile, confidence, queued=queued)
+        below = speedup_interval(least, most[1], quantile, confidence, queued=queued)
+        above = speedup_interval(most[0], least_after, quantile, confidence, queued=queued)
+        low = min(found.value, left * below.low)
+        high = max(found.value, _at_most(above.high, left_after))
+        return Estimate(value=found.value, low=low, high=high, reason=self._reason())
 
-        Delays that fall on both models pull their ratio towards 1. So the end that is nearer to 1 is off at most as far
-        as one model alone was slowed in proportion; the other one as far as all delays together reach.
+    def _least(self, side: int, name: str, *, services: bool = False) -> tuple[Blocks, float]:
+        """Return blocks of the least that each query can have taken, and what to multiply their percentile by.
+
+        Waiting is counted query by query, and all together it cannot be more than others worked: threads of one process
+        wait for each other, too. So there are two bounds, and the higher one is used.
         """
-        if not self.disturbed:
-            return found
-        kept = min(noise.kept if (noise := self._noise_of(side)) else 1.0 for side in (0, 1))
-        before, after = (self._relief(side, name, services=services) for side in (0, 1))
-        low, high = (kept, after) if found.value >= 1.0 else (before, kept)
-        ends = {"low": found.low * low, "high": _at_most(found.high, high)}
-        return found.model_copy(update={**ends, "reason": self._reason(found)})
+        source = self.services if services else self.latencies
+        by_query, as_measured = source(side, "least"), source(side)
+        if self._noise_of(side) is None:
+            return by_query, 1.0
+        counted = all(pair[side].queries.counted for pair in self.pairs)
+        if not counted:
+            return as_measured, self._relief(as_measured, side, name, self._lost(side), services=services)
+        first = self._relief(by_query, side, name, self._uncounted(side), services=services)
+        second = self._relief(as_measured, side, name, self._lost(side), services=services)
+        quantile = QUANTILES[name]
+        higher = _pooled(by_query, quantile) * first >= _pooled(as_measured, quantile) * second
+        return (by_query, first) if higher else (as_measured, second)
+
+    def _relief(self, blocks: Blocks, side: int, name: str, lost: float, *, services: bool) -> float:
+        """Return which share of a percentile is left when `lost` seconds are given back, nobody knows to which query.
+
+        One query's delay delays those behind it, so in a queue only the time that the model itself took is left.
+        """
+        if not lost:
+            return 1.0
+        waits = self.scenario.queues and not services
+        taken = np.concatenate(self.services(side, "least") if waits else blocks)
+        left = relieved_percentile(taken, 0.5 if waits else QUANTILES[name], lost)
+        return min(1.0, left / max(_pooled(blocks, QUANTILES[name]), 1e-12))
+
+    def _worth(self, blocks: Blocks, name: str, confidence: float) -> int:
+        if self.scenario.queues:
+            return queued_count(blocks, QUANTILES[name], confidence)
+        return effective_count(blocks, QUANTILES[name])
 
     def _noise_of(self, side: int) -> Noise | None:
         found = [noise for pair in self.pairs if (noise := pair[side].noise)]
         return reduce(add, found) if found else None
 
-    def _relief(self, side: int, name: str, *, services: bool = False) -> float:
-        """Return which share of a percentile is left when all the time that others took is given back.
-
-        One query's delay delays those behind it, so in a queue only the time that the model itself took is left.
-        """
-        waits = self.scenario.queues and not services
-        taken = np.concatenate(self.services(side))
-        whole = percentile(np.concatenate(self.latencies(side)) if waits else taken, QUANTILES[name])
-        left = relieved_percentile(taken, 0.5 if waits else QUANTILES[name], self._lost(side))
-        return min(1.0, left / max(whole, 1e-12))
-
-    def _usual_frequency(self, side: int) -> float | None:
-        found = [pair[side].noise for pair in self.pairs]
-        clocks = [noise.frequency for noise in found if noise and noise.frequency is not None]
-        return float(np.median(clocks)) if clocks else None
-
     def _lost(self, side: int) -> float:
-        """Return the seconds that others, and a slower clock, took from a model's blocks."""
-        found, usual = self._noise_of(side), self._usual_frequency(side)
-        slower = [
-            noise.elapsed * max(0.0, 1.0 - noise.frequency / usual)
-            for noise in (pair[side].noise for pair in self.pairs)
-            if noise and usual and noise.frequency is not None
-        ]
-        return (found.lost if found else 0.0) + sum(slower)
+        """Return the seconds that others and a slower clock took from a model's blocks."""
+        found = self._noise_of(side)
+        return (found.lost if found else 0.0) + self._slower(side)
 
-    def _reason(self, found: Estimate) -> str:
+    def _uncounted(self, side: int) -> float:
+        """Return those of them that no thread's waiting shows."""
+        found = self._noise_of(side)
+        return (found.uncounted if found else 0.0) + self._slower(side)
+
+    def _slower(self, side: int) -> float:
+        """Return the seconds that a clock below SLOWER_CLOCK of its usual frequency took from a model's blocks."""
+        noises = [noise for pair in self.pairs if (noise := pair[side].noise) and noise.frequency is not None]
+        usual = float(np.median([noise.frequency for noise in noises])) if noises else 0.0
+        shares = [(noise.elapsed, (noise.frequency or 0.0) / max(usual, 1e-9)) for noise in noises]
+        return sum(elapsed * (1.0 - share) for elapsed, share in shares if share < SLOWER_CLOCK)
+
+    def _reason(self) -> str:
         noise = self.noise
-        return "; ".join(text for text in (found.reason, reason_of(noise) if noise else "") if text)
+        return reason_of(noise) if noise and noise.disturbed else ""
 
     def _load(self, side: int, confidence: float) -> Estimate:
         """Return the arrivals while one query is answered: at 1 and above the queue grows without end."""
-        found = mean_interval([float(block.mean()) for block in self.services(side)], confidence)
+        most, least = (
+            mean_interval([float(block.mean()) for block in self.services(side, end)], confidence)
+            for end in ("most", "least")
+        )
         rate = self.scenario.rate
-        share = 1.0
-        if self.disturbed:
-            share = max(0.0, 1.0 - self._lost(side) / float(np.concatenate(self.services(side)).sum()))
-        return Estimate(value=rate * found.value, low=rate * max(0.0, found.low) * share, high=rate * found.high)
+        counted = all(pair[side].queries.counted for pair in self.pairs)
+        lost = self._uncounted(side) if counted else self._lost(side)
+        left = max(0.0, 1.0 - lost / max(float(np.concatenate(self.services(side)).sum()), 1e-12))
+        return Estimate(value=rate * most.value, low=rate * max(0.0, least.low) * left, high=rate * most.high)
 
     def _overload(self, load: Estimate) -> str:
         rate = self.scenario.rate
@@ -212,15 +228,11 @@ class LatencyRun:
         return f"{self._overload(load)}: too near for the queue to settle in the time that there was"
 
 
+def _pooled(blocks: Blocks, quantile: float) -> float:
+    return percentile(np.concatenate(blocks), quantile)
+
+
 def _at_most(above: float, below: float) -> float:
     """Return the upper bound of a speed-up as a quotient; a bound past belief is UNBOUNDED_RATIO, to the last bit."""
     # Not by a division alone: x / (x / UNBOUNDED_RATIO) is a little less than it for one x in eighteen.
     return UNBOUNDED_RATIO if below * UNBOUNDED_RATIO <= above else above / below
-
-
-def _is_disturbed(block: Block, usual: float | None) -> bool:
-    noise = block.noise
-    if noise is None:
-        return False
-    slow = usual is not None and noise.frequency is not None and noise.frequency < SLOWER_CLOCK * usual
-    return slow or noise.disturbed

@@ -1,5 +1,7 @@
 """MLPerf LoadGen around a predictor: the latency of every query in each scenario, and offline runs.
 
+`sequential` says that a model works in the thread that asks it, which makes known how much others took from it.
+
 Source: V. J. Reddi et al., MLPerf Inference Benchmark, ISCA 2020; github.com/mlcommons/inference, loadgen/. LoadGen
 issues the queries, draws the samples and keeps the time; what is read here is its own record of each query.
 """
@@ -7,9 +9,10 @@ issues the queries, draws the samples and keeps the time; what is read here is i
 import gc
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,20 @@ import mlperf_loadgen
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.evaluation.machine.waiting import ThreadWaits
+from compression_runner.evaluation.speed.queries import Queries, Taken, as_they_are, as_they_queue
+
 Predict = Callable[[Sequence[int]], None]
 """Answers the samples with these indices; its results are dropped."""
 
 NANOSECONDS = 1e-9
 
+LONG_PAUSE = 50_000
+"""Nanoseconds between two queries above which the counters are read again before the next one."""
+
 _SAMPLE = re.compile(
-    r'^\{"name":"Sample",.*"query_seq":(\d+),.*"issue_start_ns":(\d+),"complete_ns":(\d+)\}', re.MULTILINE
+    r'^\{"name":"Sample",.*"ts":(\d+)\.(\d+),.*"query_seq":(\d+),.*"issue_start_ns":(\d+),"complete_ns":(\d+)\}',
+    re.MULTILINE,
 )
 
 
@@ -31,36 +41,26 @@ class LoadGenError(RuntimeError):
     """LoadGen ended without a record of every query it was asked to issue."""
 
 
-@dataclass(frozen=True)
-class Queries:
-    """Seconds of each query in the order in which they came, shape (queries,).
-
-    `latency` counts from the moment for which the query was scheduled, `service` from the one at which the model began
-    with it; they differ where queries wait.
-    """
-
-    latency: NDArray[np.float64]
-    service: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.latency)
-
-    def after(self, count: int) -> "Queries":
-        """Return the queries without the first ones."""
-        return Queries(self.latency[count:], self.service[count:])
-
-
-def single_stream(predict: Predict, *, samples: int, queries: int, seed: int = 0) -> Queries:
+def single_stream(predict: Predict, *, samples: int, queries: int, seed: int = 0, sequential: bool = False) -> Queries:
     """Return the times of `queries` queries, one sample each, issued one after the other.
 
     The order of the samples depends on `seed` only. Raises what `predict` raises, and LoadGenError.
     """
     settings = _settings(mlperf_loadgen.TestScenario.SingleStream, queries, seed)
-    return _complete(_run(predict, settings, samples, batch=1), queries, "single-stream")
+    record = _run(predict, settings, samples, batch=1)
+    latency, service, _ = _complete(record, queries, "single-stream")
+    return as_they_are(latency, service, record.taken(queries, sequential=sequential))
 
 
 def multi_stream(
-    predict: Predict, *, samples: int, queries: int, samples_each: int, batch: int, seed: int = 0
+    predict: Predict,
+    *,
+    samples: int,
+    queries: int,
+    samples_each: int,
+    batch: int,
+    seed: int = 0,
+    sequential: bool = False,
 ) -> Queries:
     """Return the times of queries of `samples_each` samples, one after the other; a query ends with its last sample.
 
@@ -68,10 +68,14 @@ def multi_stream(
     """
     settings = _settings(mlperf_loadgen.TestScenario.MultiStream, queries, seed)
     settings.multi_stream_samples_per_query = samples_each
-    return _complete(_run(predict, settings, samples, batch), queries, "multi-stream")
+    record = _run(predict, settings, samples, batch)
+    latency, service, _ = _complete(record, queries, "multi-stream")
+    return as_they_are(latency, service, record.taken(queries, sequential=sequential))
 
 
-def server(predict: Predict, *, samples: int, queries: int, rate: float, seed: int = 0) -> Queries:
+def server(
+    predict: Predict, *, samples: int, queries: int, rate: float, seed: int = 0, sequential: bool = False
+) -> Queries:
     """Return the times of queries of one sample that arrive at random, `rate` a second (a Poisson process).
 
     They are answered in turn, one at a time, and wait for it: latency counts from the arrival. Any finite number of
@@ -79,28 +83,79 @@ def server(predict: Predict, *, samples: int, queries: int, rate: float, seed: i
     """
     settings = _settings(mlperf_loadgen.TestScenario.Server, queries, seed)
     settings.server_target_qps = rate
-    return _complete(_run(predict, settings, samples, batch=1), queries, "server")
+    record = _run(predict, settings, samples, batch=1)
+    latency, service, arrival = _complete(record, queries, "server")
+    return as_they_queue(arrival, latency, service, record.taken(queries, sequential=sequential))
 
 
-def offline(predict: Predict, *, samples: int, queries: int, batch: int, seed: int = 0) -> float:
-    """Return the samples per second when all `queries` samples are there at once and are answered in batches.
+@dataclass(frozen=True)
+class Offline:
+    """Seconds that all samples took together, and the bounds of the seconds in it in which others held the CPUs."""
+
+    samples: int
+    seconds: float
+    taken_least: float = 0.0
+    taken_most: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Samples per second, as they were answered."""
+        return self.samples / self.seconds
+
+
+def offline(
+    predict: Predict, *, samples: int, queries: int, batch: int, seed: int = 0, sequential: bool = False
+) -> Offline:
+    """Return how long it takes when all `queries` samples are there at once and are answered in batches.
 
     The last batch may be smaller. Raises what `predict` raises, and LoadGenError.
     """
-    found = _run(predict, _settings(mlperf_loadgen.TestScenario.Offline, queries, seed), samples, batch=batch)
-    if len(found) < queries:
-        raise LoadGenError(f"LoadGen recorded {len(found)} of {queries} offline samples")
-    return len(found) / (float(found[:, 2].max()) * NANOSECONDS)
+    record = _run(predict, _settings(mlperf_loadgen.TestScenario.Offline, queries, seed), samples, batch=batch)
+    if len(record.samples) < queries:
+        raise LoadGenError(f"LoadGen recorded {len(record.samples)} of {queries} offline samples")
+    seconds = float(record.samples[:, 3].max()) * NANOSECONDS
+    taken = record.taken(1, sequential=sequential)
+    if taken is None:
+        return Offline(len(record.samples), seconds)
+    return Offline(len(record.samples), seconds, float(taken.least[0]), float(taken.most[0]))
 
 
-def _complete(found: NDArray[np.int64], queries: int, scenario: str) -> Queries:
-    """Return the times by query from the record of its samples."""
-    latest_first = found[np.lexsort((-found[:, 2], found[:, 0]))]
+@dataclass
+class Record:
+    """LoadGen's record of each sample, and what the kernel counted around each call of the model's.
+
+    `samples` has the shape (samples, 4): number of the query, nanoseconds at which it was scheduled, and from then
+    until it was issued and until it was complete. `outside` are nanoseconds of each interval between two readings that
+    do not belong to the query: as much of the caller's waiting may have been in them.
+    """
+
+    samples: NDArray[np.int64]
+    caller: list[int] = field(default_factory=list)
+    every: list[int] = field(default_factory=list)
+    outside: list[int] = field(default_factory=list)
+
+    def taken(self, queries: int, *, sequential: bool) -> Taken | None:
+        """Return the bounds of what others took from each query; None where nothing was counted."""
+        if len(self.caller) != queries:
+            return None
+        caller, every, outside = (
+            np.array(counted, dtype=np.float64) * NANOSECONDS for counted in (self.caller, self.every, self.outside)
+        )
+        least = np.maximum(0.0, caller - outside) if sequential else np.zeros(queries)
+        return Taken(least, np.maximum(every, least))
+
+
+def _complete(
+    record: Record, queries: int, scenario: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return latency, service and arrival by query, in seconds, from the record of its samples."""
+    found = record.samples
+    latest_first = found[np.lexsort((-found[:, 3], found[:, 0]))]
     numbers, last = np.unique(latest_first[:, 0], return_index=True)
     if len(numbers) != queries:
         raise LoadGenError(f"LoadGen recorded {len(numbers)} of {queries} {scenario} queries")
-    latency, began = latest_first[last, 2] * NANOSECONDS, latest_first[last, 1] * NANOSECONDS
-    return Queries(latency, latency - began)
+    arrival, began, latency = (latest_first[last, column] * NANOSECONDS for column in (1, 2, 3))
+    return latency, latency - began, arrival
 
 
 def _settings(scenario: Any, queries: int, seed: int) -> Any:
@@ -114,14 +169,12 @@ def _settings(scenario: Any, queries: int, seed: int) -> Any:
     return settings
 
 
-def _run(predict: Predict, settings: Any, samples: int, batch: int) -> NDArray[np.int64]:
-    """Run one test and return LoadGen's record of each sample, shape (samples, 3).
-
-    Number of its query, and nanoseconds from when that was scheduled until it was issued and until it was complete.
-    """
+def _run(predict: Predict, settings: Any, samples: int, batch: int) -> Record:
+    """Run one test and return LoadGen's record of each sample, with what others took from each call."""
     failures: list[BaseException] = []
+    record = Record(np.empty((0, 4), dtype=np.int64))
 
-    def issue(queries: list[Any]) -> None:
+    def answer(queries: list[Any]) -> None:
         for start in range(0, len(queries), batch):
             part = queries[start : start + batch]
             try:
@@ -131,7 +184,8 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> NDArray[n
                 failures.append(failure)
             mlperf_loadgen.QuerySamplesComplete([mlperf_loadgen.QuerySampleResponse(query.id, 0, 0) for query in part])
 
-    with tempfile.TemporaryDirectory(prefix="loadgen-") as folder, _no_collection():
+    with tempfile.TemporaryDirectory(prefix="loadgen-") as folder, _no_collection(), ThreadWaits() as waits:
+        issue = _counting(answer, waits, record) if waits.available else answer
         system = mlperf_loadgen.ConstructSUT(issue, _nothing)
         library = mlperf_loadgen.ConstructQSL(samples, samples, _nothing_with, _nothing_with)
         try:
@@ -141,12 +195,38 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> NDArray[n
             mlperf_loadgen.DestroySUT(system)
         if failures:
             raise failures[0]
-        return _record((Path(folder) / "mlperf_log_trace.json").read_text())
+        record.samples = _samples((Path(folder) / "mlperf_log_trace.json").read_text())
+        return record
 
 
-def _record(trace: str) -> NDArray[np.int64]:
+def _counting(answer: Callable[[list[Any]], None], waits: ThreadWaits, record: Record) -> Callable[[list[Any]], None]:
+    """Return `answer` with the counters read after each call: outside of the time that LoadGen counts."""
+    last, read_at = waits.read(), time.perf_counter_ns()
+
+    def issue(queries: list[Any]) -> None:
+        nonlocal last, read_at
+        if time.perf_counter_ns() - read_at > LONG_PAUSE:
+            last, read_at = waits.read(), time.perf_counter_ns()
+        began = time.perf_counter_ns()
+        answer(queries)
+        ended = time.perf_counter_ns()
+        now, then = waits.read(), read_at
+        read_at = time.perf_counter_ns()
+        record.caller.append(now.caller - last.caller)
+        record.every.append(now.every - last.every)
+        record.outside.append(began - then + read_at - ended)
+        last = now
+
+    return issue
+
+
+def _samples(trace: str) -> NDArray[np.int64]:
     """Read every sample from LoadGen's trace, which is one event a line but not valid JSON."""
-    return np.array(_SAMPLE.findall(trace), dtype=np.int64).reshape(-1, 3)
+    rows = [
+        (int(query), int(micro) * 1000 + int(nano.ljust(3, "0")), int(issued), int(complete))
+        for micro, nano, query, issued, complete in _SAMPLE.findall(trace)
+    ]
+    return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
 
 def _logging(folder: str) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from compression_runner.evaluation.speed import loadgen
-from compression_runner.evaluation.speed.loadgen import Queries
+from compression_runner.evaluation.speed.queries import Queries
 from compressionjob.objectives import LatencyLimit, LatencyScenario
 
 
@@ -14,7 +14,7 @@ class Contender:
     """A model that is measured: answers prepared query `i`, or a batch of prepared samples.
 
     A prepared sample stands for `samples_each` samples, more than one where the model fixes its batch; such a model is
-    given one prepared sample at a time.
+    given one prepared sample at a time. `sequential` says that it works in the thread that asks it, alone.
     """
 
     answer: Callable[[int], None]
@@ -22,6 +22,7 @@ class Contender:
     queries: int
     samples: int
     samples_each: int = 1
+    sequential: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Scenario:
                 samples_each=self._prepared(side),
                 batch=self._batch(side),
                 seed=seed,
+                sequential=side.sequential,
             )
         if self.name == "Server":
             return loadgen.server(
@@ -70,9 +72,14 @@ class Scenario:
                 queries=queries,
                 rate=self.rate,
                 seed=seed,
+                sequential=side.sequential,
             )
         return loadgen.single_stream(
-            lambda indices: side.answer(indices[0]), samples=side.queries, queries=queries, seed=seed
+            lambda indices: side.answer(indices[0]),
+            samples=side.queries,
+            queries=queries,
+            seed=seed,
+            sequential=side.sequential,
         )
 
     def _prepared(self, side: Contender) -> int:

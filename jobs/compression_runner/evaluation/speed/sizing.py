@@ -5,62 +5,70 @@ from dataclasses import dataclass
 from typing import Final
 
 from compression_runner.evaluation.speed.queueing import cluster_size, settling_queries
-from compression_runner.evaluation.statistics.order_statistics import LOADGEN_CONFIDENCE, queries_needed
+from compression_runner.evaluation.statistics.looks import LOOKS, look_sizes
+from compression_runner.evaluation.statistics.order_statistics import queries_needed
 
-PAIRS: Final = 30
-"""Blocks of each model: short, so that the two of a pair meet the same moments of the machine."""
 MIN_PAIRS: Final = 10
-"""With fewer, the order statistics of the pairs have no interval at high confidence."""
-WARM_UP_QUERIES: Final = 5
+"""Of blocks of a queue: with fewer, what lies between blocks says little."""
+WARM_UP_QUERIES: Final = 3
 WARM_UP_SECONDS: Final = 0.2
 """Queries before each block that do not count: so many or so long for both models, whichever is less; at least one."""
-AMPLE_SECONDS: Final = 15.0
-"""A quick model is asked more often than it must be, as long as both together take no longer than this."""
-MAX_QUERIES: Final = 5000
+FEWEST_QUERIES: Final = 5
+FEWEST_SECONDS: Final = 10.0
+"""A block has so many queries, unless all blocks up to the first look would take longer than so many seconds."""
+FIRST_SECONDS: Final = 2.0
+"""Quick models are measured at least so long before the first look."""
+MAX_QUERIES: Final = 50_000
 MARGIN: Final = 0.9
 """Share of the time that is planned for; the estimate of a query's duration is rough."""
 
 
 @dataclass(frozen=True)
 class Sizing:
-    """Pairs of blocks, queries of a block, and queries before each block that do not count."""
+    """Pairs of blocks at each look, queries of a block, and queries before each block that do not count."""
 
-    pairs: int
+    looks: tuple[int, ...]
     queries: int
     warm_up: int
 
 
 def size_queue(
-    rate: float, services: tuple[float, float], seconds: float, quantile: float, confidence: float
+    rate: float, services: tuple[float, float], seconds: float, quantile: float, confidence: float, looks: int = LOOKS
 ) -> Sizing:
     """Return the size of a run in which `rate` queries a second arrive at models that answer one in `services` seconds.
 
-    The queries before a block's others let the queue settle, so the blocks are few. As many queries as the percentile
+    The queries before a block's others let the queue settle. MIN_PAIRS blocks have as many queries as the percentile
     needs at this confidence, times how many in a row share one fate; at most half of a block settles where `seconds`
     would not do, and what then has not settled has no upper bound.
     """
     pair_seconds = sum(max(1.0 / rate, service) for service in services)
     loads = [rate * service for service in services]
     settling = max(WARM_UP_QUERIES, *(settling_queries(load) for load in loads))
-    needed = queries_needed(quantile, max(confidence, LOADGEN_CONFIDENCE)) * max(cluster_size(load) for load in loads)
-    ample = min(MAX_QUERIES, int(AMPLE_SECONDS / pair_seconds))
-    block = math.ceil(max(needed, ample) / MIN_PAIRS)
+    needed = queries_needed(quantile, confidence, discard=0) * max(cluster_size(load) for load in loads)
+    block = math.ceil(min(needed, MAX_QUERIES) / MIN_PAIRS)
     affordable = max(2, int(seconds * MARGIN / (MIN_PAIRS * pair_seconds)))
     settling = min(settling, affordable // 2)
-    return Sizing(MIN_PAIRS, max(1, min(block, affordable - settling)), settling)
+    queries = max(1, min(block, affordable - settling))
+    most = _pairs_in(seconds, pair_seconds * (queries + settling), queries)
+    return Sizing(look_sizes(MIN_PAIRS, most, looks), queries, settling)
 
 
-def size_run(pair_seconds: float, seconds: float, confidence: float) -> Sizing:
+def size_run(pair_seconds: float, seconds: float, confidence: float, quantile: float, looks: int = LOOKS) -> Sizing:
     """Return the size of a run in which one query of each model takes `pair_seconds` together.
 
-    As many queries as p99 needs at this two-sided confidence, and no fewer than LoadGen asks for; more where both
-    models are quick; fewer where `seconds` would not do.
+    At the first look a speed-up and the percentile have bounds at this two-sided confidence, if `seconds` allow it.
     """
     warm_up = max(1, min(WARM_UP_QUERIES, int(WARM_UP_SECONDS / pair_seconds)))
-    needed = queries_needed(0.99, max(confidence, LOADGEN_CONFIDENCE))
-    ample = min(MAX_QUERIES, int(AMPLE_SECONDS / pair_seconds))
-    block = math.ceil(max(needed, ample) / PAIRS)
-    if PAIRS * (block + warm_up) * pair_seconds <= seconds * MARGIN:
-        return Sizing(PAIRS, block, warm_up)
-    affordable = int(seconds * MARGIN / (MIN_PAIRS * pair_seconds)) - warm_up
-    return Sizing(MIN_PAIRS, max(1, min(affordable, math.ceil(needed / MIN_PAIRS))), warm_up)
+    pairs = queries_needed(0.5, confidence, discard=0)
+    fewest = min(FEWEST_QUERIES, int(FEWEST_SECONDS / (pairs * pair_seconds)))
+    needed = math.ceil(queries_needed(quantile, confidence, discard=0) / pairs)
+    ample = min(int(FIRST_SECONDS / (pairs * pair_seconds)), MAX_QUERIES // (10 * pairs))
+    affordable = int(seconds * MARGIN / (pairs * pair_seconds)) - warm_up
+    block = max(1, min(max(fewest, needed, ample), affordable))
+    most = _pairs_in(seconds, pair_seconds * (block + warm_up), block)
+    return Sizing(look_sizes(pairs, most, looks), block, warm_up)
+
+
+def _pairs_in(seconds: float, pair_seconds: float, queries: int) -> int:
+    """Return how many pairs of blocks there is time and memory for."""
+    return max(2, min(int(seconds * MARGIN / pair_seconds), MAX_QUERIES // queries))

@@ -12,52 +12,58 @@ import numpy as np
 from compression_runner.evaluation.machine.energy import EnergyMeter
 from compression_runner.evaluation.machine.noise import Noise, Reading, noise_between, read_noise, reason_of
 from compression_runner.evaluation.speed import loadgen
+from compression_runner.evaluation.speed.loadgen import Offline
 from compression_runner.evaluation.speed.scenario import Contender
 from compression_runner.evaluation.statistics.block_bootstrap import mean_interval
+from compression_runner.evaluation.statistics.looks import LOOKS, look_sizes
 from compressionjob.estimate import Estimate
 
-THROUGHPUT_PAIRS: Final = 6
-MOST_PAIRS: Final = 12
-"""On a noisy machine up to so many pairs of blocks are run, until THROUGHPUT_PAIRS were quiet."""
+FIRST_PAIRS: Final = 4
+"""Pairs of blocks at the first look of a limit: with fewer, Student's interval is far too wide to decide."""
+UNLIMITED_PAIRS: Final = 2
+"""Pairs of blocks where nothing limits throughput."""
 THROUGHPUT_BLOCK_SECONDS: Final = 0.5
+
+Decided = Callable[["ThroughputRun"], bool]
+"""Takes the run at a look; returns whether it may end."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """One block of one model: samples a second, joules of a sample (None where nothing tells), and the noise."""
+    """One block of one model: samples a second as measured, and without what others took at least and at most."""
 
-    samples_per_second: float
+    measured: float
+    least: float
+    most: float
     joules: float | None
     noise: Noise
 
 
 @dataclass
 class ThroughputRun:
-    """The pairs of blocks that count; `disturbed` when there were not enough in which nobody took time away."""
+    """Pairs of blocks of both models; `confidence` is that of each look's intervals."""
 
     confidence: float
     pairs: list[tuple[Rate, Rate]] = field(default_factory=list)
-    disturbed: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
     def noise(self) -> Noise:
-        """What happened while the blocks ran that count."""
+        """What happened while the blocks ran."""
         return reduce(add, [block.noise for pair in self.pairs for block in pair])
 
     def rate(self, side: int) -> Estimate:
-        """Return samples a second of the baseline (0) or the compressed model (1), as this machine was."""
-        found = mean_interval([pair[side].samples_per_second for pair in self.pairs], self.confidence)
-        return found.model_copy(update={"low": max(0.0, found.low)})
+        """Return samples a second of the baseline (0) or the compressed model (1) on a machine without others.
 
-    def rate_verdict(self) -> Estimate:
-        """Return what a limit is judged by: noise only takes from a rate, so the lower bound stands."""
-        found = self.rate(1)
-        if not self.disturbed:
-            return found
-        noise = reduce(add, [pair[1].noise for pair in self.pairs])
-        left = max(1e-6, 1.0 - noise.lost / max(noise.elapsed, 1e-9))
-        return found.model_copy(update={"high": found.high / left, "reason": reason_of(self.noise)})
+        The lower end is that of the least that others can have taken, the upper end that of the most.
+        """
+        rates = [pair[side] for pair in self.pairs]
+        below, above = (
+            mean_interval(values, self.confidence)
+            for values in ([rate.least for rate in rates], [rate.most for rate in rates])
+        )
+        reason = reason_of(self.noise) if self.noise.disturbed else ""
+        return Estimate(value=below.value, low=max(0.0, below.low), high=max(below.value, above.high), reason=reason)
 
     def energy(self, side: int) -> Estimate | None:
         """Return joules of a sample, None where the machine does not tell."""
@@ -67,10 +73,6 @@ class ThroughputRun:
             return None
         joules = mean_interval(known, self.confidence)
         return joules.model_copy(update={"low": max(0.0, joules.low)})
-
-    def quiet_pairs(self) -> list[tuple[Rate, Rate]]:
-        """Return the pairs of blocks during which the machine was this process's."""
-        return [pair for pair in self.pairs if not any(block.noise.disturbed for block in pair)]
 
 
 def measure_throughput(
@@ -83,25 +85,33 @@ def measure_throughput(
     clock: Callable[[], float] = time.monotonic,
     look: Callable[[], Reading] = read_noise,
     meter: EnergyMeter | None = None,
+    decided: Decided | None = None,
+    looks: int = LOOKS,
 ) -> ThroughputRun:
     """Return samples per second of both models when all samples are there at once (MLPerf Offline), interleaved.
 
-    Disturbed pairs of blocks are run again as long as there is time, two are run in any case.
+    It ends at the first of at most `looks` looks at which `decided` says so, or after `seconds`; without `decided`,
+    after two pairs of blocks. `confidence` is that of each look's intervals.
     """
     start = clock()
     run = ThroughputRun(confidence)
     sides = (baseline, compressed)
     counts = [_offline_samples(side, batch, clock) for side in sides]
+    sizes: tuple[int, ...] = (UNLIMITED_PAIRS,)
+    if decided:
+        sizes = look_sizes(FIRST_PAIRS, max(FIRST_PAIRS, int(seconds / (2 * THROUGHPUT_BLOCK_SECONDS))), looks)
     generator = np.random.default_rng(0)
-    while len(run.pairs) < MOST_PAIRS and len(run.quiet_pairs()) < THROUGHPUT_PAIRS:
+    while True:
         done = len(run.pairs)
-        if done >= 2 and clock() - start > seconds:
+        late = done >= sizes[-1] or (done >= 2 and clock() - start > seconds)
+        if (late or done in sizes) and (decided is None or decided(run) or late):
             break
         found = {i: _block(sides[i], counts[i], batch, done + 1, look, meter) for i in generator.permutation(2)}
         run.pairs.append((found[0], found[1]))
         if advance:
-            advance(min(1.0, (done + 1) / THROUGHPUT_PAIRS))
-    _leave_out_disturbed(run)
+            advance((done + 1) / (done + 1 + sizes[0]))
+    if advance:
+        advance(1.0)
     return run
 
 
@@ -111,23 +121,32 @@ def _block(
     before = look()
     side.answer_batch([0] * batch)
     used = meter.read() if meter else None
-    rate = loadgen.offline(side.answer_batch, samples=side.samples, queries=samples, batch=batch, seed=seed)
+    found = loadgen.offline(
+        side.answer_batch,
+        samples=side.samples,
+        queries=samples,
+        batch=batch,
+        seed=seed,
+        sequential=side.sequential,
+    )
     joules = meter.since(used) if meter and used else None
     answered = samples * side.samples_each
     noise = noise_between(before, look())
-    return Rate(rate * side.samples_each, None if joules is None else joules / answered, noise)
+    least, most = _seconds(found, noise)
+    return Rate(
+        measured=answered / found.seconds,
+        least=answered / most,
+        most=answered / least,
+        joules=None if joules is None else joules / answered,
+        noise=noise,
+    )
 
 
-def _leave_out_disturbed(run: ThroughputRun) -> None:
-    quiet = run.quiet_pairs()
-    disturbed = len(run.pairs) - len(quiet)
-    if not disturbed:
-        return
-    if len(quiet) >= THROUGHPUT_PAIRS:
-        run.notes.append(f"{disturbed} of {len(run.pairs)} pairs of throughput blocks were disturbed, and do not count")
-        run.pairs = quiet
-        return
-    run.disturbed = True
+def _seconds(found: Offline, noise: Noise) -> tuple[float, float]:
+    """Return what a block would have taken at least and at most on a machine without others."""
+    most = found.seconds if noise.throttled_periods else found.seconds - found.taken_least
+    lost = noise.lost if found.taken_most is None else min(found.taken_most + noise.uncounted, noise.lost)
+    return max(1e-6, min(found.seconds - lost, most)), max(1e-6, most)
 
 
 def _offline_samples(side: Contender, batch: int, clock: Callable[[], float]) -> int:

@@ -79,9 +79,7 @@ def fixed_job() -> CompressionJob:
 def measurements(one: CompressionJob) -> Measurements:
     """What was measured of both models; no output of the compressed one was finite."""
     latencies = Queries(np.array([0.002, 0.003]), np.array([0.001, 0.001]))
-    run = LatencyRun(
-        [(Block(latencies), Block(latencies))], Scenario.of(one.spec.sla.latency), planned_queries=4, notes=["late"]
-    )
+    run = LatencyRun([(Block(latencies), Block(latencies))], Scenario.of(one.spec.sla.latency), notes=["late"])
     before, after = ModelFigures(size_bytes=400), ModelFigures(size_bytes=100, quality={"cosine": 0.5})
     return Measurements(
         baseline=before,
@@ -101,7 +99,7 @@ def measurements(one: CompressionJob) -> Measurements:
             ThroughputRun(0.95),
             NOISE,
             Quality({}, samples=1000, max_abs_difference=float("inf"), non_finite_samples=1000),
-            [MemoryFigures(Estimate.exact(5000), 3000), MemoryFigures(Estimate.exact(4000), 3100)],
+            [MemoryFigures((5000.0,), 3000, 0.95), MemoryFigures((4000.0,), 3100, 0.95)],
             0.9916666666,
         ),
         timings={"latency": 20.0},

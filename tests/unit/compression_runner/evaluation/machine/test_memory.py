@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compression_runner.evaluation.machine.memory import MemoryProbeError, measure_memory
+from compression_runner.evaluation.machine.memory import MemoryProbeError, MemoryProbes
 
 MEBIBYTE = 1 << 20
 
@@ -17,10 +17,15 @@ def test_a_larger_model_needs_more_memory(linear_model: Callable[..., Path]) -> 
     feed = {"x": np.ones((1, 2048), dtype=np.float32)}
     weights = np.random.default_rng(0).normal(size=(2048, 4096)).astype(np.float32)
     small, large = linear_model("small", weights[:, :16]), linear_model("large", weights)
-    peaks = [measure_memory(model, feed, 1, 0.95) for model in (small, large)]
-    assert peaks[1].peak.value - peaks[0].peak.value > 25 * MEBIBYTE, "the weights alone are 32 MiB"
-    assert all(0 < found.floor_bytes < found.peak.value for found in peaks)
-    assert all(found.peak.low <= found.peak.value <= found.peak.high for found in peaks)
+    probes = [MemoryProbes(model, feed, 1, 0.95, "onnxruntime") for model in (small, large)]
+    peaks = [probe.measure(1) for probe in probes]
+    assert peaks[1].value - peaks[0].value > 25 * MEBIBYTE, "the weights alone are 32 MiB"
+    assert all(0 < found.floor_bytes < found.value for found in peaks)
+    assert peaks[0].peak is None, "one process has no interval"
+    more = probes[0].measure(3)
+    assert more.peaks[:1] == peaks[0].peaks, "those that have run count"
+    assert more.peak is not None
+    assert more.peak.low <= more.peak.value <= more.peak.high
 
 
 def test_the_probe_imports_neither_torch_nor_the_runner() -> None:
@@ -36,4 +41,4 @@ def test_a_model_that_does_not_load_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"this is no model")
     with pytest.raises(MemoryProbeError, match=r"broken\.onnx ended with 1:.*"):
-        measure_memory(broken, {"x": np.ones((1, 2), dtype=np.float32)}, 1, 0.95)
+        MemoryProbes(broken, {"x": np.ones((1, 2), dtype=np.float32)}, 1, 0.95, "onnxruntime").measure(1)

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compression_runner.evaluation.speed import latency, latency_run, sizing
+from compression_runner.evaluation.speed import latency, latency_run, loadgen, sizing
 from compression_runner.evaluation.speed.latency import LatencyPlan
-from compression_runner.evaluation.speed.latency_run import Block, LatencyRun
-from compression_runner.evaluation.speed.loadgen import Queries
+from compression_runner.evaluation.speed.latency_run import QUANTILES, Block, LatencyRun
+from compression_runner.evaluation.speed.queries import Queries
 from compression_runner.evaluation.speed.scenario import Contender, Scenario
+from compression_runner.evaluation.statistics.order_statistics import queries_needed
 from compression_runner.report.wording import span
 from compressionjob.estimate import UNBOUNDED_RATIO, unbounded
 from compressionjob.objectives import Sla
 from compressionjob.sla import LATENCY, SPEEDUP, judge
-from tests.support.machine import Machine
+from tests.support.machine import Machine, Uncounted
 
 
 def _contender(asked: list[str], name: str, seconds: float = 0.0) -> Contender:
@@ -41,21 +42,47 @@ def measure_latency(baseline: Contender, compressed: Contender, plan: LatencyPla
 
 @pytest.fixture(autouse=True)
 def _few_queries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizing, "AMPLE_SECONDS", 1.0)
-    monkeypatch.setattr(sizing, "MAX_QUERIES", 800)
+    monkeypatch.setattr(sizing, "FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(loadgen, "ThreadWaits", Uncounted)
 
 
-def test_each_model_is_asked_what_p99_needs() -> None:
-    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.99, None, 600.0))
-    asked = sum(len(block) for block in run.latencies(1))
-    assert asked == sum(len(block) for block in run.latencies(0)) >= 740
-    assert len(run.pairs) == sizing.PAIRS
+def _asked(run: LatencyRun) -> int:
+    return sum(len(block) for block in run.latencies(1))
+
+
+@pytest.mark.parametrize("name", ["p50", "p90", "p99"])
+def test_each_model_is_asked_what_the_percentile_needs(name: str) -> None:
+    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.99, name, 600.0))
+    assert _asked(run) == sum(len(block) for block in run.latencies(0)) >= queries_needed(QUANTILES[name], 0.99, 0)
+
+
+def test_it_ends_at_the_first_look_that_decides() -> None:
+    looks: list[int] = []
+
+    def decided(run: LatencyRun) -> bool:
+        looks.append(len(run.pairs))
+        return len(looks) == 3
+
+    plan = LatencyPlan(0.99, "p50", 600.0)
+    run = measure_latency(_contender([], "b"), _contender([], "c"), plan, decided=decided)
+    assert len(run.pairs) == looks[-1]
+    assert looks == sorted(set(looks))
+    assert run.notes == [], "nothing is open"
+
+
+def test_it_never_looks_more_often_than_was_planned() -> None:
+    looks: list[int] = []
+    plan = LatencyPlan(0.95, "p50", 1.0, looks=5)
+    side = _contender([], "b", 0.0005)
+    run = measure_latency(side, side, plan, decided=lambda run: bool(looks.append(len(run.pairs))))
+    assert 1 <= len(looks) <= 5
+    assert any("time limit ended the benchmark" in note for note in run.notes)
 
 
 def test_blocks_alternate_and_warm_ups_do_not_count() -> None:
     asked: list[str] = []
     run = measure_latency(_contender(asked, "b"), _contender(asked, "c"), LatencyPlan(0.98, None, 600.0))
-    counted = sum(len(block) for block in run.latencies(0))
+    counted = _asked(run)
     warm = latency.FIRST_WARM_UP_QUERIES + sizing.WARM_UP_QUERIES * len(run.pairs)
     assert asked.count("b") == asked.count("c") == counted + warm
     blocks = [asked[0]] + [now for before, now in itertools.pairwise(asked) if now != before]
@@ -78,16 +105,10 @@ def test_a_slow_model_is_asked_less_and_a_note_says_what_is_missing() -> None:
 
 
 def test_the_time_limit_ends_the_run() -> None:
-    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, None, 60.0), clock=_clock(10.0))
+    plan, clock = LatencyPlan(0.95, None, 60.0), _clock(10.0)
+    run = measure_latency(_contender([], "b"), _contender([], "c"), plan, clock=clock, decided=lambda run: False)
     assert len(run.pairs) == 2
     assert any("time limit" in note for note in run.notes)
-
-
-def test_noise_makes_the_run_longer_when_a_limit_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency_run, "effective_count", lambda blocks, quantile: 10)
-    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, "p99", 600.0))
-    assert len(run.pairs) == sizing.PAIRS * latency.MOST_EXTENSION
-    assert any("noisy machine" in note for note in run.notes)
 
 
 def test_progress_reaches_the_end() -> None:
@@ -107,35 +128,33 @@ def _filled(seconds: float) -> Block:
     return Block(Queries(np.full(10, seconds), np.full(10, seconds)))
 
 
-def test_disturbed_pairs_are_asked_again_and_do_not_count() -> None:
-    noisy = Machine(lambda block: 0.5 if block in (3, 8) else 0.0)
-    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, None, 600.0), look=noisy)
-    assert len(run.pairs) == sizing.PAIRS
-    assert not run.disturbed
-    assert f"2 of {sizing.PAIRS + 2} pairs of blocks were disturbed, and do not count" in run.notes
-
-
-def test_a_machine_that_is_never_quiet_leaves_the_lower_bound_in_doubt() -> None:
-    noisy = Machine(lambda block: 0.4)
+def test_what_others_took_is_given_back_to_the_bound_that_it_may_have_moved() -> None:
     plan = LatencyPlan(0.95, "p50", 600.0)
-    run = measure_latency(_contender([], "b", 0.001), _contender([], "c", 0.001), plan, look=noisy)
-    measured, judged = run.percentile(1, "p50", 0.95), run.latency_verdict("p50", 0.95)
-    assert run.disturbed
-    assert judged.high == measured.high, "noise only adds"
-    assert judged.low < measured.low
-    assert "other processes used 20% of the machine's CPU time, and took 40% of the time" in judged.reason
-    speedup, doubted = run.speedup("p50", 0.95), run.speedup_verdict("p50", 0.95)
+    sides = _contender([], "b", 0.001), _contender([], "c", 0.001)
+    run = measure_latency(*sides, plan, look=Machine(lambda block: 0.004))
+    alone = LatencyRun([tuple(Block(block.queries) for block in pair) for pair in run.pairs])  # type: ignore[misc]
+    found, measured = run.percentile(1, "p50", 0.95), alone.percentile(1, "p50", 0.95)
+    assert found.high == measured.high, "noise only adds"
+    assert found.low < measured.low
+    speedup, doubted = alone.speedup("p50", 0.95), run.speedup("p50", 0.95)
     assert speedup is not None
     assert doubted is not None
     assert doubted.low < speedup.low
     assert doubted.high > speedup.high
 
 
+def test_noise_that_is_worth_a_word_is_the_reason() -> None:
+    plan = LatencyPlan(0.95, "p50", 600.0)
+    side = _contender([], "b", 0.001)
+    found = measure_latency(side, side, plan, look=Machine(lambda block: 0.4)).percentile(1, "p50", 0.95)
+    assert "other processes used 20% of the machine's CPU time, and took 40% of the time" in found.reason
+
+
 def test_a_speedup_of_which_all_may_be_noise_has_no_upper_bound_and_is_said_so() -> None:
     noisy = Machine(lambda block: 50.0)
     plan = LatencyPlan(0.95, "p50", 600.0)
     run = measure_latency(_contender([], "b", 0.001), _contender([], "c", 0.0001), plan, look=noisy)
-    doubted = run.speedup_verdict("p50", 0.95)
+    doubted = run.speedup("p50", 0.95)
     assert doubted is not None
     assert unbounded(doubted.high, "ratio")
     assert doubted.high == UNBOUNDED_RATIO, "no number that nobody can read"
@@ -168,7 +187,7 @@ def test_a_model_that_fixes_its_batch_is_given_its_own_batches() -> None:
 
 
 def test_arrivals_that_a_model_can_keep_wait_a_little() -> None:
-    scenario = Scenario("Server", rate=200.0)
+    scenario = Scenario("Server", rate=60.0)
     side = _contender([], "c", 0.0001)
     run = measure_latency(side, side, LatencyPlan(0.95, "p50", 4.0, scenario))
     found = run.percentile(1, "p50", 0.95)
@@ -183,7 +202,7 @@ def test_a_model_that_cannot_keep_the_arrivals_has_no_latency() -> None:
         _contender([], "b", 0.004), _contender([], "c", 0.002), LatencyPlan(0.95, "p99", 3.0, scenario)
     )
     limits = Sla.model_validate({"latency": {"max": "1h", "scenario": "Server", "targetRate": "1000"}})
-    judgement = judge(limits, {LATENCY: run.latency_verdict("p99", 0.95)})
+    judgement = judge(limits, {LATENCY: run.percentile(1, "p99", 0.95)})
     assert judgement.verdict == "Fail"
     assert "latency is unbounded, limit at most 1h0m (1000 queries arrive in a second, and it answers" in (
         judgement.sentence()
@@ -201,6 +220,6 @@ def test_an_overload_that_noise_may_have_made_decides_nothing() -> None:
         look=Machine(lambda block: 0.9),
     )
     limits = Sla.model_validate({"latency": {"max": "10ms", "scenario": "Server", "targetRate": "600"}})
-    judgement = judge(limits, {LATENCY: run.latency_verdict("p50", 0.95)})
+    judgement = judge(limits, {LATENCY: run.percentile(1, "p50", 0.95)})
     assert judgement.verdict == "Inconclusive"
     assert "took 90% of the time" in judgement.sentence()

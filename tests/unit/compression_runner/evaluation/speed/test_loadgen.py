@@ -67,9 +67,10 @@ def test_one_query_is_enough() -> None:
 
 def test_offline_answers_everything_in_batches() -> None:
     predict = Waiting(0.001)
-    rate = loadgen.offline(predict, samples=16, queries=20, batch=8, seed=1)
+    found = loadgen.offline(predict, samples=16, queries=20, batch=8, seed=1)
     assert [len(indices) for indices in predict.asked] == [8, 8, 4]
-    assert 0 < rate <= 20 / 0.003
+    assert found.samples == 20
+    assert 0 < found.rate <= 20 / 0.003
 
 
 def test_a_failing_predictor_ends_the_run_with_its_own_error() -> None:

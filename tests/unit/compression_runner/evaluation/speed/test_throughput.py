@@ -1,19 +1,34 @@
 """Throughput of two models in turn: samples counted, disturbed blocks run again, energy where a meter tells it."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compression_runner.evaluation.machine.energy import EnergyMeter
-from compression_runner.evaluation.speed import throughput
+from compression_runner.evaluation.machine.noise import Noise
+from compression_runner.evaluation.speed import loadgen, throughput
+from compression_runner.evaluation.speed.loadgen import Offline
 from compression_runner.evaluation.speed.scenario import Contender
-from compression_runner.evaluation.speed.throughput import MOST_PAIRS, THROUGHPUT_PAIRS, measure_throughput
-from tests.support.machine import Machine
+from compression_runner.evaluation.speed.throughput import (
+    FIRST_PAIRS,
+    UNLIMITED_PAIRS,
+    ThroughputRun,
+    measure_throughput,
+)
+from compression_runner.evaluation.statistics.looks import LOOKS
+from tests.support.machine import Machine, Uncounted
+
+NOISY = Noise(
+    elapsed=2.0, total=4.0, own=1.0, steal=0.0, other=1.5, waited=1.0,
+    throttled_periods=0, throttled_seconds=0.0, frequency=None, hot=None,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def _short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loadgen, "ThreadWaits", Uncounted)
     monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
 
 
@@ -28,29 +43,54 @@ def _side(each: int = 1) -> Contender:
 
 
 def test_counts_samples_of_fixed_batches() -> None:
-    run = measure_throughput(_side(1), _side(8), 4, 0.95, 600.0, look=Machine())
+    run = measure_throughput(_side(1), _side(8), 4, 0.95, 600.0, look=Machine(), decided=lambda run: len(run.pairs) > 5)
     single, eightfold = run.rate(0), run.rate(1)
     assert single.low <= single.value <= single.high
     assert single.value <= 4 / 0.001
     assert eightfold.value > single.value
-    assert len(run.pairs) == THROUGHPUT_PAIRS
-    assert run.rate_verdict() == eightfold, "nothing disturbed it"
+    assert eightfold.reason == "", "nothing disturbed it"
 
 
-def test_disturbed_blocks_are_run_again() -> None:
-    run = measure_throughput(_side(), _side(), 4, 0.95, 600.0, look=Machine(lambda block: 0.4 if block < 4 else 0.0))
-    assert len(run.pairs) == THROUGHPUT_PAIRS
-    assert not run.disturbed
-    assert run.notes == ["2 of 8 pairs of throughput blocks were disturbed, and do not count"]
+def test_without_a_limit_two_pairs_are_enough() -> None:
+    assert len(measure_throughput(_side(), _side(), 4, 0.95, 600.0, look=Machine()).pairs) == UNLIMITED_PAIRS
 
 
-def test_on_a_machine_that_is_never_quiet_only_the_upper_bound_is_in_doubt() -> None:
-    run = measure_throughput(_side(), _side(), 4, 0.95, 600.0, look=Machine(lambda block: 0.5))
-    measured, judged = run.rate(1), run.rate_verdict()
-    assert len(run.pairs) == MOST_PAIRS
-    assert judged.low == measured.low, "noise only takes from a rate"
-    assert judged.high == pytest.approx(2 * measured.high)
-    assert "took 50% of the time" in judged.reason
+def test_it_ends_at_the_look_that_decides_and_not_between_two() -> None:
+    looks: list[int] = []
+
+    def decided(run: ThroughputRun) -> bool:
+        looks.append(len(run.pairs))
+        return len(looks) == 3
+
+    run = measure_throughput(_side(), _side(), 4, 0.95, 60.0, look=Machine(), decided=decided)
+    assert looks[0] == FIRST_PAIRS
+    assert len(run.pairs) == looks[-1]
+    assert looks == sorted(set(looks))
+
+
+def test_what_stays_open_ends_with_the_time() -> None:
+    looks: list[int] = []
+    measure_throughput(
+        _side(), _side(), 4, 0.95, 0.2, look=Machine(), decided=lambda run: bool(looks.append(len(run.pairs)))
+    )
+    assert 1 <= len(looks) <= LOOKS
+
+
+def test_what_others_took_is_given_back_to_the_upper_bound_only() -> None:
+    noisy = Machine(lambda block: 0.01)
+    run = measure_throughput(_side(), _side(), 4, 0.95, 600.0, look=noisy, decided=lambda run: True)
+    rates = [pair[1] for pair in run.pairs]
+    assert all(rate.least == pytest.approx(rate.measured) for rate in rates), "nobody knows to what it was lost"
+    assert all(rate.most > 1.2 * rate.measured for rate in rates)
+    assert run.rate(1).high > max(rate.most for rate in rates)
+
+
+def test_where_one_thread_does_all_the_work_both_bounds_are_relieved() -> None:
+    found = Offline(samples=100, seconds=2.0, taken_least=0.9, taken_most=1.0)
+    least, most = throughput._seconds(found, NOISY)
+    assert (least, most) == (pytest.approx(1.0), pytest.approx(1.1))
+    throttled = throughput._seconds(found, replace(NOISY, throttled_periods=3))
+    assert throttled == (pytest.approx(1.0), 2.0), "the limit of the cgroup is there when it serves, too"
 
 
 def test_energy_is_of_one_sample(tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""Interim looks at the objectives: whether they are decided, how their intervals closed, and what is left open."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from compression_runner.evaluation.machine.noise import Noise
+from compressionjob import sla
+from compressionjob.estimate import Estimate, unbounded
+from compressionjob.objectives import Sla
+from compressionjob.report.looks import Look, ObjectiveLooks
+from compressionjob.schema import format_duration
+from compressionjob.sla import Objective
+
+Counts = Literal["samples", "queries", "blocks", "processes"]
+ON_THE_LIMIT: Final = 30.0
+"""An interval so many times as wide as the measured value is away from the limit lies on it: no time decides it."""
+
+
+@dataclass
+class _History:
+    """The looks at one objective; `began` is the moment at which its measuring began."""
+
+    counts: Counts
+    began: float
+    looks: list[Look] = field(default_factory=list)
+    estimate: Estimate | None = None
+
+
+class Interim:
+    """Records each look at the objectives of an SLA."""
+
+    def __init__(self, limits: Sla, clock: Callable[[], float] = time.monotonic) -> None:
+        self._objectives = {objective.name: objective for objective in sla.objectives_of(limits)}
+        self._clock = clock
+        self._start = clock()
+        self._histories: dict[str, _History] = {}
+
+    def limits(self, *names: str) -> bool:
+        """Return whether one of these figures has a limit."""
+        return any(name in self._objectives for name in names)
+
+    def decided(
+        self, estimates: Mapping[str, Estimate | None], counts: Counts, count: int, began: float | None = None
+    ) -> bool:
+        """Record a look at estimates from `count` measurements, and return whether all that have limits are decided.
+
+        An estimate of None could not be made yet. `began` is the moment, by the clock, at which measuring them began.
+        """
+        verdicts = [
+            self._look(self._objectives[name], estimate, counts, count, self._start if began is None else began)
+            for name, estimate in estimates.items()
+            if name in self._objectives
+        ]
+        return "Inconclusive" not in verdicts
+
+    def now(self) -> float:
+        """Return the moment by the clock."""
+        return self._clock()
+
+    def report(self) -> list[ObjectiveLooks]:
+        """Return the looks at each objective, in the order of the SLA."""
+        return [self._history(name, self._histories[name]) for name in self._objectives if name in self._histories]
+
+    def explained(self, estimates: Mapping[str, Estimate], noise: Noise | None) -> dict[str, Estimate]:
+        """Return the estimates with what would decide those that are open, as their reason."""
+        return {name: self._explained(name, estimate, noise) for name, estimate in estimates.items()}
+
+    def _look(
+        self, objective: Objective, estimate: Estimate | None, counts: Counts, count: int, began: float
+    ) -> sla.Verdict:
+        if estimate is None:
+            return "Inconclusive"
+        verdict = sla.verdict_on(objective, estimate)
+        history = self._histories.setdefault(objective.name, _History(counts, began))
+        history.estimate = estimate
+        look = Look(
+            seconds=round(self._clock() - self._start, 3),
+            count=count,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            verdict=verdict,
+        )
+        history.looks.append(look)
+        return verdict
+
+    def _history(self, name: str, history: _History) -> ObjectiveLooks:
+        reach = _reach(self._objectives[name], history.estimate) if history.estimate else None
+        return ObjectiveLooks(
+            objective=name,
+            counts=history.counts,
+            looks=history.looks,
+            resolution=reach,
+            seconds_for_half=None if reach is None else round(4.0 * self._spent(history), 1),
+        )
+
+    def _spent(self, history: _History) -> float:
+        return history.looks[-1].seconds - (history.began - self._start)
+
+    def _explained(self, name: str, estimate: Estimate, noise: Noise | None) -> Estimate:
+        objective, history = self._objectives.get(name), self._histories.get(name)
+        if objective is None or history is None or sla.verdict_on(objective, estimate) != "Inconclusive":
+            return estimate
+        reach = _reach(objective, estimate)
+        if reach is None:
+            return _with_reason(estimate, "a quiet node may decide" if noise and noise.disturbed else "")
+        distance = abs(estimate.value - objective.limit)
+        if reach > ON_THE_LIMIT * distance:
+            remedy = "the measured value lies on the limit: another limit would decide"
+        else:
+            remedy = self._more(history, (reach / distance) ** 2 - 1.0, noise)
+        return _with_reason(estimate, remedy)
+
+    def _more(self, history: _History, share: float, noise: Noise | None) -> str:
+        """Return what would decide: `share` is how much more of the same, as a multiple of what was measured."""
+        if history.counts == "samples":
+            return f"about {_rounded(history.looks[-1].count * share):g} more evaluation samples would decide"
+        # Not less than a third of what was spent: what is left may be chance.
+        seconds = max(share, 1 / 3) * self._spent(history)
+        longer = f"about {format_duration(_rounded(seconds))} more of measuring would decide"
+        return f"a quiet node, or {longer}" if noise and noise.disturbed and history.counts != "processes" else longer
+
+
+def _reach(objective: Objective, estimate: Estimate) -> float | None:
+    """Return how far the interval reaches from the measured value towards the limit; None where it has no end there."""
+    above = estimate.value <= objective.limit
+    if above and unbounded(estimate.high, objective.unit):
+        return None
+    return (estimate.high - estimate.value) if above else (estimate.value - estimate.low)
+
+
+def _with_reason(estimate: Estimate, remedy: str) -> Estimate:
+    return estimate.model_copy(update={"reason": "; ".join(text for text in (estimate.reason, remedy) if text)})
+
+
+def _rounded(value: float) -> float:
+    """Return a number with one or two significant digits: nobody knows it better."""
+    return max(1, round(value, 2 - len(str(int(value)))) if value >= 100 else round(value))

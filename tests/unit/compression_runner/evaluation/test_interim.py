@@ -1,0 +1,90 @@
+"""Looks at the objectives: what is decided, how the intervals closed, and what would decide those that are open."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compression_runner.evaluation.interim import Interim
+from compression_runner.evaluation.machine.noise import Noise
+from compressionjob import sla
+from compressionjob.estimate import Estimate
+from compressionjob.objectives import Sla
+
+LIMITS = Sla.model_validate(
+    {"latency": {"percentile": "p50", "max": "10ms", "minSpeedup": "1.2"}, "quality": {"maxDrop": "0.02"}}
+)
+NOISY = Noise(
+    elapsed=10.0, total=20.0, own=6.0, steal=0.0, other=8.0, waited=4.0,
+    throttled_periods=None, throttled_seconds=None, frequency=None, hot=None,
+)  # fmt: skip
+
+
+@pytest.fixture
+def interim() -> Interim:
+    """Return looks by a clock that moves by a second at each look at it."""
+    seconds: Iterator[float] = iter(np.arange(0.0, 1e6))
+    return Interim(LIMITS, clock=lambda: float(next(seconds)))
+
+
+def _at(value: float, reach: float, **more: Any) -> Estimate:
+    return Estimate(value=value, low=value - reach, high=value + reach, **more)
+
+
+def test_all_that_have_limits_must_be_decided(interim: Interim) -> None:
+    fast, unlimited = _at(0.005, 0.001), _at(5.0, 50.0)
+    assert not interim.decided({sla.LATENCY: fast, sla.SPEEDUP: _at(1.25, 0.1)}, "queries", 100)
+    assert interim.decided({sla.LATENCY: fast, sla.SPEEDUP: _at(1.25, 0.04), sla.THROUGHPUT: unlimited}, "queries", 200)
+    assert interim.decided({sla.LATENCY: _at(0.05, 0.001)}, "queries", 300), "a Fail is a decision, too"
+    assert not interim.decided({sla.SPEEDUP: None}, "queries", 300), "what cannot be estimated yet is open"
+
+
+def test_only_figures_with_limits_are_measured_on(interim: Interim) -> None:
+    assert interim.limits(sla.LATENCY)
+    assert interim.limits(sla.THROUGHPUT, sla.SPEEDUP)
+    assert not interim.limits(sla.THROUGHPUT, sla.COST)
+
+
+def test_the_looks_are_reported_in_the_order_of_the_limits(interim: Interim) -> None:
+    interim.decided({sla.LATENCY: _at(0.009, 0.002)}, "queries", 50)
+    interim.decided({sla.LATENCY: _at(0.008, 0.001)}, "queries", 100)
+    interim.decided({sla.QUALITY_DROP: _at(0.01, 0.004)}, "samples", 125)
+    quality, latency = interim.report()
+    assert (quality.objective, latency.objective) == (sla.QUALITY_DROP, sla.LATENCY)
+    assert [(look.count, look.verdict) for look in latency.looks] == [(50, "Inconclusive"), (100, "Pass")]
+    assert latency.looks[0].seconds < latency.looks[1].seconds
+    assert latency.resolution == pytest.approx(0.001), "a limit below 9 ms would have stayed open"
+    assert latency.seconds_for_half == pytest.approx(4 * latency.looks[1].seconds)
+
+
+def test_an_open_figure_says_how_much_more_would_decide_it(interim: Interim) -> None:
+    estimate = _at(0.009, 0.002)
+    interim.decided({sla.LATENCY: estimate}, "queries", 50)
+    spent = interim.report()[0].looks[-1].seconds
+    quiet = interim.explained({sla.LATENCY: estimate}, None)[sla.LATENCY].reason
+    assert quiet == f"about {3 * spent:.0f}s more of measuring would decide", "half as wide takes four times as much"
+    noisy = interim.explained({sla.LATENCY: estimate}, NOISY)[sla.LATENCY].reason
+    assert noisy == f"a quiet node, or about {3 * spent:.0f}s more of measuring would decide"
+
+
+def test_quality_says_how_many_samples_more(interim: Interim) -> None:
+    estimate = _at(0.01, 0.02, reason="late")
+    interim.decided({sla.QUALITY_DROP: estimate}, "samples", 1000)
+    reason = interim.explained({sla.QUALITY_DROP: estimate}, NOISY)[sla.QUALITY_DROP].reason
+    assert reason == "late; about 3000 more evaluation samples would decide"
+
+
+def test_a_limit_on_the_measured_value_is_said_to_be_one(interim: Interim) -> None:
+    estimate = _at(0.01, 0.002)
+    interim.decided({sla.LATENCY: estimate}, "queries", 1000)
+    assert "lies on the limit" in interim.explained({sla.LATENCY: estimate}, None)[sla.LATENCY].reason
+
+
+def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -> None:
+    decided, unbounded = _at(0.005, 0.001), Estimate(value=0.005, low=0.004, high=86_400.0, reason="overload")
+    interim.decided({sla.LATENCY: decided}, "queries", 10)
+    assert interim.explained({sla.LATENCY: decided}, NOISY) == {sla.LATENCY: decided}
+    assert interim.explained({sla.LATENCY: unbounded}, None) == {sla.LATENCY: unbounded}
+    noisy = interim.explained({sla.LATENCY: unbounded}, NOISY)[sla.LATENCY].reason
+    assert noisy == "overload; a quiet node may decide"
