@@ -1,4 +1,4 @@
-"""`python -m benchmarks.truth [--runs N] [--machine quiet|loaded] [--fresh]`: how often verdicts are right.
+"""`python -m benchmarks.truth [--runs N] [--machine NAME] [--fresh]`: how often verdicts are right, and how soon.
 
 Runs that were made are kept in the cache, and a second call goes on from there; --fresh begins again, as it must when
 the measuring has changed.
@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,42 +17,48 @@ from typing import Any, Final
 
 from benchmarks.tooling import CACHE
 from benchmarks.truth import runs
-from benchmarks.truth.table import counts_of, write_table
+from benchmarks.truth.cells import cells_of, noise_of
+from benchmarks.truth.machines import MACHINES, quiet
+from benchmarks.truth.table import write_table
 from compression_runner.evaluation.machine.noise import machine
+from compression_runner.evaluation.speed import sizing
 
 HERE: Final = Path(__file__).parent
 RUNS: Final = 200
-MACHINES: Final = {"quiet": runs.undisturbed, "loaded": runs.loaded}
 SCENARIOS: Final = ("SingleStream", "Server")
+FIRST_SECONDS: Final = 0.1
+"""Instead of sizing.FIRST_SECONDS: a run has a small part of the time that a job has."""
 
 
 def main() -> int:
     """Run what is missing and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each kind (default {RUNS})")
-    parser.add_argument("--machine", choices=(*MACHINES, "both"), default="both", help="default both")
+    parser.add_argument("--machine", choices=(*MACHINES, "all"), default="all", help="default all")
+    parser.add_argument("--scenario", choices=(*SCENARIOS, "all"), default="all", help="default all")
     parser.add_argument("--fresh", action="store_true", help="forget the runs that were made")
     chosen = parser.parse_args()
+    sizing.FIRST_SECONDS = FIRST_SECONDS  # type: ignore[misc]
     kept = CACHE / "truth" / _settings()
     if chosen.fresh:
         shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True, exist_ok=True)
-    for name in MACHINES if chosen.machine == "both" else (chosen.machine,):
-        for scenario in SCENARIOS:
-            _go_on(kept / f"{scenario}-{name}.jsonl", scenario, MACHINES[name], chosen.runs)
-    quality = [runs.quality_run(seed) for seed in range(RUNS)]
+    for scenario in SCENARIOS if chosen.scenario == "all" else (chosen.scenario,):
+        for name in MACHINES if chosen.machine == "all" else (chosen.machine,):
+            _go_on(_file(kept, scenario, name), scenario, MACHINES[name], chosen.runs)
+    quality = [runs.quality_run(seed) for seed in range(chosen.runs)]
     found = {
-        f"{scenario}, {name}": counts_of(made)
-        for name in MACHINES
+        f"{scenario}, {name}": {"cells": cells_of(made), **noise_of(made)}
         for scenario in SCENARIOS
-        if (made := _read(kept / f"{scenario}-{name}.jsonl"))
+        for name in MACHINES
+        if (made := _read(_file(kept, scenario, name)))
     }
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
+        "machine": machine().to_json(),
         "confidence": runs.CONFIDENCE,
-        "margins": runs.MARGINS,
-        "runs": {**found, "quality": counts_of(quality)},
+        "looks": runs.LOOKS,
+        "runs": {**found, "quality": {"cells": cells_of(quality), "runs": len(quality)}},
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     write_table(HERE / "README.md", results)
@@ -59,16 +66,19 @@ def main() -> int:
     return 0
 
 
-def _go_on(path: Path, scenario: str, around: Any, wanted: int) -> None:
+def _file(kept: Path, scenario: str, name: str) -> Path:
+    return kept / f"{scenario}-{name.replace(' %', '')}.jsonl"
+
+
+def _go_on(path: Path, scenario: str, around: Callable[[], AbstractContextManager[None]], wanted: int) -> None:
     """Make the runs that are missing, each a line of the file."""
     made = {run["seed"] for run in _read(path)}
     missing = [seed for seed in range(wanted) if seed not in made]
     if not missing:
         return
-    with runs.undisturbed():
+    with quiet():
         truth = runs.truth_of(scenario)
-    context: AbstractContextManager[None] = around()
-    with context, path.open("a") as file:
+    with around(), path.open("a") as file:
         for seed in missing:
             file.write(json.dumps(runs.run(scenario, truth, seed)) + "\n")
             file.flush()
@@ -83,7 +93,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _settings() -> str:
     """Return a name for runs that may be counted together: those of the same settings."""
-    told = repr((runs.MARGINS, runs.SERVICES, runs.RATE, runs.FASTER, runs.SECONDS, runs.CONFIDENCE))
+    told = repr((runs.SERVICES, runs.RATE, runs.FASTER, runs.SECONDS, runs.CONFIDENCE, runs.LOOKS, FIRST_SECONDS))
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 

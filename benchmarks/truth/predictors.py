@@ -45,7 +45,7 @@ def predictor(service: Service, seed: int) -> Contender:
         for _ in indices:
             work()
 
-    return Contender(lambda _query: work(), answer_batch, SAMPLES, SAMPLES)
+    return Contender(lambda _query: work(), answer_batch, SAMPLES, SAMPLES, sequential=True)
 
 
 def overhead(service: Service) -> float:

@@ -1,44 +1,12 @@
-"""Counts of verdicts as the table of README.md."""
+"""Cells as the table of README.md."""
 
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Final
+
+from benchmarks.truth.cells import DISTANCES, WRONG_SHARE, p_value, refuted
 
 START: Final = "<!-- results: written by python -m benchmarks.truth -->"
 END: Final = "<!-- end of results -->"
-WRONG: Final = {"kept": ("Fail",), "at": ("Pass", "Fail"), "broken": ("Pass",)}
-"""Verdicts that are wrong; on the limit, any that decides."""
-VERDICTS: Final = ("Pass", "Inconclusive", "Fail")
-
-
-def counts_of(made: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return how many runs there were, how often each verdict, and what the machine did meanwhile."""
-    made = list(made)
-    counts: dict[str, dict[str, Counter[str]]] = {}
-    for run in made:
-        for name, cases in run["verdicts"].items():
-            for case, verdict in cases.items():
-                counts.setdefault(name, {}).setdefault(case, Counter())[verdict] += 1
-    found: dict[str, Any] = {
-        "runs": len(made),
-        "verdicts": {
-            name: {case: {verdict: count[verdict] for verdict in VERDICTS} for case, count in cases.items()}
-            for name, cases in counts.items()
-        },
-    }
-    for key in ("otherShare", "lostShare", "queries", "seconds"):
-        if key in made[0]:
-            found[key] = round(fmean(run[key] for run in made), 4)
-    if "disturbed" in made[0]:
-        found["disturbed"] = sum(run["disturbed"] for run in made)
-    return found
-
-
-def wrong_of(case: str, counts: dict[str, int]) -> int:
-    """Return how many verdicts of a case are wrong."""
-    return sum(counts[verdict] for verdict in WRONG[case])
 
 
 def write_table(page: Path, results: dict[str, Any]) -> None:
@@ -49,33 +17,55 @@ def write_table(page: Path, results: dict[str, Any]) -> None:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The table, and where it is from."""
+    """Return the table, and where it is from."""
+    heads = ["on the limit" if not distance else f"{distance:.0%} away" for distance in DISTANCES]
     lines = [
-        "| runs | objective | kept: Pass / Inconclusive / Fail | on the limit | broken | wrong, at most |",
-        "|---|---|---|---|---|---|",
+        f"| machine | objective | plan | {' | '.join(heads)} | most wrong |",
+        f"|---|---|---|{'---|' * len(heads)}---|",
     ]
     for title, found in results["runs"].items():
-        margins = results["margins"][title.split(",")[0]]
-        for name, cases in found["verdicts"].items():
-            cells = [" / ".join(str(cases[case][verdict]) for verdict in VERDICTS) for case in WRONG]
-            worst = max(wrong_of(case, cases[case]) for case in WRONG) / found["runs"]
-            lines.append(
-                f"| {title}: {found['runs']} | {name}, {margins[name]:.0%} off | {' | '.join(cells)} | {worst:.1%} |"
-            )
+        names = dict.fromkeys(cell["objective"] for cell in found["cells"])
+        for name in names:
+            for plan in ("fixed", "sequential"):
+                cells = [cell for cell in found["cells"] if (cell["objective"], cell["plan"]) == (name, plan)]
+                lines.append(f"| {title} | {name} | {plan} | {' | '.join(_columns(cells, title))} | {_worst(cells)} |")
+    return "\n".join([*lines, "", *_notes(results)])
+
+
+def _columns(cells: list[dict[str, Any]], title: str) -> list[str]:
+    """Return the decided share at each distance, both sides together, and after how long half of them were decided."""
+    columns = []
+    for distance in DISTANCES:
+        here = [cell for cell in cells if cell["distance"] == distance]
+        decided = sum(cell["decided"] for cell in here)
+        times = [cell["seconds"] for cell in here if cell["seconds"] is not None]
+        unit = " samples" if title == "quality" else " s"
+        after = f", {sum(times) / len(times):.3g}{unit}" if times else ""
+        columns.append(f"{decided / sum(cell['runs'] for cell in here):.0%}{after}")
+    return columns
+
+
+def _worst(cells: list[dict[str, Any]]) -> str:
+    return f"{max(cell['wrong'] / cell['runs'] for cell in cells):.1%}"
+
+
+def _notes(results: dict[str, Any]) -> list[str]:
+    cells = [cell for found in results["runs"].values() for cell in found["cells"]]
+    least = min(cells, key=p_value)
+    bad = refuted(cells)
     about = [
-        f"{title}: others used {found['otherShare']:.0%} of the machine's CPU time and took {found['lostShare']:.1%} "
-        f"of the time from the runs, {found['disturbed']} of {found['runs']} were judged with disturbed blocks; "
-        f"{found['queries']:.0f} queries a side in {found['seconds']:.1f} s"
+        f"- {title}: {found['runs']} runs; others used {found['otherShare']:.0%} of the machine's CPU time and took "
+        f"{found['lostShare']:.1%} of the time from the runs; {found['queries']:.0f} queries a side"
         for title, found in results["runs"].items()
-        if "disturbed" in found
+        if "otherShare" in found
     ]
     machine = results["machine"]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            *(f"- {line}" for line in about),
-            "",
-            f"{machine['cpu']}, {machine['cpus']} CPUs, {results['date']}.",
-        ]
-    )
+    verdict = f"{len(bad)} of {len(cells)} cells are refuted" if bad else f"none of {len(cells)} cells is refuted"
+    return [
+        *about,
+        f"- That at most {WRONG_SHARE:.0%} of verdicts are wrong: {verdict} by a one-sided exact test at 5 % over all "
+        f"cells (Bonferroni). The worst is {least['objective']}, {least['plan']}, {least['distance']:.0%} away "
+        f"({least['side']}): {least['wrong']} of {least['runs']} wrong, p = {p_value(least):.2g}.",
+        "",
+        f"{machine.get('cpu')}, {machine.get('cpus')} CPUs, {results['date']}.",
+    ]

@@ -1,37 +1,60 @@
-"""What counts as a wrong verdict, and the table of it."""
+"""What counts as a wrong verdict, at one look and at several, and the table of it."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.truth.runs import CONFIDENCE
-from benchmarks.truth.table import END, START, counts_of, table, wrong_of
+import pytest
+
+from benchmarks.truth.cells import cells_of, p_value, refuted
+from benchmarks.truth.machines import MACHINES
+from benchmarks.truth.table import END, START, table
 
 FOLDER = Path("benchmarks/truth")
 
 
-def _run(seed: int, *verdicts: str) -> dict[str, Any]:
-    return {
-        "seed": seed,
-        "verdicts": {"p50": dict(zip(("kept", "at", "broken"), verdicts, strict=True))},
-        "disturbed": seed == 1,
-        "otherShare": 0.2,
-        "lostShare": 0.1,
-        "queries": 600,
-        "seconds": 1.5,
-    }
+def _run(*looks: tuple[float, float]) -> dict[str, Any]:
+    """Return a run whose truth is 100, with these ends of the interval at each look; the last one is the fixed plan's."""
+    found = [{"seconds": 1.0 + index, "p50": [low, 100.0, high]} for index, (low, high) in enumerate(looks)]
+    return {"truth": {"p50": 100.0}, "looks": found, "fixed": found[-1]}
 
 
-def test_wrong_is_a_fail_of_what_is_kept_a_pass_of_what_is_broken_and_any_decision_on_the_limit() -> None:
-    found = counts_of([_run(1, "Fail", "Pass", "Pass"), _run(2, "Pass", "Fail", "Fail")])
-    cases = found["verdicts"]["p50"]
-    assert {case: wrong_of(case, counts) for case, counts in cases.items()} == {"kept": 1, "at": 2, "broken": 1}
-    assert (found["runs"], found["disturbed"]) == (2, 1)
+def _cell(runs: list[dict[str, Any]], distance: float, side: str, plan: str) -> dict[str, Any]:
+    (found,) = [
+        cell for cell in cells_of(runs) if (cell["distance"], cell["side"], cell["plan"]) == (distance, side, plan)
+    ]
+    return found
 
 
-def test_inconclusive_is_never_wrong() -> None:
-    cases = counts_of([_run(1, *["Inconclusive"] * 3)])["verdicts"]["p50"]
-    assert not any(wrong_of(case, counts) for case, counts in cases.items())
+def test_the_first_look_that_decides_counts() -> None:
+    runs = [_run((70, 140), (90, 112), (98, 103)), _run((70, 140), (98, 104), (99, 101))]
+    early = _cell(runs, 0.10, "kept", "sequential")
+    assert (early["decided"], early["wrong"], early["seconds"]) == (2, 0, 2.5), "at the third look and at the second"
+    fixed = _cell(runs, 0.10, "kept", "fixed")
+    assert (fixed["decided"], fixed["seconds"]) == (2, 3.0)
+
+
+def test_wrong_is_a_verdict_against_the_truth_and_any_on_the_limit() -> None:
+    runs = [_run((101, 103), (99, 101)), _run((99, 101), (99, 101))]
+    assert _cell(runs, 0.0, "on", "sequential")["wrong"] == 1, "it was decided at the first look"
+    assert _cell(runs, 0.0, "on", "fixed")["wrong"] == 0
+    misled = [_run((120, 130)), _run((70, 80))]
+    assert _cell(misled, 0.10, "kept", "fixed")["wrong"] == 1
+    assert _cell(misled, 0.10, "broken", "fixed")["wrong"] == 1
+
+
+def test_an_open_interval_is_never_wrong() -> None:
+    cells = cells_of([_run((10, 1000))])
+    assert {cell["decided"] for cell in cells} == {cell["wrong"] for cell in cells} == {0}
+
+
+def test_a_cell_is_refuted_by_an_exact_test_over_all_cells() -> None:
+    fine = {"runs": 200, "wrong": 10}
+    assert p_value(fine) == pytest.approx(0.545, abs=0.01)
+    assert refuted([fine] * 100) == []
+    bad = {"runs": 200, "wrong": 30}
+    assert refuted([bad, *[fine] * 99]) == [bad]
+    assert p_value({"runs": 200, "wrong": 0}) == 1.0
 
 
 def test_the_readme_is_made_from_the_results() -> None:
@@ -42,7 +65,15 @@ def test_the_readme_is_made_from_the_results() -> None:
 
 def test_committed_verdicts_are_wrong_no_oftener_than_they_say() -> None:
     results = json.loads((FOLDER / "results.json").read_text())
-    for found in results["runs"].values():
-        for name, cases in found["verdicts"].items():
-            for case, counts in cases.items():
-                assert wrong_of(case, counts) / found["runs"] <= 1 - CONFIDENCE + 1e-9, (name, case)
+    cells = [cell for found in results["runs"].values() for cell in found["cells"]]
+    assert {title.split(", ")[-1] for title in results["runs"]} == {*MACHINES, "quality"}
+    assert refuted(cells) == []
+
+
+def test_limits_a_quarter_away_are_decided_beside_neighbours() -> None:
+    results = json.loads((FOLDER / "results.json").read_text())
+    for title, found in results["runs"].items():
+        if title.startswith("SingleStream") and title.endswith("40 %"):
+            for cell in found["cells"]:
+                if cell["distance"] == 0.25 and cell["plan"] == "sequential":
+                    assert cell["decided"] >= 0.8 * cell["runs"], cell
