@@ -14,7 +14,7 @@ FOLDER = Path("benchmarks/truth")
 
 
 def _run(*looks: tuple[float, float]) -> dict[str, Any]:
-    """Return a run whose truth is 100, with these ends of the interval at each look; the last one is the fixed plan's."""
+    """Return a run whose truth is 100, with these ends of the interval at each look, and the last of them as fixed."""
     found = [{"seconds": 1.0 + index, "p50": [low, 100.0, high]} for index, (low, high) in enumerate(looks)]
     return {"truth": {"p50": 100.0}, "looks": found, "fixed": found[-1]}
 

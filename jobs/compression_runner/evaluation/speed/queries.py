@@ -1,12 +1,17 @@
 """The times of queries, and between which bounds they would lie had others left this process its CPUs."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Seconds = NDArray[np.float64]
 """Seconds of each query in the order in which they came, shape (queries,)."""
+
+
+LEAST: Final = 1e-9
+"""Seconds that any query takes."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,9 @@ def as_they_are(latency: Seconds, service: Seconds, taken: Taken | None) -> Quer
     """Return queries that follow one another: each would be shorter by what was taken from it."""
     if taken is None:
         return Queries(latency, service)
-    least, most = np.minimum(taken.least, service), np.minimum(taken.most, service)
-    return Queries(latency, service, (Bounds(latency - most, latency - least), Bounds(service - most, service - least)))
+    bounds = Bounds(_without(service, taken.most), _without(service, taken.least))
+    before = latency - service
+    return Queries(latency, service, (Bounds(before + bounds.least, before + bounds.most), bounds))
 
 
 def as_they_queue(arrival: Seconds, latency: Seconds, service: Seconds, taken: Taken | None) -> Queries:
@@ -84,10 +90,14 @@ def as_they_queue(arrival: Seconds, latency: Seconds, service: Seconds, taken: T
     """
     if taken is None:
         return Queries(latency, service)
-    least = service - np.minimum(taken.most, service)
-    most = service - np.minimum(taken.least, service)
+    least, most = _without(service, taken.most), _without(service, taken.least)
     waits = Bounds(queue(arrival, least), np.minimum(latency, queue(arrival, most)))
     return Queries(latency, service, (Bounds(np.minimum(waits.least, waits.most), waits.most), Bounds(least, most)))
+
+
+def _without(service: Seconds, taken: Seconds) -> Seconds:
+    """Return times without what was taken; all threads together may have waited for longer than a query took."""
+    return np.maximum(service - taken, LEAST)
 
 
 def queue(arrival: Seconds, service: Seconds) -> Seconds:

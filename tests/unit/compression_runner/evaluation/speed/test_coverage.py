@@ -9,7 +9,7 @@ from compression_runner.evaluation.speed.latency_run import Block, LatencyRun
 from compression_runner.evaluation.speed.queries import Queries, Taken, as_they_are
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.sizing import size_queue
-from compressionjob.estimate import Estimate
+from compressionjob.estimate import UNBOUNDED_RATIO, Estimate
 from compressionjob.objectives import Sla
 from compressionjob.sla import LATENCY, SPEEDUP, judge
 
@@ -157,6 +157,16 @@ def test_where_several_threads_work_only_the_lower_bound_gives_back_what_they_wa
     raw = LatencyRun([(Block(Queries(b.queries.latency, b.queries.service)),) * 2 for b in blocks])
     assert run.percentile(1, "p99", CONFIDENCE).high == raw.percentile(1, "p99", CONFIDENCE).high
     assert run.percentile(1, "p99", CONFIDENCE).low < raw.percentile(1, "p99", CONFIDENCE).low
+
+
+def test_where_all_of_the_time_may_have_been_others_a_speed_up_has_no_upper_bound() -> None:
+    times = np.full(10, 0.01)
+    block = Block(as_they_are(times, times, Taken(np.zeros(10), 2.0 * times)))
+    found = LatencyRun([(block, block)] * 20).speedup("p50", CONFIDENCE)
+    assert found is not None
+    assert found.high == UNBOUNDED_RATIO
+    assert 0.0 < found.low < 1e-6
+    assert found.value == 1.0
 
 
 def _speedup_verdict(limit: str, estimate: Estimate) -> str:
