@@ -10,9 +10,11 @@ from compression_runner.dataset import SampleSet
 from compression_runner.evaluation.answers.model import Answering
 from compression_runner.evaluation.answers.pair import AnswerPair, answer_both
 from compression_runner.evaluation.figures import anomalies_of, environment_of, estimates_of, model_figures
+from compression_runner.evaluation.machine.cpus import MeasuringCpus, choose_cpus
 from compression_runner.evaluation.machine.energy import energy_meter
 from compression_runner.evaluation.machine.memory import MemoryFigures, measure_memory
-from compression_runner.evaluation.machine.noise import noise_between, read_noise, usable_cpus
+from compression_runner.evaluation.machine.noise import noise_between, read_noise
+from compression_runner.evaluation.machine.pinning import pinned
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.phases import TRUST, Advance, Stopwatch, shares_of
 from compression_runner.evaluation.quality.by_task import compare
@@ -83,19 +85,23 @@ def measure(
     answers_cache: Path | None = None,
     observer: Observer | None = None,
     results: int = 1,
+    cpus: MeasuringCpus | None = None,
 ) -> Measurements:
     """Measure both models on this machine.
 
     Every interval has the confidence at which all objectives of the SLA hold together, for all `results` that may be
     judged in this job. `answers_cache` is a folder in which the baseline's answers are kept for later runs; `observer`
-    is told figures on the way. Raises InvalidInput for models and data that cannot be measured as the job asks.
+    is told figures on the way. `cpus` are chosen for the job's threads where they are not given. Raises InvalidInput
+    for models and data that cannot be measured as the job asks.
     """
     watch = Stopwatch(advance, shares_of(spec))
     confidence = sla.interval_confidence(spec.sla, results)
-    threads = spec.benchmark.threads or usable_cpus()
+    cpus = cpus or choose_cpus(spec.benchmark.threads)
+    threads = cpus.threads
     # Like with like: a result for OpenVINO is compared with the baseline in OpenVINO.
     engine = engine_of(compressed.model)
     with (
+        pinned(cpus) as pin,
         open_predictor(baseline.model, threads, engine) as before,
         open_predictor(compressed.model, threads, engine) as after,
     ):
@@ -108,6 +114,7 @@ def measure(
         noise_before = read_noise()
         run, rates = _speed(spec, (before, after), data, confidence, watch, observer)
         noise = noise_between(noise_before, read_noise())
+        pin.release()
         trust = _trust(spec, (baseline, compressed), (before, after), data, answered, confidence, watch)
     sides = [
         model_figures(size, memory[i], run, i, rates, quality, confidence)
@@ -115,6 +122,7 @@ def measure(
     ]
     speedups = {name: found for name in QUANTILES if (found := run.speedup(name, confidence))}
     drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
+    environment = environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence)
     estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, confidence)
     return Measurements(
         baseline=sides[0],
@@ -128,7 +136,7 @@ def measure(
             "baseline": _flat(run.latencies(0)),
             "compressed": _flat(run.latencies(1)),
         },
-        environment=environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence),
+        environment=cpus.described_in(environment, pinned=pin.held),
         timings=watch.seconds,
         trust=trust.report,
     )
