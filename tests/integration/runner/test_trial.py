@@ -82,7 +82,15 @@ def test_a_trial_that_keeps_its_sla_ends_with_0_and_everything_in_place(tmp_path
 
 def test_a_trial_waits_while_another_measures_and_says_so(tmp_path: Path) -> None:
     work = tmp_path / "work"
-    command = [sys.executable, "-m", "compression_runner", "run", str(write_job(tmp_path / "a")), "--workdir", str(work)]
+    command = [
+        sys.executable,
+        "-m",
+        "compression_runner",
+        "run",
+        str(write_job(tmp_path / "a")),
+        "--workdir",
+        str(work),
+    ]
     lock = MachineLock(Path(os.environ[LOCK_VARIABLE]), RunProgress())
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         with lock.measuring():
