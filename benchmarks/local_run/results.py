@@ -7,7 +7,8 @@ from typing import Any
 from benchmarks.tooling import interval
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.evaluation.answers.answers import answers
-from compression_runner.evaluation.machine.noise import noise_between, noise_notes, read_noise, usable_cpus
+from compression_runner.evaluation.machine.cpus import usable_cpus
+from compression_runner.evaluation.machine.noise import noise_between, noise_notes, read_noise
 from compression_runner.evaluation.quality.comparison import embedding_quality
 from compression_runner.evaluation.speed.contender import contender
 from compression_runner.evaluation.speed.latency import LatencyPlan, measure_latency

@@ -106,7 +106,8 @@ def report(**changes: Any) -> Report:
         },
         timings={"preflight": 0.5, "stages": 9.5, "measuring": 30.0, "latency": 20.0, "memory": 10.0},
         environment=Environment(
-            threads=2, noise=NoiseReport(steal_share=0.031), notes=["the hypervisor took 3% away"]
+            threads=2, measured_cpus="0-1", isolation="Turns", pinned=True, noise=NoiseReport(steal_share=0.031),
+            notes=["the hypervisor took 3% away"],
         ),
         provenance=Provenance(
             source=SourceReference(uri="s3://models/minilm", digest="sha256:feed"), versions={"onnx": "1.23.2"}

@@ -9,9 +9,10 @@ from rich.table import Table
 
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest
+from compression_runner.evaluation.machine.cpus import choose_cpus
 from compression_runner.pipeline.places import of_spec, of_trial
 from compression_runner.pipeline.preflight import Prepared, preflight
-from compression_runner.pipeline.resources import cpu_limit, memory_limit
+from compression_runner.pipeline.resources import memory_limit
 from compression_runner.pipeline.spending import price_of, require_price
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
@@ -53,7 +54,8 @@ def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
         console.print(f"fallback: the result of {candidate.title} ({candidate.steps[-1].format})")
     baseline = "a checked ONNX export of the source" if prepared.plan.baseline else "the source"
     engine = "OpenVINO" if prepared.plan.steps[-1].format == "openvino" else "onnxruntime"
-    console.print(f"measured against: {baseline}, in {engine} on {cpu_limit()} CPUs")
+    cpus = len(choose_cpus(job.spec.benchmark.threads).numbers)
+    console.print(f"measured against: {baseline}, in {engine} on {cpus} CPUs")
     for objective in objectives_of(job.spec.sla):
         console.print(f"objective: {objective.name} {objective.direction} {objective.limit:g} ({objective.unit})")
     memory = prepared.memory

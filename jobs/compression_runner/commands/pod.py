@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from compression_runner.errors import RunnerError
+from compression_runner.evaluation.machine.cpus import CpuReservation, Isolation
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compression_runner.telemetry.metrics import RunMetrics
@@ -21,6 +22,8 @@ from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
 from compressionjob.parts import COMPRESS, PUBLISH, RUN
 from compressionjob.pod import (
+    CPUS_VARIABLE,
+    ISOLATION_VARIABLE,
     JOB_VARIABLE,
     JUDGED_VARIABLE,
     PART_VARIABLE,
@@ -38,6 +41,7 @@ from compressionjob.spec import CompressionJob, parse_job
 
 LOG: Final = logging.getLogger("compression_runner")
 UNEXPECTED: Final = "Unexpected"
+_ISOLATIONS: Final[tuple[Isolation, ...]] = ("StaticCPUs", "Node", "Shared")
 
 
 def pod(environment: Mapping[str, str] = os.environ) -> int:
@@ -109,13 +113,26 @@ def _execute(
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
     stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid)
     places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
-    run = Run(job, places, progress, metrics, job.spec.review, price_of(environment))
+    price, reservation = price_of(environment), reservation_of(environment)
+    run = Run(job, places, progress, metrics, job.spec.review, price, reservation=reservation)
     if part == COMPRESS:
         return summarize_stages(compress(run))
     if part == PUBLISH:
         report = publish_reviewed(run, _review(environment), _judged(environment))
         return summarize(report, places.reports).model_copy(update={"part": PUBLISH})
     return summarize(execute(run), places.reports)
+
+
+def reservation_of(environment: Mapping[str, str]) -> CpuReservation:
+    """Return what the operator says of the CPUs of this pod. Raises InvalidSpec where it is not understood."""
+    isolation, cpus = environment.get(ISOLATION_VARIABLE, "Shared"), environment.get(CPUS_VARIABLE, "0")
+    remedy = "upgrade the operator: it says what keeps others off the CPUs of the pod, and how many those are"
+    allowed = next((known for known in _ISOLATIONS if known == isolation), None)
+    if allowed is None:
+        raise InvalidSpec([FieldProblem(ISOLATION_VARIABLE, isolation, remedy)])
+    if not cpus.isdecimal() or (allowed == "StaticCPUs" and int(cpus) == 0):
+        raise InvalidSpec([FieldProblem(CPUS_VARIABLE, cpus, remedy)])
+    return CpuReservation(allowed, int(cpus) or None)
 
 
 def _review(environment: Mapping[str, str]) -> ReviewOutcome:

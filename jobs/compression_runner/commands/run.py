@@ -61,6 +61,7 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, 
     # A manifest from a cluster (kubectl get -o yaml) has the uid of the job there, whose results are not this run's.
     job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": ""})})
     # torch and onnxruntime take seconds to import: a wrong manifest is told before that.
+    from compression_runner.pipeline.machine_lock import turn_lock
     from compression_runner.pipeline.places import of_spec, of_trial
     from compression_runner.pipeline.run import Run, execute
     from compression_runner.pipeline.spending import price_of
@@ -73,4 +74,6 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, 
     with closing(bars) if bars else nullcontext():
         # A trial of one's own is nobody else's to review.
         review = job.spec.review if publish else "Never"
-        return execute(Run(job, places, progress, metrics, review, price_of(os.environ, price)))
+        lock = turn_lock(os.environ, progress)
+        price_per_hour = price_of(os.environ, price)
+        return execute(Run(job, places, progress, metrics, review, price_per_hour, lock, lock.reservation))

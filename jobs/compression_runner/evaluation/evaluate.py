@@ -19,9 +19,11 @@ from compression_runner.evaluation.figures import (
     quality_estimates,
 )
 from compression_runner.evaluation.interim import Interim
+from compression_runner.evaluation.machine.cpus import MeasuringCpus, choose_cpus
 from compression_runner.evaluation.machine.energy import energy_meter
 from compression_runner.evaluation.machine.memory import LOOKS_AT, MemoryFigures, MemoryProbes
-from compression_runner.evaluation.machine.noise import noise_between, read_noise, usable_cpus
+from compression_runner.evaluation.machine.noise import noise_between, read_noise
+from compression_runner.evaluation.machine.pinning import pinned
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.phases import TRUST, Advance, Stopwatch, shares_of
 from compression_runner.evaluation.quality.by_task import compare
@@ -102,20 +104,24 @@ def measure(
     observer: Observer | None = None,
     results: int = 1,
     price: float | None = None,
+    cpus: MeasuringCpus | None = None,
 ) -> Measurements:
     """Measure both models on this machine, each figure until its limits are decided.
 
     Every interval has the confidence at which all objectives of the SLA, and all looks at them, hold together, for all
     `results` that may be judged in this job. `answers_cache` is a folder in which the baseline's answers are kept for
-    later runs; `observer` is told figures on the way; `price` is that of an hour, for limits on cost. Raises
-    InvalidInput for models and data that cannot be measured as the job asks.
+    later runs; `observer` is told figures on the way; `price` is that of an hour, for limits on cost. `cpus`
+    are chosen for the job's threads where they are not given. Raises InvalidInput for models and data that cannot be
+    measured as the job asks.
     """
     watch, interim = Stopwatch(advance, shares_of(spec)), Interim(spec.sla)
     confidence = sla.interval_confidence(spec.sla, results)
-    threads = spec.benchmark.threads or usable_cpus()
+    cpus = cpus or choose_cpus(spec.benchmark.threads)
+    threads = cpus.threads
     # Like with like: a result for OpenVINO is compared with the baseline in OpenVINO.
     engine = engine_of(compressed.model)
     with (
+        pinned(cpus) as pin,
         open_predictor(baseline.model, threads, engine) as before,
         open_predictor(compressed.model, threads, engine) as after,
     ):
@@ -130,6 +136,7 @@ def measure(
         noise_before = read_noise()
         run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price)
         noise = noise_between(noise_before, read_noise())
+        pin.release()
         trust = _trust(spec, (baseline, compressed), predictors, data, answered, confidence, watch)
     each = each_look(confidence)
     sides = [
@@ -138,6 +145,7 @@ def measure(
     ]
     speedups = {name: found for name in QUANTILES if (found := run.speedup(name, each))}
     drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
+    environment = environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence)
     estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, each)
     return Measurements(
         baseline=sides[0],
@@ -151,7 +159,7 @@ def measure(
             "baseline": _flat(run.latencies(0)),
             "compressed": _flat(run.latencies(1)),
         },
-        environment=environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence),
+        environment=cpus.described_in(environment, pinned=pin.held),
         timings=watch.seconds,
         trust=trust.report,
         looks=interim.report(),

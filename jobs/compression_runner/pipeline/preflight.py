@@ -9,6 +9,7 @@ from typing import Any
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.files import DataFiles, find_data
 from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.machine.cpus import CpuReservation, MeasuringCpus, choose_cpus, require_exclusive
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import disk_forecast, memory_forecast
@@ -58,6 +59,15 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     places.workdir.mkdir(parents=True, exist_ok=True)
     check_disk(places.workdir, disk - _present(places.workdir))
     return Prepared(source, models, plan, data, memory, disk)
+
+
+def measuring_cpus(spec: CompressionJobSpec, reservation: CpuReservation) -> MeasuringCpus:
+    """Return the CPUs that this process will measure with.
+
+    Raises InvalidInput where they are not what the platform promises, or fewer than the job's threads.
+    """
+    require_exclusive(reservation, "spec.sla.runtime" if spec.sla.runtime else "spec.runtime")
+    return choose_cpus(spec.benchmark.threads, reservation)
 
 
 def check_stages(spec: CompressionJobSpec, source: Source) -> None:

@@ -1,6 +1,5 @@
 """Memory and disk: what this process may use, and whether the plan fits."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +35,6 @@ def memory_limit(cgroup: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
     return min(limits)
 
 
-def cpu_limit(cgroup: Path = CGROUP) -> int:
-    """Whole CPUs that this process may use: its cgroup's quota (v2 or v1), or those it may be scheduled on."""
-    available = len(os.sched_getaffinity(0))
-    quota = _quota(cgroup)
-    return max(1, min(available, int(quota))) if quota else available
-
-
 def check_memory(forecast: MemoryForecast, limit: int) -> None:
     """Raises InvalidInput where even the least need is above the limit."""
     if forecast.least > limit:
@@ -68,15 +60,3 @@ def _machine_memory(meminfo: Path) -> int:
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return NO_LIMIT
-
-
-def _quota(cgroup: Path) -> float | None:
-    version_2 = cgroup / "cpu.max"
-    if version_2.is_file():
-        quota, period = version_2.read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    version_1 = cgroup / "cpu"
-    if (version_1 / "cpu.cfs_quota_us").is_file():
-        quota_us = int((version_1 / "cpu.cfs_quota_us").read_text())
-        return quota_us / int((version_1 / "cpu.cfs_period_us").read_text()) if quota_us > 0 else None
-    return None

@@ -8,17 +8,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
+from compression_runner.evaluation.machine.cpus import CpuReservation, MeasuringCpus
 from compression_runner.pipeline import fallback, publishing, reporting
 from compression_runner.pipeline.earlier import measuring_before
 from compression_runner.pipeline.execution import Made
 from compression_runner.pipeline.fallback import Choice
+from compression_runner.pipeline.machine_lock import NoTurns, TurnLock
 from compression_runner.pipeline.places import Places
-from compression_runner.pipeline.planner import Candidate, Plan
-from compression_runner.pipeline.preflight import Prepared, is_from, look_at_destination, preflight
+from compression_runner.pipeline.planner import Candidate, Plan, Step
+from compression_runner.pipeline.preflight import Prepared, is_from, look_at_destination, measuring_cpus, preflight
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import Facts
 from compression_runner.pipeline.spending import add_cost, require_price, run_cost
@@ -40,7 +42,8 @@ LAST: Final = Phase("publish", "", PUBLISHING)
 class Run:
     """One job on its way, and who is told about it. `review` is whose decision publishing waits for.
 
-    `price` is that of an hour of this machine, None where it is not known.
+    `price` is that of an hour of this machine, None where it is not known. `lock` keeps other runs on this machine off
+    while this one measures, and `reservation` says what else does.
     """
 
     job: CompressionJob
@@ -49,6 +52,8 @@ class Run:
     metrics: RunMetrics
     review: ReviewPolicy = "Never"
     price: float | None = None
+    lock: TurnLock = field(default_factory=NoTurns)
+    reservation: CpuReservation = field(default_factory=CpuReservation)
     began: float = field(default_factory=time.monotonic)
 
 
@@ -78,21 +83,24 @@ def execute(run: Run) -> Report:
     require_price(run.job.spec, run.price)
     with _timed(timings, "preflight"), run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
+        cpus = measuring_cpus(run.job.spec, run.reservation)
         run.places.destination.require_writable()
     run.progress.expect(_phases(prepared.plan))
     run.progress.recall(measuring_before(run.job, run.places.reports))
-    with _timed(timings, "stages"):
+    with run.lock.compressing(), _timed(timings, "stages"):
         staged = stage(run.job.spec, prepared, run.places, run.progress)
     _tell_sizes(run.metrics, prepared, staged)
     choice = fallback.choose(prepared.plan, staged, run.job.spec.sla)
-    with _timed(timings, "measuring"), run.progress.phase("measure") as advance:
-        measured = _measure(run, staged, choice.results, advance)
+    with run.lock.measuring(), _timed(timings, "measuring"), run.progress.phase("measure") as advance:
+        measured = _measure(run, staged, choice.results, cpus, advance)
         add_cost(measured, run.price)
     judgement = measured.judgement(run.job.spec.sla)
     facts = Facts(run.job, prepared.plan, staged.result, measured, judgement, staged.data.digest, timings)
     if prepared.plan.fallbacks and judgement.verdict != "Pass":
-        with _timed(timings, "fallback"):
-            facts = _fall_back(run, facts, choice, staged)
+        with _timed(timings, "fallback", run.lock):
+            facts = _fall_back(run, facts, choice, staged, cpus)
+    if run.lock.waited:
+        timings["waiting"] = round(run.lock.waited, 3)
     with run.progress.phase("publish") as advance:
         report = _conclude(run, prepared, facts, advance)
     run.progress.finish()
@@ -123,7 +131,9 @@ def _tell_sizes(metrics: RunMetrics, prepared: Prepared, staged: Staged) -> None
         metrics.size(done.name, done.size_bytes)
 
 
-def _measure(run: Run, staged: Staged, results: int, advance: Callable[[float, str], None]) -> Measurements:
+def _measure(
+    run: Run, staged: Staged, results: int, cpus: MeasuringCpus, advance: Callable[[float, str], None]
+) -> Measurements:
     return measure(
         run.job.spec,
         Subject(staged.baseline, staged.baseline_bytes, staged.baseline_checkpoint),
@@ -134,11 +144,16 @@ def _measure(run: Run, staged: Staged, results: int, advance: Callable[[float, s
         observer=run.metrics,
         results=results,
         price=run.price,
+        cpus=cpus,
     )
 
 
-def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged) -> Facts:
+def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged, cpus: MeasuringCpus) -> Facts:
     """Looks for an earlier result that passes; each is measured as the job's result was."""
+
+    def make(step: Step) -> Made:
+        with run.lock.compressing():
+            return staged.make(step)
 
     def expect(making: Sequence[Candidate], measuring: Sequence[Candidate]) -> None:
         run.progress.expect([*fallback.phases(facts.plan, making, measuring, MEASURING), LAST])
@@ -146,8 +161,8 @@ def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged) -> Facts:
     def measure_candidate(candidate: Candidate, result: Made) -> Measurements:
         # Its methods promise less than those of the whole pipeline.
         spec = run.job.spec.model_copy(update={"pipeline": run.job.spec.pipeline[: candidate.stages]})
-        graph = staged.make(candidate.measured) if candidate.measured else result
-        with run.progress.phase(fallback.title_of(candidate)) as advance:
+        graph = make(candidate.measured) if candidate.measured else result
+        with run.lock.measuring(), run.progress.phase(fallback.title_of(candidate)) as advance:
             measured = measure(
                 spec,
                 Subject(staged.baseline, staged.baseline_bytes, staged.baseline_checkpoint),
@@ -157,11 +172,12 @@ def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged) -> Facts:
                 answers_cache=run.places.scratch / "answers",
                 results=choice.results,
                 price=run.price,
+                cpus=cpus,
             )
         add_cost(measured, run.price)
         return measured
 
-    return fallback.fall_back(facts, choice, staged, measure_candidate, expect)
+    return fallback.fall_back(facts, choice, replace(staged, make=make), measure_candidate, expect)
 
 
 def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[float, str], None]) -> Report:
@@ -190,7 +206,12 @@ def _conclude(run: Run, prepared: Prepared, facts: Facts, advance: Callable[[flo
 
 
 @contextmanager
-def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
-    start = time.monotonic()
+def _timed(timings: dict[str, float], name: str, lock: TurnLock | None = None) -> Iterator[None]:
+    """Keep the seconds of the block, without those in which it waited for the lock."""
+
+    def worked() -> float:
+        return time.monotonic() - (lock.waited if lock else 0.0)
+
+    start = worked()
     yield
-    timings[name] = round(time.monotonic() - start, 3)
+    timings[name] = round(worked() - start, 3)

@@ -30,7 +30,7 @@ def render_markdown(report: Report, now: datetime | None = None) -> str:
         *_figures(report, terms),
         *_stages(report, terms),
         *_trust(trust_view(report)),
-        *_notes(report),
+        *_conditions(report),
         *_reproduction(reproduction(report)),
         f"<sub>Written {(now or datetime.now(UTC)).strftime('%Y-%m-%d %H:%M UTC')} by compression-runner. All "
         f"intervals hold together at {wording.per_cent(report.confidence)} confidence.</sub>",
@@ -179,9 +179,10 @@ def _pairs(pairs: Pairs) -> str:
     return table(["", "baseline", "compressed", "lost"], rows, "lrrr")
 
 
-def _notes(report: Report) -> list[str]:
+def _conditions(report: Report) -> list[str]:
     notes = [f"- {text(note)}" for note in report.environment.notes]
-    return ["### What disturbed the measurement", "\n".join(notes)] if notes else []
+    disturbed = ["### What disturbed the measurement", "\n".join(notes)] if notes else []
+    return [text(wording.measured_on(report.environment)), *disturbed]
 
 
 def _reproduction(found: Reproduction) -> list[str]:

@@ -79,6 +79,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "trust": trust_view(report),
         "phases": phases(report),
         "time_spent": time_spent(report),
+        "measured_on": wording.measured_on(report.environment),
         "notes": report.environment.notes,
         "noise": _spoken(report.environment.noise),
         "environment": [

@@ -7,6 +7,7 @@ from typing import Any, Final
 from compressionjob import sla
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate, unbounded
 from compressionjob.objectives import ERROR_METRICS
+from compressionjob.report import Environment
 from compressionjob.schema import format_bytes
 
 METRICS: Final = {
@@ -54,6 +55,22 @@ _OBJECTIVES: Final = {
     sla.ATTRIBUTIONS: "Agreement of attributions",
     sla.FLIPS: "Answers that changed",
 }
+
+_ISOLATIONS: Final = {
+    "StaticCPUs": "its node reserved them for the pod alone",
+    "Node": "no other pod of a CompressionJob was on its node",
+    "Turns": "local runs on the machine took turns",
+    "Shared": "nothing kept other work off them",
+}
+
+
+def measured_on(environment: Environment) -> str:
+    """Return which CPUs were measured with and what kept others off, in one sentence; empty for an earlier report."""
+    if not environment.measured_cpus:
+        return ""
+    pinned = "pinned" if environment.pinned else "not pinned"
+    isolation = _ISOLATIONS.get(environment.isolation, environment.isolation)
+    return f"Measured on CPUs {environment.measured_cpus}, {pinned}; {isolation}."
 
 
 def objective_title(name: str, metric: str, percentile: str) -> str:

@@ -51,6 +51,12 @@ class Environment(ReportSection):
     measured_in: str = Field(default="", description="Engine that ran both models, with its version.")
     machine: Machine = Field(default=Machine(), description="The machine.")
     threads: int | None = Field(default=None, description="Threads of one inference.")
+    measured_cpus: str = Field(default="", description="CPUs that were measured with, such as 0-3,8.")
+    isolation: str = Field(
+        default="",
+        description="What kept others off these CPUs: StaticCPUs, Node, Turns (local runs on one machine) or Shared.",
+    )
+    pinned: bool | None = Field(default=None, description="Whether the process was pinned to these CPUs.")
     batch_size: int | None = Field(default=None, description="Samples in one query.")
     sequence_length: int | None = Field(default=None, description="Tokens of each input; null where nothing is cut.")
     query: str | None = Field(

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from compression_runner.pipeline.machine_lock import LOCK_VARIABLE
 from compressionjob.report import Summary, parse_summary
 from localcluster import s3
 from tests.support import tiny_models
@@ -47,6 +48,12 @@ class Bucket:
         """Every object below a prefix."""
         for key in self.keys(prefix):
             self.client.delete_object(Bucket=self.name, Key=f"{prefix}/{key}")
+
+
+@pytest.fixture(autouse=True)
+def _turns_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Local runs of tests wait for no other run on this machine."""
+    monkeypatch.setenv(LOCK_VARIABLE, str(tmp_path / "runs.lock"))
 
 
 @pytest.fixture(scope="module")

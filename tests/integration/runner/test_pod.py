@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -308,3 +309,18 @@ def test_an_invalid_job_is_said_before_anything_is_contacted(bucket: Bucket, tmp
     assert ended.summary.error is not None
     assert ended.summary.error.reason == "InvalidSpec"
     assert ended.summary.error.field == "spec.pipeline[1].quantize"
+
+
+def test_cpus_that_are_not_exclusive_as_promised_are_said_before_anything_is_fetched(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    cpus = len(os.sched_getaffinity(0))
+    more = {"COMPRESSION_ISOLATION": "StaticCPUs", "COMPRESSION_CPUS": str(cpus + 1)}
+    ended = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work", **more))
+    assert ended.status == 2, ended.log
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    sentence = ended.summary.error.sentence()
+    assert sentence.startswith("spec.runtime (StaticCPUs): the node's kubelet gave a cpuset of")
+    assert f"and {cpus + 1} must be exclusive; set cpuManagerPolicy: static on the node" in sentence
+    assert not (tmp_path / "work" / "scratch" / "source").exists()

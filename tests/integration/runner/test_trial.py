@@ -1,5 +1,6 @@
 """Local trials as a user starts them: exit status, files, resume, plan and unpack."""
 
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,8 @@ import pytest
 import yaml
 
 from compression_runner import artifact as artifacts
+from compression_runner.pipeline.machine_lock import LOCK_VARIABLE, MachineLock
+from compression_runner.telemetry.progress import RunProgress
 from tests.support import tiny_models
 
 
@@ -75,6 +78,34 @@ def test_a_trial_that_keeps_its_sla_ends_with_0_and_everything_in_place(tmp_path
     assert again.returncode == 0, again.stderr
     stages = json.loads((work / "report.json").read_text())["stages"]
     assert [stage["reused"] for stage in stages] == [True, True]
+
+
+def test_a_trial_waits_while_another_measures_and_says_so(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    command = [
+        sys.executable,
+        "-m",
+        "compression_runner",
+        "run",
+        str(write_job(tmp_path / "a")),
+        "--workdir",
+        str(work),
+    ]
+    lock = MachineLock(Path(os.environ[LOCK_VARIABLE]), RunProgress())
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with lock.measuring():
+            assert process.stderr is not None
+            said = list(itertools.takewhile(lambda line: "waiting for its turn" not in line, process.stderr))
+            assert not any("fetch" in line or "export" in line for line in said), "no stage runs meanwhile"
+            time.sleep(1.0)
+            assert process.poll() is None
+        _, rest = process.communicate(timeout=240)
+    assert process.returncode == 0, rest
+    report = json.loads((work / "report.json").read_text())
+    assert report["timings"]["waiting"] >= 1.0
+    about = report["environment"]
+    assert (about["isolation"], about["pinned"], about["threads"]) == ("Turns", True, 1)
+    assert about["measuredCpus"] == str(min(os.sched_getaffinity(0)))
 
 
 def test_a_trial_that_does_not_keep_it_ends_with_3_and_no_output(tmp_path: Path) -> None:

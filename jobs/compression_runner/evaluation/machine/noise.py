@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from compression_runner.evaluation.machine.cpus import usable_cpus
 from compressionjob.report import Machine, NoiseReport
 
 Number = TypeVar("Number", int, float)
@@ -209,13 +210,6 @@ def reason_of(noise: Noise) -> str:
     return f"{did}, and took {noise.lost_share:.0%} of the time from the benchmark"
 
 
-def usable_cpus() -> int:
-    """Return how many CPUs this process may use: its affinity, cut by the cgroup's quota."""
-    allowed = len(os.sched_getaffinity(0))
-    quota = _quota()
-    return max(1, min(allowed, int(quota) if quota and quota >= 1 else allowed if not quota else 1))
-
-
 def machine() -> Machine:
     """Return what the measurement ran on."""
     return Machine(
@@ -270,19 +264,6 @@ def _throttling() -> dict[str, float]:
             pairs = (line.split() for line in path.read_text().splitlines())
             return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == 2}
     return {}
-
-
-def _quota() -> float | None:
-    """Return the CPUs that the cgroup allows, None where it sets no limit."""
-    second = Path("/sys/fs/cgroup/cpu.max")
-    if second.is_file():
-        quota, period = second.read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    first = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-    if first.is_file():
-        allowance = int(first.read_text())
-        return None if allowance <= 0 else allowance / int(first.with_name("cpu.cfs_period_us").read_text())
-    return None
 
 
 def _cpu_model() -> str:

@@ -1,5 +1,6 @@
 """A whole measurement of real, tiny models: every figure, every estimate, progress, and what cannot be measured."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation import evaluate, phases
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
+from compression_runner.evaluation.machine.cpus import CpuReservation, choose_cpus, cpu_list
 from compressionjob.spec import CompressionJobSpec
 from tests.support.short_measurements import measure_shortly
 
@@ -90,6 +92,27 @@ def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], dat
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
     assert list(tmp_path.glob("*.npy")), "the baseline's answers are kept"
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one CPU there is nothing to choose")
+def test_the_process_is_pinned_while_it_measures(models: tuple[Subject, Subject], data: SampleSet) -> None:
+    allowed = os.sched_getaffinity(0)
+    seen: dict[str, set[int]] = {}
+    spec = _spec(benchmark={"threads": 1})
+    cpus = choose_cpus(1, CpuReservation("Turns", notes=("takes turns",)))
+    found = _measure(
+        models, data, spec, advance=lambda name, share: seen.update({name: os.sched_getaffinity(0)}), cpus=cpus
+    )
+    assert [seen[name] for name in ("memory", "latency", "throughput")] == [set(cpus.numbers)] * 3
+    assert os.sched_getaffinity(0) == allowed
+    about = found.environment
+    assert (about.measured_cpus, about.isolation, about.pinned, about.threads) == (
+        cpu_list(cpus.numbers),
+        "Turns",
+        True,
+        1,
+    )
+    assert "takes turns" in about.notes
 
 
 def test_intervals_are_made_for_all_objectives_together(models: tuple[Subject, Subject], data: SampleSet) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 
 from compression_runner.dataset import SampleSet
@@ -14,6 +15,7 @@ from compression_runner.formats.openvino_files import read, save
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.openvino import OpenVinoPredictor
+from compression_runner.inference.openvino_settings import cpu_settings
 from compression_runner.inference.predictor import TensorInfo
 from compressionjob.spec import CompressionJobSpec
 from tests.support.short_measurements import measure_shortly
@@ -54,6 +56,12 @@ def test_answers_stay_what_they_are_when_the_next_query_comes(converted: Path) -
         np.testing.assert_array_equal(first, kept)
     with pytest.raises(ValueError, match="closed"):
         predictor.run({"x": np.zeros((1, WIDTH), np.float32)})
+
+
+def test_openvino_pins_no_thread_itself(converted: Path) -> None:
+    """It would choose among the CPUs that it knows since it was first used, whatever the process is pinned to now."""
+    compiled = openvino.Core().compile_model(str(converted), "CPU", cpu_settings(1))
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
 
 
 def test_the_same_model_is_written_as_the_same_bytes(graph: Path, tmp_path: Path) -> None:

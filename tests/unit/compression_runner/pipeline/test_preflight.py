@@ -21,7 +21,6 @@ from compression_runner.pipeline.resources import (
     MemoryForecast,
     check_disk,
     check_memory,
-    cpu_limit,
     memory_limit,
 )
 from compression_runner.storage import Entry
@@ -235,11 +234,6 @@ def test_the_memory_limit_is_the_cgroups_or_the_machines(tmp_path: Path, files: 
         (tmp_path / name).write_text(text)
     (tmp_path / "meminfo").write_text("MemTotal:        1000000 kB\nMemFree: 5 kB\n")
     assert memory_limit(tmp_path, tmp_path / "meminfo") == expected
-
-
-def test_the_cpu_limit_is_at_least_one(tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert cpu_limit(tmp_path) == 1
 
 
 def test_too_little_memory_names_the_runtime() -> None:

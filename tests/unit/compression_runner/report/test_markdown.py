@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 from compression_runner.report import render_html, render_markdown
 from compression_runner.report.markdown import block, code, table, text
-from compressionjob.report import Report, StageReport
+from compressionjob.report import Environment, Report, StageReport
 from tests.support.reports import HOSTILE, NOW, fallen_back, objective, report, reviewed, stage, trusted
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -171,6 +171,13 @@ def test_a_code_block_ends_where_it_should(value: str) -> None:
     (token,) = PARSER.parse(block(value, "yaml"))
     assert token.type == "fence"
     assert token.content.rstrip() == value.rstrip()
+
+
+def test_the_cpus_that_were_measured_with_are_named() -> None:
+    assert "Measured on CPUs 0-1, pinned; local runs on the machine took turns." in words(
+        render_markdown(report(), NOW)
+    )
+    assert "Measured on" not in words(render_markdown(report(environment=Environment()), NOW))
 
 
 @pytest.mark.parametrize("changes", [

@@ -133,6 +133,7 @@ def test_each_verdict_has_its_sentence(verdict: str, sentence: str) -> None:
 @pytest.mark.parametrize("figure", [
     "23.0 MB", "90.9 MB", "0.0061", "0.0059 to 0.0063", "0.9939", "1.87", "6.70 ms", "7.30 ms", "151/s",
     "not measured", "at most 120.0 MB", "cdcdcdcdcdcd", "reused", "dtype int8", "sha256:feed", "sha256:cafe", "1.23.2",
+    "Measured on CPUs 0-1, pinned; local runs on the machine took turns.",
     "The hypervisor took 3% away", "3.1 %", "kubectl apply -f job.yaml", "namespace: research", "1 of the compressed's",
     "The run took 40.0 s, of which 75 % measuring.", "2026-11-24 09:30 UTC",
 ])  # fmt: skip

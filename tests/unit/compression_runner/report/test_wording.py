@@ -2,9 +2,10 @@
 
 import pytest
 
-from compression_runner.report.wording import objective_title
+from compression_runner.report.wording import measured_on, objective_title
 from compressionjob import sla
 from compressionjob.objectives import Sla
+from compressionjob.report import Environment
 
 ASKED = [
     {"quality": {"metric": "accuracy", "maxDrop": "0.01", "min": "0.9"}},
@@ -30,3 +31,17 @@ def test_every_objective_has_a_title_in_words(asked: dict[str, object]) -> None:
     assert objectives
     titles = [objective_title(item.name, "accuracy", "p99") for item in objectives]
     assert not [title for title in titles if "." in title or title.lower() == "cost"]
+
+
+@pytest.mark.parametrize(
+    ("isolation", "pinned", "sentence"),
+    [
+        ("StaticCPUs", True, "Measured on CPUs 2,6, pinned; its node reserved them for the pod alone."),
+        ("Node", True, "Measured on CPUs 2,6, pinned; no other pod of a CompressionJob was on its node."),
+        ("Shared", False, "Measured on CPUs 2,6, not pinned; nothing kept other work off them."),
+        ("Cell", True, "Measured on CPUs 2,6, pinned; Cell."),
+    ],
+)
+def test_the_cpus_of_a_measurement_are_a_sentence(isolation: str, pinned: bool, sentence: str) -> None:
+    environment = Environment(measured_cpus="2,6", isolation=isolation, pinned=pinned)
+    assert measured_on(environment) == sentence

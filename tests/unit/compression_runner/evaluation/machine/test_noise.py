@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from compression_runner.evaluation.machine import noise
-from compression_runner.evaluation.machine.noise import (
-    Reading,
-    machine,
-    noise_between,
-    noise_notes,
-    read_noise,
-    usable_cpus,
-)
+from compression_runner.evaluation.machine.noise import Reading, noise_between, noise_notes, read_noise
 
 QUIET = Reading(
     busy=10.0, total=100.0, steal=1.0, own=5.0, throttled_periods=2, throttled_seconds=0.5, moment=0.0, waited=1.0
@@ -127,8 +120,3 @@ def test_stretches_add_up() -> None:
     both = one + replace(one, elapsed=30.0, frequency=1e9)
     assert (both.elapsed, both.other, both.waited) == (40.0, 2 * one.other, 6.0)
     assert both.frequency == pytest.approx(1.25e9)
-
-
-def test_usable_cpus_are_within_the_affinity() -> None:
-    assert 1 <= usable_cpus() <= len(os.sched_getaffinity(0))
-    assert machine().usable_cpus == usable_cpus()
