@@ -33,9 +33,11 @@ OTHER_JOBS = {
 HEAVY = {"huggingface_hub", "jinja2", "mlperf_loadgen", "onnxruntime", "scipy", "sympy", "torch", "transformers"}
 """What `plan` has no use for, whatever the job is."""
 PROGRAM = """
-import os, sys
+import atexit, gc, os, sys
 from compression_runner.__main__ import main
 from compressionjob.exit_codes import ExitCode
+
+atexit.register(lambda: print("frozen", gc.get_freeze_count() > 0))  # handlers run in reverse order
 
 def imported():
     print("waits", os.environ["OMP_WAIT_POLICY"])
@@ -62,7 +64,7 @@ def lines_of(*arguments: object) -> dict[str, set[str]]:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     lines = (line.split() for line in ended.stdout.splitlines())
-    return {words[0]: set(words[1:]) for words in lines if words and words[0] in ("waits", "imported")}
+    return {words[0]: set(words[1:]) for words in lines if words and words[0] in ("waits", "imported", "frozen")}
 
 
 def write_job(folder: Path) -> Path:
@@ -87,9 +89,10 @@ def write_job(folder: Path) -> Path:
 
 
 def test_a_plan_imports_nothing_that_runs_models(tmp_path: Path) -> None:
-    imported = lines_of("plan", write_job(tmp_path))["imported"]
-    assert {"pyarrow", "yaml"} <= imported, "the list is of what the command imported"
-    assert imported & (OTHER_JOBS | HEAVY) == set()
+    lines = lines_of("plan", write_job(tmp_path))
+    assert {"pyarrow", "yaml"} <= lines["imported"], "the list is of what the command imported"
+    assert lines["imported"] & (OTHER_JOBS | HEAVY) == set()
+    assert lines["frozen"] == {"True"}, "no cycles are looked for at the end of the process"
 
 
 def test_a_run_imports_nothing_that_only_other_jobs_use(tmp_path: Path) -> None:
