@@ -51,7 +51,7 @@ def timed(
     """
     start = time.monotonic()
     piped = subprocess.Popen(command, env=os.environ | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with log.open("wb") as output, piped as process:
+    with log.open("wb", buffering=0) as output, piped as process:
         for line in process.stdout or ():
             output.write(line)
             heard(process.pid, line.decode(errors="replace"))
