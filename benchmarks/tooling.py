@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,14 +38,23 @@ def interpreter_of(name: str, requirements: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def timed(command: Sequence[str], more: Mapping[str, str], log: Path, accepted: tuple[int, ...] = (0,)) -> Cost:
-    """Run a command with `more` in its environment.
+def timed(
+    command: Sequence[str],
+    more: Mapping[str, str],
+    log: Path,
+    accepted: tuple[int, ...] = (0,),
+    heard: Callable[[int, str], None] = lambda _process, _line: None,
+) -> Cost:
+    """Run a command with `more` in its environment; `heard` gets its process id with each line that it writes.
 
     Raises ToolFailedError, with the end of what it said, for an exit status that is not accepted.
     """
     start = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=os.environ | more, stdout=output, stderr=subprocess.STDOUT)
+    piped = subprocess.Popen(command, env=os.environ | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with log.open("wb", buffering=0) as output, piped as process:
+        for line in process.stdout or ():
+            output.write(line)
+            heard(process.pid, line.decode(errors="replace"))
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - start

@@ -25,10 +25,12 @@ def _table(results: dict[str, Any], now: Current) -> str:
     rows = [
         ("whole run, wall seconds", *_of_runs(results, lambda run: run["wallSeconds"])),
         ("... CPU seconds", *_of_runs(results, lambda run: run["cpuSeconds"])),
+        ("... times Olive's, wall and CPU", _times_olive(results), "1"),
         ("... peak memory, MB", *_of_runs(results, lambda run: run["peakBytes"] / 1e6)),
         ("of it: stages (fetch, data, export, quantize), s", _ours(results, "stages"), "all of it"),
         ("of it: measuring, s", _ours(results, "measuring"), "0"),
         ("of it: measuring, share", f"{_share(results):.0%}", "0 %"),
+        *_phases(results),
         ("model, MB", *(f"{compared['sizeBytes'][side] / 1e6:.1f}" for side in ("ours", "olive"))),
         *((metric, *(_interval(quality[side][metric], 4) for side in ("ours", "olive")))
           for metric in ("cosine", "neighbours")),
@@ -57,6 +59,28 @@ def _of_runs(results: dict[str, Any], figure: Callable[[dict[str, Any]], float])
 
 def _ours(results: dict[str, Any], phase: str) -> str:
     return _spread([run["ours"]["timings"][phase] for run in results["runs"]])
+
+
+def _times_olive(results: dict[str, Any]) -> str:
+    """Return by how much this project's runs cost more than Olive's: medians of seconds, and of CPU seconds."""
+    ratios = []
+    for key in ("wallSeconds", "cpuSeconds"):
+        ours, olive = (statistics.median(run[side][key] for run in results["runs"]) for side in ("ours", "olive"))
+        ratios.append(f"{ours / olive:.2f}")
+    return " and ".join(ratios)
+
+
+def _phases(results: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return a row for each phase of this project's runs, in their order; Olive's log has none."""
+    spent: dict[str, list[tuple[float, float]]] = {}
+    for run in results["runs"]:
+        for phase in run["ours"].get("phases", ()):
+            spent.setdefault(phase["name"], []).append((phase["wallSeconds"], phase["cpuSeconds"]))
+    return [
+        (f"phase {name}: wall; CPU seconds", "; ".join(_spread(list(seconds)) for seconds in zip(*both, strict=True)),
+         "-")
+        for name, both in spent.items()
+    ]  # fmt: skip
 
 
 def _share(results: dict[str, Any]) -> float:

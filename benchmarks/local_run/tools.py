@@ -2,39 +2,52 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
 
+from benchmarks.local_run.phases import Phase, PhaseClock
 from benchmarks.tooling import Cost, ToolFailedError, interpreter_of, timed
 
 REQUIREMENTS: Final = Path(__file__).with_name("olive-requirements.txt")
 
 
-def run_ours(model: Path, data: Path, work: Path) -> tuple[Cost, dict[str, Any]]:
-    """Run `compression-runner run` with empty caches; return its cost and report.json."""
+def run_ours(
+    model: Path, data: Path, work: Path, environment: Mapping[str, str]
+) -> tuple[Cost, list[Phase], dict[str, Any]]:
+    """Run `compression-runner run` with empty caches; return its cost, that of its phases, and report.json."""
     work.mkdir(parents=True)
     manifest = work / "job.yaml"
     manifest.write_text(yaml.safe_dump(_manifest(model, data, work)))
     command = [str(Path(sys.executable).with_name("compression-runner")), "run", str(manifest), "--workdir", str(work)]
     # 3 is a verdict other than Pass, which is a result too.
-    cost = timed(command, {}, work / "log.txt", accepted=(0, 3))
-    return cost, json.loads((work / "report.json").read_text())
+    clock = PhaseClock()
+    cost = timed(command, environment, work / "log.txt", accepted=(0, 3), heard=clock.heard)
+    return cost, clock.ended(cost), json.loads((work / "report.json").read_text())
 
 
-def run_olive(model: Path, work: Path, python: Path) -> tuple[Cost, Path]:
+def run_olive(
+    model: Path, work: Path, python: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Cost, Path]:
     """Run Olive's dynamic INT8, per channel, with empty caches; return its cost and the ONNX file."""
     work.mkdir(parents=True)
     configuration = work / "olive.json"
     configuration.write_text(json.dumps(_olive_configuration(model, work), indent=1))
     quiet = {"HF_HUB_OFFLINE": "1", "OLIVE_DISABLE_TELEMETRY": "1"}
     command = [str(python.with_name("olive")), "run", "--config", str(configuration)]
-    cost = timed(command, quiet, work / "log.txt", accepted=(0,))
-    found = work / "out" / "model.onnx"
+    cost = timed(command, {**quiet, **environment}, work / "log.txt", accepted=(0,))
+    found = olive_result(work)
     if not found.is_file():
         raise ToolFailedError(f"Olive wrote no {found.name}; see {work / 'log.txt'}")
     return cost, found
+
+
+def olive_result(work: Path) -> Path:
+    """Return where a run of Olive in this folder leaves its model."""
+    return work / "out" / "model.onnx"
 
 
 def olive_python() -> Path:

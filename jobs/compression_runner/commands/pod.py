@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from compression_runner import garbage_collection
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.machine.cpus import CpuReservation, Isolation
 from compression_runner.storage import Stores
@@ -103,11 +104,12 @@ def _job(environment: Mapping[str, str]) -> CompressionJob:
 def _execute(
     job: CompressionJob, environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics
 ) -> Summary:
-    from compression_runner.pipeline.places import of_spec
-    from compression_runner.pipeline.reporting import summarize, summarize_stages
-    from compression_runner.pipeline.reviewed import publish_reviewed
-    from compression_runner.pipeline.run import Run, compress, execute
-    from compression_runner.pipeline.spending import price_of
+    with garbage_collection.importing():
+        from compression_runner.pipeline.places import of_spec
+        from compression_runner.pipeline.reporting import summarize, summarize_stages
+        from compression_runner.pipeline.reviewed import publish_reviewed
+        from compression_runner.pipeline.run import Run, compress, execute
+        from compression_runner.pipeline.spending import price_of
 
     part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})

@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
+from compression_runner import garbage_collection
 from compression_runner.artifact import MARKER
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest
@@ -61,10 +62,11 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, 
     # A manifest from a cluster (kubectl get -o yaml) has the uid of the job there, whose results are not this run's.
     job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": ""})})
     # torch and onnxruntime take seconds to import: a wrong manifest is told before that.
-    from compression_runner.pipeline.machine_lock import turn_lock
-    from compression_runner.pipeline.places import of_spec, of_trial
-    from compression_runner.pipeline.run import Run, execute
-    from compression_runner.pipeline.spending import price_of
+    with garbage_collection.importing():
+        from compression_runner.pipeline.machine_lock import turn_lock
+        from compression_runner.pipeline.places import of_spec, of_trial
+        from compression_runner.pipeline.run import Run, execute
+        from compression_runner.pipeline.spending import price_of
 
     stores = Stores(environment=os.environ, base=manifest.absolute().parent)
     places = of_spec(job.spec, stores, workdir) if publish else of_trial(job.spec, stores, workdir)

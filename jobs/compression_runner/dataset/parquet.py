@@ -24,13 +24,19 @@ def read_parquet(path: Path, names: Sequence[str], rows: Rows) -> dict[str, list
         for batch in file.iter_batches(batch_size=min(end, ROWS_AT_ONCE), columns=there):
             taken = within(rows, start, start + len(batch))
             if taken:
-                kept = batch.take(pyarrow.array(taken))
+                kept = batch.take(_indices(taken))
                 for name in there:
                     table[name].extend(_values(kept.column(name)))
             start += len(batch)
             if start >= end:
                 break
     return table
+
+
+def _indices(rows: Sequence[int]) -> Any:
+    """Return row numbers as Arrow has them; `pyarrow.array` would import pandas to ask whether they are a series."""
+    numbers = np.asarray(rows, dtype=np.int64)
+    return pyarrow.Array.from_buffers(pyarrow.int64(), len(numbers), [None, pyarrow.py_buffer(numbers)])
 
 
 def parquet_columns(path: Path) -> dict[str, bool]:

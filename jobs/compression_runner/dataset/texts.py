@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner import garbage_collection
 from compression_runner.dataset.problems import COLUMNS, bad_data
 from compression_runner.dataset.table import Column
 
@@ -72,7 +73,8 @@ def require_positions(model_dir: Path, sequence_length: int) -> None:
 
 def load_tokenizer(model_dir: Path) -> Any:
     """Return the tokenizer beside a model. Raises InvalidInput where none loads without code of its own."""
-    from transformers import AutoTokenizer  # takes seconds to import; only texts need it
+    with garbage_collection.importing():
+        from transformers import AutoTokenizer  # takes seconds to import; only texts need it
 
     try:
         return AutoTokenizer.from_pretrained(model_dir, local_files_only=True, trust_remote_code=False)

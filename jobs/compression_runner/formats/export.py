@@ -14,6 +14,7 @@ from typing import Any, Final
 import onnx
 import torch
 
+from compression_runner import garbage_collection
 from compression_runner.artifact import Artifact
 from compression_runner.dataset.writing import DECODER
 from compression_runner.errors import BadRecipe
@@ -47,8 +48,9 @@ def export(artifact: Artifact, into: Path) -> Comparison:
 
 
 def _write(taken: "Exportable", into: Path, tolerance: float = TOLERANCE) -> Comparison:
-    graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes)
-    path = save(graph, into)
+    with garbage_collection.paused():
+        graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes)
+        path = save(graph, into)
     del graph
     gc.collect()
     return compare(taken.module, path, taken.interface, taken.inputs, tolerance)

@@ -22,6 +22,7 @@ from transformers import (
     CompressedTensorsConfig,
 )
 
+from compression_runner import garbage_collection
 from compression_runner.errors import BadRecipe, InvalidInput
 from compression_runner.formats import float8_checkpoint, surgery
 from compression_runner.formats.safetensors_files import save_shard
@@ -52,7 +53,8 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
     if (path / surgery.SURGERY).is_file():
         return _load_changed(path, task)
     try:
-        model, loaded = _loaded(path, task)
+        with garbage_collection.paused():  # transformers imports the model's modules only now
+            model, loaded = _loaded(path, task)
     except (ValueError, KeyError, ImportError) as error:
         remedy = "export the model to ONNX yourself, and name that as the source"
         raise BadRecipe(

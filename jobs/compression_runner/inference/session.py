@@ -24,6 +24,8 @@ def open_session(graph: Path, exact: bool = False) -> Any:
     onnxruntime.disable_telemetry_events()  # it would warn in a pod, where it cannot write
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # warnings of the optimiser are not the reader's business
+    # A few calls: threads that wait for the next one would only take CPUs from torch, and from others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if exact:
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")  # float32
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])

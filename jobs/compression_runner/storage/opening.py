@@ -6,7 +6,6 @@ from pathlib import Path
 
 from compression_runner.storage.credentials import credentials, hub_token
 from compression_runner.storage.directory import DirectoryStore
-from compression_runner.storage.s3 import S3Store
 from compression_runner.storage.store import Readable, Store
 from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
 from compressionjob.pod import Role
@@ -43,6 +42,8 @@ class Stores:
         One job publishes at a location at a time, or several the same content where it is `shared`.
         """
         if location.scheme == "s3":
+            from compression_runner.storage.s3 import S3Store  # boto3 takes a third of a second to import
+
             keys = credentials(self.environment, role)
             return S3Store(location, storage or Storage(), keys, field, self.job, shared=shared)
         return DirectoryStore(str(location), self.path(location), field, self.job, shared=shared)

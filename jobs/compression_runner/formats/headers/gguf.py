@@ -8,8 +8,6 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.tensors import Tensor
@@ -130,6 +128,8 @@ def _tensor(walk: _Walk) -> tuple[Tensor, int]:
     # GGUF names the fastest dimension first.
     shape = tuple(reversed([int(walk.number("<Q")) for _ in range(dimensions)]))
     code, offset = int(walk.number("<I")), int(walk.number("<Q"))
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType  # takes long to import, and few sources need it
+
     try:
         kind = GGMLQuantizationType(code)
         block, size = GGML_QUANT_SIZES[kind]

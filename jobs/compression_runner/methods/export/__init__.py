@@ -1,5 +1,6 @@
 """The stages that the planner inserts where a Transformers model has to become a graph, or a program of torch."""
 
+from compression_runner import garbage_collection
 from compression_runner.artifact import Artifact, seal
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 
@@ -7,8 +8,9 @@ from compression_runner.stages.method import MIB, Method, Need, Outcome, StageCo
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
     """A checked ONNX export with the tokenizer beside it."""
     # torch takes seconds to import: only who exports pays for it.
-    from compression_runner.formats.companions import copy_companions
-    from compression_runner.formats.export import export
+    with garbage_collection.importing():
+        from compression_runner.formats.companions import copy_companions
+        from compression_runner.formats.export import export
 
     copy_companions(artifact, context.output, exported=True)
     comparison = export(artifact, context.output)
