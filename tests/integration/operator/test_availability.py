@@ -127,7 +127,7 @@ def test_a_restart_writes_nothing_when_nothing_happened(namespace: Namespace, la
     for number in range(20):
         namespace.apply(job(name=f"job-{number}"))
     with kubelet(namespace):
-        wait_for("all jobs end", lambda: ended(namespace, 20), seconds=60)
+        wait_for("all jobs end", lambda: ended(namespace, 20), seconds=180)
     namespace.apply(job(name="waiting"))
     wait_for("all that happened is written", lambda: waits_for_the_scheduler(namespace, "waiting"))
     first.stop()
