@@ -10,16 +10,17 @@ PY := .venv/bin/python
 # The local cluster needs nothing but the standard library: it does not wait for .venv.
 LOCALCLUSTER := $(if $(wildcard $(PY)),$(PY),python3) -m localcluster
 PYTEST := $(PY) -m pytest
-# Each test takes one core at most. Tests of servers mostly wait, so there is one worker more than there are cores. A
-# worker that runs out of tests steals from the end of another's.
-PARALLEL := env OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell expr $$(nproc) + 1) --dist worksteal
-# In this order the first worker begins with the servers, and the others with the work that the CPUs limit. The life of a
-# cluster is tested on a machine of its own (tests/e2e/localcluster/isolated.sh).
+# Each test takes one core at most, and many wait for servers: there are two workers more than there are cores.
+# tests/conftest.py says in which order the workers take the files.
+PARALLEL := env OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell expr $$(nproc) + 2) --dist loadfile --no-loadscope-reorder
+# The life of a cluster is tested on a machine of its own (tests/e2e/localcluster/isolated.sh).
 BESIDE_EACH_OTHER := tests/integration tests/e2e/localcluster tests/methods tests/unit
 # Caches of the static checks: all clones of a user share them.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/compression-operator
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
+# Without byte code each of the many processes that tests start would compile torch and transformers anew.
+export PYTHONDONTWRITEBYTECODE :=
 PACKAGES := operator jobs localcluster dashboards charts demo samples tests benchmarks
 
 help: ## show what there is

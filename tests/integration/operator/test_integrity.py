@@ -83,7 +83,7 @@ def test_a_pod_that_was_orphaned_is_waited_for(namespace: Namespace) -> None:
     namespace.api.send("DELETE", namespace.path("jobs", name), {"propagationPolicy": "Orphan"})
     left = scheduled(namespace, NAME, "PodsLeft")
     assert f"kubectl delete pod {pod}" in left["message"]
-    assert not namespace.children()
+    wait_for("the Job is gone, and no other comes", lambda: not namespace.children())  # the garbage collector lets go
     namespace.end_pod(pod, message=summary("Pass", digest="sha256:" + "a" * 64))
     finish(namespace, namespace.pod(other_than=pod))
     status = phase_is(namespace, "Succeeded")

@@ -1,0 +1,49 @@
+"""How tests are shared out among workers: tests/conftest.py."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.conftest import FIRST, HERE, LAST, FileScheduling, place_in_order, pytest_xdist_make_scheduler
+
+
+def config(dist: str) -> Any:
+    """The options of a run with two workers."""
+    option = SimpleNamespace(loadscopereorder=False)
+    return SimpleNamespace(option=option, getoption={"dist": dist}.get, getvalue={"tx": ["2*popen"]}.get)
+
+
+def unit_of_work(test: str) -> str:
+    scheduler = pytest_xdist_make_scheduler(config("loadfile"), None)
+    assert isinstance(scheduler, FileScheduling)
+    return scheduler._split_scope(test)
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("tests/unit/demo/test_play.py::test_a[x::y]", "tests/unit/demo/test_play.py"),
+        ("tests/integration/runner/test_pod.py::test_a", "tests/integration/runner/test_pod.py"),
+        ("tests/integration/chart/test_admission.py::test_a", "tests/integration/chart"),
+        ("tests/integration/observability/test_schema.py::test_a", "tests/integration/observability"),
+    ],
+)
+def test_files_go_to_workers_and_folders_that_share_a_server(test: str, expected: str) -> None:
+    assert unit_of_work(test) == expected
+
+
+def test_another_way_to_share_out_stays_as_it_is() -> None:
+    assert pytest_xdist_make_scheduler(config("load"), None) is None
+
+
+def test_the_longest_begin_and_unit_tests_come_last() -> None:
+    folders = [*FIRST, "integration/chart", LAST]
+    places = [place_in_order(HERE / folder / "test_a.py") for folder in folders]
+    assert places == sorted(set(places))
+
+
+@pytest.mark.parametrize("folder", [*FIRST, LAST])
+def test_the_folders_of_the_order_exist(folder: str) -> None:
+    assert list(Path(HERE / folder).rglob("test_*.py"))
