@@ -28,6 +28,14 @@ class Estimate(Observed):
     low: float = Field(description="Lower end of the interval.")
     high: float = Field(description="Upper end of the interval.")
     reason: str = Field(default="", description="What made the interval wider than chance alone: noise, an overload.")
+    more_seconds: float | None = Field(
+        default=None,
+        exclude=True,
+        description="How much longer spec.benchmark.timeLimit must be, about, for a decision on its limit.",
+    )
+    more_samples: int | None = Field(
+        default=None, exclude=True, description="How many more evaluation samples that decision needs, about."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "Estimate":

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from compressionjob.cost import format_cost
 from compressionjob.estimate import Estimate, unbounded
@@ -18,6 +18,9 @@ Direction = Literal["at most", "at least"]
 Unit = Literal["ratio", "score", "error", "seconds", "bytes", "samples per second", "cost per million samples"]
 
 MAX_REASON: Final = 256
+MAX_MORE_SECONDS: Final = 31_536_000
+"""A year: what would take longer is not proposed."""
+MAX_MORE_SAMPLES: Final = 1_000_000_000
 
 QUALITY_DROP: Final = "quality.drop"
 QUALITY_SCORE: Final = "quality.score"
@@ -73,6 +76,22 @@ class ObjectiveResult(Observed):
     reason: Annotated[str, Field(max_length=MAX_REASON)] = Field(
         default="", description="Why the measurement does not tell more, where something beside chance is to blame."
     )
+    more_seconds: Annotated[float, Field(ge=0, le=MAX_MORE_SECONDS)] | None = Field(
+        default=None,
+        description="How much longer spec.benchmark.timeLimit must be, about, to decide this limit; absent where more "
+        "time would not decide it.",
+    )
+    more_samples: Annotated[int, Field(ge=0, le=MAX_MORE_SAMPLES)] | None = Field(
+        default=None,
+        description="How many more evaluation samples would decide this limit, about; absent where more samples "
+        "would not decide it.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return what is written: without what would decide, where that is not known."""
+        absent = {"more_seconds", "moreSeconds", "more_samples", "moreSamples"}
+        return {key: value for key, value in dump(self).items() if key not in absent or value is not None}
 
     @property
     def is_known(self) -> bool:
@@ -201,7 +220,17 @@ def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
         high=estimate.high if estimate else None,
         verdict=verdict,
         reason=estimate.reason[:MAX_REASON] if estimate and verdict != "Pass" else "",
+        **({} if verdict != "Inconclusive" or estimate is None else _remedy(estimate)),
     )
+
+
+def _remedy(estimate: Estimate) -> dict[str, Any]:
+    """Return what would decide an open limit, as far as it is little enough to be proposed."""
+    seconds, samples = estimate.more_seconds, estimate.more_samples
+    return {
+        "more_seconds": None if seconds is None or seconds > MAX_MORE_SECONDS else seconds,
+        "more_samples": None if samples is None or samples > MAX_MORE_SAMPLES else samples,
+    }
 
 
 def verdict_on(objective: Objective, estimate: Estimate) -> Verdict:

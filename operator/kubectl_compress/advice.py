@@ -3,6 +3,7 @@
 from typing import Final
 
 from compressionjob import conditions
+from kubectl_compress.deciding import TIME_LIMIT, samples_that_decide, time_limit_that_decides
 from kubectl_compress.job import Job
 
 _REPORT: Final = "see the report: kubectl compress report {name}"
@@ -54,6 +55,8 @@ def _template(job: Job) -> str:
     if job.phase == "Suspended":
         resume = '{{"spec":{{"suspend":false}}}}'
         return f"let it go on: kubectl patch cpj {{name}} --type=merge --patch='{resume}'"
+    if job.phase == "Failed" and job.reason == conditions.SLA_INCONCLUSIVE:
+        return _what_decides(job) or _OF_FAILURE[job.reason]
     if job.phase == "Failed":
         return _OF_FAILURE.get(job.reason, _AGAIN)
     if job.phase == "Succeeded":
@@ -61,3 +64,19 @@ def _template(job: Job) -> str:
     if not job.phase:
         return _NOT_SEEN
     return _OF_WAITING.get(job.reason, "follow it: kubectl compress status {name} --watch")
+
+
+def _what_decides(job: Job) -> str:
+    """Return what would decide the limits that stayed open; "" where the status does not say."""
+    longer, samples = time_limit_that_decides(job), samples_that_decide(job)
+    ways = []
+    if longer:
+        ways.append(
+            f"measure longer, from its checkpoints: kubectl compress retry {{name}} --set {TIME_LIMIT}={longer}"
+        )
+    if samples:
+        ways.append(
+            f"quality needs more samples: set spec.data.evaluation.limit to {samples} in the manifest, and submit it "
+            "under another name: kubectl compress submit FILE --name NEW"
+        )
+    return "; ".join(ways)

@@ -191,7 +191,7 @@ def _answers(
         if answered.same:
             quality = unchanged(quality)
         metric = quality_metric(spec, quality.scores, answered.data)
-        if interim.decided(quality_estimates(quality.scores[metric]), "samples", size, began):
+        if interim.decided(quality_estimates(quality.scores[metric]), "samples", size, began, planned=len(sizes)):
             break
     return answered, quality, metric
 
@@ -236,7 +236,8 @@ def _memory(
     needs = [interim.limits(sla.MEMORY_RATIO), interim.limits(*MEMORY)]
     for processes in LOOKS_AT:
         found = [probe.measure(processes if needed else 1) for probe, needed in zip(probes, needs, strict=True)]
-        if interim.decided(memory_estimates(found[0], found[1]), "processes", processes, began):
+        estimates = memory_estimates(found[0], found[1])
+        if interim.decided(estimates, "processes", processes, began, planned=len(LOOKS_AT)):
             break
     for name, figures in zip(MODELS, found, strict=True):
         if observer:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from compression_runner.evaluation.machine.noise import Noise
+from compression_runner.evaluation.speed.latency import LATENCY_SHARE
+from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES
+from compression_runner.evaluation.statistics.looks import LOOKS
 from compressionjob import sla
 from compressionjob.estimate import Estimate, unbounded
 from compressionjob.objectives import Sla
@@ -16,6 +19,10 @@ from compressionjob.sla import Objective
 Counts = Literal["samples", "queries", "blocks", "processes"]
 ON_THE_LIMIT: Final = 30.0
 """An interval so many times as wide as the measured value is away from the limit lies on it: no time decides it."""
+SHARES_OF_TIME: Final[Mapping[Counts, float]] = {"queries": LATENCY_SHARE * MARGIN, "blocks": 1.0}
+"""Shares of spec.benchmark.timeLimit for what it ends."""
+NEARLY_ALL: Final = 0.9
+"""A run with so large a share of MAX_QUERIES has ended because of them, not of the time: its blocks are not cut."""
 
 
 @dataclass
@@ -24,6 +31,7 @@ class _History:
 
     counts: Counts
     began: float
+    planned: int
     looks: list[Look] = field(default_factory=list)
     estimate: Estimate | None = None
 
@@ -42,14 +50,21 @@ class Interim:
         return any(name in self._objectives for name in names)
 
     def decided(
-        self, estimates: Mapping[str, Estimate | None], counts: Counts, count: int, began: float | None = None
+        self,
+        estimates: Mapping[str, Estimate | None],
+        counts: Counts,
+        count: int,
+        began: float | None = None,
+        planned: int = LOOKS,
     ) -> bool:
         """Record a look at estimates from `count` measurements, and return whether all that have limits are decided.
 
-        An estimate of None could not be made yet. `began` is the moment, by the clock, at which measuring them began.
+        An estimate of None could not be made yet. `began` is the moment, by the clock, at which measuring them began;
+        `planned` is the number of looks among which the confidence is divided.
         """
+        start = self._start if began is None else began
         verdicts = [
-            self._look(self._objectives[name], estimate, counts, count, self._start if began is None else began)
+            self._look(self._objectives[name], estimate, count, _History(counts, start, planned))
             for name, estimate in estimates.items()
             if name in self._objectives
         ]
@@ -67,13 +82,11 @@ class Interim:
         """Return the estimates with what would decide those that are open, as their reason."""
         return {name: self._explained(name, estimate, noise) for name, estimate in estimates.items()}
 
-    def _look(
-        self, objective: Objective, estimate: Estimate | None, counts: Counts, count: int, began: float
-    ) -> sla.Verdict:
+    def _look(self, objective: Objective, estimate: Estimate | None, count: int, new: _History) -> sla.Verdict:
         if estimate is None:
             return "Inconclusive"
         verdict = sla.verdict_on(objective, estimate)
-        history = self._histories.setdefault(objective.name, _History(counts, began))
+        history = self._histories.setdefault(objective.name, new)
         history.estimate = estimate
         look = Look(
             seconds=round(self._clock() - self._start, 3),
@@ -91,6 +104,8 @@ class Interim:
         return ObjectiveLooks(
             objective=name,
             counts=history.counts,
+            began=round(history.began - self._start, 3),
+            planned=history.planned,
             looks=history.looks,
             resolution=reach,
             seconds_for_half=None if reach is None else round(4.0 * self._spent(history), 1),
@@ -108,19 +123,23 @@ class Interim:
             return _with_reason(estimate, "a quiet node may decide" if noise and noise.disturbed else "")
         distance = abs(estimate.value - objective.limit)
         if reach > ON_THE_LIMIT * distance:
-            remedy = "the measured value lies on the limit: another limit would decide"
-        else:
-            remedy = self._more(history, (reach / distance) ** 2 - 1.0, noise)
-        return _with_reason(estimate, remedy)
+            return _with_reason(estimate, "the measured value lies on the limit: another limit would decide")
+        return self._more(estimate, history, (reach / distance) ** 2 - 1.0, noise)
 
-    def _more(self, history: _History, share: float, noise: Noise | None) -> str:
-        """Return what would decide: `share` is how much more of the same, as a multiple of what was measured."""
+    def _more(self, estimate: Estimate, history: _History, share: float, noise: Noise | None) -> Estimate:
+        """Return the estimate with what would decide it: `share` of what was measured, as a multiple, once more."""
+        count = history.looks[-1].count
         if history.counts == "samples":
-            return f"about {_rounded(history.looks[-1].count * share):g} more evaluation samples would decide"
+            samples = int(_rounded(count * share))
+            return _with_reason(estimate, f"about {samples:g} more evaluation samples would decide", samples=samples)
         # Not less than a third of what was spent: what is left may be chance.
-        seconds = max(share, 1 / 3) * self._spent(history)
-        longer = f"about {format_duration(_rounded(seconds))} more of measuring would decide"
-        return f"a quiet node, or {longer}" if noise and noise.disturbed and history.counts != "processes" else longer
+        seconds = _rounded(max(share, 1 / 3) * self._spent(history))
+        quiet = "a quiet node, or " if noise and noise.disturbed and history.counts != "processes" else ""
+        if history.counts == "queries" and count >= NEARLY_ALL * MAX_QUERIES:
+            return _with_reason(estimate, f"{quiet}more queries than the {MAX_QUERIES:,} of a run would decide")
+        part = SHARES_OF_TIME.get(history.counts)
+        longer = f"{quiet}about {format_duration(seconds)} more of measuring would decide"
+        return _with_reason(estimate, longer, seconds=round(seconds / part) if part else None)
 
 
 def _reach(objective: Objective, estimate: Estimate) -> float | None:
@@ -131,8 +150,11 @@ def _reach(objective: Objective, estimate: Estimate) -> float | None:
     return (estimate.high - estimate.value) if above else (estimate.value - estimate.low)
 
 
-def _with_reason(estimate: Estimate, remedy: str) -> Estimate:
-    return estimate.model_copy(update={"reason": "; ".join(text for text in (estimate.reason, remedy) if text)})
+def _with_reason(
+    estimate: Estimate, remedy: str, *, seconds: float | None = None, samples: int | None = None
+) -> Estimate:
+    reason = "; ".join(text for text in (estimate.reason, remedy) if text)
+    return estimate.model_copy(update={"reason": reason, "more_seconds": seconds, "more_samples": samples})
 
 
 def _rounded(value: float) -> float:

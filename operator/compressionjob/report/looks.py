@@ -22,6 +22,8 @@ class ObjectiveLooks(ReportSection):
 
     objective: str = Field(description="Name of the objective.")
     counts: str = Field(default="", description="What is counted: samples, queries, blocks or processes.")
+    began: float = Field(default=0.0, description="Seconds since measuring began, when measuring this one began.")
+    planned: int | None = Field(default=None, description="For how many looks the confidence was divided.")
     looks: list[Look] = Field(default=[], description="The looks; the last one is judged.")
     resolution: float | None = Field(
         default=None,

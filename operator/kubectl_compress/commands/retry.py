@@ -11,6 +11,7 @@ from kubectl_compress import overrides
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.following import end_of
 from kubectl_compress.commands.submit import create, told
+from kubectl_compress.deciding import TIME_LIMIT, time_limit, time_limit_that_decides
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.errors import AlreadyExists, Invalid
 from kubectl_compress.exit_codes import ExitCode
@@ -21,14 +22,15 @@ _SUFFIX: Final = re.compile(r"-retry-(\d+)$")
 
 
 def retry(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
-    """Create a job with the spec of one that failed."""
+    """Create a job with the spec of one that failed; one that was Inconclusive measures as long as a decision needs."""
     job = cluster.job(given.name)
     _require_failed(job)
-    manifest = manifest_of(job, given.set)
+    longer = None if given.set else time_limit_that_decides(job)
+    manifest = manifest_of(job, [f"{TIME_LIMIT}={longer}"] if longer else given.set)
     created = _create(given, cluster, job, manifest)
     told(
         terminal, created, given.output, dry_run=given.dry_run,
-        more=f"; finished stages come from {checkpoints_of(manifest['spec'])}",
+        more=_measuring(job, longer) + f"; finished stages come from {checkpoints_of(manifest['spec'])}",
     )  # fmt: skip
     if given.output == "json":
         terminal.show_json(created)
@@ -58,6 +60,11 @@ def checkpoints_of(spec: Mapping[str, Any]) -> str:
     """Where a job's checkpoints lie."""
     output = spec["output"]
     return str(output.get("checkpoints") or parse_location(output["destination"]).sibling("-checkpoints"))
+
+
+def _measuring(job: Job, longer: str | None) -> str:
+    """Return how long the new job measures, where that is not as long as the old one."""
+    return f" with {TIME_LIMIT}={longer} (was {time_limit(job)}), to decide what stayed open" if longer else ""
 
 
 def names_after(name: str) -> list[str]:

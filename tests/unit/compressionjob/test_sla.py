@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from compressionjob.estimate import Estimate
 from compressionjob.methods.promise import Promise, combine
 from compressionjob.objectives import ERROR_METRICS, QualityMetric, Sla
-from compressionjob.sla import SIZE_RATIO, SPEEDUP, broken_promises, interval_confidence, judge, objectives_of
+from compressionjob.sla import (
+    LATENCY,
+    SIZE_RATIO,
+    SPEEDUP,
+    ObjectiveResult,
+    broken_promises,
+    interval_confidence,
+    judge,
+    objectives_of,
+)
 from compressionjob.tasks import TASKS, Task, default_metric
 
 SLA = Sla.model_validate(
@@ -188,3 +197,20 @@ def test_every_task_has_a_default_metric_that_it_is_measured_by() -> None:
         assert len(set(traits.metrics)) == len(traits.metrics)
         assert set(traits.metrics) <= set(get_args(QualityMetric))
     assert set(get_args(QualityMetric)) > ERROR_METRICS
+
+
+def test_only_open_limits_say_what_would_decide_them() -> None:
+    limits = Sla.model_validate({"latency": {"max": "10ms"}})
+
+    def result(**more: float) -> ObjectiveResult:
+        return judge(limits, {LATENCY: Estimate.model_validate({"value": 0.009, "low": 0.008, **more})}).objectives[0]
+
+    assert result(high=0.011, more_seconds=840.0).more_seconds == 840.0
+    assert result(high=0.011, more_samples=3000).more_samples == 3000
+    assert result(high=0.0095, more_seconds=840.0).more_seconds is None, "it is decided"
+    assert result(high=0.011, more_seconds=1e9).more_seconds is None, "no job takes so long"
+
+
+def test_what_would_decide_is_no_part_of_a_written_interval() -> None:
+    written = Estimate(value=1.0, low=0.5, high=2.0, more_seconds=10.0).model_dump(mode="json")
+    assert set(written) == {"value", "low", "high", "reason"}

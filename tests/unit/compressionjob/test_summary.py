@@ -54,6 +54,17 @@ def test_reasons_are_cut_before_objectives_are_left_out() -> None:
     assert all(item.reason.startswith("noise") for item in summary.objectives)
 
 
+def test_what_would_decide_stays_when_texts_are_cut() -> None:
+    more = {"verdict": "Inconclusive", "reason": "noise " * 40, "more_seconds": 840.0, "more_samples": 3000}
+    message = FULL.model_copy(
+        update={"objectives": [item.model_copy(update=more) for item in FULL.objectives]}
+    ).to_message()
+    assert len(message.encode()) <= MAX_SUMMARY_BYTES
+    summary = parse_summary(message)
+    assert summary is not None
+    assert [(item.more_seconds, item.more_samples) for item in summary.objectives] == [(840.0, 3000)] * 9
+
+
 @given(st.text(max_size=20_000), st.text(max_size=20_000), st.lists(st.text(max_size=256), max_size=16))
 def test_whatever_the_texts_the_message_fits_and_keeps_the_reason(
     message: str, value: str, anomalies: list[str]

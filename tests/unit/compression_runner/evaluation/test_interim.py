@@ -10,7 +10,7 @@ from compression_runner.evaluation.interim import Interim
 from compression_runner.evaluation.machine.noise import Noise
 from compressionjob import sla
 from compressionjob.estimate import Estimate
-from compressionjob.objectives import Sla
+from compressionjob.objectives import Sla, ThroughputLimit
 
 LIMITS = Sla.model_validate(
     {"latency": {"percentile": "p50", "max": "10ms", "minSpeedup": "1.2"}, "quality": {"maxDrop": "0.02"}}
@@ -54,6 +54,7 @@ def test_the_looks_are_reported_in_the_order_of_the_limits(interim: Interim) -> 
     assert (quality.objective, latency.objective) == (sla.QUALITY_DROP, sla.LATENCY)
     assert [(look.count, look.verdict) for look in latency.looks] == [(50, "Inconclusive"), (100, "Pass")]
     assert latency.looks[0].seconds < latency.looks[1].seconds
+    assert (latency.began, latency.planned, quality.planned) == (0.0, 10, 10)
     assert latency.resolution == pytest.approx(0.001), "a limit below 9 ms would have stayed open"
     assert latency.seconds_for_half == pytest.approx(4 * latency.looks[1].seconds)
 
@@ -73,6 +74,32 @@ def test_quality_says_how_many_samples_more(interim: Interim) -> None:
     interim.decided({sla.QUALITY_DROP: estimate}, "samples", 1000)
     reason = interim.explained({sla.QUALITY_DROP: estimate}, NOISY)[sla.QUALITY_DROP].reason
     assert reason == "late; about 3000 more evaluation samples would decide"
+
+
+def test_a_job_learns_how_much_longer_its_time_limit_must_be() -> None:
+    slow, rate, quality = _at(0.009, 0.002), _at(151.0, 10.0), _at(0.01, 0.02)
+    limits = LIMITS.model_copy(update={"throughput": ThroughputLimit.model_validate({"min": "150"})})
+    interim = Interim(limits, clock=iter([0.0, 60.0, 160.0, 200.0]).__next__)
+    interim.decided({sla.LATENCY: slow}, "queries", 50)
+    interim.decided({sla.THROUGHPUT: rate.model_copy(update={"low": 149.0})}, "blocks", 8, began=60.0)
+    interim.decided({sla.QUALITY_DROP: quality}, "samples", 1000)
+    estimates = {sla.LATENCY: slow, sla.THROUGHPUT: rate.model_copy(update={"low": 149.0}), sla.QUALITY_DROP: quality}
+    by_name = {item.name: item for item in sla.judge(limits, interim.explained(estimates, None)).objectives}
+    assert by_name[sla.LATENCY].more_seconds == round(180 / 0.63), "latency has 63 % of the time limit"
+    assert by_name[sla.THROUGHPUT].more_seconds == 300, "throughput has all that latency leaves"
+    assert by_name[sla.QUALITY_DROP].more_samples == 3000
+    assert by_name[sla.QUALITY_DROP].more_seconds is None
+
+
+def test_no_time_is_asked_for_where_a_run_ends_before_it(interim: Interim) -> None:
+    estimate = _at(0.009, 0.002)
+    interim.decided({sla.LATENCY: estimate}, "queries", 48_000)
+    found = interim.explained({sla.LATENCY: estimate}, NOISY)[sla.LATENCY]
+    assert found.reason == "a quiet node, or more queries than the 50,000 of a run would decide"
+    assert found.more_seconds is None
+    memory = Interim(Sla.model_validate({"memory": {"max": "100"}}), clock=iter([0.0, 9.0]).__next__)
+    memory.decided({sla.MEMORY: _at(99.0, 2.0)}, "processes", 12)
+    assert memory.explained({sla.MEMORY: _at(99.0, 2.0)}, None)[sla.MEMORY].more_seconds is None
 
 
 def test_a_limit_on_the_measured_value_is_said_to_be_one(interim: Interim) -> None:
