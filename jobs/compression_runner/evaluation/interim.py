@@ -1,7 +1,8 @@
 """Interim looks at the objectives: whether they are decided, how their intervals closed, and what is left open."""
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -23,6 +24,10 @@ SHARES_OF_TIME: Final[Mapping[Counts, float]] = {"queries": LATENCY_SHARE * MARG
 """Shares of spec.benchmark.timeLimit for what it ends."""
 NEARLY_ALL: Final = 0.9
 """A run with so large a share of MAX_QUERIES has ended because of them, not of the time: its blocks are not cut."""
+
+
+SLOWLY: Final = 0.4
+"""An interval that closes with less than this power of what chance does is held open by something else."""
 
 
 @dataclass
@@ -124,9 +129,11 @@ class Interim:
         distance = abs(estimate.value - objective.limit)
         if reach > ON_THE_LIMIT * distance:
             return _with_reason(estimate, "the measured value lies on the limit: another limit would decide")
-        return self._more(estimate, history, (reach / distance) ** 2 - 1.0, noise)
+        return self._more(objective, estimate, history, (reach / distance) ** 2 - 1.0, noise)
 
-    def _more(self, estimate: Estimate, history: _History, share: float, noise: Noise | None) -> Estimate:
+    def _more(
+        self, objective: Objective, estimate: Estimate, history: _History, share: float, noise: Noise | None
+    ) -> Estimate:
         """Return the estimate with what would decide it: `share` of what was measured, as a multiple, once more."""
         count = history.looks[-1].count
         if history.counts == "samples":
@@ -134,6 +141,10 @@ class Interim:
             return _with_reason(estimate, f"about {samples:g} more evaluation samples would decide", samples=samples)
         # Not less than a third of what was spent: what is left may be chance.
         seconds = _rounded(max(share, 1 / 3) * self._spent(history))
+        if noise and noise.disturbed and _stays_wide(objective, history.looks):
+            # What others may have done does not average out.
+            fewer = "; neighbours disturb spec.benchmark.threads 1 the least"
+            return _with_reason(estimate, f"a quiet node would decide, and more time would not{fewer}")
         quiet = "a quiet node, or " if noise and noise.disturbed and history.counts != "processes" else ""
         if history.counts == "queries" and count >= NEARLY_ALL * MAX_QUERIES:
             return _with_reason(estimate, f"{quiet}more queries than the {MAX_QUERIES:,} of a run would decide")
@@ -148,6 +159,18 @@ def _reach(objective: Objective, estimate: Estimate) -> float | None:
     if above and unbounded(estimate.high, objective.unit):
         return None
     return (estimate.high - estimate.value) if above else (estimate.value - estimate.low)
+
+
+def _stays_wide(objective: Objective, looks: Sequence[Look]) -> bool:
+    """Return whether an interval closes far more slowly than chance does, which goes with the root of the count."""
+    first, last = looks[0], looks[-1]
+    before, after = (
+        _reach(objective, Estimate(value=last.value, low=min(look.low, last.value), high=max(look.high, last.value)))
+        for look in (first, last)
+    )
+    if len(looks) < 2 or before is None or after is None:
+        return False
+    return after > before * math.sqrt(first.count / last.count) ** SLOWLY
 
 
 def _with_reason(

@@ -115,3 +115,15 @@ def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -
     assert interim.explained({sla.LATENCY: unbounded}, None) == {sla.LATENCY: unbounded}
     noisy = interim.explained({sla.LATENCY: unbounded}, NOISY)[sla.LATENCY].reason
     assert noisy == "overload; a quiet node may decide"
+
+
+def test_where_noise_holds_the_interval_open_more_time_is_not_proposed(interim: Interim) -> None:
+    """Bounds that others' time has put apart do not close, however many queries there are."""
+    wide, as_wide = _at(0.009, 0.0045), _at(0.009, 0.004)
+    interim.decided({sla.LATENCY: wide}, "queries", 50)
+    interim.decided({sla.LATENCY: as_wide}, "queries", 5000)
+    found = interim.explained({sla.LATENCY: as_wide}, NOISY)[sla.LATENCY]
+    assert found.reason.startswith("a quiet node would decide, and more time would not")
+    assert "spec.benchmark.threads 1" in found.reason
+    assert found.more_seconds is None
+    assert "more of measuring would decide" in interim.explained({sla.LATENCY: as_wide}, None)[sla.LATENCY].reason
