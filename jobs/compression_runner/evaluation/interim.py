@@ -170,7 +170,8 @@ def _stays_wide(objective: Objective, looks: Sequence[Look]) -> bool:
     )
     if len(looks) < 2 or before is None or after is None:
         return False
-    return after > before * math.sqrt(first.count / last.count) ** SLOWLY
+    expected: float = before * math.sqrt(first.count / last.count) ** SLOWLY
+    return after > expected
 
 
 def _with_reason(
