@@ -69,12 +69,15 @@ def _results() -> list[Builder[Panel]]:
 def _waiting() -> list[Builder[Panel]]:
     return [
         lines("Jobs by phase", "CompressionJobs that exist, over time.",
-              Query(jobs("phase"), "{{phase}}"), stacked=True),
+              Query(jobs("phase"), "{{phase}}"), span=6, stacked=True),
         lines("Waiting by reason", "Pending CompressionJobs, by what they wait for.",
-              Query(jobs("reason", '{phase="Pending"}'), "{{reason}}"), stacked=True),
+              Query(jobs("reason", '{phase="Pending"}'), "{{reason}}"), span=6, stacked=True),
+        lines("Waiting for a measuring slot", "Jobs whose pods wait for CPUs to measure on alone, by their runtime.",
+              Query("max by (runtime) (compression_operator_measuring_slot_waiting_jobs)", "{{runtime}}"),
+              span=6, stacked=True),
         lines("Waiting longest", "How long the job that has stood longest in a phase, for a reason, has stood there.",
               Query('max by (phase, reason) (compression_operator_oldest_job_seconds{phase!="Running"})',
-                    "{{phase}} {{reason}}"), unit="s"),
+                    "{{phase}} {{reason}}"), unit="s", span=6),
     ]  # fmt: skip
 
 

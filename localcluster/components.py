@@ -1,11 +1,11 @@
 """The processes of the whole cluster, in the order in which they start."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from localcluster import apiserver, cgroups, containers, gobuild, kubeconfig, network, node, paths, processes, s3
+from localcluster import apiserver, cgroups, containers, cpus, gobuild, kubeconfig, network, node, paths, processes, s3
 from localcluster.certificates import Certificate, make_authority, make_client, make_key, make_server
 from localcluster.controlplane import SERVICE_ADDRESS, ControlPlane
 from localcluster.kubectl import Kubectl
@@ -53,14 +53,17 @@ def start_object_store() -> None:
     """Start versitygw and wait until it answers."""
     buckets = paths.state() / "buckets"
     buckets.mkdir(parents=True, exist_ok=True)
-    argv = s3.command(gobuild.ensure(gobuild.VERSITYGW), buckets, network.ADDRESS, S3_PORT)
+    argv = cpus.on_system_cpu(s3.command(gobuild.ensure(gobuild.VERSITYGW), buckets, network.ADDRESS, S3_PORT))
     _start(Component("versitygw", argv, object_store_answers, s3.environment()))
 
 
 def start_kubernetes() -> None:
-    """Start the control plane, kubelet and kube-proxy, and wait until the API server answers."""
+    """Start the control plane, kubelet and kube-proxy, and wait until the API server answers.
+
+    None of them is an ancestor of a container, so that none hands on the CPU that it runs on.
+    """
     for component in _kubernetes():
-        _start(component)
+        _start(replace(component, argv=cpus.on_system_cpu(component.argv)))
 
 
 def _start(component: Component) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from localcluster import cgroups, containers, network
+from localcluster import cgroups, containers, cpus, network
 
 NAME = "local"
 
@@ -41,6 +41,7 @@ def kubelet(binary: Path, folder: Path, kubeconfig: Path, client_authority: Path
         },
         # There is no cluster DNS.
         "resolvConf": "/etc/resolv.conf",
+        **cpus.manager(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"

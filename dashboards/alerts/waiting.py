@@ -13,11 +13,13 @@ STUCK_WAITING: Final = (
     conditions.RUNTIME_NOT_FOUND,
     conditions.INVALID_RUNTIME,
 )
-"""Reasons of Pending that do not go away by waiting alone. Queued does: a queue such as Kueue holds the job."""
+"""Reasons of Pending that do not go away by waiting alone."""
+IN_LINE: Final = (conditions.QUEUED, conditions.WAITING_FOR_MEASURING_SLOT, conditions.MEASURING_FIRST)
+"""Reasons that do when other jobs end: in a queue such as Kueue, or until CPUs are free to measure on."""
 
 _STUCK: Final = '{phase="Pending", ' + among("reason", *STUCK_WAITING) + "}"
-_PENDING: Final = '{phase="Pending", ' + among("reason", *STUCK_WAITING, conditions.QUEUED, negated=True) + "}"
-_QUEUED: Final = '{phase="Pending", ' + among("reason", conditions.QUEUED) + "}"
+_PENDING: Final = '{phase="Pending", ' + among("reason", *STUCK_WAITING, *IN_LINE, negated=True) + "}"
+_IN_LINE: Final = '{phase="Pending", ' + among("reason", *IN_LINE) + "}"
 _REVIEW: Final = '{phase="AwaitingReview"}'
 _COST: Final = of_job("cost")
 _BUDGET: Final = of_job("budget")
@@ -45,12 +47,12 @@ WAITING: Final = (
     ),
     Alert(
         "CompressionJobPendingTooLong",
-        f"{_oldest(_PENDING)} > 3600 or {_oldest(_QUEUED)} > 86400",
+        f"{_oldest(_PENDING)} > 3600 or {_oldest(_IN_LINE)} > 86400",
         "1m",
         "warning",
         "A CompressionJob has waited for {{ $value | humanizeDuration }}: {{ $labels.reason }}.",
-        "It is in phase Pending, and nothing says that it cannot start. A pod should start within an hour, and a queue "
-        "let a job through within a day.",
+        "It is in phase Pending, and nothing says that it cannot start. A pod should start within an hour, and pass a "
+        "queue or find a measuring slot within a day.",
     ),
     Alert(
         "CompressionJobStuck",

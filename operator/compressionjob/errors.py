@@ -44,15 +44,17 @@ def field_path(location: Sequence[int | str], prefix: str = "") -> str:
 
 
 def problems_of(error: ValidationError, prefix: str = "") -> list[FieldProblem]:
-    """Translate pydantic's errors; each keeps its own message as the remedy."""
-    return [
-        FieldProblem(
+    """Translate pydantic's errors: the problems that a validator named itself, or its message as the remedy."""
+    problems: list[FieldProblem] = []
+    for item in error.errors():
+        inner = item.get("ctx", {}).get("error")
+        problem = FieldProblem(
             field=field_path(item["loc"], prefix),
             value=_shorten(item.get("input")),
             remedy=_remedy(str(item["type"]), item["msg"]),
         )
-        for item in error.errors()
-    ]
+        problems.extend(inner.problems if isinstance(inner, InvalidSpec) else [problem])
+    return problems
 
 
 def _remedy(kind: str, message: str) -> str:

@@ -3,8 +3,8 @@
 from typing import Final, Literal
 
 Part = Literal["Run", "Compress", "Measure", "Publish"]
-"""Run is a whole job in one pod. With ``sla.runtime`` it is Compress in one and Measure in another. Publish comes after
-a review, when the pod that measured has long gone."""
+"""Run is a whole job in one pod. With ``sla.runtime``, or where jobs are measured alone on a node (``measuring``), it
+is Compress in one and Measure in another. Publish comes after a review, when the pod that measured has long gone."""
 
 RUN: Final = "Run"
 COMPRESS: Final = "Compress"
@@ -12,6 +12,6 @@ MEASURE: Final = "Measure"
 PUBLISH: Final = "Publish"
 
 
-def first_part(runtime: str, measuring_runtime: str) -> Part:
-    """What the first child of a job does: all of it, or only its stages where another runtime measures."""
-    return RUN if measuring_runtime == runtime else COMPRESS
+def first_part(*, apart: bool) -> Part:
+    """What the first child of a job does: all of it, or only its stages where another pod measures."""
+    return COMPRESS if apart else RUN

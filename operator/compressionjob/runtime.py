@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, RUNTIME_KIND
+from compressionjob.measuring import GUARANTEED_RULE, GUARANTEED_TEXT, STATIC_CPUS, Measuring, guaranteed_problems
 from compressionjob.pod import RESERVED_MOUNTS
 from compressionjob.schema import (
     Label,
@@ -106,6 +107,8 @@ class Workspace(Schema):
 class CompressionRuntimeSpec(Schema):
     """Image, hardware and surroundings of the pods that compress."""
 
+    model_config = with_rules(cel(GUARANTEED_RULE, GUARANTEED_TEXT))
+
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] = Field(
         description="Image with compression-runner in it."
     )
@@ -119,6 +122,9 @@ class CompressionRuntimeSpec(Schema):
         default=["compression-runner", "pod"], description="Command of the container."
     )
     resources: Resources = Field(default=Resources(), description="CPU, memory and devices.")
+    measuring: Measuring = Field(
+        default=Measuring(), description="Where models are measured, and what may run there meanwhile."
+    )
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(
         default={}, description="Labels that the node must bear."
     )
@@ -136,6 +142,14 @@ class CompressionRuntimeSpec(Schema):
     price_per_hour: Positive | None = Field(
         default=None, description="Price of one pod for one hour, in the currency of your choice."
     )
+
+    @model_validator(mode="after")
+    def _guaranteed(self) -> "CompressionRuntimeSpec":
+        if self.measuring.isolation == STATIC_CPUS:
+            problems = list(guaranteed_problems(self.resources.requests, self.resources.limits))
+            if problems:
+                raise InvalidSpec(problems)
+        return self
 
 
 class CompressionRuntime(Observed):

@@ -1,7 +1,7 @@
 """CompressionJob: what an ML engineer writes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
@@ -169,11 +169,6 @@ class CompressionJobSpec(Schema):
         for field, part in self.data.sources():
             yield field, part.source
 
-    @property
-    def measuring_runtime(self) -> str:
-        """The CompressionRuntime on which the result is measured."""
-        return self.sla.runtime or self.runtime
-
     @model_validator(mode="after")
     def _order(self) -> "CompressionJobSpec":
         problems = [
@@ -303,16 +298,7 @@ def parse_job(manifest: object) -> CompressionJob:
     try:
         return CompressionJob.model_validate(manifest)
     except ValidationError as error:
-        raise InvalidSpec(_problems(error)) from error
-
-
-def _problems(error: ValidationError) -> list[FieldProblem]:
-    problems: list[FieldProblem] = []
-    for item, problem in zip(error.errors(), problems_of(error), strict=True):
-        context: dict[str, Any] = item.get("ctx", {})
-        inner = context.get("error")
-        problems.extend(inner.problems if isinstance(inner, InvalidSpec) else [problem])
-    return problems
+        raise InvalidSpec(problems_of(error)) from error
 
 
 __all__ = [

@@ -46,6 +46,9 @@ class CompressionJobStatus(Observed):
     part: Part | None = Field(
         default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."
     )
+    measuring_runtime: Annotated[str, Field(max_length=253)] = Field(
+        default="", description="The CompressionRuntime that measures, where it is another than spec.runtime."
+    )
     stage: Text = Field(default="", description="What is being done.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")
     verdict: Verdict | None = Field(default=None, description="Pass, Fail or Inconclusive.")

@@ -43,8 +43,9 @@ class EarlierUsage(Observed):
 class ActiveTime(Observed):
     """How long a job's Jobs were active: what counts against its deadline.
 
-    A Job is active from its start, or from its resumption, until it ends or is suspended. The time that a job is
-    suspended, queued or waits for a review is nobody's.
+    A Job is active from its start, or from its resumption, until it ends or is suspended. One that needs a measuring
+    slot is active from the moment its pod got a node, until it ends, is suspended, or another pod waits for a slot. The
+    time that a job is suspended, queued, or waits for a slot or a review is nobody's.
     """
 
     seconds: Annotated[int, Field(ge=0)] = Field(

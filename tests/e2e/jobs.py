@@ -23,7 +23,7 @@ def tiny_job(name: str, **changes: Any) -> dict[str, Any]:
             "benchmark": {"sequenceLength": 16, "timeLimit": "6s"},
             "sla": {"quality": {"metric": "cosine", "maxDrop": "0.2"}, "latency": {"percentile": "p50", "max": "2s"}},
             "output": {"destination": f"s3://{BUCKET}/results/{name}"},
-            "runtime": "cpu",
+            "runtime": "cpu-shared",
             "deadline": "20m",
         },
     }

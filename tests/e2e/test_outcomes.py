@@ -71,8 +71,8 @@ def broken(store: Any, namespace: Namespace, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def small_runtime(namespace: Namespace) -> Iterator[None]:
-    """The cpu runtime with more memory than the forecast insists on, and less than the export of MiniLM takes."""
-    runtime = namespace.kubectl.read("get", "cprt", "cpu")
+    """The shared runtime with more memory than the forecast insists on, and less than the export of MiniLM takes."""
+    runtime = namespace.kubectl.read("get", "cprt", "cpu-shared")
     spec = runtime["spec"]
     spec["resources"] = {"requests": {"memory": "700Mi"}, "limits": {"memory": "700Mi"}}
     manifest = {key: runtime[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": "small"}, "spec": spec}

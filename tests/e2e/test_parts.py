@@ -81,8 +81,8 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
 
 @pytest.fixture
 def serving(namespace: Namespace) -> Iterator[str]:
-    """The cpu runtime with half of a CPU: what serves is slower than what compresses."""
-    runtime = namespace.kubectl.read("get", "cprt", "cpu")
+    """The shared runtime with half of a CPU: what serves is slower than what compresses."""
+    runtime = namespace.kubectl.read("get", "cprt", "cpu-shared")
     spec = runtime["spec"]
     spec["resources"]["requests"]["cpu"] = spec["resources"]["limits"]["cpu"] = "500m"
     namespace.apply(

@@ -4,10 +4,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from compression_operator.cache.forecasts import Forecast, differs
-from compression_operator.cache.jobs_by_runtime import JobsByRuntime
+from compression_operator.cache.forecasts import Forecast
 from compression_operator.cache.observed import Observed
 from compression_operator.cache.reviews import Reviews
+from compression_operator.cache.runtimes import Runtimes
+from compression_operator.cache.slots import MeasuringSlots
 from compression_operator.cache.workers import OwnChildren, Workers
 from compression_operator.cache.writers import Writers
 from compression_operator.cluster.errors import Refused
@@ -41,13 +42,13 @@ class Cache:
         self._changed = changed
         self._released = released
         self.writers = Writers(changed, self._places)
+        self.slots = MeasuringSlots(changed)
         self.own_children = OwnChildren(protected=children_protected)
         self._jobs: dict[str, JobRecord] = {}
-        self._runtimes: dict[str, RuntimeRecord] = {}
+        self.runtimes = Runtimes()
         self.reviews = Reviews()
         self._workers: dict[str, Workers] = {}
         self._by_name: dict[tuple[str, str], str] = {}
-        self._by_runtime = JobsByRuntime()
         self._tally: Counter[tuple[str, str]] = Counter()
         self._gone: OrderedDict[str, None] = OrderedDict()
 
@@ -69,7 +70,7 @@ class Cache:
 
     def runtime(self, name: str) -> RuntimeRecord | None:
         """A CompressionRuntime."""
-        return self._runtimes.get(name)
+        return self.runtimes.get(name)
 
     def tally(self) -> Counter[tuple[str, str]]:
         """The number of CompressionJobs by phase and reason."""
@@ -90,14 +91,14 @@ class Cache:
             return None
         job = decided(job)
         workers = self._workers.get(uid, _NONE)
-        named = (item for item in workers.children.values() if item.name == job.child_name and not item.deleting)
-        found = next((item for item in named if item.belongs_to(job)), None)
+        found = workers.child_of(job)
         child = found if found is not None and self.own_children.has(job, found) else None
+        job = self.runtimes.begin(job, child)
         starts = not job.ended and (child is None or (child.suspended and not job.suspend))
         return Observed(
             job=job,
-            runtime=self._runtimes.get(job.present_runtime),
-            measuring_runtime=self._runtimes.get(job.measuring_runtime),
+            runtime=self.runtimes.get(job.present_runtime),
+            measuring_runtime=self.runtimes.get(job.measuring_runtime),
             reviews=() if job.ended else self.reviews.about(job.namespace, job.name),
             child=child,
             pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),
@@ -108,17 +109,18 @@ class Cache:
             refusal=refusal,
             stranger=found if child is None else None,
             blocker=self.writers.blocker(job) if starts else None,
+            waiting_for_slot=self.slots.waiting()[job.present_runtime],
+            measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
         )
 
     def _places(self, job: JobRecord) -> tuple[str, ...]:
-        return job.places(found.claims if (found := self._runtimes.get(job.present_runtime)) is not None else {})
+        return job.places(found.claims if (found := self.runtimes.get(job.present_runtime)) is not None else {})
 
     def running_pod(self, uid: str) -> PodRecord | None:
         """The running pod of a job that goes on, which can be asked for its progress."""
         observed = self.observe(uid)
-        if observed is None or observed.job.ended:
-            return None
-        return next((pod for pod in observed.pods if pod.running and pod.ip and not pod.deleting), None)
+        pods = () if observed is None or observed.job.ended else observed.pods
+        return next((pod for pod in pods if pod.running and pod.ip and not pod.deleting), None)
 
     def put(self, resource: Resource, raw: Raw, *, own_write: bool = False) -> None:
         """Remember an object as it is now; what the operator wrote itself needs no second look."""
@@ -147,13 +149,11 @@ class Cache:
         if resource is COMPRESSION_JOBS:
             self._drop_job(uid)
         elif resource is RUNTIMES:
-            known = self._runtimes.get(metadata["name"])
-            if known is not None and known.uid == uid:
-                del self._runtimes[metadata["name"]]
+            self.runtimes.drop(metadata["name"], uid)
         elif resource is REVIEWS:
             self._tell_about(self.reviews.drop(uid))
         else:
-            self.writers.drop(uid)
+            self._forget_worker(uid)
             self.own_children.forget(uid)
             if resource is JOBS:
                 self._released(metadata.get("namespace", ""))
@@ -167,21 +167,18 @@ class Cache:
     def replace_workers(self, uid: str, child: ChildRecord | None, pods: list[PodRecord]) -> None:
         """Remember exactly this child and these pods of a job, as they were read just now."""
         workers = self._workers.setdefault(uid, Workers())
-        self.writers.drop_all({*workers.children, *workers.pods} - {item.uid for item in (child, *pods) if item})
-        self.writers.note_all([*pods, child] if child is not None else pods, self._jobs.get(uid))
-        workers.children = {child.uid: child} if child is not None else {}
-        workers.pods = {pod.uid: pod for pod in pods}
+        for gone in workers.replace(child, pods):
+            self._forget_worker(gone)
+        for worker in workers.all():
+            self._note(worker)
 
     def put_progress(self, uid: str, progress: Progress, forecast: Forecast | None = None) -> bool:
         """Remember what a pod told about its progress, and when it expects to be done; says whether it got on."""
         workers = self._workers.get(uid)
         if workers is None:
             return False
-        got_on = workers.progress != progress
-        news = got_on or differs(workers.noticed, forecast)
-        workers.progress, workers.forecast = progress, forecast
-        if news:
-            workers.noticed = forecast
+        got_on, is_news = workers.take(progress, forecast)
+        if is_news:
             self._changed(uid)
         return got_on
 
@@ -197,7 +194,7 @@ class Cache:
         if resource is COMPRESSION_JOBS:
             return {uid: (job.version, {"uid": uid}) for uid, job in self._jobs.items()}
         if resource is RUNTIMES:
-            return {it.uid: (it.version, {"uid": it.uid, "name": it.name}) for it in self._runtimes.values()}
+            return self.runtimes.versions()
         if resource is REVIEWS:
             return self.reviews.versions()
         return self.writers.versions("Job" if resource is JOBS else "Pod") | {
@@ -210,7 +207,7 @@ class Cache:
         if resource is COMPRESSION_JOBS:
             return self._jobs.get(metadata["uid"])
         if resource is RUNTIMES:
-            return self._runtimes.get(metadata["name"])
+            return self.runtimes.get(metadata["name"])
         if resource is REVIEWS:
             return self.reviews.get(metadata["uid"])
         return self._workers.get(job_uid(metadata), _NONE).of(resource).get(metadata["uid"])
@@ -227,7 +224,7 @@ class Cache:
         self._jobs[job.uid] = job
         self._by_name[job.namespace, job.name] = job.uid
         self._count(job, +1)
-        self._by_runtime.add(job)
+        self.runtimes.add_job(job)
         for child in self._workers.get(job.uid, _NONE).children.values():
             self.writers.note(child, job)  # one that its user holds writes no more
         if job.ended:
@@ -246,14 +243,24 @@ class Cache:
         self._count(known, -1)
         if self._by_name.get((known.namespace, known.name)) == uid:
             del self._by_name[known.namespace, known.name]
-        self._by_runtime.discard(known)
+        self.runtimes.discard_job(known)
         self._workers.pop(uid, None)
         self.writers.forget_job(uid)
         self.writers.release(known)
         self._changed(uid)
 
-    def _put_worker(self, worker: Worker, told: Callable[[str], None]) -> None:
+    def _note(self, worker: Worker) -> None:
+        """Remember where a worker writes, and what it waits for: of jobs that have ended or are gone, too."""
         self.writers.note(worker, self._jobs.get(worker.job_uid))
+        if isinstance(worker, PodRecord):
+            self.slots.note(worker)
+
+    def _forget_worker(self, uid: str) -> None:
+        self.writers.drop(uid)
+        self.slots.drop(uid)
+
+    def _put_worker(self, worker: Worker, told: Callable[[str], None]) -> None:
+        self._note(worker)
         if self._is_over(worker.job_uid):
             return
         workers = self._workers.setdefault(worker.job_uid, Workers())
@@ -266,15 +273,9 @@ class Cache:
             told(worker.job_uid)
 
     def _put_runtime(self, runtime: RuntimeRecord) -> None:
-        known = self._runtimes.get(runtime.name)
-        if known is not None and known.uid == runtime.uid and known.version >= runtime.version:
-            return
-        self._runtimes[runtime.name] = runtime
         # Only jobs without a child for their present part look at their runtime.
-        for uid in self._by_runtime.of(runtime.name):
-            job = self._jobs[uid]
-            children = self._workers.get(uid, _NONE).children.values()
-            if not job.ended and not any(child.part == job.part for child in children):
+        for uid in self.runtimes.put(runtime):
+            if not self._jobs[uid].ended and not self._workers.get(uid, _NONE).has_child_for(self._jobs[uid].part):
                 self._changed(uid)
 
     def _tell_about(self, review: ReviewRecord | None) -> None:
@@ -283,8 +284,7 @@ class Cache:
             self._changed(uid)
 
     def _is_over(self, uid: str) -> bool:
-        job = self._jobs.get(uid)
-        return job is not None and job.ended
+        return (job := self._jobs.get(uid)) is not None and job.ended
 
     def _count(self, job: JobRecord, change: int) -> None:
         key = (job.phase, job.reason)

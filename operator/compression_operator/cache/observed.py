@@ -24,9 +24,10 @@ class Observed:
     ``confirmed`` says that child and pods were read from the API server just now: what is missing then is really
     gone. ``foreign_child`` is a Job that has the child's name but another owner; ``stranger`` one that says that it is
     the child, but was not created by the operator. ``refusal`` is why the API server did not take the child just now.
-    ``blocker`` is what may write where this job would, and must end before its Job starts. ``finish`` is when the
-    running pod expects to be done, told with its progress. ``receivers`` are those that can be told of jobs, and
-    ``deliveries`` what became of this job's notifications.
+    ``blocker`` is what may write where this job would, and must end before its Job starts. ``waiting_for_slot`` is the
+    number of jobs that wait to be measured in its present runtime, ``measured_first`` that of jobs for which it does
+    not begin yet. ``finish`` is when the running pod expects to be done, told with its progress. ``receivers`` are
+    those that can be told of jobs, and ``deliveries`` what became of this job's notifications.
     """
 
     job: JobRecord
@@ -42,5 +43,7 @@ class Observed:
     refusal: Refused | None = None
     stranger: ChildRecord | None = None
     blocker: Writer | None = None
+    waiting_for_slot: int = 0
+    measured_first: int = 0
     receivers: Subscriptions = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from compression_operator.cache.forecasts import Forecast
+from compression_operator.cache.forecasts import Forecast, differs
 from compression_operator.cluster.resources import JOBS, Resource
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
@@ -50,6 +50,35 @@ class Workers:
     def empty(self) -> bool:
         """Whether nothing is left."""
         return not self.children and not self.pods
+
+    def child_of(self, job: JobRecord) -> ChildRecord | None:
+        """The child Job of a CompressionJob's present part, by its name and owner."""
+        named = (item for item in self.children.values() if item.name == job.child_name and not item.deleting)
+        return next((item for item in named if item.belongs_to(job)), None)
+
+    def has_child_for(self, part: str) -> bool:
+        """Whether there is a child Job of this part."""
+        return any(child.part == part for child in self.children.values())
+
+    def all(self) -> list[ChildRecord | PodRecord]:
+        """The records of Jobs and pods."""
+        return [*self.children.values(), *self.pods.values()]
+
+    def replace(self, child: ChildRecord | None, pods: list[PodRecord]) -> set[str]:
+        """Keep exactly this child and these pods; returns the uids of those that are gone."""
+        before = {*self.children, *self.pods}
+        self.children = {child.uid: child} if child is not None else {}
+        self.pods = {pod.uid: pod for pod in pods}
+        return before - {*self.children, *self.pods}
+
+    def take(self, progress: Progress, forecast: Forecast | None) -> tuple[bool, bool]:
+        """Remember what a pod told; says whether it got on, and whether that or its forecast is worth a look."""
+        got_on = self.progress != progress
+        is_news = got_on or differs(self.noticed, forecast)
+        self.progress, self.forecast = progress, forecast
+        if is_news:
+            self.noticed = forecast
+        return got_on, is_news
 
     def finish(self) -> datetime | None:
         """When the pod that runs expects to be done."""

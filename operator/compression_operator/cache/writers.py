@@ -4,7 +4,7 @@ Jobs that have ended or are gone leave pods behind for a while, and these write 
 known of jobs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,6 @@ class Writers:
         else:
             self._put(writer)
 
-    def note_all(self, workers: Sequence[ChildRecord | PodRecord], job: JobRecord | None) -> None:
-        """Remember Jobs and pods of one CompressionJob."""
-        for worker in workers:
-            self.note(worker, job)
-
     def reserve(self, job: JobRecord) -> None:
         """Let no other job start where this one writes, until ``release``: its own Job is about to."""
         self._put(_of_job(job, self._places_of(job)))
@@ -87,11 +82,6 @@ class Writers:
             waiting = self._waiting.get(uid, {}).values()
             for job in sorted(waiting, key=lambda job: (job.created, job.name)):
                 self._changed(job.uid)
-
-    def drop_all(self, uids: Iterable[str]) -> None:
-        """Forget writers."""
-        for uid in uids:
-            self.drop(uid)
 
     def versions(self, kind: str) -> dict[str, tuple[int, Mapping[str, Any]]]:
         """Version and metadata of all Jobs, or of all pods, by uid."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
+from compression_operator.child.isolation import affinity_of, isolation_variables
 from compression_operator.child.manifest import pod_manifest_of
 from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
 from compression_operator.records import places as written
@@ -13,6 +14,7 @@ from compression_operator.records.annotations import (
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
     RUNTIME_ANNOTATION,
+    SLOT_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
 from compressionjob.group import (
@@ -25,6 +27,7 @@ from compressionjob.group import (
     PART_LABEL,
     QUEUE_LABEL,
 )
+from compressionjob.measuring import slot_of
 from compressionjob.pod import (
     CONTAINER,
     JOB_VARIABLE,
@@ -87,7 +90,9 @@ def child_job(
         MANAGED_BY_LABEL: MANAGED_BY,
     }
     places = {PLACES_ANNOTATION: written.to_annotation(job.places(written.claims_of(runtime)))}
+    slot = slot_of(job.part, runtime.measuring.isolation)
     annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
+    annotations |= {SLOT_ANNOTATION: slot} if slot else {}
     manifest: dict[str, Any] = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -155,6 +160,7 @@ def _pod(
         "imagePullSecrets": [{"name": name} for name in runtime.image_pull_secrets],
         "nodeSelector": runtime.node_selector,
         "tolerations": [toleration.to_json() for toleration in runtime.tolerations],
+        "affinity": affinity_of(slot_of(job.part, runtime.measuring.isolation)),
     }
     return pod | {key: value for key, value in optional.items() if value}
 
@@ -175,6 +181,7 @@ def _environment(
         {"name": PART_VARIABLE, "value": job.part},
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
+        *isolation_variables(runtime.measuring.isolation),
         *credentials_of(spec),
         *({"name": name, "value": value} for name, value in decision.items()),
     ]

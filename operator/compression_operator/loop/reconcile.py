@@ -16,6 +16,7 @@ from compression_operator.loop.policies import (
     cost,
     deadline,
     failure,
+    measuring_slot,
     notifications,
     progress,
     retries,
@@ -40,7 +41,9 @@ POLICIES: Final[tuple[Policy, ...]] = (
     review.decide,
     # 4. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
     acceptance.accept,
-    # 5. There is one child Job for each part, created once; one that was deleted is replaced as often as retries allow.
+    # 5. A job without a child lets those go first that wait to be measured. There is one child Job for each part,
+    # created once; one that was deleted is replaced as often as retries allow.
+    measuring_slot.let_measure_first,
     child_creation.bring_up,
     child_creation.adopt,
     # 6. A child that has ended makes room for the next part, or ends the job with a verdict or a reason; where the

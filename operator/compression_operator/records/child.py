@@ -9,6 +9,7 @@ from compression_operator.records.annotations import (
     PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
+    SLOT_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
 from compression_operator.records.places import from_annotation
@@ -22,6 +23,7 @@ class ChildRecord:
     """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type.
 
     ``clock`` is its activeDeadlineSeconds, ``deadline`` what spec.deadline leaves it: with a budget they differ.
+    ``slot`` is the kind of measuring slot that its pods need, "" for none.
     """
 
     uid: str
@@ -45,6 +47,7 @@ class ChildRecord:
     queue: str
     job: str
     places: tuple[str, ...]
+    slot: str
     conditions: Mapping[str, Mark]
 
     @classmethod
@@ -75,6 +78,7 @@ class ChildRecord:
             queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
             job=str((metadata.get("labels") or {}).get(JOB_LABEL, "")),
             places=from_annotation(annotations.get(PLACES_ANNOTATION)),
+            slot=intern(str(annotations.get(SLOT_ANNOTATION, ""))),
             conditions=true_conditions(status),
         )
 

@@ -11,7 +11,7 @@ from compression_operator.records.places import places_of
 from compression_operator.records.reading import Raw, amount, seconds, to_json, version
 from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
 from compressionjob.group import QUEUE_LABEL
-from compressionjob.parts import COMPRESS, RUN, first_part
+from compressionjob.parts import COMPRESS, RUN, Part, first_part
 from compressionjob.spec import DEFAULT_RETRIES, DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
@@ -24,6 +24,8 @@ class JobRecord:
 
     ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
     chose, ``unsent`` the notifications that none has taken yet. ``child_uid`` is the Job that the operator created.
+    ``names_measuring`` says that it names the runtime that measures itself, and ``begun`` that its part is decided:
+    before that its runtime has a say in both (``begin``).
     """
 
     uid: str
@@ -36,6 +38,8 @@ class JobRecord:
     queue: str
     runtime: str
     measuring_runtime: str
+    names_measuring: bool
+    begun: bool
     part: str
     restarts: int
     child_uid: str
@@ -69,14 +73,9 @@ class JobRecord:
         return {"namespace": self.namespace, "job": self.name}
 
     @property
-    def first_part(self) -> str:
-        """The part that the job begins with."""
-        return first_part(self.runtime, self.measuring_runtime)
-
-    @property
     def child_name(self) -> str:
         """The name of the present part's Job: the same at every try, so that no second one is created by mistake."""
-        suffix = "" if self.part == self.first_part else f"-{self.part.lower()}"
+        suffix = "" if self.part in (RUN, COMPRESS) else f"-{self.part.lower()}"
         suffix += f"-{self.restarts}" if self.restarts else ""
         return f"{self.name[: _MAX_CHILD_NAME - len(suffix)].rstrip('-.')}-{self.uid[:8]}{suffix}"
 
@@ -93,13 +92,19 @@ class JobRecord:
         spec: dict[str, Any] = json.loads(self.spec_json)
         return spec
 
+    def begin(self, part: Part, measuring_runtime: str) -> "JobRecord":
+        """The job with the part that it begins with, and the runtime that measures."""
+        return replace(self, part=part, measuring_runtime=measuring_runtime)
+
     def rewritten(self, metadata: Raw, status: Raw) -> "JobRecord":
         """The job with another status, in the version of ``metadata``."""
         phase = str(status.get("phase") or "Pending")
         return replace(
             self,
             version=version(metadata),
-            part=intern(str(status.get("part") or self.first_part)),
+            measuring_runtime=intern(_measuring_runtime(status, self.measuring_runtime)),
+            begun=bool(status.get("part")),
+            part=intern(str(status.get("part") or self.part)),
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
             queue=intern(str(status.get("queue") or self.queue)),
@@ -118,7 +123,8 @@ class JobRecord:
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
         phase = str(status.get("phase") or "Pending")
         runtime = str(spec.get("runtime", DEFAULT_RUNTIME))
-        measuring = str((spec.get("sla") or {}).get("runtime") or runtime)
+        named = str((spec.get("sla") or {}).get("runtime") or "")
+        measuring = _measuring_runtime(status, named or runtime)
         return cls(
             uid=metadata["uid"],
             namespace=intern(metadata["namespace"]),
@@ -131,7 +137,9 @@ class JobRecord:
             queue=intern(str(status.get("queue") or (metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
             runtime=intern(runtime),
             measuring_runtime=intern(measuring),
-            part=intern(str(status.get("part") or first_part(runtime, measuring))),
+            names_measuring=bool(named),
+            begun=bool(status.get("part")),
+            part=intern(str(status.get("part") or first_part(apart=measuring != runtime))),
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
             retries=int(spec.get("retries", DEFAULT_RETRIES)),
@@ -165,6 +173,10 @@ def _reason(status: Raw, phase: str) -> str:
 def _rests(status: Raw) -> bool:
     """Whether its queue was told to let it rest, and not yet to go on: spec.suspend may say otherwise by now."""
     return any(item["type"] == SUSPENDED and item.get("status") != "False" for item in status.get("conditions") or ())
+
+
+def _measuring_runtime(status: Raw, otherwise: str) -> str:
+    return str(status.get("measuringRuntime") or otherwise)
 
 
 def _child_uid(status: Raw) -> str:

@@ -8,6 +8,7 @@ from compression_operator.records.annotations import (
     PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RUNTIME_ANNOTATION,
+    SLOT_ANNOTATION,
 )
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.places import from_annotation
@@ -28,9 +29,10 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class PodRecord:
-    """A pod of a child Job. ``started`` is when its runner's container did, "" before.
+    """A pod of a child Job. ``started`` is when its runner's container did, ``placed`` when it got its node, "" before.
 
-    ``index`` is its completion index: what it does of the Job's work. ``places`` are where it writes.
+    ``index`` is its completion index: what it does of the Job's work. ``places`` are where it writes. ``slot`` is the
+    kind of measuring slot that it needs, "" for none.
     """
 
     uid: str
@@ -46,6 +48,7 @@ class PodRecord:
     reason: str
     message: str
     unschedulable: Mark | None
+    placed: str
     scheduled: bool
     disrupted: Mark | None
     waiting: Mark | None
@@ -58,11 +61,17 @@ class PodRecord:
     job: str
     index: str
     places: tuple[str, ...]
+    slot: str
 
     @property
     def over(self) -> bool:
         """Whether the pod has ended."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def waits_for_slot(self) -> bool:
+        """Whether it needs a measuring slot, and the scheduler found none."""
+        return bool(self.slot) and self.unschedulable is not None and not self.over and not self.deleting
 
     def belongs_to(self, child: ChildRecord) -> bool:
         """Whether this Job controls it: a label alone could be anybody's, in any namespace."""
@@ -91,6 +100,7 @@ class PodRecord:
             reason=status.get("reason") or "",
             message=status.get("message") or "",
             unschedulable=mark(scheduled) if scheduled.get("status") == "False" else None,
+            placed=_placed(metadata, scheduled),
             scheduled=scheduled.get("status") == "True",
             disrupted=mark(disruption) if disruption.get("status") == "True" else None,
             waiting=mark(state["waiting"]) if "waiting" in state else None,
@@ -103,7 +113,14 @@ class PodRecord:
             job=str((metadata.get("labels") or {}).get(JOB_LABEL, "")),
             index=intern(str(annotations.get(COMPLETION_INDEX, "0"))),
             places=from_annotation(annotations.get(PLACES_ANNOTATION)),
+            slot=intern(str(annotations.get(SLOT_ANNOTATION, ""))),
         )
+
+
+def _placed(metadata: Raw, scheduled: Raw) -> str:
+    if scheduled.get("status") != "True":
+        return ""
+    return str(scheduled.get("lastTransitionTime") or metadata.get("creationTimestamp") or "")
 
 
 def _runner_state(status: Raw) -> Raw:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from compression_operator.records.places import claims_of
 from compression_operator.records.reading import Raw, version
 from compressionjob.errors import InvalidSpec
+from compressionjob.measuring import Measuring
 from compressionjob.runtime import CompressionRuntime, parse_runtime
 
 
@@ -22,6 +23,18 @@ class RuntimeRecord:
     def claims(self) -> dict[str, str]:
         """The claims that its pods mount, by their paths."""
         return claims_of(self.runtime.spec) if self.runtime is not None else {}
+
+    @property
+    def measuring(self) -> Measuring:
+        """Where its jobs are measured."""
+        return self.runtime.spec.measuring if self.runtime is not None else Measuring()
+
+    def shares_nodes(self, other: "RuntimeRecord") -> bool:
+        """Whether pods of both runtimes may be on the same nodes: they choose them by the same labels and taints."""
+        if self.runtime is None or other.runtime is None:
+            return False
+        mine, others = self.runtime.spec, other.runtime.spec
+        return (mine.node_selector, mine.tolerations) == (others.node_selector, others.tolerations)
 
     @classmethod
     def of(cls, raw: Raw) -> "RuntimeRecord":

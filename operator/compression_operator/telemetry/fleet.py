@@ -13,6 +13,7 @@ from compression_operator.cache.cache import Cache
 from compression_operator.records.reading import parse_time
 from compression_operator.records.runtime import RuntimeRecord
 from compression_operator.telemetry.metrics import DEFAULT_JOB_SERIES, job_gauge
+from compressionjob.measuring import SHARED
 from compressionjob.schema import parse_quantity
 
 UNKNOWN: Final = "unknown"
@@ -46,7 +47,7 @@ class FleetSeries(Collector):
             oldest[key] = min(job.since, oldest.get(key, job.since))
             if job.phase == "Running":
                 running[job.present_runtime] += 1
-        return [self._oldest(oldest), *self._runtimes(running), self._news()]
+        return [self._oldest(oldest), *self._runtimes(running), self._slots(), self._news()]
 
     def _oldest(self, since: Mapping[tuple[str, str], str]) -> Metric:
         family = GaugeMetricFamily(
@@ -78,6 +79,17 @@ class FleetSeries(Collector):
         if unknown:
             jobs.add_metric((UNKNOWN,), unknown)
         return [jobs, resources]
+
+    def _slots(self) -> Metric:
+        family = GaugeMetricFamily(
+            "compression_operator_measuring_slot_waiting_jobs",
+            "Jobs that wait for a measuring slot, by the runtime that measures them.",
+            labels=("runtime",),
+        )
+        exclusive = {runtime.name: 0 for runtime in self._cache.runtimes if runtime.measuring.isolation != SHARED}
+        for name, count in (exclusive | self._cache.slots.waiting()).items():
+            family.add_metric((name,), count)
+        return family
 
     def _news(self) -> Metric:
         family = job_gauge("last_progress_timestamp_seconds", "When a running job's pod showed progress last.")

@@ -125,6 +125,8 @@ def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
         ("spec.resources.limits", {"memory": "lots"}, "should match"),
         ("spec.pricePerHour", "free", "above 0"),
         ("spec.securityContext", {"privileged": True}, "unknown field"),
+        ("spec.measuring", {"isolation": "StaticCPUs"}, "the same whole number"),
+        ("spec.measuring", {"isolation": "Alone"}, 'supported values: "StaticCPUs", "Node", "Shared"'),
     ],
 )
 def test_an_invalid_runtime_is_refused(kubectl: Kubectl, field: str, value: object, says: str) -> None:
@@ -137,3 +139,28 @@ def test_an_invalid_runtime_is_refused(kubectl: Kubectl, field: str, value: obje
     create(kubectl, manifest, "--dry-run=server")
     set_field(manifest, field, value)
     assert says in refusal(kubectl, manifest, "--dry-run=server")
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits", "says"),
+    [
+        ({"cpu": 2, "memory": "1Gi"}, {"cpu": "2", "memory": "1024Mi"}, ""),
+        ({"cpu": "1", "memory": "1Gi"}, {"cpu": "2", "memory": "1Gi"}, "the same whole number"),
+        ({"cpu": "500m", "memory": "1Gi"}, {"cpu": "500m", "memory": "1Gi"}, "the same whole number"),
+        ({"cpu": "1", "memory": "1Gi"}, {"cpu": "1", "memory": "2Gi"}, "the same amount"),
+        ({"cpu": "1"}, {"cpu": "1", "memory": "2Gi"}, "the same amount"),
+    ],
+)
+def test_whole_cpus_need_a_guaranteed_pod(kubectl: Kubectl, requests: Any, limits: Any, says: str) -> None:
+    manifest = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionRuntime",
+        "metadata": {"name": "whole"},
+        "spec": {"image": "a/b:c", "resources": {"requests": requests, "limits": limits}},
+    }
+    create(kubectl, manifest, "--dry-run=server")
+    set_field(manifest, "spec.measuring", {"isolation": "StaticCPUs"})
+    if says:
+        assert says in refusal(kubectl, manifest, "--dry-run=server")
+    else:
+        assert "created" in create(kubectl, manifest, "--dry-run=server")

@@ -72,10 +72,15 @@ def operator(
 
 
 def runtime(name: str, **spec: object) -> dict[str, object]:
-    """A CompressionRuntime."""
+    """A CompressionRuntime whose jobs have one pod, unless ``spec`` says otherwise."""
     return {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionRuntime",
         "metadata": {"name": name},
-        "spec": {"image": "runner:1", "resources": {"limits": {"memory": "2Gi"}}, **spec},
+        "spec": {
+            "image": "runner:1",
+            "resources": {"limits": {"memory": "2Gi"}},
+            "measuring": {"isolation": "Shared"},
+            **spec,
+        },
     }

@@ -8,7 +8,7 @@ from typing import Any
 from compression_operator.cache.observed import Observed
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.reconcile import reconcile
-from compression_operator.records.annotations import RETRIES_BEFORE
+from compression_operator.records.annotations import RETRIES_BEFORE, RUNTIME_ANNOTATION, SLOT_ANNOTATION
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
@@ -22,6 +22,9 @@ UID = "0a1b2c3d-0000-4000-8000-000000000001"
 CHILD_UID = "c0000000-0000-4000-8000-000000000001"
 REVIEWED_DIGEST = "sha256:" + "a" * 64
 """Digest of the result that reviews are about."""
+
+
+_CONDITION = ("type", "status", "reason", "message", "lastTransitionTime")
 
 
 def after(seconds: float) -> datetime:
@@ -84,8 +87,10 @@ def review(decision: str = "Approve", **options: Any) -> ReviewRecord:
 
 
 def runtime(name: str = "cpu", **spec: Any) -> RuntimeRecord:
-    """A CompressionRuntime that is valid unless ``spec`` says otherwise."""
-    fields: dict[str, Any] = {"image": "runner:1", "resources": {"limits": {"memory": "2Gi"}}}
+    """A CompressionRuntime that is valid, and whose jobs have one pod, unless ``spec`` says otherwise."""
+    fields: dict[str, Any] = {
+        "image": "runner:1", "resources": {"limits": {"memory": "2Gi"}}, "measuring": {"isolation": "Shared"},
+    }  # fmt: skip
     return RuntimeRecord.of(
         {
             "apiVersion": "compression-operator.io/v1alpha1",
@@ -97,7 +102,7 @@ def runtime(name: str = "cpu", **spec: Any) -> RuntimeRecord:
 
 
 def child(
-    *, owner: str = UID, uid: str = CHILD_UID, suspend: bool = False, active: int = 0, failed: int = 0,
+    *, slot: str = "", owner: str = UID, uid: str = CHILD_UID, suspend: bool = False, active: int = 0, failed: int = 0,
     condition: tuple[str, str, str] | None = None, retries_before: int = 0, deadline: int | None = None,
     start: str = "", created: str = "", part: str = "Run", annotations: dict[str, str] | None = None, since: str = "",
     queue: str = "",
@@ -118,7 +123,7 @@ def child(
                 "uid": uid,
                 "resourceVersion": "200",
                 "creationTimestamp": created or stamp(),
-                "annotations": {RETRIES_BEFORE: str(retries_before)} | (annotations or {}),
+                "annotations": {RETRIES_BEFORE: str(retries_before), SLOT_ANNOTATION: slot} | (annotations or {}),
                 "ownerReferences": [
                     {"kind": "CompressionJob", "name": "minilm-int8", "uid": owner, "controller": True}
                 ],
@@ -141,11 +146,11 @@ def failed(reason: str, message: str = "", **options: Any) -> ChildRecord:
 
 def pod(
     name: str = "pod-a", *, phase: str = "Pending", state: dict[str, Any] | None = None, ip: str = "",
-    conditions: tuple[tuple[str, str, str, str], ...] = (("PodScheduled", "True", "", ""),),
+    conditions: tuple[tuple[str, ...], ...] = (("PodScheduled", "True", "", ""),), slot: str = "",
     reason: str = "", message: str = "", created: float = 1, deleting: bool = False,
     labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None,
 ) -> PodRecord:  # fmt: skip
-    """A pod of the child; ``conditions`` are type, status, reason, message; ``state`` is the runner container's."""
+    """A pod of the child; ``conditions``: type, status, reason, message, time; ``state`` is the runner container's."""
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": "default",
@@ -153,7 +158,7 @@ def pod(
         "resourceVersion": "300",
         "creationTimestamp": stamp(created),
         "labels": {"compression-operator.io/job-uid": UID} | (labels or {}),
-        "annotations": annotations or {},
+        "annotations": {SLOT_ANNOTATION: slot, RUNTIME_ANNOTATION: "cpu"} | (annotations or {}),
     }
     if deleting:
         metadata["deletionTimestamp"] = stamp()
@@ -162,7 +167,7 @@ def pod(
         "podIP": ip,
         "reason": reason,
         "message": message,
-        "conditions": [dict(zip(("type", "status", "reason", "message"), item, strict=True)) for item in conditions],
+        "conditions": [dict(zip(_CONDITION, item, strict=False)) for item in conditions],
     }
     if state is not None:
         status["containerStatuses"] = [{"name": "runner", "state": state}]

@@ -47,12 +47,12 @@ def raw_pod(
 
 
 def raw_runtime(name: str = "cpu", version: int = 7, uid: str = "r-1", **spec: Any) -> dict[str, Any]:
-    """A CompressionRuntime; ``spec`` is what it has beside an image."""
+    """A CompressionRuntime whose jobs have one pod; ``spec`` is what it has beside an image."""
     return {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionRuntime",
         "metadata": {"name": name, "uid": uid, "resourceVersion": str(version)},
-        "spec": {"image": "runner:1", **spec},
+        "spec": {"image": "runner:1", "measuring": {"isolation": "Shared"}, **spec},
     }
 
 

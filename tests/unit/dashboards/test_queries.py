@@ -64,9 +64,9 @@ def exported() -> dict[str, set[str]]:
 
 
 def _busy() -> Cache:
-    """A cache with a job that runs."""
+    """A cache with a job that runs, on a runtime with measuring slots."""
     cache = Cache(lambda _: None)
-    cache.put(RUNTIMES, raw_runtime(resources={"limits": {"cpu": "1"}}))
+    cache.put(RUNTIMES, raw_runtime(resources={"limits": {"cpu": "1"}}, measuring={"isolation": "Node"}))
     cache.put(COMPRESSION_JOBS, versioned_job(1, status={"phase": "Running"}))
     return cache
 

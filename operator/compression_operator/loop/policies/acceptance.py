@@ -45,10 +45,13 @@ def accept(draft: Draft) -> Plan | None:
 
 def _runtimes(draft: Draft, spec: CompressionJobSpec) -> Iterator[tuple[str, str, RuntimeRecord | None]]:
     """Field, name and record of the present part's runtime, and of the one that measures: hours must not end there."""
-    name = draft.observed.job.present_runtime
-    yield ("spec.runtime" if name == spec.runtime else "spec.sla.runtime"), name, draft.observed.runtime
-    if spec.measuring_runtime != name:
-        yield "spec.sla.runtime", spec.measuring_runtime, draft.observed.measuring_runtime
+    job = draft.observed.job
+    name, measuring = job.present_runtime, job.measuring_runtime
+    there = f"spec.measuring.runtime of the CompressionRuntime {spec.runtime!r}"
+    field = "spec.sla.runtime" if spec.sla.runtime else there
+    yield ("spec.runtime" if name == spec.runtime else field), name, draft.observed.runtime
+    if measuring != name:
+        yield field, measuring, draft.observed.measuring_runtime
 
 
 def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -> CompressionRuntimeSpec | None:
@@ -66,7 +69,7 @@ def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -
 def _wait_for_price(draft: Draft, spec: CompressionJobSpec, name: str) -> bool:
     """Wait where a limit on cost could not be kept: the platform team can give the runtime its price."""
     limits = {"spec.budget": spec.budget}
-    if spec.sla.cost is not None and name == spec.measuring_runtime:
+    if spec.sla.cost is not None and name == draft.observed.job.measuring_runtime:
         limits["spec.sla.cost.maxPerMillion"] = spec.sla.cost.max_per_million
     for field, value in limits.items():
         if value is not None:

@@ -61,7 +61,7 @@ def guard(draft: Draft) -> Plan | None:
     draft.look_again(max(SLACK, left if running else slack))
     elapsed = (draft.now - parse_time(child.start_time)) / _SECOND if child.start_time else 0.0
     target = max(1, int(elapsed + left))
-    seconds = clock.left(draft)
+    seconds = clock.limit(draft)
     wanted = target if seconds is None else min(target, seconds)
     if child.clock is None or child.clock > wanted + ROUNDING or child.clock < min(wanted, target - slack):
         draft.patch_child({"activeDeadlineSeconds": wanted})

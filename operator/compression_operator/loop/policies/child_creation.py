@@ -89,7 +89,9 @@ def adopt(draft: Draft) -> Plan | None:
     child, known = draft.child, draft.before.child_job
     if known is not None and known.uid == child.uid:
         return None
-    draft.set(child_job=ChildReference(name=child.name, uid=child.uid), part=draft.observed.job.part)
+    job = draft.observed.job
+    draft.set(child_job=ChildReference(name=child.name, uid=child.uid), part=job.part)
+    draft.set(measuring_runtime=job.measuring_runtime if job.measuring_runtime != job.runtime else "")
     draft.set(children_created=draft.before.children_created + 1, queue=child.queue)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, "the Job has no pod yet")

@@ -2,6 +2,9 @@
 
 Kubernetes counts ``activeDeadlineSeconds`` from the start of a Job, and anew from each resumption, whoever suspended
 it. So the child's clock is set to what earlier periods have left, before each period begins or soon after.
+
+A pod that waits for a measuring slot uses nothing: there a period begins when the pod got its node, and the child has
+no clock while it waits.
 """
 
 from collections.abc import Iterable
@@ -10,11 +13,15 @@ from typing import Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.records.annotations import DEADLINE_ANNOTATION
+from compression_operator.records.annotations import DEADLINE_ANNOTATION, NO_DEADLINE
 from compression_operator.records.child import ChildRecord
+from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import parse_time
 from compressionjob.parts import PUBLISH
 from compressionjob.usage import ActiveTime
+
+ROUNDING: Final = 2
+"""Seconds by which the clock of a child that found its slot at once may be off: not worth a request."""
 
 _ENDS: Final = ("Suspended", "Complete", "Failed")
 """Conditions of a Job that end a period."""
@@ -26,9 +33,10 @@ def account(draft: Draft) -> Plan | None:
     child, after = draft.observed.child, before
     if _is_over(draft, before, child):
         after = _closed(after, _end_unseen(draft, after, child))
-    if child is not None and child.start_time and draft.observed.job.part != PUBLISH:
-        if (child.uid, child.start_time) != (after.job, after.since):
-            after = after.model_copy(update={"job": child.uid, "since": child.start_time, "ended": False})
+    begin = _begin(draft, after, child) if child is not None and child.start_time else ""
+    if child is not None and begin and draft.observed.job.part != PUBLISH:
+        if (child.uid, begin) != (after.job, after.since):
+            after = after.model_copy(update={"job": child.uid, "since": begin, "ended": False})
         if not _is_active(draft, child):
             after = _closed(after, _end(draft, after, child))
     if after != (draft.before.active_time or ActiveTime()):
@@ -38,15 +46,38 @@ def account(draft: Draft) -> Plan | None:
 
 def keep(draft: Draft) -> Plan | None:
     """Set the clock of the child to what the deadline leaves it; a budget may set it to less."""
-    child, job, seconds = draft.child, draft.observed.job, left(draft)
-    if seconds is None or child.ended or child.deadline == seconds:
+    child, job, seconds = draft.child, draft.observed.job, limit(draft)
+    if left(draft) is None or child.ended or _is_set(child, seconds):
         return None
     if job.budget is None or child.price is None:
         draft.patch_child({"activeDeadlineSeconds": seconds})
     else:
-        clock = seconds if child.clock is None else min(child.clock, seconds)
-        draft.patch_child({"activeDeadlineSeconds": clock}, {DEADLINE_ANNOTATION: str(seconds)})
+        clocks = [clock for clock in (child.clock, seconds) if clock is not None]
+        annotation = {DEADLINE_ANNOTATION: NO_DEADLINE if seconds is None else str(seconds)}
+        draft.patch_child({"activeDeadlineSeconds": min(clocks, default=None)}, annotation)
     return None
+
+
+def limit(draft: Draft) -> int | None:
+    """Return the seconds after the start of the child at which the deadline ends it; None if nothing does now."""
+    seconds, child, period = left(draft), draft.child, draft.active_time
+    if seconds is None or is_stopped(draft):
+        return None
+    if not child.slot or not child.start_time or period.ended or period.job != child.uid:
+        return seconds
+    return seconds + round((parse_time(period.since) - parse_time(child.start_time)) / timedelta(seconds=1))
+
+
+def is_stopped(draft: Draft) -> bool:
+    """Whether the job waits for a measuring slot: its newest pod has no node."""
+    newest = _newest_pod(draft)
+    return newest is not None and newest.waits_for_slot
+
+
+def _is_set(child: ChildRecord, seconds: int | None) -> bool:
+    if seconds is None or child.deadline is None or not child.slot:
+        return child.deadline == seconds
+    return abs(child.deadline - seconds) <= ROUNDING
 
 
 def left(draft: Draft) -> int | None:
@@ -65,7 +96,21 @@ def _is_over(draft: Draft, period: ActiveTime, child: ChildRecord | None) -> boo
     if child is None or child.uid != period.job:
         return True
     # Kueue takes the start time away while the pod is still ending.
-    return not has_pods(draft) if not child.start_time else child.start_time != period.since
+    return not has_pods(draft) if not child.start_time else _begin(draft, period, child) != period.since
+
+
+def _begin(draft: Draft, period: ActiveTime, child: ChildRecord) -> str:
+    """When the present period of a child that has started began; "" while its pod waits for a measuring slot."""
+    if not child.slot:
+        return child.start_time
+    newest = _newest_pod(draft)
+    if newest is not None:
+        return newest.placed
+    return period.since if period.job == child.uid else ""
+
+
+def _newest_pod(draft: Draft) -> PodRecord | None:
+    return max(draft.observed.pods, key=lambda pod: (pod.created, pod.version), default=None)
 
 
 def _is_active(draft: Draft, child: ChildRecord) -> bool:
@@ -111,6 +156,9 @@ def _end_unseen(draft: Draft, period: ActiveTime, child: ChildRecord | None) -> 
     since = parse_time(period.since)
     told = _marks(child, since) if child is not None and child.uid == period.job and not child.start_time else []
     until = parse_time(child.start_time) if child is not None and child.start_time else draft.now
+    newest = _newest_pod(draft) if child is not None and child.slot and child.uid == period.job else None
+    if newest is not None and newest.created and newest.placed != period.since:  # another pod has come
+        return min(draft.now, max(since, parse_time(newest.created)))
     return min(draft.now, max([since, *told, *(end for end in _pod_ends(draft, since) if end <= until)]))
 
 

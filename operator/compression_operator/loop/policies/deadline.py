@@ -17,6 +17,9 @@ CLEAR_SHARE: Final = 0.05
 
 def watch(draft: Draft) -> Plan | None:
     """State when the deadline passes, when the job expects to be done, and whether that is too late."""
+    if clock.is_stopped(draft):
+        pause(draft)
+        return None
     passes = _deadline(draft)
     finish = _forecast(draft)
     _tell(draft, passes, finish)
@@ -26,7 +29,7 @@ def watch(draft: Draft) -> Plan | None:
 
 
 def pause(draft: Draft) -> None:
-    """A job that is held, or waits for a person, has neither: its deadline waits with it."""
+    """A job that is held, or waits for a slot or a person, has neither: its deadline waits with it."""
     _tell(draft, None, None)
     old = draft.condition(DEADLINE_AT_RISK)
     if old is not None and old.status == "True":
@@ -34,7 +37,7 @@ def pause(draft: Draft) -> None:
 
 
 def _deadline(draft: Draft) -> datetime | None:
-    child, seconds = draft.child, clock.left(draft)
+    child, seconds = draft.child, clock.limit(draft)
     if seconds is None or not child.start_time or child.suspended:
         return None
     return parse_time(child.start_time) + timedelta(seconds=seconds)

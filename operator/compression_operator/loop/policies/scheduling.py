@@ -5,10 +5,12 @@ from typing import Final, Literal
 
 from compression_operator.loop.draft import Draft, timestamp
 from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import measuring_slot
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import Mark, parse_time
 from compression_operator.telemetry import event_reasons
+from compression_operator.telemetry.notes import EventType
 from compressionjob.conditions import (
     CONTAINER_CONFIG_ERROR,
     IMAGE_PULL_FAILED,
@@ -16,6 +18,7 @@ from compressionjob.conditions import (
     PREEMPTED,
     SCHEDULED,
     UNSCHEDULABLE,
+    WAITING_FOR_MEASURING_SLOT,
     WAITING_FOR_POD,
 )
 
@@ -43,6 +46,8 @@ def place(draft: Draft) -> Plan | None:
         _wait_for_pod(draft, draft.child)
     elif is_running(pod):
         _run(draft, pod)
+    elif pod.waits_for_slot:
+        _say(draft, "False", WAITING_FOR_MEASURING_SLOT, measuring_slot.waiting_message(draft, pod))
     elif pod.unschedulable is not None:
         _say(draft, "False", UNSCHEDULABLE, pod.unschedulable.message or "the scheduler found no node")
     elif not pod.scheduled:
@@ -117,7 +122,8 @@ def _start(draft: Draft, pod: PodRecord, waiting: Mark | None) -> None:
 def _say(draft: Draft, status: Literal["True", "False"], reason: str, message: str) -> None:
     old = draft.condition(SCHEDULED)
     if old is None or old.reason != reason:
-        draft.note("Warning", event_reasons.WAITING, f"{reason}: {message}")
+        kind: EventType = "Normal" if reason == WAITING_FOR_MEASURING_SLOT else "Warning"
+        draft.note(kind, event_reasons.WAITING, f"{reason}: {message}")
     if status == "False":
         tell_interruption(draft)
     draft.set_condition(SCHEDULED, status, reason, message)

@@ -3,14 +3,21 @@
 import json
 from typing import Any
 
+import pytest
+
 from compression_operator.child.job import child_job
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import parse_job
 from tests.support.operator.builders import UID, job, runtime
 
+WHOLE_CPUS = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
 
-def build(on: dict[str, Any] | None = None, *, labels: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
-    record = job(labels=labels, **changes)
+
+def build(
+    on: dict[str, Any] | None = None, *, labels: dict[str, str] | None = None, status: dict[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:  # fmt: skip
+    record = job(labels=labels, status=status, **changes)
     manifest = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionJob", "metadata": {"name": "x"}}
     spec = parse_job(manifest | {"spec": record.spec()}).spec
     parsed = runtime(**(on or {})).runtime
@@ -41,6 +48,47 @@ def test_names_and_owner_are_derived_from_the_job() -> None:
     labels = manifest["spec"]["template"]["metadata"]["labels"]
     assert labels["compression-operator.io/job"] == "minilm-int8"
     assert labels["compression-operator.io/job-uid"] == UID
+
+
+@pytest.mark.parametrize(("isolation", "part"), [("Node", "Measure"), ("Node", "Run")])
+def test_a_pod_that_measures_keeps_every_other_job_off_its_node(isolation: str, part: str) -> None:
+    manifest = build({"measuring": {"isolation": isolation}}, status={"part": part})
+    (term,) = pod_of(manifest)["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert (term["topologyKey"], term["namespaceSelector"]) == ("kubernetes.io/hostname", {})
+    (expression,) = term["labelSelector"]["matchExpressions"]
+    assert expression["operator"] == "Exists"
+    template = manifest["spec"]["template"]["metadata"]
+    assert expression["key"] in template["labels"]
+    for annotations in (manifest["metadata"]["annotations"], template["annotations"]):
+        assert annotations["compression-operator.io/measuring-slot"] == isolation
+
+
+@pytest.mark.parametrize(
+    ("isolation", "part"), [("Node", "Compress"), ("Node", "Publish"), ("Shared", "Run"), ("StaticCPUs", "Run")]
+)
+def test_other_pods_go_wherever_there_is_room(isolation: str, part: str) -> None:
+    manifest = build({"measuring": {"isolation": isolation}, "resources": WHOLE_CPUS}, status={"part": part})
+    assert "affinity" not in pod_of(manifest)
+    annotations = manifest["metadata"]["annotations"]
+    assert annotations.get("compression-operator.io/measuring-slot", "") == (
+        "StaticCPUs" if isolation == "StaticCPUs" else ""
+    )
+
+
+def test_the_pod_is_told_how_it_is_isolated_and_how_many_cpus_are_its_own() -> None:
+    environment = environment_of(build({"measuring": {"isolation": "StaticCPUs"}, "resources": WHOLE_CPUS}))
+    assert environment["COMPRESSION_ISOLATION"] == "StaticCPUs"
+    reserved = {"containerName": "runner", "resource": "requests.cpu", "divisor": "1"}
+    assert environment["COMPRESSION_CPUS"] == {"resourceFieldRef": reserved}
+
+
+def test_a_pod_with_static_cpus_is_guaranteed() -> None:
+    pod = pod_of(build({"measuring": {"isolation": "StaticCPUs"}, "resources": WHOLE_CPUS}))
+    containers = pod["containers"] + pod.get("initContainers", [])
+    assert [item["resources"]["requests"] for item in containers] == [
+        item["resources"]["limits"] for item in containers
+    ]
+    assert all({"cpu", "memory"} <= item["resources"]["limits"].keys() for item in containers)
 
 
 def test_long_names_stay_valid() -> None:

@@ -63,6 +63,36 @@ def test_the_second_child_measures_on_the_serving_runtime() -> None:
     assert {"name": "COMPRESSION_PART", "value": "Measure"} in container["env"]
 
 
+def test_measuring_alone_on_a_node_is_a_part_of_its_own() -> None:
+    alone = runtime(measuring={"isolation": "Node"})
+    record = job().begin("Compress", "cpu")
+    plan = reconcile(observe(record, on=alone, measuring_runtime=alone), after(0))
+    assert plan.create is not None
+    assert "affinity" not in plan.create["spec"]["template"]["spec"]
+    record, _ = settle(observe(record, on=alone, measuring_runtime=alone, child=child(part="Compress")))
+    done = observe(record, on=alone, measuring_runtime=alone, child=complete(part="Compress"))
+    record, _ = settle(done, after(600))
+    assert (record.part, record.begun, record.measuring_runtime) == ("Measure", True, "cpu")
+    plan = reconcile(observe(record, on=alone, measuring_runtime=alone), after(601))
+    assert plan.create is not None
+    assert plan.create["metadata"]["name"] == "minilm-int8-0a1b2c3d-measure"
+    assert "podAntiAffinity" in plan.create["spec"]["template"]["spec"]["affinity"]
+
+
+def test_the_runtime_that_measures_stays_the_one_that_the_job_began_with() -> None:
+    record, _ = settle(
+        observe(job().begin("Compress", "serving"), measuring_runtime=SERVING, child=child(part="Compress"))
+    )
+    assert (record.begun, record.status().measuring_runtime, record.measuring_runtime) == (True, "serving", "serving")
+
+
+def test_a_missing_runtime_of_the_platform_team_is_named_by_its_field() -> None:
+    record, plan = settle(observe(job().begin("Compress", "serving")))
+    assert plan.create is None
+    said = "spec.measuring.runtime of the CompressionRuntime 'cpu': there is no CompressionRuntime 'serving'"
+    assert said in record.status().message
+
+
 def test_the_same_runtime_twice_is_one_part() -> None:
     plan = reconcile(observe(job(spec__sla__runtime="cpu")), after(0))
     assert plan.create is not None

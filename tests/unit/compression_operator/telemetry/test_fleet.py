@@ -3,10 +3,10 @@
 from typing import Any
 
 from compression_operator.cache.cache import Cache
-from compression_operator.cluster.resources import COMPRESSION_JOBS, RUNTIMES
+from compression_operator.cluster.resources import COMPRESSION_JOBS, PODS, RUNTIMES
 from compression_operator.telemetry.fleet import FleetSeries
 from tests.support.operator.builders import NOW, UID, stamp
-from tests.support.operator.raw import raw_runtime, versioned_job
+from tests.support.operator.raw import raw_pod, raw_runtime, versioned_job
 
 RESOURCES = {"requests": {"cpu": "500m"}, "limits": {"cpu": "2", "memory": "1Gi", "nvidia.com/gpu": "1"}}
 
@@ -47,6 +47,23 @@ def test_the_oldest_of_each_phase_and_reason_tells_its_age() -> None:
         ("oldest_job_seconds", "Pending", "Unschedulable"): 360,
         ("oldest_job_seconds", "Pending", "Queued"): 65,
     }
+
+
+def test_jobs_that_wait_for_a_measuring_slot_are_counted_by_runtime() -> None:
+    cache = Cache(lambda _: None)
+    for number, (name, isolation) in enumerate([("alone", "Node"), ("quiet", "Node"), ("any", "Shared")]):
+        cache.put(RUNTIMES, raw_runtime(name, uid=f"r-{number}", measuring={"isolation": isolation}))
+    for name in ("a", "b"):
+        waits = raw_pod(name, running=False)
+        waits["metadata"]["annotations"] = {
+            "compression-operator.io/measuring-slot": "Node",
+            "compression-operator.io/runtime": "alone",
+        }
+        waits["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+        cache.put(PODS, waits)
+    families = {family.name: family for family in FleetSeries(cache, dict).collect()}
+    samples = families["compression_operator_measuring_slot_waiting_jobs"].samples
+    assert {sample.labels["runtime"]: sample.value for sample in samples} == {"alone": 2, "quiet": 0}
 
 
 def test_a_job_that_nobody_has_looked_at_has_waited_since_it_was_created() -> None:

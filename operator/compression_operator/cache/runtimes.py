@@ -1,0 +1,79 @@
+"""CompressionRuntimes, which CompressionJobs name them, and how a job begins on them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
+from compression_operator.records.runtime import RuntimeRecord
+from compressionjob.measuring import NODE, Measuring
+from compressionjob.parts import RUN, first_part
+
+
+class Runtimes:
+    """Records of CompressionRuntimes by name, and the uids of the jobs that compress or measure on them."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, RuntimeRecord] = {}
+        self._jobs: dict[str, set[str]] = {}
+
+    def get(self, name: str) -> RuntimeRecord | None:
+        """A CompressionRuntime."""
+        return self._records.get(name)
+
+    def __iter__(self) -> Iterator[RuntimeRecord]:
+        return iter(self._records.values())
+
+    def put(self, runtime: RuntimeRecord) -> set[str]:
+        """Remember a runtime as it is now; returns the uids of the jobs that this may concern."""
+        known = self._records.get(runtime.name)
+        if known is not None and known.uid == runtime.uid and known.version >= runtime.version:
+            return set()
+        self._records[runtime.name] = runtime
+        measured_here = (it.name for it in self._records.values() if it.measuring.runtime == runtime.name)
+        return set().union(*(self._jobs.get(name, ()) for name in (runtime.name, *measured_here)))
+
+    def drop(self, name: str, uid: str) -> None:
+        """Forget a runtime that is gone."""
+        known = self._records.get(name)
+        if known is not None and known.uid == uid:
+            del self._records[name]
+
+    def versions(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
+        """Version and metadata of all runtimes, by uid."""
+        return {it.uid: (it.version, {"uid": it.uid, "name": it.name}) for it in self._records.values()}
+
+    def add_job(self, job: JobRecord) -> None:
+        """Remember which runtimes a job names."""
+        for runtime in _names(job):
+            self._jobs.setdefault(runtime, set()).add(job.uid)
+
+    def discard_job(self, job: JobRecord) -> None:
+        """Forget a job."""
+        for runtime in _names(job):
+            jobs = self._jobs.get(runtime, set())
+            jobs.discard(job.uid)
+            if not jobs:
+                self._jobs.pop(runtime, None)
+
+    def begin(self, job: JobRecord, child: ChildRecord | None) -> JobRecord:
+        """Return the job with its first part and the runtime that measures, as its runtimes have it now.
+
+        One that has begun, as its status or a child of its name says, goes on as it began.
+        """
+        if job.begun:
+            return job
+        if child is not None and child.part == RUN:
+            return job.begin(RUN, job.measuring_runtime)
+        named = job.measuring_runtime if job.names_measuring else self._measuring(job.runtime).runtime
+        measuring = named or job.runtime
+        apart = measuring != job.runtime or self._measuring(measuring).isolation == NODE
+        return job.begin(first_part(apart=apart or child is not None), measuring)
+
+    def _measuring(self, name: str) -> Measuring:
+        record = self._records.get(name)
+        return record.measuring if record is not None else Measuring()
+
+
+def _names(job: JobRecord) -> Iterator[str]:
+    yield from {job.runtime, job.measuring_runtime}

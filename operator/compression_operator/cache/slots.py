@@ -1,0 +1,87 @@
+"""Measuring slots: how many pods wait for one, and which jobs do not begin meanwhile.
+
+A pod that measures alone on a node gets it only when every other pod of CompressionJobs has left it. So no other job
+begins there as long as one waits and pods run whose ends make room. Where none runs, holding jobs back helps nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from compression_operator.cache.runtimes import Runtimes
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
+from compressionjob.measuring import NODE, STATIC_CPUS
+from compressionjob.parts import COMPRESS, RUN
+
+_PLACED: Final = "placed"
+
+State = tuple[str, str]
+"""What a pod waits for (Node, StaticCPUs), or that it has a node, and its runtime."""
+
+
+class MeasuringSlots:
+    """The pods that wait for a measuring slot or have a node, and the jobs that are held back for them."""
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._states: dict[str, State] = {}
+        self._counts: Counter[State] = Counter()
+        self._held: dict[str, tuple[str, str]] = {}
+
+    def waiting(self) -> Counter[str]:
+        """The number of jobs that wait for a measuring slot, by runtime."""
+        waiting: Counter[str] = Counter()
+        for (kind, runtime), count in self._counts.items():
+            if kind != _PLACED:
+                waiting[runtime] += count
+        return waiting
+
+    def ahead(self, job: JobRecord, runtimes: Runtimes) -> int:
+        """The number of jobs that must be measured before this one begins; it is looked at again when that changes."""
+        self._held.pop(job.uid, None)
+        runtime = runtimes.get(job.runtime)
+        begins = not job.suspend and job.part in (RUN, COMPRESS)
+        if not begins or runtime is None or runtime.measuring.isolation != NODE:
+            return 0
+        counts: Counter[str] = Counter()
+        for (kind, name), count in self._counts.items():
+            other = runtimes.get(name)
+            if other is not None and runtime.shares_nodes(other):
+                counts[kind] += count
+        if not counts[NODE] or not counts[_PLACED]:
+            return 0
+        self._held[job.uid] = (job.created, job.name)
+        return counts[NODE]
+
+    def note(self, pod: PodRecord) -> None:
+        """Remember a pod as it is now."""
+        self._put(pod.uid, _state(pod))
+
+    def drop(self, uid: str) -> None:
+        """Forget a pod that is gone."""
+        self._put(uid, None)
+
+    def _put(self, uid: str, state: State | None) -> None:
+        before = self._states.pop(uid, None)
+        if state is not None:
+            self._states[uid] = state
+            self._counts[state] += 1
+        if before is not None:
+            self._counts[before] -= 1
+            if not self._counts[before]:
+                del self._counts[before]
+                if before[0] != STATIC_CPUS:
+                    self._release()
+
+    def _release(self) -> None:
+        """Let the jobs look again that are held back, the oldest first."""
+        held, self._held = self._held, {}
+        for uid in sorted(held, key=held.__getitem__):
+            self._changed(uid)
+
+
+def _state(pod: PodRecord) -> State | None:
+    if pod.waits_for_slot:
+        return pod.slot, pod.runtime
+    return (_PLACED, pod.runtime) if pod.scheduled and not pod.over else None

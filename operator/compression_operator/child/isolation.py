@@ -1,0 +1,31 @@
+"""What keeps others off the CPUs on which a pod measures, and what the pod is told of it."""
+
+from typing import Any
+
+from compressionjob.group import JOB_UID_LABEL
+from compressionjob.measuring import NODE, Isolation
+from compressionjob.pod import CONTAINER, CPUS_VARIABLE, ISOLATION_VARIABLE
+
+
+def affinity_of(slot: str) -> dict[str, Any]:
+    """Return the pod's affinity: with the slot Node no pod of any CompressionJob may be on its node, now or later.
+
+    A required anti-affinity holds both ways: the scheduler keeps later pods with that label off the node, too.
+    """
+    if slot != NODE:
+        return {}
+    term = {
+        "labelSelector": {"matchExpressions": [{"key": JOB_UID_LABEL, "operator": "Exists"}]},
+        "namespaceSelector": {},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+def isolation_variables(isolation: Isolation) -> list[dict[str, Any]]:
+    """Return the variables that say how the pod is isolated, and how many CPUs are reserved for it."""
+    reserved = {"containerName": CONTAINER, "resource": "requests.cpu", "divisor": "1"}
+    return [
+        {"name": ISOLATION_VARIABLE, "value": isolation},
+        {"name": CPUS_VARIABLE, "valueFrom": {"resourceFieldRef": reserved}},
+    ]

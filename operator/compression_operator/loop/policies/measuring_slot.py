@@ -1,0 +1,46 @@
+"""Measuring slots: what a job waits for whose pod must be alone on its CPUs, and who lets it go first."""
+
+from typing import Final
+
+from compression_operator.loop.draft import Draft
+from compression_operator.loop.plan import Plan
+from compression_operator.records.pod import PodRecord
+from compression_operator.telemetry import event_reasons
+from compressionjob.conditions import ACCEPTED, MEASURING_FIRST, SCHEDULED, VALID
+
+PATIENCE: Final = 60.0
+"""Seconds until a job that is held back is looked at; that a slot was found is noticed at once."""
+COUNT_PATIENCE: Final = 30.0
+COUNTS_PER_SECOND: Final = 20.0
+"""A waiting job's number of waiting jobs is brought up to date this often, but so many jobs at most in a second."""
+
+
+def let_measure_first(draft: Draft) -> Plan | None:
+    """Begin no job where others wait to be measured alone on a node: it would never be empty."""
+    waiting = draft.observed.measured_first
+    if draft.observed.child is not None or not waiting:
+        return None
+    message = f"{_jobs(waiting)} to be measured alone on a node like this job's; this job begins after that"
+    old = draft.condition(SCHEDULED)
+    if old is None or old.reason != MEASURING_FIRST:
+        draft.note("Normal", event_reasons.WAITING, message)
+    draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
+    draft.set_condition(SCHEDULED, "False", MEASURING_FIRST, message)
+    draft.set_phase("Pending", message)
+    draft.look_again(PATIENCE)
+    return draft.plan()
+
+
+def waiting_message(draft: Draft, pod: PodRecord) -> str:
+    """Say that a pod waits for a slot, with how many others, and why the scheduler found none."""
+    waiting = max(1, draft.observed.waiting_for_slot)
+    draft.look_again(max(COUNT_PATIENCE, waiting / COUNTS_PER_SECOND))
+    # After its first sentence the scheduler speaks of preemption.
+    said = pod.unschedulable.message.partition(". ")[0].rstrip(".") if pod.unschedulable is not None else ""
+    here = "this one" if waiting == 1 else "this one included"
+    clock = "; no time of spec.deadline passes" if draft.observed.job.deadline is not None else ""
+    return f"{_jobs(waiting)} for a measuring slot, {here}{clock}; the scheduler: {said}"
+
+
+def _jobs(count: int) -> str:
+    return "1 job waits" if count == 1 else f"{count} jobs wait"

@@ -1,0 +1,95 @@
+"""How a job begins: in one pod or in two, and which runtime measures, as its runtimes have it and no later."""
+
+from typing import Any
+
+import pytest
+
+from compression_operator.cache.cache import Cache
+from compression_operator.cache.observed import Observed
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, RUNTIMES
+from tests.support.operator.builders import CHILD_UID, UID
+from tests.support.operator.raw import raw_child, raw_runtime, versioned_job
+
+ALONE = {"isolation": "Node"}
+SHARED = {"isolation": "Shared"}
+
+
+def labelled(part: str, version: int = 200) -> dict[str, Any]:
+    raw = raw_child(version)
+    raw["metadata"]["labels"] = raw["metadata"]["labels"] | {"compression-operator.io/part": part}
+    return raw
+
+
+def filled(cache: Cache | None = None, **runtimes: dict[str, Any]) -> Cache:
+    cache = cache or Cache(lambda _: None, children_protected=True)
+    for number, (name, measuring) in enumerate(runtimes.items()):
+        cache.put(RUNTIMES, raw_runtime(name, uid=f"r-{number}", measuring=measuring))
+    return cache
+
+
+def seen(cache: Cache) -> Observed:
+    observed = cache.observe(UID)
+    assert observed is not None
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("cpu", "quiet", "sla", "part", "measuring"),
+    [
+        (SHARED, SHARED, "", "Run", "cpu"),
+        ({"isolation": "Shared", "runtime": "quiet"}, SHARED, "", "Compress", "quiet"),
+        ({"isolation": "Node", "runtime": "quiet"}, ALONE, "", "Compress", "quiet"),
+        ({"isolation": "Shared", "runtime": "quiet"}, SHARED, "cpu", "Run", "cpu"),
+        (ALONE, SHARED, "", "Compress", "cpu"),
+        (ALONE, SHARED, "quiet", "Compress", "quiet"),
+        ({"isolation": "Node", "runtime": "cpu"}, SHARED, "", "Compress", "cpu"),
+    ],
+)
+def test_the_runtime_says_in_how_many_parts_and_where_a_job_is_measured(
+    cpu: dict[str, Any], quiet: dict[str, Any], sla: str, part: str, measuring: str
+) -> None:
+    cache = filled(cpu=cpu, quiet=quiet)
+    cache.put(COMPRESSION_JOBS, versioned_job(100, **({"spec__sla__runtime": sla} if sla else {})))
+    observed = seen(cache)
+    assert (observed.job.part, observed.job.measuring_runtime) == (part, measuring)
+    assert observed.measuring_runtime is not None
+    assert observed.measuring_runtime.name == measuring
+
+
+@pytest.mark.parametrize("part", ["", "Run"])
+def test_a_job_that_has_a_child_for_all_of_it_goes_on_with_it(part: str) -> None:
+    """An operator before measuring slots created it, or the runtime was edited: no second child, no other part."""
+    cache = filled(cpu={"isolation": "Node", "runtime": "quiet"}, quiet=ALONE)
+    child = {"childJob": {"name": "x", "uid": CHILD_UID}}
+    cache.put(COMPRESSION_JOBS, versioned_job(100, status=child | ({"part": part} if part else {})))
+    cache.put(JOBS, labelled("Run"))
+    observed = seen(cache)
+    assert observed.child is not None
+    assert (observed.job.part, observed.job.measuring_runtime) == ("Run", "cpu")
+
+
+def test_a_job_whose_stages_have_their_own_child_is_measured_in_another() -> None:
+    cache = filled(cpu=SHARED)
+    cache.put(COMPRESSION_JOBS, versioned_job(100))
+    cache.put(JOBS, labelled("Compress"))
+    observed = seen(cache)
+    assert observed.child is not None
+    assert observed.job.part == "Compress"
+
+
+def test_where_a_job_is_measured_stays_once_it_has_begun() -> None:
+    cache = filled(cpu={"isolation": "Node", "runtime": "other"}, quiet=ALONE)
+    cache.put(COMPRESSION_JOBS, versioned_job(100, status={"part": "Measure", "measuringRuntime": "quiet"}))
+    observed = seen(cache)
+    assert (observed.job.part, observed.job.present_runtime) == ("Measure", "quiet")
+
+
+def test_a_job_looks_again_when_the_runtime_comes_in_which_its_own_measures() -> None:
+    changed: list[str] = []
+    cache = filled(Cache(changed.append), cpu={"isolation": "Node", "runtime": "quiet"})
+    cache.put(COMPRESSION_JOBS, versioned_job(100))
+    del changed[:]
+    filled(cache, another=ALONE)
+    assert changed == []
+    cache.put(RUNTIMES, raw_runtime("quiet", uid="r-9", measuring=ALONE))
+    assert changed == [UID]

@@ -1,0 +1,110 @@
+"""Who waits for a measuring slot, and which jobs do not begin meanwhile."""
+
+from typing import Any
+
+import pytest
+
+from compression_operator.cache.runtimes import Runtimes
+from compression_operator.cache.slots import MeasuringSlots
+from compression_operator.records.pod import PodRecord
+from tests.support.operator.builders import job, pod, running_pod, runtime
+
+NO_ROOM = (("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient cpu."),)
+
+
+def on(name: str) -> dict[str, str]:
+    return {"compression-operator.io/runtime": name}
+
+
+def waiting(name: str = "waits", slot: str = "Node", runtime: str = "cpu", **options: Any) -> PodRecord:
+    return pod(name, conditions=NO_ROOM, slot=slot, annotations=on(runtime), **options)
+
+
+def compressing(name: str = "works", runtime: str = "cpu") -> PodRecord:
+    return running_pod(name, annotations=on(runtime))
+
+
+def known(**specs: dict[str, Any]) -> Runtimes:
+    runtimes = Runtimes()
+    for name, spec in specs.items():
+        runtimes.put(runtime(name, **({"measuring": {"isolation": "Node"}} | spec)))
+    return runtimes
+
+
+@pytest.fixture
+def changed() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def slots(changed: list[str]) -> MeasuringSlots:
+    return MeasuringSlots(changed.append)
+
+
+def test_jobs_that_wait_are_counted_by_runtime(slots: MeasuringSlots) -> None:
+    for seen in (
+        waiting("a"), waiting("b"), waiting("c", slot="StaticCPUs", runtime="static"), waiting("d", slot=""),
+        running_pod("e", slot="Node"), waiting("f", deleting=True),
+    ):  # fmt: skip
+        slots.note(seen)
+    assert slots.waiting() == {"cpu": 2, "static": 1}
+    slots.note(running_pod("a", slot="Node", annotations=on("cpu")))
+    slots.drop("uid-b")
+    assert slots.waiting() == {"static": 1}
+
+
+def test_a_job_does_not_begin_while_another_waits_for_the_node_to_be_empty(
+    slots: MeasuringSlots, changed: list[str]
+) -> None:
+    runtimes, record = known(cpu={}), job()
+    slots.note(compressing())
+    assert slots.ahead(record, runtimes) == 0
+    slots.note(waiting("a"))
+    slots.note(waiting("b"))
+    assert slots.ahead(record, runtimes) == 2
+    slots.note(running_pod("a", slot="Node", annotations=on("cpu")))
+    assert changed == []
+    slots.note(running_pod("b", slot="Node", annotations=on("cpu")))
+    assert changed == [record.uid]
+    assert slots.ahead(record, runtimes) == 0
+
+
+def test_nobody_is_held_back_where_no_pod_could_make_room(slots: MeasuringSlots, changed: list[str]) -> None:
+    """A pod that fits on no node at all must not stop every other job for good."""
+    runtimes, record = known(cpu={}), job()
+    slots.note(waiting())
+    assert slots.ahead(record, runtimes) == 0
+    slots.note(compressing())
+    assert slots.ahead(record, runtimes) == 1
+    slots.drop("uid-works")
+    assert changed == [record.uid]
+    assert slots.ahead(record, runtimes) == 0
+
+
+@pytest.mark.parametrize(
+    ("specs", "waits", "held"),
+    [
+        ({"cpu": {}, "large": {}}, "large", 1),
+        ({"cpu": {}, "large": {"nodeSelector": {"pool": "measuring"}}}, "large", 0),
+        ({"cpu": {}, "large": {"tolerations": [{"key": "measuring", "operator": "Exists"}]}}, "large", 0),
+        ({"cpu": {"measuring": {"isolation": "Shared"}}, "large": {}}, "large", 0),
+        ({"cpu": {}}, "gone", 0),
+    ],
+)
+def test_only_jobs_of_the_same_nodes_wait(slots: MeasuringSlots, specs: dict[str, Any], waits: str, held: int) -> None:
+    slots.note(compressing(runtime=waits))
+    slots.note(waiting(runtime=waits))
+    assert slots.ahead(job(), known(**specs)) == held
+
+
+@pytest.mark.parametrize("changes", [{"spec__suspend": True}, {"status": {"part": "Measure"}}])
+def test_a_job_that_is_held_or_measures_is_not_held_back(slots: MeasuringSlots, changes: dict[str, Any]) -> None:
+    slots.note(compressing())
+    slots.note(waiting())
+    assert slots.ahead(job(**changes), known(cpu={})) == 0
+
+
+def test_whole_cpus_need_no_empty_node(slots: MeasuringSlots) -> None:
+    slots.note(compressing())
+    slots.note(waiting(slot="StaticCPUs"))
+    assert slots.ahead(job(), known(cpu={})) == 0

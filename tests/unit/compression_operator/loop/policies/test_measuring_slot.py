@@ -1,0 +1,143 @@
+"""A job that waits for a measuring slot says so, uses none of its deadline, and gets the node before others begin."""
+
+from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.child import ChildRecord
+from compression_operator.records.job import JobRecord
+from compression_operator.records.pod import PodRecord
+from tests.support.operator.builders import (
+    after,
+    child,
+    complete,
+    condition_of,
+    ended_pod,
+    job,
+    observe,
+    pod,
+    running_pod,
+    runtime,
+    settle,
+    stamp,
+)
+
+NO_ROOM = "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: none."
+ALONE = runtime(measuring={"isolation": "Node"})
+DEADLINE = {"spec__deadline": "100s"}
+
+
+def waits(name: str = "pod-a", created: float = 1) -> PodRecord:
+    return pod(name, slot="Node", created=created, conditions=(("PodScheduled", "False", "Unschedulable", NO_ROOM),))
+
+
+def runs(name: str = "pod-a", created: float = 1, placed: float = 1) -> PodRecord:
+    found = (("PodScheduled", "True", "", "", stamp(placed)),)
+    return running_pod(name, slot="Node", created=created, start=placed, conditions=found)
+
+
+def measuring(deadline: int | None = 100, **options: object) -> ChildRecord:
+    return child(slot="Node", part="Run", active=1, start=stamp(), deadline=deadline, **options)  # type: ignore[arg-type]
+
+
+def used(record: JobRecord) -> int:
+    told = record.status().active_time
+    return 0 if told is None else told.seconds
+
+
+def test_a_job_that_waits_says_how_many_do() -> None:
+    record, plan = settle(observe(child=measuring(), pods=(waits(),), waiting_for_slot=3))
+    scheduled = condition_of(plan, "Scheduled")
+    assert (scheduled["status"], scheduled["reason"]) == ("False", "WaitingForMeasuringSlot")
+    said = "3 jobs wait for a measuring slot, this one included; the scheduler: "
+    assert scheduled["message"] == said + "0/1 nodes are available: 1 Insufficient cpu"
+    assert (record.phase, record.reason) == ("Pending", "WaitingForMeasuringSlot")
+    assert [note.type for note in plan.events if note.reason == "Waiting"] == ["Normal"]
+    assert plan.requeue_after == 30
+    again = reconcile(observe(record, child=measuring(), pods=(waits(),), waiting_for_slot=1), after(30))
+    assert condition_of(again, "Scheduled")["message"].startswith("1 job waits for a measuring slot, this one; ")
+    assert again.events == ()
+
+
+def test_many_jobs_that_wait_count_anew_less_often() -> None:
+    plan = reconcile(observe(child=measuring(), pods=(waits(),), waiting_for_slot=2000), after(0))
+    assert plan.requeue_after == 100
+
+
+def test_a_job_does_not_begin_before_those_that_wait_to_be_measured() -> None:
+    record, plan = settle(observe(on=ALONE, measured_first=2))
+    assert plan.create is None
+    scheduled = condition_of(plan, "Scheduled")
+    assert (record.phase, scheduled["status"], scheduled["reason"]) == ("Pending", "False", "MeasuringFirst")
+    assert (
+        scheduled["message"] == "2 jobs wait to be measured alone on a node like this job's; this job begins after that"
+    )
+    assert condition_of(plan, "Accepted")["status"] == "True"
+    assert len(plan.events) == 1
+    assert reconcile(observe(record, on=ALONE, measured_first=2), after(60)).empty
+    assert reconcile(observe(record, on=ALONE), after(60)).create is not None
+
+
+def test_a_job_that_has_begun_goes_on_whoever_waits() -> None:
+    plan = reconcile(observe(child=measuring(), pods=(runs(),), measured_first=2), after(5))
+    assert condition_of(plan, "Scheduled")["status"] == "True"
+
+
+def test_waiting_uses_nothing_of_the_deadline() -> None:
+    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(waits(),)), after(2))
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": None}}
+    assert (used(record), record.status().deadline_time) == (0, None)
+    assert "no time of spec.deadline passes" in condition_of(plan, "Scheduled")["message"]
+    record, plan = settle(observe(record, child=measuring(None), pods=(waits(),)), after(5000))
+    assert (plan.patch_child, used(record)) == (None, 0)
+    record, plan = settle(observe(record, child=measuring(None), pods=(runs(placed=6000),)), after(6003))
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 6100}}
+    assert record.status().deadline_time == stamp(6100)
+    done = complete(slot="Node", start=stamp(), deadline=6100, since=stamp(6040))
+    over = ended_pod(slot="Node", start=6000, end=6040, conditions=(("PodScheduled", "True", "", "", stamp(6000)),))
+    record, _ = settle(observe(record, child=done, pods=(over,), confirmed=True), after(6041))
+    assert used(record) == 40
+
+
+def test_a_pod_that_finds_its_slot_at_once_costs_no_request() -> None:
+    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(placed=1),)), after(3))
+    assert plan.patch_child is None
+    assert record.status().active_time is not None
+
+
+def test_only_the_time_with_a_node_counts_of_a_pod_that_is_tried_again() -> None:
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
+    failed = ended_pod(code=1, slot="Node", start=1, end=21, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
+    record, plan = settle(observe(record, child=measuring(), pods=(failed, waits("b", created=31))), after(500))
+    assert used(record) == 30  # the pause before the second try counts
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": None}}
+    second = runs("b", created=31, placed=900)
+    record, plan = settle(observe(record, child=measuring(None), pods=(failed, second)), after(901))
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 970}}
+    assert used(record) == 30
+
+
+def test_a_wait_that_nobody_saw_is_not_counted() -> None:
+    """The operator was away from the end of one pod until the next one ran."""
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
+    failed = ended_pod(code=1, slot="Node", start=1, end=21, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
+    second = runs("b", created=31, placed=900)
+    record, plan = settle(observe(record, child=measuring(), pods=(failed, second)), after(905))
+    assert used(record) == 30
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 970}}
+
+
+def test_a_budget_has_a_clock_while_the_deadline_has_none() -> None:
+    priced = {"compression-operator.io/price-per-hour": "3.6", "compression-operator.io/deadline-seconds": "100"}
+    limited = job(spec__budget="1", **DEADLINE)
+    waiting = measuring(annotations=priced)
+    _, plan = settle(observe(limited, child=waiting, pods=(waits(),)), after(50))
+    assert plan.patch_child == {
+        "spec": {"activeDeadlineSeconds": 50 + 970},
+        "metadata": {"annotations": {"compression-operator.io/deadline-seconds": "none"}},
+    }
+
+
+def test_the_risk_of_a_late_end_is_gone_while_a_job_waits() -> None:
+    late = after(400)
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),), finish=late), after(3))
+    assert [item.status for item in record.status().conditions if item.type == "DeadlineAtRisk"] == ["True"]
+    _, plan = settle(observe(record, child=measuring(), pods=(waits("b", created=31),)), after(40))
+    assert condition_of(plan, "DeadlineAtRisk")["reason"] == "ClockStopped"

@@ -1,0 +1,68 @@
+"""Measuring slots in a CompressionRuntime: what StaticCPUs needs, and which parts of a job need a slot."""
+
+from typing import Any
+
+import pytest
+
+from compressionjob.errors import InvalidSpec
+from compressionjob.measuring import slot_of
+from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
+
+
+def parse(isolation: str, requests: dict[str, Any], limits: dict[str, Any]) -> CompressionRuntimeSpec:
+    spec = {
+        "image": "runner:1",
+        "resources": {"requests": requests, "limits": limits},
+        "measuring": {"isolation": isolation},
+    }
+    head = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionRuntime", "metadata": {"name": "x"}}
+    return parse_runtime(head | {"spec": spec}).spec
+
+
+def test_models_are_measured_alone_on_a_node_unless_the_runtime_says_otherwise() -> None:
+    assert CompressionRuntimeSpec(image="runner:1").measuring.isolation == "Node"
+
+
+def test_static_cpus_are_whole_and_the_pod_guaranteed() -> None:
+    guaranteed = {"cpu": 2, "memory": "1Gi"}
+    assert parse("StaticCPUs", guaranteed, {"cpu": "2", "memory": "1024Mi"}).measuring.isolation == "StaticCPUs"
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits", "says"),
+    [
+        (
+            {"cpu": "1", "memory": "1Gi"}, {"cpu": "2", "memory": "1Gi"},
+            "spec.resources.requests.cpu: '1, limits.cpu 2' is not valid: measuring.isolation StaticCPUs needs",
+        ),
+        ({"cpu": "500m", "memory": "1Gi"}, {"cpu": "500m", "memory": "1Gi"}, "'500m, limits.cpu 500m'"),
+        ({"cpu": "1.5", "memory": "1Gi"}, {"cpu": "1.5", "memory": "1Gi"}, "'1.5, limits.cpu 1.5'"),
+        ({"cpu": "0", "memory": "1Gi"}, {"cpu": "0", "memory": "1Gi"}, "'0, limits.cpu 0'"),
+        ({"memory": "1Gi"}, {"cpu": "2", "memory": "1Gi"}, "'none, limits.cpu 2'"),
+        (
+            {"cpu": "1", "memory": "1Gi"}, {"cpu": "1", "memory": "2Gi"},
+            "spec.resources.requests.memory: '1Gi, limits.memory 2Gi'",
+        ),
+        ({"cpu": "1"}, {"cpu": "1"}, "spec.resources.requests.memory: 'none, limits.memory none'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_have_cpus_for_itself_is_refused(requests: Any, limits: Any, says: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        parse("StaticCPUs", requests, limits)
+    assert says in str(refused.value)
+    assert parse("Node", requests, limits).resources.limits
+
+
+@pytest.mark.parametrize(
+    ("part", "isolation", "slot"),
+    [
+        ("Run", "StaticCPUs", "StaticCPUs"),
+        ("Measure", "Node", "Node"),
+        ("Run", "Node", "Node"),
+        ("Compress", "Node", ""),
+        ("Publish", "StaticCPUs", ""),
+        ("Measure", "Shared", ""),
+    ],
+)
+def test_a_part_that_measures_needs_a_slot(part: str, isolation: Any, slot: str) -> None:
+    assert slot_of(part, isolation) == slot

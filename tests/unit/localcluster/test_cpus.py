@@ -1,0 +1,27 @@
+"""Whole CPUs for pods: only where there is one to give away, and with the control plane off it."""
+
+import os
+
+import pytest
+
+from localcluster import cpus
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, count: int, ours: set[int]) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: ours)
+
+
+def test_pods_can_have_whole_cpus_and_the_control_plane_keeps_off_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, 2, {0, 1})
+    assert cpus.manager()["cpuManagerPolicy"] == "static"
+    assert cpus.on_system_cpu(["etcd", "--name=local"]) == ["taskset", "--cpu-list", "0", "etcd", "--name=local"]
+
+
+@pytest.mark.parametrize(("count", "ours"), [(1, {0}), (4, {2, 3})])
+def test_cpus_are_shared_where_there_is_one_or_some_are_not_ours(
+    monkeypatch: pytest.MonkeyPatch, count: int, ours: set[int]
+) -> None:
+    machine(monkeypatch, count, ours)
+    assert cpus.manager() == {}
+    assert cpus.on_system_cpu(["etcd"]) == ["etcd"]
