@@ -1,16 +1,23 @@
-"""How the tests are shared out among workers: a file at a time, the longest first.
+"""What all tests share: how they are given to workers, and whose turn local runs take.
+
+Files are shared out among workers, a file at a time, the longest first.
 
 A worker takes the next file when it is about to end the one that it has. The files of unit tests come last: each takes
 seconds, so that all workers end at about the same time.
 """
 
+import os
 import re
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
+
+# Local runs on one machine take turns; those of tests wait for no other worker's, nor for a user's.
+os.environ["COMPRESSION_LOCK"] = str(Path(tempfile.gettempdir()) / f"compression-runner-tests-{os.getpid()}.lock")
 
 HERE: Final = Path(__file__).parent
 FIRST: Final = ("integration/operator", "integration/runner", "e2e/localcluster", "methods")

@@ -9,7 +9,7 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.evaluation.evaluate import Subject, measure
-from compression_runner.evaluation.machine.memory import measure_memory
+from compression_runner.evaluation.machine.memory import MemoryProbes
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.formats.openvino_files import read, save
 from compression_runner.inference.onnx import OnnxPredictor
@@ -74,8 +74,8 @@ def test_the_same_model_is_written_as_the_same_bytes(graph: Path, tmp_path: Path
 
 
 def test_memory_of_an_ir_is_that_of_a_process_with_openvino(converted: Path) -> None:
-    found = measure_memory(converted, {"x": np.ones((1, WIDTH), np.float32)}, 1, 0.95, "openvino")
-    assert 0 < found.floor_bytes < found.peak.value
+    found = MemoryProbes(converted, {"x": np.ones((1, WIDTH), np.float32)}, 1, 0.95, "openvino").measure(1)
+    assert 0 < found.floor_bytes < found.value
 
 
 def test_a_result_for_openvino_is_compared_with_its_baseline_in_openvino(
