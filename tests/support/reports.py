@@ -1,5 +1,6 @@
 """A report in which every kind of thing happened, for the tests of what is made of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ from compressionjob.report import (
     FallbackReport,
     FileReport,
     JobReport,
+    Look,
     ModelFigures,
     NoiseReport,
+    ObjectiveLooks,
     Provenance,
     Report,
     SourceReference,
     StageReport,
 )
 from compressionjob.review import ReviewOutcome
-from compressionjob.sla import ObjectiveResult
+from compressionjob.sla import ObjectiveResult, Verdict
 from compressionjob.trust_report import (
     Attribution,
     AttributionsReport,
@@ -117,6 +120,43 @@ def report(**changes: Any) -> Report:
         ),
     )  # fmt: skip
     return Report.model_validate({**dict(found), **changes})
+
+
+def looks(name: str, counts: str, found: Sequence[tuple[float, int, Estimate, Verdict]], **more: Any) -> ObjectiveLooks:
+    """The looks at one objective: (seconds, count, interval, verdict) of each."""
+    listed = [
+        Look(seconds=seconds, count=count, value=at.value, low=at.low, high=at.high, verdict=verdict)
+        for seconds, count, at, verdict in found
+    ]
+    return ObjectiveLooks.model_validate({"objective": name, "counts": counts, "looks": listed, "planned": 10, **more})
+
+
+def looked_at(**changes: Any) -> Report:
+    """A report with looks: decided at once, late, before another limit, and not at all; one has no bound at first."""
+    endless = Estimate(value=0.0073, low=0.0035, high=86_400.0)
+    found = [
+        looks("quality.drop", "samples", [
+            (2.0, 125, about(0.0067, 0.0045), "Inconclusive"), (4.1, 250, about(0.0061, 0.0021), "Pass"),
+        ], planned=4, resolution=0.0021, seconds_for_half=16.4),
+        looks("latency", "queries", [
+            (9.0, 75, endless, "Inconclusive"),
+            (11.0, 130, Estimate(value=0.0072, low=0.0041, high=0.0118), "Inconclusive"),
+            (20.0, 390, Estimate(value=0.0073, low=0.0055, high=0.0091), "Fail"),
+            (67.0, 1880, Estimate(value=0.0073, low=0.0071, high=0.0080), "Fail"),
+        ], began=6.0, resolution=0.0002, seconds_for_half=244.0),
+        looks("latency.speedup", "queries", [
+            (9.0, 75, about(1.9, 0.5), "Inconclusive"), (11.0, 130, about(1.88, 0.3), "Pass"),
+            (20.0, 390, about(1.86, 0.15), "Pass"), (67.0, 1880, about(1.87, 0.08), "Pass"),
+        ], began=6.0, resolution=0.08, seconds_for_half=244.0),
+        looks("throughput", "blocks", [
+            (70.0, 4, about(155.0, 40.0), "Inconclusive"), (80.0, 12, about(152.0, 20.0), "Inconclusive"),
+            (140.0, 60, about(151.0, 11.0), "Inconclusive"),
+        ], began=67.0, resolution=11.0, seconds_for_half=292.0),
+        looks("memory", "processes", [(6.0, 3, about(5.06e7, 4e5), "Pass")], began=4.1, planned=4,
+              resolution=4e5, seconds_for_half=7.6),
+    ]  # fmt: skip
+    memory = objective("memory", "Pass", unit="bytes", limit=1.2e8, measured=5.06e7, low=5.02e7, high=5.1e7)
+    return report(**{"looks": found, "objectives": [*OBJECTIVES[:-1], memory], **changes})
 
 
 def stage(name: str, fingerprint: str, size: int, **more: Any) -> StageReport:

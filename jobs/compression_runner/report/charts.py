@@ -135,7 +135,7 @@ def distribution(
     right = max(_end(values) for _, values in arrays) * 1.15
     if limit is not None and limit < right * 2:
         right = max(right, limit * 1.08)
-    step = _nice(right / TICKS)
+    step = nice(right / TICKS)
     ticks = [(round(step * index / right * PLOT_WIDTH, 1), _tick(step * index)) for index in range(1, TICKS + 3)]
     return Distribution(
         curves=_without_collisions([_curve(name, values, percentiles.get(name, {}), right) for name, values in arrays]),
@@ -191,7 +191,7 @@ def _y(share: float) -> float:
     return round((1.0 - share) * PLOT_HEIGHT, 1)
 
 
-def _nice(step: float) -> float:
+def nice(step: float) -> float:
     """Return the least of 1, 2, 2.5 or 5 times a power of ten that is not below `step`."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)

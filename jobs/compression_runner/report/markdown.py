@@ -9,6 +9,7 @@ from compression_runner.report import wording
 from compression_runner.report.by_stage import stage_rows
 from compression_runner.report.given_up import GivenUp, given_up
 from compression_runner.report.key_figures import key_figures
+from compression_runner.report.looks import LooksRow, looks_rows
 from compression_runner.report.objective_rows import Terms, objective_row, terms_of, verdict_sentence
 from compression_runner.report.page import VERDICTS, publication
 from compression_runner.report.reproducing import Reproduction, reproduction
@@ -26,6 +27,7 @@ def render_markdown(report: Report, now: datetime | None = None) -> str:
     parts = [
         *_head(report, terms),
         *_objectives(report, terms),
+        *_looks(looks_rows(report, terms)),
         *_given_up(given_up(report, terms)),
         *_figures(report, terms),
         *_stages(report, terms),
@@ -108,6 +110,11 @@ def _objectives(report: Report, terms: Terms) -> list[str]:
         for row in rows
     ]
     return [table(["objective", "limit", "measured", "interval", "verdict"], cells, "lrrrl")]
+
+
+def _looks(rows: Sequence[LooksRow]) -> list[str]:
+    lines = [f"- **{text(row.title)}**: {text(row.course)} {text(row.power)}" for row in rows]
+    return ["### How the verdict was reached", "\n".join(lines)] if lines else []
 
 
 def _given_up(told: GivenUp | None) -> list[str]:

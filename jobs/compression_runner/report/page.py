@@ -8,8 +8,10 @@ import jinja2
 from compression_runner.report import wording
 from compression_runner.report.by_stage import phases, stage_rows, time_spent
 from compression_runner.report.charts import PLOT_HEIGHT, PLOT_WIDTH, TRACK, distribution
+from compression_runner.report.closing import HEIGHT, WIDTH
 from compression_runner.report.given_up import given_up
 from compression_runner.report.key_figures import key_figures
+from compression_runner.report.looks import looks_rows
 from compression_runner.report.objective_rows import (
     TOKENS,
     ObjectiveRow,
@@ -68,6 +70,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "sentence": _sentence(report, objectives) or meaning,
         "publication": publication(report),
         "objectives": objectives,
+        "looks": looks_rows(report, terms),
         "given_up": given_up(report, terms),
         "tiles": key_figures(report, terms),
         "metric": terms.metric,
@@ -93,7 +96,15 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "files": report.artifact.files,
         "reproduction": reproduction(report),
         "bytes": format_bytes,
-        "plot": {"width": PLOT_WIDTH, "height": PLOT_HEIGHT, "track": TRACK, "side": SIDE, "half": HALF},
+        "plot": {
+            "width": PLOT_WIDTH,
+            "height": PLOT_HEIGHT,
+            "track": TRACK,
+            "side": SIDE,
+            "half": HALF,
+            "closing_width": WIDTH,
+            "closing_height": HEIGHT,
+        },
     }
 
 

@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from compression_runner.report import render_html, render_markdown
 from compression_runner.report.markdown import block, code, table, text
 from compressionjob.report import Environment, Report, StageReport
-from tests.support.reports import HOSTILE, NOW, fallen_back, objective, report, reviewed, stage, trusted
+from tests.support.reports import HOSTILE, NOW, fallen_back, looked_at, objective, report, reviewed, stage, trusted
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -47,6 +47,14 @@ def kinds(markdown: str) -> set[str]:
     for token in PARSER.parse(markdown):
         found |= {token.type, *(child.type for child in token.children or [])}
     return found
+
+
+def test_each_objective_with_looks_has_a_line() -> None:
+    lines = [line for line in render_markdown(looked_at(), NOW).splitlines() if "at look" in line]
+    assert [line.partition(":")[0] for line in lines] == [
+        "- **Loss of cosine**", "- **Latency, p99**", "- **Speed-up, p99**", "- **Throughput**", "- **Peak memory**",
+    ]  # fmt: skip
+    assert "How the verdict was reached" not in render_markdown(report(), NOW)
 
 
 def test_the_verdict_comes_first_and_every_objective_has_its_row() -> None:

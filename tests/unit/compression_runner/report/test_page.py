@@ -14,6 +14,7 @@ from tests.support.reports import (
     NOW,
     PIXEL,
     fallen_back,
+    looked_at,
     objective,
     report,
     reviewed,
@@ -116,6 +117,44 @@ def test_the_verdict_is_said_first_with_confidence_and_a_plain_sentence() -> Non
     assert "The result was not published." in text
 
 
+def test_each_objective_has_a_picture_of_how_its_interval_closed() -> None:
+    page = _opened(looked_at())
+    assert page.open == []
+    assert page.tags.count("desc") == len(looked_at().looks) == 5
+    names = [value for name, value in page.attributes if name == "id"]
+    referred = [part for name, value in page.attributes if name == "aria-labelledby" for part in value.split()]
+    assert sorted(referred) == sorted(names)
+
+
+@pytest.mark.parametrize("sentence", [
+    "Decided at look 2 of at most 4, after 4.10 s and 250 samples. Measuring ended there.",
+    "Decided at look 3 of at most 10, after 14.0 s. Measuring went on to look 4, after 1m1s and 1,880 queries to each "
+    "model, for another limit.",
+    "Still open at look 3 of at most 10, after 1m13s and 60 blocks of each model, when measuring ended: the time limit",
+    "This run can decide limits that are 200 µs or more away from the measured value. Half that distance would take "
+    "about 4m4s of measuring, four times as long.",
+    "Half that distance would take about 1,000 samples, four times as many.",
+    "limit 5.00 ms", "✕ Fail", "? Inconclusive",
+])  # fmt: skip
+def test_the_looks_are_explained_in_words(sentence: str) -> None:
+    assert sentence in _opened(looked_at()).text
+
+
+def test_a_figure_without_a_bound_or_without_chance_says_so() -> None:
+    without, exact = (
+        looked_at().looks[1].model_copy(update={"resolution": resolution, "planned": None})
+        for resolution in (None, 0.0)
+    )
+    assert "no limit there can be decided" in _page(looks=[without]).text
+    assert "Decided at look 3, after" in _page(looks=[without]).text
+    assert "The figure is exact: any limit is decided." in _page(looks=[exact]).text
+
+
+def test_reports_without_looks_show_none() -> None:
+    assert "How the intervals closed" not in _page().text
+    assert "How the intervals closed" not in _page(objectives=[], looks=looked_at().looks).text
+
+
 def test_anomalies_come_before_the_verdict() -> None:
     text = _page(anomalies=["larger than the baseline: 1.04 times its size"]).text
     assert text.index("Larger than the baseline: 1.04 times its size") < text.index("at 95 % confidence")
@@ -141,7 +180,9 @@ def test_the_figures_are_there(figure: str) -> None:
     assert figure in _page().text
 
 
-@pytest.mark.parametrize("found", [report(), fallen_back(), trusted()], ids=["plain", "fallen back", "trusted"])
+@pytest.mark.parametrize(
+    "found", [report(), fallen_back(), trusted(), looked_at()], ids=["plain", "fallen back", "trusted", "looked at"]
+)
 def test_nothing_is_fetched_and_nothing_runs(found: Report) -> None:
     html = render_html(found, NOW)
     page = Page(html)
