@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from compression_runner.commands.failures import Ended, explained
+from compression_runner.commands.failures import LOG, Ended, explained
 from compression_runner.commands.manifest import read_manifest
+from compression_runner.commands.power import Planned, power_of, undecidable
 from compression_runner.evaluation.machine.cpus import choose_cpus
 from compression_runner.pipeline.places import of_spec, of_trial
 from compression_runner.pipeline.preflight import Prepared, preflight
@@ -35,7 +36,30 @@ def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
     except Ended as end:
         return end.status
     _print(job, prepared, Console())
+    for warning in undecidable(planned_of(job, prepared)):
+        LOG.warning("warning: %s", warning)
     return ExitCode.DONE
+
+
+def planned_of(job: CompressionJob, prepared: Prepared) -> Planned:
+    """Return what is known of the job's power before it runs: with fewer samples than files or limit it is less."""
+    evaluation, samples = prepared.data["evaluation"], job.spec.data.evaluation.limit
+    if evaluation.classes is not None:
+        samples = min(samples, len(evaluation.entries))
+    return Planned(job.spec, samples, results=1 + len(prepared.plan.fallbacks))
+
+
+def _print_objectives(planned: Planned, console: Console) -> None:
+    objectives = objectives_of(planned.spec.sla)
+    for objective in objectives:
+        console.print(f"objective: {objective.name} {objective.direction} {objective.limit:g} ({objective.unit})")
+        console.print(f"  tells apart: {power_of(objective, planned)}", highlight=False)
+    if objectives:
+        console.print(
+            "tells apart: how far a limit must be from the true figure to be decided, at confidence "
+            f"{planned.spec.sla.confidence:g} over all objectives and looks, on a quiet machine and with as many "
+            "samples as spec.data.evaluation.limit allows"
+        )
 
 
 def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
@@ -56,8 +80,7 @@ def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
     engine = "OpenVINO" if prepared.plan.steps[-1].format == "openvino" else "onnxruntime"
     cpus = len(choose_cpus(job.spec.benchmark.threads).numbers)
     console.print(f"measured against: {baseline}, in {engine} on {cpus} CPUs")
-    for objective in objectives_of(job.spec.sla):
-        console.print(f"objective: {objective.name} {objective.direction} {objective.limit:g} ({objective.unit})")
+    _print_objectives(planned_of(job, prepared), console)
     memory = prepared.memory
     console.print(
         f"memory: about {format_bytes(memory.expected)} for {memory.step}, at least {format_bytes(memory.least)}; "

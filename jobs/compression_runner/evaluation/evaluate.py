@@ -31,13 +31,13 @@ from compression_runner.evaluation.quality.comparison import (
     Quality,
     unchanged,
 )
-from compression_runner.evaluation.request import quality_metric, requests_trust
+from compression_runner.evaluation.request import looks_at_samples, quality_metric, requests_trust
 from compression_runner.evaluation.speed.contender import contender, offline_batch, prepared_queries
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE, LatencyPlan, measure_latency
 from compression_runner.evaluation.speed.latency_run import MODELS, QUANTILES, LatencyRun
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.throughput import ThroughputRun, measure_throughput
-from compression_runner.evaluation.statistics.looks import each_look, look_of_data, look_sizes
+from compression_runner.evaluation.statistics.looks import each_look, look_of_data
 from compression_runner.evaluation.trust import Trust, measure_trust
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.predictor import Engine, Feed, Predictor
@@ -48,13 +48,9 @@ from compressionjob.objectives import QualityMetric, Sla
 from compressionjob.report import Environment, ModelFigures, ObjectiveLooks
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
-from compressionjob.tasks import default_metric
 from compressionjob.trust_report import TrustReport
 
 SAMPLES_IN_REPORT: Final = 5000
-FIRST_SAMPLES: Final = 100
-"""Fewest samples at the first look at quality."""
-QUALITY_LOOKS: Final = 4
 MEMORY: Final = (sla.MEMORY, sla.MEMORY_RATIO)
 QUALITY: Final = (sla.QUALITY_DROP, sla.QUALITY_SCORE, sla.QUALITY_INCREASE, sla.QUALITY_ERROR)
 
@@ -126,7 +122,7 @@ def measure(
         open_predictor(compressed.model, threads, engine) as after,
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
-        sizes = _looks_at_samples(spec, data)
+        sizes = looks_at_samples(spec, len(data), has_labels=data.answered)
         answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
         answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
         watch.end("evaluate baseline", "evaluate compressed")
@@ -164,19 +160,6 @@ def measure(
         trust=trust.report,
         looks=interim.report(),
     )
-
-
-def _looks_at_samples(spec: CompressionJobSpec, data: SampleSet) -> tuple[int, ...]:
-    """Return how many samples are answered at each look at quality.
-
-    There is one look, at all of them, where trust is measured on the same answers, and for the share of nearest
-    neighbours that stay the same, which depends on how many samples there are.
-    """
-    limits = spec.sla.quality
-    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.answered)
-    if limits is None or requests_trust(spec) or metric == "neighbours" or len(data) < 2 * FIRST_SAMPLES:
-        return (len(data),)
-    return look_sizes(max(FIRST_SAMPLES, len(data) // 8), len(data), QUALITY_LOOKS)
 
 
 def _answers(

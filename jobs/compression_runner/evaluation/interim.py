@@ -25,6 +25,10 @@ SHARES_OF_TIME: Final[Mapping[Counts, float]] = {"queries": LATENCY_SHARE * MARG
 NEARLY_ALL: Final = 0.9
 """A run with so large a share of MAX_QUERIES has ended because of them, not of the time: its blocks are not cut."""
 
+POSITIVE: Final = (sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT)
+NO_END: Final = 0.01
+"""A lower end of these below so small a share of the value is none: all of the time may have been others' doing."""
+
 
 SLOWLY: Final = 0.4
 """An interval that closes with less than this power of what chance does is held open by something else."""
@@ -157,6 +161,8 @@ def _reach(objective: Objective, estimate: Estimate) -> float | None:
     """Return how far the interval reaches from the measured value towards the limit; None where it has no end there."""
     above = estimate.value <= objective.limit
     if above and unbounded(estimate.high, objective.unit):
+        return None
+    if not above and objective.name in POSITIVE and estimate.low < NO_END * estimate.value:
         return None
     return (estimate.high - estimate.value) if above else (estimate.value - estimate.low)
 

@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Collection
+from typing import Final
 
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.texts import Texts
 from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.statistics.looks import look_sizes
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, default_metric
+
+FIRST_SAMPLES: Final = 100
+"""Fewest samples at the first look at quality."""
+QUALITY_LOOKS: Final = 4
 
 
 def requests_trust(spec: CompressionJobSpec) -> bool:
@@ -39,6 +45,18 @@ def _require_limits_of_its_kind(spec: CompressionJobSpec, metric: QualityMetric)
         problem = f"the data is measured by {metric}, {'an error' if is_error else 'a score'}"
         remedy = "set maxIncrease or max" if is_error else "set maxDrop or min"
         raise InvalidInput(INVALID_INPUT, "spec.sla.quality", json.dumps(limits.to_json()), problem, remedy)
+
+
+def looks_at_samples(spec: CompressionJobSpec, samples: int, *, has_labels: bool) -> tuple[int, ...]:
+    """Return how many samples are answered at each look at quality.
+
+    There is one look, at all of them, where trust is measured on the same answers, and for the share of nearest
+    neighbours that stay the same, which depends on how many samples there are.
+    """
+    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=has_labels)
+    if spec.sla.quality is None or requests_trust(spec) or metric == "neighbours" or samples < 2 * FIRST_SAMPLES:
+        return (samples,)
+    return look_sizes(max(FIRST_SAMPLES, samples // 8), samples, QUALITY_LOOKS)
 
 
 def require_data(spec: CompressionJobSpec, data: SampleSet) -> None:

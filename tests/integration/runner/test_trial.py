@@ -191,6 +191,15 @@ def test_the_plan_is_told_without_moving_weights(tmp_path: Path) -> None:
     assert sorted(place for place in tmp_path.rglob("*")) == before
 
 
+def test_a_plan_says_what_the_run_can_tell_apart(tmp_path: Path) -> None:
+    quality = {"metric": "neighbours", "maxDrop": "0.001"}
+    ended = runner("plan", write_job(tmp_path / "a", sla={"quality": quality, "size": {"maxRatio": "0.9"}}))
+    assert ended.returncode == 0, ended.stderr
+    assert "tells apart: any difference (sizes are counted)" in ended.stdout
+    assert "half of that: 4,000 samples" in " ".join(ended.stdout.split())
+    assert "spec.sla.quality.maxDrop (0.001): 1,000 evaluation samples cannot decide it" in ended.stderr
+
+
 def test_a_plan_looks_at_the_destination_when_it_is_asked_to(tmp_path: Path) -> None:
     job = write_job(tmp_path / "a")
     (tmp_path / "a" / "published").mkdir()

@@ -14,6 +14,7 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation import evaluate, phases
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compression_runner.evaluation.machine.cpus import CpuReservation, choose_cpus, cpu_list
+from compression_runner.evaluation.request import looks_at_samples
 from compressionjob.spec import CompressionJobSpec
 from tests.support.short_measurements import measure_shortly
 
@@ -142,10 +143,10 @@ def test_without_limits_every_figure_is_there_after_one_look(models: tuple[Subje
     assert found.environment.evaluation_samples == len(data), "nothing says when it would be enough"
 
 
-def test_neighbours_are_of_all_samples(models: tuple[Subject, Subject], data: SampleSet) -> None:
+def test_neighbours_are_of_all_samples(data: SampleSet) -> None:
     spec = _spec("text-embedding", sla={"quality": {"metric": "neighbours", "maxDrop": "0.9"}})
-    assert evaluate._looks_at_samples(spec, data) == (len(data),)
-    assert evaluate._looks_at_samples(_spec(), data) == (100, 145, 209, 300)
+    assert looks_at_samples(spec, len(data), has_labels=False) == (len(data),)
+    assert looks_at_samples(_spec(), 300, has_labels=True) == (100, 145, 209, 300)
 
 
 def test_a_model_that_is_its_own_baseline_loses_nothing(models: tuple[Subject, Subject], data: SampleSet) -> None:

@@ -127,3 +127,12 @@ def test_where_noise_holds_the_interval_open_more_time_is_not_proposed(interim: 
     assert "spec.benchmark.threads 1" in found.reason
     assert found.more_seconds is None
     assert "more of measuring would decide" in interim.explained({sla.LATENCY: as_wide}, None)[sla.LATENCY].reason
+
+
+def test_a_lower_end_of_nothing_is_none(interim: Interim) -> None:
+    taken = Estimate(value=1.89, low=1e-8, high=100_000.0, reason="others took 100% of the time")
+    interim.decided({sla.SPEEDUP: taken}, "queries", 385)
+    found = interim.explained({sla.SPEEDUP: taken}, NOISY)[sla.SPEEDUP]
+    assert found.reason == "others took 100% of the time; a quiet node may decide"
+    assert found.more_seconds is None
+    assert interim.report()[0].resolution is None

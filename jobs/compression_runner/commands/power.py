@@ -1,0 +1,233 @@
+"""What `plan` says of a run's power: which differences from its limits it can tell apart, and what half would cost."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from compression_runner.evaluation.interim import NEARLY_ALL
+from compression_runner.evaluation.machine.memory import LOOKS_AT
+from compression_runner.evaluation.request import looks_at_samples
+from compression_runner.evaluation.speed.latency import LATENCY_SHARE
+from compression_runner.evaluation.speed.latency_run import QUANTILES
+from compression_runner.evaluation.speed.sizing import MAX_QUERIES, Sizing, size_run
+from compression_runner.evaluation.speed.throughput import FIRST_PAIRS, THROUGHPUT_BLOCK_SECONDS
+from compression_runner.evaluation.statistics.block_bootstrap import BEYOND_PERCENTILE
+from compression_runner.evaluation.statistics.looks import each_look, look_of_data
+from compression_runner.evaluation.statistics.power import (
+    FOUR_TIMES,
+    difference_reach,
+    least_share,
+    mean_reach,
+    percentile_reach,
+    samples_for_share,
+    share_reach,
+)
+from compressionjob import sla
+from compressionjob.objectives import ERROR_METRICS, QualityMetric
+from compressionjob.schema import format_duration, parse_duration
+from compressionjob.sla import Objective
+from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import default_metric
+
+SHARES_OF_SAMPLES: Final[frozenset[QualityMetric]] = frozenset({"agreement", "neighbours"})
+"""Scores that compare with the baseline: the drop is the share of samples that go wrong."""
+SHARES_OF_RIGHT: Final[frozenset[QualityMetric]] = frozenset({"accuracy", "precision", "recall", "f1"})
+USUAL_DISAGREEMENT: Final = 0.05
+USUAL_VARIATION: Final = 0.1
+"""Standard deviation of the queries, or of the pairs of blocks, of a run as a share of their mean."""
+USUAL_SPREAD: Final = 0.1
+"""Standard deviation of a score, or of the change of an error, between samples."""
+MEMORY_VARIATION: Final = 0.01
+"""Standard deviation of the peak memory of fresh processes as a share of it (MiniLM in onnxruntime: 0.9 %)."""
+QUERY_SECONDS: Final = (0.01, 0.1)
+"""Durations of a query that are assumed where no limit says how long one takes."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """Which difference from a limit is told apart on which assumption, and what half of it would cost."""
+
+    reach: str
+    half: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reach}; half of that: {self.half}" if self.half else self.reach
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the power of a run depends on: the job, its evaluation samples at most, and the results judged at most."""
+
+    spec: CompressionJobSpec
+    samples: int
+    results: int = 1
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of one objective over all looks at it."""
+        return sla.interval_confidence(self.spec.sla, self.results)
+
+    @property
+    def of_samples(self) -> float:
+        """The confidence of the interval over all samples."""
+        looks = [len(looks_at_samples(self.spec, self.samples, has_labels=one)) for one in (True, False)]
+        return look_of_data(self.confidence, max(looks) - 1, max(looks))
+
+    @property
+    def of_time(self) -> float:
+        """The confidence of the intervals at each look at what the time limit ends."""
+        return each_look(self.confidence)
+
+    @property
+    def metric(self) -> QualityMetric:
+        """The metric of the limits on quality: the default with labels, if they fit it, where the job names none."""
+        limits = self.spec.sla.quality
+        named = [default_metric(self.spec.model.task, has_labels=labels) for labels in (True, False)]
+        fitting = [name for name in named if limits and (name in ERROR_METRICS) == limits.limits_error]
+        return self.spec.quality_metric or (fitting or named)[0]
+
+    @property
+    def seconds(self) -> float:
+        """The time limit."""
+        return parse_duration(self.spec.benchmark.time_limit)
+
+    @property
+    def longer(self) -> str:
+        """What half of a difference costs where the time limit decides."""
+        return f"spec.benchmark.timeLimit {format_duration(FOUR_TIMES * self.seconds)}"
+
+    @property
+    def more_samples(self) -> str:
+        """What half of a difference costs where the samples decide."""
+        return f"{FOUR_TIMES * self.samples:,} samples"
+
+
+def power_of(objective: Objective, planned: Planned) -> Power:
+    """Return the power of one objective."""
+    found = _POWERS.get(objective.name)
+    if found is None:
+        return Power("known after the run: it depends on groups, on inputs that are disturbed or on single answers")
+    return found(objective, planned)
+
+
+def undecidable(planned: Planned) -> Iterator[str]:
+    """Yield a warning for each limit that the evaluation samples cannot decide, not even for a perfect model."""
+    limits, samples = planned.spec.sla, planned.samples
+    shares: dict[str, float | None] = {}
+    if limits.quality and planned.metric in SHARES_OF_SAMPLES | SHARES_OF_RIGHT:
+        least = limits.quality.min
+        shares["quality.maxDrop"] = limits.quality.max_drop
+        shares["quality.min"] = None if least is None else 1.0 - least
+    if limits.flips:
+        shares["flips.max"] = limits.flips.max
+    for name, share in shares.items():
+        if share is None or least_share(samples, planned.of_samples) <= share:
+            continue
+        written = f"{1.0 - share:g}" if name.endswith("min") else f"{share:g}"
+        problem = (
+            f"spec.sla.{name} ({written}): {samples:,} evaluation samples cannot decide it, even for a perfect model"
+        )
+        if share <= 0:
+            yield f"{problem}; no number of samples can"
+            continue
+        needed = _samples_needed(share, planned)
+        yield f"{problem}; give at least {needed:,} samples (spec.data.evaluation.limit {needed})"
+
+
+def _samples_needed(share: float, planned: Planned) -> int:
+    """Return how many samples decide a share for a perfect model, at the looks that there are for so many."""
+    first = samples_for_share(share, planned.of_samples)
+    return samples_for_share(share, replace(planned, samples=first).of_samples)
+
+
+def _quality(objective: Objective, planned: Planned) -> Power:
+    samples, confidence, metric = planned.samples, planned.of_samples, planned.metric
+    is_drop = objective.name == sla.QUALITY_DROP
+    if metric in SHARES_OF_RIGHT and is_drop:
+        usual, worst = (difference_reach(samples, share, confidence) for share in (USUAL_DISAGREEMENT, 1.0))
+        why = f"if the models differ on {USUAL_DISAGREEMENT:.0%} of the samples, {worst:.2g} at worst"
+    elif metric in SHARES_OF_SAMPLES | SHARES_OF_RIGHT:
+        usual, worst = (share_reach(samples, share, confidence) for share in (USUAL_DISAGREEMENT, 0.5))
+        why = f"if {USUAL_DISAGREEMENT:.0%} of the samples go wrong, {worst:.2g} at worst"
+    else:
+        as_limit = is_drop or objective.name == sla.QUALITY_ERROR
+        spread = objective.limit if as_limit and objective.limit > 0 else USUAL_SPREAD
+        # For large numbers of samples Student's interval is that of a normal mean, as the bootstrap's is.
+        usual = mean_reach(max(2, samples), 1.0, confidence) * spread
+        what = "the change of the error, as a share of it," if objective.name == sla.QUALITY_INCREASE else metric
+        why = f"if {what} varies by {spread:g} between samples (standard deviation)"
+    return Power(f"about {usual:.2g} with {samples:,} samples {why}", planned.more_samples)
+
+
+def _flips(objective: Objective, planned: Planned) -> Power:
+    usual, worst = (share_reach(planned.samples, share, planned.of_samples) for share in (USUAL_DISAGREEMENT, 0.5))
+    why = f"if {USUAL_DISAGREEMENT:.0%} of the answers change, {worst:.2g} at worst"
+    return Power(f"about {usual:.2g} with {planned.samples:,} samples {why}", planned.more_samples)
+
+
+def _latency(objective: Objective, planned: Planned) -> Power:
+    def reach(sizing: Sizing, quantile: float) -> float | None:
+        return percentile_reach(sizing.looks[-1] * sizing.queries, quantile, USUAL_VARIATION, planned.of_time)
+
+    return _timed(planned, reach, "queries")
+
+
+def _speedup(objective: Objective, planned: Planned) -> Power:
+    def reach(sizing: Sizing, quantile: float) -> float | None:
+        if sizing.queries * (1.0 - quantile) >= BEYOND_PERCENTILE:
+            return percentile_reach(sizing.looks[-1], 0.5, USUAL_VARIATION, planned.of_time)
+        count = sizing.looks[-1] * sizing.queries
+        one = percentile_reach(count, quantile, USUAL_VARIATION, planned.of_time)
+        # Both percentiles are uncertain, independently of each other.
+        return None if one is None else math.sqrt(2.0) * one
+
+    return _timed(planned, reach, "pairs of blocks")
+
+
+def _timed(planned: Planned, reach: Callable[[Sizing, float], float | None], vary: str) -> Power:
+    """Return the power of what is measured in the time for latency, by how long a query takes."""
+    limits = planned.spec.sla.latency
+    assert limits is not None
+    if limits.scenario == "Server":
+        return Power("known after the first look: queries that wait for each other are not independent")
+    quantile, seconds = QUANTILES[limits.percentile], planned.seconds * LATENCY_SHARE
+    durations = QUERY_SECONDS if limits.max is None else (parse_duration(limits.max),)
+    parts, half = [], planned.longer
+    for duration in durations:
+        sizing = size_run(2.0 * duration, seconds, planned.of_time, quantile)
+        found, count = reach(sizing, quantile), sizing.looks[-1] * sizing.queries
+        if count >= NEARLY_ALL * MAX_QUERIES:
+            half = f"not in one run, which ends at {MAX_QUERIES:,} queries"
+        what = f"queries of {format_duration(duration)} ({count:,} to each model)"
+        parts.append(f"nothing with {what}: too few" if found is None else f"about {found:.1%} with {what}")
+    return Power(f"{', '.join(parts)}, if {vary} vary by {USUAL_VARIATION:.0%}", half)
+
+
+def _throughput(objective: Objective, planned: Planned) -> Power:
+    seconds = planned.seconds * (1.0 - LATENCY_SHARE)
+    pairs = max(FIRST_PAIRS, int(seconds / (2 * THROUGHPUT_BLOCK_SECONDS)))
+    found = mean_reach(pairs, USUAL_VARIATION, planned.of_time)
+    return Power(f"about {found:.1%} with {pairs:,} blocks, if they vary by {USUAL_VARIATION:.0%}", planned.longer)
+
+
+def _memory(objective: Objective, planned: Planned) -> Power:
+    found = mean_reach(LOOKS_AT[-1], MEMORY_VARIATION, each_look(planned.confidence, len(LOOKS_AT)))
+    both = 2.0 if objective.name == sla.MEMORY_RATIO else 1.0
+    processes = f"{LOOKS_AT[-1]} processes, the most that are started"
+    return Power(f"about {both * found:.1%} with {processes}, if they vary by {MEMORY_VARIATION:.0%}")
+
+
+def _exact(objective: Objective, planned: Planned) -> Power:
+    return Power("any difference (sizes are counted)")
+
+
+_POWERS: Final[Mapping[str, Callable[[Objective, Planned], Power]]] = {
+    **dict.fromkeys((sla.QUALITY_DROP, sla.QUALITY_SCORE, sla.QUALITY_INCREASE, sla.QUALITY_ERROR), _quality),
+    sla.FLIPS: _flips,
+    sla.LATENCY: _latency,
+    sla.SPEEDUP: _speedup,
+    **dict.fromkeys((sla.THROUGHPUT, sla.COST), _throughput),
+    **dict.fromkeys((sla.MEMORY, sla.MEMORY_RATIO), _memory),
+    **dict.fromkeys((sla.SIZE, sla.SIZE_RATIO), _exact),
+}
