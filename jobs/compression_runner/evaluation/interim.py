@@ -28,8 +28,6 @@ NEARLY_ALL: Final = 0.9
 POSITIVE: Final = (sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT)
 NO_END: Final = 0.01
 """A lower end of these below so small a share of the value is none: all of the time may have been others' doing."""
-
-
 SLOWLY: Final = 0.4
 """An interval that closes with less than this power of what chance does is held open by something else."""
 
