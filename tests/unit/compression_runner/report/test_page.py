@@ -126,30 +126,6 @@ def test_each_objective_has_a_picture_of_how_its_interval_closed() -> None:
     assert sorted(referred) == sorted(names)
 
 
-@pytest.mark.parametrize("sentence", [
-    "Decided at look 2 of at most 4, after 4.10 s and 250 samples. Measuring ended there.",
-    "Decided at look 3 of at most 10, after 14.0 s. Measuring went on to look 4, after 1m1s and 1,880 queries to each "
-    "model, for another limit.",
-    "Still open at look 3 of at most 10, after 1m13s and 60 blocks of each model, when measuring ended: the time limit",
-    "This run can decide limits that are 200 µs or more away from the measured value. Half that distance would take "
-    "about 4m4s of measuring, four times as long.",
-    "Half that distance would take about 1,000 samples, four times as many.",
-    "limit 5.00 ms", "✕ Fail", "? Inconclusive",
-])  # fmt: skip
-def test_the_looks_are_explained_in_words(sentence: str) -> None:
-    assert sentence in _opened(looked_at()).text
-
-
-def test_a_figure_without_a_bound_or_without_chance_says_so() -> None:
-    without, exact = (
-        looked_at().looks[1].model_copy(update={"resolution": resolution, "planned": None})
-        for resolution in (None, 0.0)
-    )
-    assert "no limit there can be decided" in _page(looks=[without]).text
-    assert "Decided at look 3, after" in _page(looks=[without]).text
-    assert "The figure is exact: any limit is decided." in _page(looks=[exact]).text
-
-
 def test_reports_without_looks_show_none() -> None:
     assert "How the intervals closed" not in _page().text
     assert "How the intervals closed" not in _page(objectives=[], looks=looked_at().looks).text
