@@ -19,6 +19,8 @@ ROOM: Final = 1.5
 """How far above and below limit and last interval the picture reaches at most, in multiples of what lies between."""
 Y_TICKS: Final = 4
 X_TICKS: Final = 4
+ALONE: Final = 9.0
+"""Half the width of the band of a single look."""
 LABEL: Final = 14.0
 """Height of a line of text."""
 
@@ -126,7 +128,7 @@ def _time_axis(seconds: Sequence[float]) -> tuple[Callable[[float], float], tupl
     if last <= WIDE_RANGE * first:
         right = last * 1.12
         step = nice(right / X_TICKS)
-        times = [step * index for index in range(1, X_TICKS + 2) if step * index <= right]
+        times = [step * index for index in range(1, X_TICKS + 2) if step * index / right * WIDTH <= WIDTH - LABEL]
 
         def linear(time: float) -> float:
             return round(time / right * WIDTH, 1)
@@ -161,8 +163,10 @@ def _value_ticks(
 
 
 def _band(whiskers: Sequence[Whisker]) -> str:
-    if len(whiskers) < 2:
-        return ""
+    if len(whiskers) == 1:
+        (one,) = whiskers
+        left, right = round(one.x - ALONE, 1), round(one.x + ALONE, 1)
+        return f"{_line([(left, one.top), (right, one.top), (right, one.bottom), (left, one.bottom)])} Z"
     upper = [(one.x, one.top) for one in whiskers]
     return f"{_line([*upper, *((one.x, one.bottom) for one in reversed(whiskers))])} Z"
 

@@ -37,6 +37,14 @@ def test_the_band_closes_around_the_value() -> None:
     assert _inside(picture)
 
 
+def test_a_single_look_has_a_band_of_its_own() -> None:
+    picture = _picture((2.0, about(1.5, 0.1)))
+    (one,) = picture.whiskers
+    corners = [float(number) for number in re.findall(r"[\d.]+", picture.band)]
+    assert min(corners[::2]) < one.x < max(corners[::2]) <= WIDTH
+    assert (min(corners[1::2]), max(corners[1::2])) == (one.top, one.bottom)
+
+
 @pytest.mark.parametrize(("unit", "endless"), [("seconds", UNBOUNDED_SECONDS), ("ratio", UNBOUNDED_RATIO)])
 def test_what_stands_for_no_bound_is_clipped_to_the_picture(unit: str, endless: float) -> None:
     wide = Estimate(value=1.5, low=1.0, high=endless)
