@@ -154,6 +154,5 @@ def _note_missing_bounds(run: LatencyRun, plan: LatencyPlan) -> None:
                 run.notes.append(
                     f"the {title}'s {name} has no upper bound: {run.queries} queries{less}; it needs {need}"
                 )
-        found = run.percentile(side, "p50", plan.confidence)
-        if found.reason:
-            run.notes.append(f"{title}: {found.reason}")
+        if run.scenario.queues and (reason := run.percentile(side, "p50", plan.confidence).reason):
+            run.notes.append(f"{title}: {reason}")
