@@ -11,10 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from compression_runner.evaluation.statistics.order_statistics import percentile, rank_bounds
+from compression_runner.evaluation.statistics.order_statistics import (
+    percentile,
+    percentile_interval,
+    queued_count,
+    rank_bounds,
+)
+from compression_runner.evaluation.statistics.resamples import MOST, resamples_for
 from compressionjob.estimate import Estimate
 
 RESAMPLES = 4000
+CELLS_AT_ONCE = 8_000_000
+"""Latencies in memory at a time: 64 MB."""
+MOST_CELLS = 400_000_000
+"""Latencies in all resamples together: seconds of computing."""
 BEYOND_PERCENTILE = 2.0
 """A block has a percentile of its own when at least so many of its queries lie beyond it."""
 
@@ -44,8 +54,8 @@ def speedup_interval(
     is long enough to have the percentile itself, the figure is the median over pairs of the ratio of the two blocks'
     percentiles, with the exact interval of its order statistics: what slowed both blocks of a pair cancels. For a
     percentile further out, and where queries wait for each other (`queued`), so that a block's own percentile says
-    little, it is the ratio of the pooled percentiles, by bootstrap over pairs.
-    Raises ValueError for fewer than two pairs.
+    little, it is the ratio of the pooled percentiles, by bootstrap over pairs, or where that cannot reach far enough,
+    from the intervals of both percentiles. Raises ValueError for fewer than two pairs.
     """
     pairs = len(baseline)
     if pairs != len(compressed) or pairs < 2:
@@ -57,7 +67,12 @@ def speedup_interval(
             [percentile(b, quantile) / percentile(c, quantile) for b, c in zip(baseline, compressed, strict=True)]
         )
         return Estimate(value=float(np.median(ratios)), low=float(ratios[lower - 1]), high=float(ratios[upper - 1]))
-    return _pooled_speedup(baseline, compressed, quantile, confidence, seed)
+    pooled = [percentile(np.concatenate(list(blocks)), quantile) for blocks in (baseline, compressed)]
+    value = pooled[0] / pooled[1]
+    ends = _by_bootstrap(baseline, compressed, quantile, confidence, seed)
+    if ends is None:
+        ends = _by_each_percentile(baseline, compressed, quantile, confidence, queued=queued)
+    return Estimate(value=value, low=min(value, ends[0]), high=max(value, ends[1]))
 
 
 def mean_interval(values: Sequence[float], confidence: float) -> Estimate:
@@ -74,36 +89,52 @@ def mean_interval(values: Sequence[float], confidence: float) -> Estimate:
     return Estimate(value=mean, low=mean - half, high=mean + half)
 
 
-def _pooled_speedup(
+def _by_bootstrap(
     baseline: Sequence[NDArray[np.float64]],
     compressed: Sequence[NDArray[np.float64]],
     quantile: float,
     confidence: float,
     seed: int,
-) -> Estimate:
-    """Return the ratio of the pooled percentiles with its interval by bootstrap over pairs."""
-    pairs = len(baseline)
-    picks = np.random.default_rng(seed).integers(0, pairs, size=(RESAMPLES, pairs))
-    above = _resampled_percentile(baseline, picks, quantile)
-    below = _resampled_percentile(compressed, picks, quantile)
-    pooled = [percentile(np.concatenate(list(blocks)), quantile) for blocks in (baseline, compressed)]
-    value = pooled[0] / pooled[1]
+) -> tuple[float, float] | None:
+    """Return the ends of the ratio of pooled percentiles; None where too few pairs or too many queries forbid it.
+
+    Of few pairs an interval at high confidence reaches beyond what their resamples show.
+    """
+    pairs, size = len(baseline), min(len(block) for block in (*baseline, *compressed))
     tail = expanded_tail(confidence, pairs)
-    low, high = np.quantile(above / below, [tail, 1.0 - tail])
-    return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))
+    resamples = resamples_for(tail, RESAMPLES)
+    if resamples > MOST or resamples * pairs * size > MOST_CELLS:
+        return None
+    above, below = (np.stack([block[:size] for block in blocks]) for blocks in (baseline, compressed))
+    generator = np.random.default_rng(seed)
+    rows = max(1, CELLS_AT_ONCE // (pairs * size))
+    ratios = []
+    for start in range(0, resamples, rows):
+        picks = generator.integers(0, pairs, size=(min(rows, resamples - start), pairs))
+        ratios.append(_row_percentiles(above[picks], quantile) / _row_percentiles(below[picks], quantile))
+    low, high = np.quantile(np.concatenate(ratios), [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
-def _resampled_percentile(
-    blocks: Sequence[NDArray[np.float64]], picks: NDArray[np.int64], quantile: float
-) -> NDArray[np.float64]:
-    """Return the pooled percentile of each row of picked blocks; shape (rows,)."""
-    size = min(len(block) for block in blocks)
-    table = np.stack([block[:size] for block in blocks])
-    rank = max(1, math.ceil(picks.shape[1] * size * quantile - 1e-9)) - 1
-    rows = max(1, 8_000_000 // (picks.shape[1] * size))  # bounded memory: 64 MB of float64 at a time
-    return np.concatenate(
-        [
-            np.partition(table[part].reshape(len(part), -1), rank, axis=1)[:, rank]
-            for part in np.array_split(picks, math.ceil(len(picks) / rows))
-        ]
+def _by_each_percentile(
+    baseline: Sequence[NDArray[np.float64]],
+    compressed: Sequence[NDArray[np.float64]],
+    quantile: float,
+    confidence: float,
+    *,
+    queued: bool,
+) -> tuple[float, float]:
+    """Return the ends of the ratio from the ends of both percentiles, which hold together at this confidence."""
+    each = 1.0 - (1.0 - confidence) / 2.0
+    before, after = (
+        percentile_interval(blocks, quantile, each, queued_count(blocks, quantile, each) if queued else None)
+        for blocks in (baseline, compressed)
     )
+    return before.low / after.high, before.high / after.low
+
+
+def _row_percentiles(picked: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:
+    """Return the percentile of each row of picked blocks, (rows, pairs, queries), as an array of shape (rows,)."""
+    flat = picked.reshape(len(picked), -1)
+    rank = max(1, math.ceil(flat.shape[1] * quantile - 1e-9)) - 1
+    return np.asarray(np.partition(flat, rank, axis=1)[:, rank], dtype=np.float64)

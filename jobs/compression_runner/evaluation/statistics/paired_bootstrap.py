@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.evaluation.statistics.resamples import MOST, resamples_for
 from compressionjob.estimate import Estimate
 
 Weights = NDArray[np.float64]
@@ -44,10 +45,11 @@ def interval(
     `statistic` maps weights of shape (rows, kinds) to figures of shape (rows,).
     """
     tail = (1.0 - confidence) / 2.0
+    resamples = min(MOST, resamples_for(tail, RESAMPLES))
     generator = np.random.default_rng(seed)
     value = float(statistic(kinds.counts[np.newaxis].astype(np.float64))[0])
-    low = np.quantile(_resampled(kinds.counts, kinds.worst, statistic, generator), tail)
-    high = np.quantile(_resampled(kinds.counts, kinds.best, statistic, generator), 1.0 - tail)
+    low = np.quantile(_resampled(kinds.counts, kinds.worst, statistic, generator, resamples), tail)
+    high = np.quantile(_resampled(kinds.counts, kinds.best, statistic, generator, resamples), 1.0 - tail)
     return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))
 
 
@@ -56,10 +58,11 @@ def _resampled(
     extra: int,
     statistic: Callable[[Weights], NDArray[np.float64]],
     generator: np.random.Generator,
+    resamples: int,
 ) -> NDArray[np.float64]:
-    """Return the statistic of RESAMPLES weightings of the samples and one more of kind `extra`."""
+    """Return the statistic of `resamples` weightings of the samples and one more of kind `extra`."""
     shape = counts.astype(np.float64)
     shape[extra] += 1.0
     rows = max(1, _CELLS_AT_ONCE // len(shape))
-    parts = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
+    parts = [min(rows, resamples - start) for start in range(0, resamples, rows)]
     return np.concatenate([statistic(generator.standard_gamma(shape, size=(part, len(shape)))) for part in parts])

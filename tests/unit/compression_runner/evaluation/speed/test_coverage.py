@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from compression_runner.evaluation.speed.latency_run import Block, LatencyRun
 from compression_runner.evaluation.speed.queries import Queries, Taken, as_they_are
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.sizing import size_queue
+from compression_runner.evaluation.statistics.looks import each_look, look_sizes
 from compressionjob.estimate import UNBOUNDED_RATIO, Estimate
 from compressionjob.objectives import Sla
 from compressionjob.sla import LATENCY, SPEEDUP, judge
@@ -104,6 +106,20 @@ def test_a_queue_that_may_not_have_settled_has_no_upper_bound() -> None:
     found = LatencyRun([(block, block) for block in blocks], Scenario("Server", 95.0), 10).percentile(1, "p50", 0.95)
     assert found.low < found.high == 86_400.0
     assert "too near for the queue to settle" in found.reason
+
+
+@pytest.mark.parametrize(("name", "runs"), [("p50", 300), ("p90", 300), ("p99", 40)])
+def test_a_speed_up_that_is_looked_at_again_and_again_is_wrong_as_seldom(name: str, runs: int) -> None:
+    """The limit lies on the truth, and the run stops at the first look that decides: any decision is wrong."""
+    generator, looks = np.random.default_rng(12), 5
+    sizes, confidence = look_sizes(8, 40, looks), each_look(CONFIDENCE, looks)
+    wrong = 0
+    for _ in range(runs):
+        shared = generator.uniform(1.0, 1.5, sizes[-1])
+        pairs = [(_drawn(generator, 1.5 * slow, 25), _drawn(generator, slow, 25)) for slow in shared]
+        estimates = (LatencyRun(pairs[:size]).speedup(name, confidence) for size in sizes)
+        wrong += any(found is not None and _speedup_verdict("1.5", found) != "Inconclusive" for found in estimates)
+    assert wrong <= binom.ppf(0.975, runs, 0.05), "5 %, and as many as chance may add"
 
 
 def _disturbed(generator: np.random.Generator, factor: float, *, exact: bool) -> Block:

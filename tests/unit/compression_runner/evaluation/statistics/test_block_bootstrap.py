@@ -6,6 +6,8 @@ from scipy import stats
 
 from compression_runner.evaluation.statistics import block_bootstrap
 from compression_runner.evaluation.statistics.block_bootstrap import expanded_tail, mean_interval, speedup_interval
+from compression_runner.evaluation.statistics.order_statistics import percentile_interval
+from compression_runner.evaluation.statistics.resamples import MOST, resamples_for
 
 
 def test_speedup_of_a_constant_factor_is_that_factor() -> None:
@@ -48,6 +50,25 @@ def test_a_percentile_beyond_a_block_is_pooled() -> None:
     expected = np.sort(np.concatenate(baseline))[791] / np.sort(np.concatenate(compressed))[791]
     assert found.value == pytest.approx(expected)
     assert found.low < found.value < found.high
+
+
+@pytest.mark.parametrize("confidence", [0.999, 0.9998])
+def test_few_pairs_at_high_confidence_reach_beyond_what_their_resamples_show(confidence: float) -> None:
+    """All resamples of pairs that are alike are alike; what was not drawn may still differ."""
+    generator = np.random.default_rng(3)
+    baseline = list(np.exp(generator.normal(0.7, 0.2, (11, 70))))
+    compressed = list(np.exp(generator.normal(0.0, 0.2, (11, 70))))
+    found = speedup_interval(baseline, compressed, 0.99, confidence)
+    each = 1 - (1 - confidence) / 2
+    before, after = (percentile_interval(blocks, 0.99, each) for blocks in (baseline, compressed))
+    assert (found.low, found.high) == (before.low / after.high, before.high / after.low)
+    assert found.low < found.value < found.high
+
+
+def test_resamples_are_enough_for_the_tail() -> None:
+    assert resamples_for(0.025, 4000) == 4000
+    assert resamples_for(0.0005, 4000) == 20_000, "ten of them lie beyond each end"
+    assert resamples_for(0.0, 4000) > MOST
 
 
 def test_same_seed_same_interval() -> None:
