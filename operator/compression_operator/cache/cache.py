@@ -90,8 +90,7 @@ class Cache:
         if job is None:
             return None
         job = decided(job)
-        workers = self._workers.get(uid, _NONE)
-        found = workers.child_of(job)
+        found = (workers := self._workers.get(uid, _NONE)).child_of(job)
         child = found if found is not None and self.own_children.has(job, found) else None
         job = self.runtimes.begin(job, child)
         starts = not job.ended and (child is None or (child.suspended and not job.suspend))
@@ -110,6 +109,7 @@ class Cache:
             stranger=found if child is None else None,
             blocker=self.writers.blocker(job) if starts else None,
             waiting_for_slot=self.slots.waiting()[job.present_runtime],
+            slot_seconds=self.slots.seconds(job.present_runtime),
             measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
         )
 

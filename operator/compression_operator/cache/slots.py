@@ -4,17 +4,21 @@ A pod that measures alone on a node gets it only when every other pod of Compres
 begins there as long as one waits and pods run whose ends make room. Where none runs, holding jobs back helps nothing.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from statistics import median
 from typing import Final
 
 from compression_operator.cache.runtimes import Runtimes
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
+from compression_operator.records.reading import parse_time
 from compressionjob.measuring import NODE, STATIC_CPUS
 from compressionjob.parts import COMPRESS, RUN
 
 _PLACED: Final = "placed"
+_REMEMBERED: Final = 20
+"""Pods of a runtime whose time in their slot says how long the next ones take."""
 
 State = tuple[str, str]
 """What a pod waits for (Node, StaticCPUs), or that it has a node, and its runtime."""
@@ -28,6 +32,12 @@ class MeasuringSlots:
         self._states: dict[str, State] = {}
         self._counts: Counter[State] = Counter()
         self._held: dict[str, tuple[str, str]] = {}
+        self._seconds: dict[str, deque[float]] = {}
+
+    def seconds(self, runtime: str) -> float | None:
+        """The time that a pod of a runtime has its slot for: the median of the last ones, None where none has ended."""
+        found = self._seconds.get(runtime)
+        return median(found) if found else None
 
     def waiting(self) -> Counter[str]:
         """The number of jobs that wait for a measuring slot, by runtime."""
@@ -56,6 +66,9 @@ class MeasuringSlots:
 
     def note(self, pod: PodRecord) -> None:
         """Remember a pod as it is now."""
+        if pod.slot and pod.terminated is not None and pod.placed and self._states.get(pod.uid, ("",))[0] == _PLACED:
+            had = parse_time(pod.terminated.finished) - parse_time(pod.placed)
+            self._seconds.setdefault(pod.runtime, deque(maxlen=_REMEMBERED)).append(had.total_seconds())
         self._put(pod.uid, _state(pod))
 
     def drop(self, uid: str) -> None:

@@ -18,7 +18,7 @@ CLEAR_SHARE: Final = 0.05
 def watch(draft: Draft) -> Plan | None:
     """State when the deadline passes, when the job expects to be done, and whether that is too late."""
     if clock.is_stopped(draft):
-        pause(draft)
+        pause(draft, _after_those_that_wait(draft))
         return None
     passes = _deadline(draft)
     finish = _forecast(draft)
@@ -28,9 +28,9 @@ def watch(draft: Draft) -> Plan | None:
     return None
 
 
-def pause(draft: Draft) -> None:
-    """A job that is held, or waits for a slot or a person, has neither: its deadline waits with it."""
-    _tell(draft, None, None)
+def pause(draft: Draft, finish: datetime | None = None) -> None:
+    """A job that is held, or waits for a slot or a person, has no deadline that passes, and seldom a forecast."""
+    _tell(draft, None, finish)
     old = draft.condition(DEADLINE_AT_RISK)
     if old is not None and old.status == "True":
         draft.set_condition(DEADLINE_AT_RISK, "False", CLOCK_STOPPED, "no time passes of the deadline now")
@@ -50,6 +50,12 @@ def _forecast(draft: Draft) -> datetime | None:
         return None
     draft.look_again((finish - draft.now).total_seconds() + 1)
     return finish
+
+
+def _after_those_that_wait(draft: Draft) -> datetime | None:
+    """When all are done that wait for a slot now, one after the other: nobody knows whose turn comes when."""
+    each = draft.observed.slot_seconds
+    return None if each is None else draft.now + timedelta(seconds=each * max(1, draft.observed.waiting_for_slot))
 
 
 def _tell(draft: Draft, passes: datetime | None, finish: datetime | None) -> None:

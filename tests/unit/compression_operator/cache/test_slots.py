@@ -7,7 +7,7 @@ import pytest
 from compression_operator.cache.runtimes import Runtimes
 from compression_operator.cache.slots import MeasuringSlots
 from compression_operator.records.pod import PodRecord
-from tests.support.operator.builders import job, pod, running_pod, runtime
+from tests.support.operator.builders import ended_pod, job, pod, running_pod, runtime, stamp
 
 NO_ROOM = (("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient cpu."),)
 
@@ -108,3 +108,17 @@ def test_whole_cpus_need_no_empty_node(slots: MeasuringSlots) -> None:
     slots.note(compressing())
     slots.note(waiting(slot="StaticCPUs"))
     assert slots.ahead(job(), known(cpu={})) == 0
+
+
+def test_how_long_a_slot_is_taken_is_known_from_those_that_had_one(slots: MeasuringSlots) -> None:
+    assert slots.seconds("cpu") is None
+    for name, seconds in (("a", 20), ("b", 60), ("c", 30)):
+        placed = (("PodScheduled", "True", "", "", stamp(10)),)
+        slots.note(running_pod(name, slot="StaticCPUs", annotations=on("cpu"), conditions=placed))
+        over = ended_pod(name, slot="StaticCPUs", annotations=on("cpu"), conditions=placed, end=10 + seconds)
+        slots.note(over)
+        slots.note(over)
+    assert slots.seconds("cpu") == 30, "each counts once"
+    slots.note(ended_pod("d", annotations=on("cpu"), end=500))
+    assert slots.seconds("cpu") == 30, "what needs no slot says nothing of it"
+    assert slots.seconds("other") is None

@@ -141,3 +141,11 @@ def test_the_risk_of_a_late_end_is_gone_while_a_job_waits() -> None:
     assert [item.status for item in record.status().conditions if item.type == "DeadlineAtRisk"] == ["True"]
     _, plan = settle(observe(record, child=measuring(), pods=(waits("b", created=31),)), after(40))
     assert condition_of(plan, "DeadlineAtRisk")["reason"] == "ClockStopped"
+
+
+def test_a_job_that_waits_expects_to_be_done_with_all_that_wait() -> None:
+    record, _ = settle(observe(child=measuring(), pods=(waits(),), waiting_for_slot=3, slot_seconds=40.0))
+    assert record.status().expected_completion_time == stamp(120)
+    assert record.status().deadline_time is None
+    unknown, _ = settle(observe(child=measuring(), pods=(waits(),), waiting_for_slot=3))
+    assert unknown.status().expected_completion_time is None
