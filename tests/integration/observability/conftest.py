@@ -73,7 +73,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         receiving() as hook,
     ):
         helm = Helm(server.kubeconfig, folder)
-        helm.install("compression-operator", "--set-string=runtimes.cpu.pricePerHour=3.6")
+        helm.install(
+            "compression-operator",
+            "--set-string=runtimes.cpu.pricePerHour=3.6",
+            "--set=runtimes.cpu.measuring.isolation=Shared",  # each job in one pod
+        )
         account = server.service_account(helm.namespace, "compression-operator")
         namespace = _namespace(Api(server.kubeconfig))
         lease = (f"--lease-namespace={helm.namespace}", "--lease-name=compression-operator")
