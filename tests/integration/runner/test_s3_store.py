@@ -14,6 +14,7 @@ from compression_runner.errors import DiskFull, InvalidInput, RunnerError, Stora
 from compression_runner.storage import Store, Stores, Upload
 from compressionjob.locations import Storage, parse_location
 from compressionjob.pod import Role
+from tests.integration.operator.api import wait_for
 from tests.integration.runner.conftest import Bucket
 from tests.integration.runner.cutting_proxy import CuttingProxy
 
@@ -181,7 +182,7 @@ def test_a_connection_that_breaks_once_is_no_failure(
 ) -> None:
     store = open_store(bucket, "broken-once", proxy.endpoint)
     proxy.arm(12 << 20)
-    mender = threading.Timer(1.0, proxy.arm, [None])
+    mender = threading.Thread(target=_mend_after_a_cut, args=(proxy,))
     mender.start()
     store.publish(files, "artifact.json")
     mender.join()
@@ -190,6 +191,11 @@ def test_a_connection_that_breaks_once_is_no_failure(
     entry = store.find("model.onnx")
     assert entry is not None
     assert store.download(entry, tmp_path / "copy") == files[0].sha256
+
+
+def _mend_after_a_cut(proxy: CuttingProxy) -> None:
+    wait_for("a cut", lambda: proxy.cuts)
+    proxy.arm(None)
 
 
 def test_a_slow_server_is_waited_for(bucket: Bucket, files: list[Upload], proxy: CuttingProxy) -> None:

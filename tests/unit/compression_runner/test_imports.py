@@ -30,8 +30,8 @@ OTHER_JOBS = {
     "zipnn",
 }
 """What only other jobs use: other sources, methods, formats and measurements than those of the job below."""
-HEAVY = {"huggingface_hub", "jinja2", "mlperf_loadgen", "onnxruntime", "scipy", "sympy", "torch", "transformers"}
-"""What `plan` has no use for, whatever the job is."""
+HEAVY = {"huggingface_hub", "jinja2", "onnxruntime", "sympy", "torch", "transformers"}
+"""What `plan` has no use for, whatever the job is; scipy computes which differences a run can tell apart."""
 PROGRAM = """
 import atexit, gc, os, sys
 from compression_runner.__main__ import main

@@ -42,7 +42,7 @@ def measured(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch)
     rows = np.random.default_rng(2).normal(size=(100, WIDTH)).astype(np.float32)
     data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=(rows @ weights).argmax(axis=1))
     subjects = [Subject(linear_model(name, weights), 1000) for name in ("before", "after")]
-    return measure(_spec("1"), *subjects, data)
+    return measure(_spec("1"), *subjects, data, price=3.6)
 
 
 def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured: Measurements) -> None:
