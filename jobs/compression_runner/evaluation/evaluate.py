@@ -110,10 +110,11 @@ def measure(
     are chosen for the job's threads where they are not given. Raises InvalidInput for models and data that cannot be
     measured as the job asks.
     """
-    watch, interim = Stopwatch(advance, shares_of(spec)), Interim(spec.sla)
+    watch = Stopwatch(advance, shares_of(spec))
     confidence = sla.interval_confidence(spec.sla, results)
     cpus = cpus or choose_cpus(spec.benchmark.threads)
     threads = cpus.threads
+    interim = Interim(spec.sla, threads)
     # Like with like: a result for OpenVINO is compared with the baseline in OpenVINO.
     engine = engine_of(compressed.model)
     with (

@@ -44,9 +44,10 @@ class _History:
 
 
 class Interim:
-    """Records each look at the objectives of an SLA."""
+    """Records each look at the objectives of an SLA; models are measured with so many `threads`."""
 
-    def __init__(self, limits: Sla, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: Sla, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._threads = threads
         self._objectives = {objective.name: objective for objective in sla.objectives_of(limits)}
         self._clock = clock
         self._start = clock()
@@ -145,7 +146,7 @@ class Interim:
         seconds = _rounded(max(share, 1 / 3) * self._spent(history))
         if noise and noise.disturbed and _stays_wide(objective, history.looks):
             # What others may have done does not average out.
-            fewer = "; neighbours disturb spec.benchmark.threads 1 the least"
+            fewer = "; neighbours disturb spec.benchmark.threads 1 the least" if self._threads > 1 else ""
             return _with_reason(estimate, f"a quiet node would decide, and more time would not{fewer}")
         quiet = "a quiet node, or " if noise and noise.disturbed and history.counts != "processes" else ""
         if history.counts == "queries" and count >= NEARLY_ALL * MAX_QUERIES:

@@ -25,7 +25,7 @@ NOISY = Noise(
 def interim() -> Interim:
     """Return looks by a clock that moves by a second at each look at it."""
     seconds: Iterator[float] = iter(np.arange(0.0, 1e6))
-    return Interim(LIMITS, clock=lambda: float(next(seconds)))
+    return Interim(LIMITS, 2, clock=lambda: float(next(seconds)))
 
 
 def _at(value: float, reach: float, **more: Any) -> Estimate:
@@ -79,7 +79,7 @@ def test_quality_says_how_many_samples_more(interim: Interim) -> None:
 def test_a_job_learns_how_much_longer_its_time_limit_must_be() -> None:
     slow, rate, quality = _at(0.009, 0.002), _at(151.0, 10.0), _at(0.01, 0.02)
     limits = LIMITS.model_copy(update={"throughput": ThroughputLimit.model_validate({"min": "150"})})
-    interim = Interim(limits, clock=iter([0.0, 60.0, 160.0, 200.0]).__next__)
+    interim = Interim(limits, 2, clock=iter([0.0, 60.0, 160.0, 200.0]).__next__)
     interim.decided({sla.LATENCY: slow}, "queries", 50)
     interim.decided({sla.THROUGHPUT: rate.model_copy(update={"low": 149.0})}, "blocks", 8, began=60.0)
     interim.decided({sla.QUALITY_DROP: quality}, "samples", 1000)
@@ -97,7 +97,7 @@ def test_no_time_is_asked_for_where_a_run_ends_before_it(interim: Interim) -> No
     found = interim.explained({sla.LATENCY: estimate}, NOISY)[sla.LATENCY]
     assert found.reason == "a quiet node, or more queries than the 50,000 of a run would decide"
     assert found.more_seconds is None
-    memory = Interim(Sla.model_validate({"memory": {"max": "100"}}), clock=iter([0.0, 9.0]).__next__)
+    memory = Interim(Sla.model_validate({"memory": {"max": "100"}}), 1, clock=iter([0.0, 9.0]).__next__)
     memory.decided({sla.MEMORY: _at(99.0, 2.0)}, "processes", 12)
     assert memory.explained({sla.MEMORY: _at(99.0, 2.0)}, None)[sla.MEMORY].more_seconds is None
 
