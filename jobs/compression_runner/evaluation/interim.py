@@ -129,7 +129,8 @@ class Interim:
         if reach is None:
             return _with_reason(estimate, "a quiet node may decide" if noise and noise.disturbed else "")
         distance = abs(estimate.value - objective.limit)
-        if reach > ON_THE_LIMIT * distance:
+        # Both are 0 for the best score there is, where the limit asks for it.
+        if reach >= ON_THE_LIMIT * distance:
             return _with_reason(estimate, "the measured value lies on the limit: another limit would decide")
         return self._more(objective, estimate, history, (reach / distance) ** 2 - 1.0, noise)
 

@@ -108,6 +108,14 @@ def test_a_limit_on_the_measured_value_is_said_to_be_one(interim: Interim) -> No
     assert "lies on the limit" in interim.explained({sla.LATENCY: estimate}, None)[sla.LATENCY].reason
 
 
+def test_a_perfect_score_against_a_limit_that_asks_for_it_stays_open() -> None:
+    """Samples without a mistake do not show that there is none, and the interval cannot reach beyond 1."""
+    interim = Interim(Sla.model_validate({"quality": {"min": "1"}}), clock=iter([0.0, 9.0]).__next__)
+    perfect = Estimate(value=1.0, low=0.97, high=1.0)
+    assert not interim.decided({sla.QUALITY_SCORE: perfect}, "samples", 100)
+    assert "lies on the limit" in interim.explained({sla.QUALITY_SCORE: perfect}, None)[sla.QUALITY_SCORE].reason
+
+
 def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -> None:
     decided, unbounded = _at(0.005, 0.001), Estimate(value=0.005, low=0.004, high=86_400.0, reason="overload")
     interim.decided({sla.LATENCY: decided}, "queries", 10)
