@@ -100,7 +100,7 @@ def percentile_interval(
 ) -> Estimate:
     """Return the pooled percentile of latencies in seconds with its two-sided interval at `confidence`.
 
-    `high` is UNBOUNDED_SECONDS when there are too few queries for an upper bound.
+    `high` is UNBOUNDED_SECONDS when there are too few queries for an upper bound, and `low` 0 for a lower one.
     Where the blocks differ more than chance allows, the ranks are those of the smaller, effective sample, `worth` if it
     is known: a noisy machine shows as a wide interval.
     """
@@ -108,7 +108,7 @@ def percentile_interval(
     count = len(pooled)
     worth = effective_count(blocks, quantile) if worth is None else worth
     lower, upper = rank_bounds(worth, quantile, confidence)
-    low, high = float(pooled[0]), UNBOUNDED_SECONDS
+    low, high = 0.0, UNBOUNDED_SECONDS
     if lower is not None:
         low = float(pooled[max(0, math.floor((lower - 1) * count / worth))])
     if upper is not None:

@@ -50,6 +50,14 @@ def test_too_few_queries_have_no_upper_bound() -> None:
     assert percentile_interval(few, 0.99, 0.95).high == UNBOUNDED_SECONDS
 
 
+@pytest.mark.parametrize(("quantile", "count"), [(0.5, 2), (0.5, 5), (0.9, 1)])
+def test_too_few_queries_have_no_lower_bound(quantile: float, count: int) -> None:
+    """All of two queries lie above the median once in four times: the least of them bounds nothing."""
+    assert rank_bounds(count, quantile, 0.98)[0] is None
+    found = percentile_interval([np.linspace(0.01, 0.02, count)], quantile, 0.98)
+    assert (found.low, found.high) == (0.0, UNBOUNDED_SECONDS)
+
+
 def test_percentile_is_an_order_statistic() -> None:
     values = np.arange(1.0, 101.0)
     assert percentile(values, 0.99) == 99.0
