@@ -224,16 +224,17 @@ def machine() -> Machine:
 
 def _waited(tasks: Path) -> float | None:
     """Return how long all threads of this process were ready and had no CPU (proc(5), schedstat)."""
-    found = 0
+    ran = found = 0
     for thread in tasks.iterdir():
         try:
-            found += int((thread / "schedstat").read_text().split()[1])
+            run, waited, _ = map(int, (thread / "schedstat").read_text().split())
+            ran, found = ran + run, found + waited
         except ProcessLookupError:
             continue  # it ended while the list was read
         except FileNotFoundError:
             if thread.exists():
                 return None  # a kernel without schedstat
-    return found * 1e-9
+    return found * 1e-9 if ran else None  # one that shows zeros does not count
 
 
 def _frequency(cpus: Path) -> float | None:

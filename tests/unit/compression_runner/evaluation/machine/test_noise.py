@@ -97,6 +97,13 @@ def test_time_spent_waiting_is_read_of_all_threads(tmp_path: Path) -> None:
     assert read_noise(tmp_path).waited is None
 
 
+def test_a_kernel_that_shows_zeros_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "self" / "task" / "7").mkdir(parents=True)
+    (tmp_path / "self" / "task" / "7" / "schedstat").write_text("0 0 0\n")
+    (tmp_path / "stat").write_text("cpu  1 2 3 4 5 6 7 8 0 0\n")
+    assert read_noise(tmp_path).waited is None, "else nothing would ever have been taken"
+
+
 def test_frequency_and_heat_are_read_where_they_are(tmp_path: Path) -> None:
     for cpu in os.sched_getaffinity(0):
         (tmp_path / f"cpu{cpu}" / "cpufreq").mkdir(parents=True)
