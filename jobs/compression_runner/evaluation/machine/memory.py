@@ -21,7 +21,7 @@ TIMEOUT_SECONDS: Final = 600
 
 
 class MemoryProbeError(RuntimeError):
-    """The fresh process ended without telling its memory (it was killed, or the model did not load)."""
+    """The fresh process did not tell its memory (it was killed, the model did not load, or it took too long)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,11 @@ class MemoryProbes:
 def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, int]:
     probe = [sys.executable, "-m", "compression_runner.evaluation.machine.memory_probe"]
     command = [*probe, str(model), str(feed), str(threads), str(QUERIES), engine]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        late = f"the memory probe of {model.name} did not answer two queries in {TIMEOUT_SECONDS:g} s"
+        raise MemoryProbeError(late) from error
     if ended.returncode != 0:
         words = ended.stderr.strip().splitlines()[-1:] or ["nothing"]
         raise MemoryProbeError(f"the memory probe of {model.name} ended with {ended.returncode}: {words[0]}")
