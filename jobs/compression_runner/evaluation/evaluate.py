@@ -143,6 +143,8 @@ def measure(
     drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
     environment = environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence)
     estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, each)
+    if price is not None:
+        estimates[sla.COST] = cost_per_million(price, estimates[sla.THROUGHPUT])
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],
