@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from compression_runner.evaluation.interim import NEARLY_ALL
 from compression_runner.evaluation.machine.memory import LOOKS_AT
 from compression_runner.evaluation.request import looks_at_samples
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.latency_run import QUANTILES
-from compression_runner.evaluation.speed.sizing import MAX_QUERIES, Sizing, size_run
+from compression_runner.evaluation.speed.sizing import MAX_QUERIES, NEARLY_ALL, Sizing, size_run
 from compression_runner.evaluation.speed.throughput import FIRST_PAIRS, THROUGHPUT_BLOCK_SECONDS
 from compression_runner.evaluation.statistics.block_bootstrap import BEYOND_PERCENTILE
 from compression_runner.evaluation.statistics.looks import each_look, look_of_data

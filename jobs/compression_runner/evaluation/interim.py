@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
-from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES
+from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES, NEARLY_ALL
 from compression_runner.evaluation.statistics.looks import LOOKS
 from compressionjob import sla
 from compressionjob.estimate import Estimate, unbounded
@@ -22,8 +22,6 @@ ON_THE_LIMIT: Final = 30.0
 """An interval so many times as wide as the measured value is away from the limit lies on it: no time decides it."""
 SHARES_OF_TIME: Final[Mapping[Counts, float]] = {"queries": LATENCY_SHARE * MARGIN, "blocks": 1.0}
 """Shares of spec.benchmark.timeLimit for what it ends."""
-NEARLY_ALL: Final = 0.9
-"""A run with so large a share of MAX_QUERIES has ended because of them, not of the time: its blocks are not cut."""
 
 POSITIVE: Final = (sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT, sla.COST)
 NO_END: Final = 0.01

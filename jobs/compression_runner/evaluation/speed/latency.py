@@ -17,7 +17,7 @@ from compression_runner.evaluation.machine.noise import Reading, noise_between, 
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.speed.latency_run import MODELS, QUANTILES, Block, LatencyRun
 from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Contender, Scenario
-from compression_runner.evaluation.speed.sizing import MAX_QUERIES, Sizing, size_queue, size_run
+from compression_runner.evaluation.speed.sizing import MAX_QUERIES, NEARLY_ALL, Sizing, size_queue, size_run
 from compression_runner.evaluation.statistics.looks import LOOKS
 from compression_runner.evaluation.statistics.order_statistics import queries_needed
 
@@ -90,7 +90,8 @@ def _ends(run: LatencyRun, decided: Decided | None, *, late: bool) -> bool:
     if decided is None or decided(run):
         return True
     if late:
-        run.notes.append(f"the time limit ended the benchmark after {run.queries} queries a side")
+        end = "its largest number of queries" if run.queries >= NEARLY_ALL * MAX_QUERIES else "the time limit"
+        run.notes.append(f"{end} ended the benchmark after {run.queries} queries a side")
     return late
 
 

@@ -130,6 +130,16 @@ def test_the_time_limit_ends_the_run() -> None:
     assert any("time limit" in note for note in run.notes)
 
 
+def test_a_run_that_ends_at_its_largest_number_of_queries_does_not_blame_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (latency, sizing):
+        monkeypatch.setattr(module, "MAX_QUERIES", 300)
+    plan = LatencyPlan(0.95, "p50", 600.0)
+    run = measure_latency(_contender([], "b"), _contender([], "c"), plan, decided=lambda run: False)
+    assert run.notes == [f"its largest number of queries ended the benchmark after {run.queries} queries a side"]
+
+
 def test_progress_reaches_the_end() -> None:
     told: list[float] = []
     measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, None, 600.0), advance=told.append)
