@@ -189,7 +189,9 @@ def _stays_wide(objective: Objective, looks: Sequence[Look]) -> bool:
 def _with_reason(
     estimate: Estimate, remedy: str, *, seconds: float | None = None, samples: int | None = None
 ) -> Estimate:
-    reason = "; ".join(text for text in (estimate.reason, remedy) if text)
+    # What would decide is never what is cut off: the objective's reason has room for so many characters.
+    room = max(0, sla.MAX_REASON - len(remedy) - 2) if remedy else sla.MAX_REASON
+    reason = "; ".join(text for text in (estimate.reason[:room], remedy) if text)
     return estimate.model_copy(update={"reason": reason, "more_seconds": seconds, "more_samples": samples})
 
 

@@ -128,6 +128,16 @@ def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -
     assert noisy == "overload; a quiet node may decide"
 
 
+def test_a_long_reason_leaves_room_for_what_would_decide() -> None:
+    estimate = _at(0.01, 0.02, reason="it was late; " * 30)
+    interim = Interim(LIMITS, clock=iter([0.0, 9.0]).__next__)
+    interim.decided({sla.QUALITY_DROP: estimate}, "samples", 1000)
+    explained = interim.explained({sla.QUALITY_DROP: estimate}, None)
+    found = {item.name: item for item in sla.judge(LIMITS, explained).objectives}
+    assert found[sla.QUALITY_DROP].reason.startswith("it was late; ")
+    assert found[sla.QUALITY_DROP].reason.endswith("; about 3000 more evaluation samples would decide")
+
+
 def test_too_few_queries_for_a_bound_need_a_longer_time_limit(interim: Interim) -> None:
     few = Estimate(value=1.25, low=0.0, high=100_000.0)
     interim.decided({sla.SPEEDUP: few}, "queries", 3)
