@@ -70,8 +70,12 @@ class Planned:
     @property
     def of_samples(self) -> float:
         """The confidence of the interval over all samples."""
-        looks = [len(looks_at_samples(self.spec, self.samples, has_labels=one)) for one in (True, False)]
-        return look_of_data(self.confidence, max(looks) - 1, max(looks))
+        confidence = self.confidence
+        looks = max(
+            len(looks_at_samples(self.spec, self.samples, has_labels=one, confidence=confidence))
+            for one in (True, False)
+        )
+        return look_of_data(confidence, looks - 1, looks)
 
     @property
     def of_time(self) -> float:

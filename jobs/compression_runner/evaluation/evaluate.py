@@ -122,7 +122,7 @@ def measure(
         open_predictor(compressed.model, threads, engine) as after,
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
-        sizes = looks_at_samples(spec, len(data), has_labels=data.answered)
+        sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence)
         answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
         answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
         watch.end("evaluate baseline", "evaluate compressed")
