@@ -28,6 +28,8 @@ RUNS: Final = 200
 SCENARIOS: Final = ("SingleStream", "Server")
 FIRST_SECONDS: Final = 0.1
 """Instead of sizing.FIRST_SECONDS: a run has a small part of the time that a job has."""
+SEEDS: Final = "one for each run"
+"""Of the order of the blocks and of the arrivals, beside the times that are drawn."""
 
 
 def main() -> int:
@@ -93,7 +95,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _settings() -> str:
     """Return a name for runs that may be counted together: those of the same settings."""
-    told = repr((runs.SERVICES, runs.RATE, runs.FASTER, runs.SECONDS, runs.CONFIDENCE, runs.LOOKS, FIRST_SECONDS))
+    told = repr(
+        (runs.SERVICES, runs.RATE, runs.FASTER, runs.SECONDS, runs.CONFIDENCE, runs.LOOKS, FIRST_SECONDS, SEEDS)
+    )
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 

@@ -52,7 +52,8 @@ def run(scenario: str, truth: dict[str, float], seed: int) -> dict[str, Any]:
     service = SERVICES[scenario]
     slower = Service(service.least, service.mean, FASTER)
     arrivals = Scenario("Server", RATE) if scenario == "Server" else SINGLE_STREAM
-    plan = LatencyPlan(each_look(CONFIDENCE), PERCENTILES[scenario][-1], SECONDS[scenario], arrivals)
+    # Arrivals that are the same in all runs would put all of them on the same side of the truth.
+    plan = LatencyPlan(each_look(CONFIDENCE), PERCENTILES[scenario][-1], SECONDS[scenario], arrivals, seed=seed)
     looks: list[Look] = []
     began, before = time.monotonic(), read_noise()
 

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from compression_runner.evaluation.interim import NEARLY_ALL
-from compression_runner.evaluation.machine.memory import LOOKS_AT
+from compression_runner.evaluation.machine.memory import LOOKS_AT, VARIATION
 from compression_runner.evaluation.request import looks_at_samples
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.latency_run import QUANTILES
-from compression_runner.evaluation.speed.sizing import MAX_QUERIES, Sizing, size_run
+from compression_runner.evaluation.speed.sizing import MAX_QUERIES, NEARLY_ALL, Sizing, size_run
 from compression_runner.evaluation.speed.throughput import FIRST_PAIRS, THROUGHPUT_BLOCK_SECONDS
 from compression_runner.evaluation.statistics.block_bootstrap import BEYOND_PERCENTILE
 from compression_runner.evaluation.statistics.looks import each_look, look_of_data
@@ -38,8 +37,6 @@ USUAL_VARIATION: Final = 0.1
 """Standard deviation of the queries, or of the pairs of blocks, of a run as a share of their mean."""
 USUAL_SPREAD: Final = 0.1
 """Standard deviation of a score, or of the change of an error, between samples."""
-MEMORY_VARIATION: Final = 0.01
-"""Standard deviation of the peak memory of fresh processes as a share of it (MiniLM in onnxruntime: 0.9 %)."""
 QUERY_SECONDS: Final = (0.01, 0.1)
 """Durations of a query that are assumed where no limit says how long one takes."""
 
@@ -71,8 +68,12 @@ class Planned:
     @property
     def of_samples(self) -> float:
         """The confidence of the interval over all samples."""
-        looks = [len(looks_at_samples(self.spec, self.samples, has_labels=one)) for one in (True, False)]
-        return look_of_data(self.confidence, max(looks) - 1, max(looks))
+        confidence = self.confidence
+        looks = max(
+            len(looks_at_samples(self.spec, self.samples, has_labels=one, confidence=confidence))
+            for one in (True, False)
+        )
+        return look_of_data(confidence, looks - 1, looks)
 
     @property
     def of_time(self) -> float:
@@ -212,10 +213,10 @@ def _throughput(objective: Objective, planned: Planned) -> Power:
 
 
 def _memory(objective: Objective, planned: Planned) -> Power:
-    found = mean_reach(LOOKS_AT[-1], MEMORY_VARIATION, each_look(planned.confidence, len(LOOKS_AT)))
+    found = mean_reach(LOOKS_AT[-1], VARIATION, each_look(planned.confidence, len(LOOKS_AT)))
     both = 2.0 if objective.name == sla.MEMORY_RATIO else 1.0
     processes = f"{LOOKS_AT[-1]} processes, the most that are started"
-    return Power(f"about {both * found:.1%} with {processes}, if they vary by {MEMORY_VARIATION:.0%}")
+    return Power(f"about {both * found:.1%} with {processes}, if they vary by {VARIATION:.0%}")
 
 
 def _exact(objective: Objective, planned: Planned) -> Power:

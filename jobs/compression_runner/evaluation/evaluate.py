@@ -123,7 +123,7 @@ def measure(
         open_predictor(compressed.model, threads, engine) as after,
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
-        sizes = looks_at_samples(spec, len(data), has_labels=data.answered)
+        sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence)
         answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
         answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
         watch.end("evaluate baseline", "evaluate compressed")
@@ -144,6 +144,8 @@ def measure(
     drops: dict[str, Estimate] = {name: score.drop for name, score in quality.scores.items()}
     environment = environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence)
     estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, each)
+    if price is not None:
+        estimates[sla.COST] = cost_per_million(price, estimates[sla.THROUGHPUT])
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
-from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES
+from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES, NEARLY_ALL
 from compression_runner.evaluation.statistics.looks import LOOKS
 from compressionjob import sla
 from compressionjob.estimate import Estimate, unbounded
@@ -22,12 +22,11 @@ ON_THE_LIMIT: Final = 30.0
 """An interval so many times as wide as the measured value is away from the limit lies on it: no time decides it."""
 SHARES_OF_TIME: Final[Mapping[Counts, float]] = {"queries": LATENCY_SHARE * MARGIN, "blocks": 1.0}
 """Shares of spec.benchmark.timeLimit for what it ends."""
-NEARLY_ALL: Final = 0.9
-"""A run with so large a share of MAX_QUERIES has ended because of them, not of the time: its blocks are not cut."""
 
-POSITIVE: Final = (sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT)
+POSITIVE: Final = (sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT, sla.COST)
 NO_END: Final = 0.01
-"""A lower end of these below so small a share of the value is none: all of the time may have been others' doing."""
+"""An end of these at so small a share of the value, or so large a multiple of it, is none: all of the time may have
+been others' doing, or too little was measured."""
 SLOWLY: Final = 0.4
 """An interval that closes with less than this power of what chance does is held open by something else."""
 
@@ -127,10 +126,15 @@ class Interim:
         if objective is None or history is None or sla.verdict_on(objective, estimate) != "Inconclusive":
             return estimate
         reach = _reach(objective, estimate)
+        disturbed = noise is not None and noise.disturbed
         if reach is None:
-            return _with_reason(estimate, "a quiet node may decide" if noise and noise.disturbed else "")
+            longer = "" if estimate.reason or history.counts != "queries" else "a longer time limit may decide"
+            return _with_reason(estimate, "a quiet node may decide" if disturbed else longer)
         distance = abs(estimate.value - objective.limit)
-        if reach > ON_THE_LIMIT * distance:
+        # Both are 0 for the best score there is, where the limit asks for it.
+        if reach >= ON_THE_LIMIT * distance:
+            if disturbed and objective.name in POSITIVE and reach > estimate.value:
+                return _with_reason(estimate, "a quiet node may decide")
             return _with_reason(estimate, "the measured value lies on the limit: another limit would decide")
         return self._more(objective, estimate, history, (reach / distance) ** 2 - 1.0, noise)
 
@@ -142,18 +146,20 @@ class Interim:
         if history.counts == "samples":
             samples = int(_rounded(count * share))
             return _with_reason(estimate, f"about {samples:g} more evaluation samples would decide", samples=samples)
+        if history.counts == "processes":
+            most = f"{count} processes are the most that are started"
+            return _with_reason(estimate, f"{most}: a limit further from the measured value would decide")
         # Not less than a third of what was spent: what is left may be chance.
         seconds = _rounded(max(share, 1 / 3) * self._spent(history))
         if noise and noise.disturbed and _stays_wide(objective, history.looks):
             # What others may have done does not average out.
             fewer = "; neighbours disturb spec.benchmark.threads 1 the least" if self._threads > 1 else ""
             return _with_reason(estimate, f"a quiet node would decide, and more time would not{fewer}")
-        quiet = "a quiet node, or " if noise and noise.disturbed and history.counts != "processes" else ""
+        quiet = "a quiet node, or " if noise and noise.disturbed else ""
         if history.counts == "queries" and count >= NEARLY_ALL * MAX_QUERIES:
             return _with_reason(estimate, f"{quiet}more queries than the {MAX_QUERIES:,} of a run would decide")
-        part = SHARES_OF_TIME.get(history.counts)
         longer = f"{quiet}about {format_duration(seconds)} more of measuring would decide"
-        return _with_reason(estimate, longer, seconds=round(seconds / part) if part else None)
+        return _with_reason(estimate, longer, seconds=round(seconds / SHARES_OF_TIME[history.counts]))
 
 
 def _reach(objective: Objective, estimate: Estimate) -> float | None:
@@ -161,8 +167,10 @@ def _reach(objective: Objective, estimate: Estimate) -> float | None:
     above = estimate.value <= objective.limit
     if above and unbounded(estimate.high, objective.unit):
         return None
-    if not above and objective.name in POSITIVE and estimate.low < NO_END * estimate.value:
-        return None
+    if objective.name in POSITIVE:
+        near, far = (estimate.value, estimate.high) if above else (estimate.low, estimate.value)
+        if near < NO_END * far:
+            return None
     return (estimate.high - estimate.value) if above else (estimate.value - estimate.low)
 
 
@@ -182,7 +190,9 @@ def _stays_wide(objective: Objective, looks: Sequence[Look]) -> bool:
 def _with_reason(
     estimate: Estimate, remedy: str, *, seconds: float | None = None, samples: int | None = None
 ) -> Estimate:
-    reason = "; ".join(text for text in (estimate.reason, remedy) if text)
+    # What would decide is never what is cut off: the objective's reason has room for so many characters.
+    room = max(0, sla.MAX_REASON - len(remedy) - 2) if remedy else sla.MAX_REASON
+    reason = "; ".join(text for text in (estimate.reason[:room], remedy) if text)
     return estimate.model_copy(update={"reason": reason, "more_seconds": seconds, "more_samples": samples})
 
 

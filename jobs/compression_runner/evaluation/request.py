@@ -7,15 +7,18 @@ from typing import Final
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.texts import Texts
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation.statistics.looks import look_sizes
+from compression_runner.evaluation.statistics.looks import look_of_data, look_sizes
+from compression_runner.evaluation.statistics.power import samples_for_share
 from compressionjob.conditions import INVALID_INPUT
-from compressionjob.objectives import ERROR_METRICS, QualityMetric
+from compressionjob.objectives import ERROR_METRICS, QualityLimit, QualityMetric
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, default_metric
 
 FIRST_SAMPLES: Final = 100
 """Fewest samples at the first look at quality."""
 QUALITY_LOOKS: Final = 4
+BOUNDED: Final[Collection[QualityMetric]] = ("accuracy", "agreement", "rouge1", "rouge2", "rougeL")
+"""Metrics whose interval takes what was not drawn for as bad as may be."""
 
 
 def requests_trust(spec: CompressionJobSpec) -> bool:
@@ -47,16 +50,39 @@ def _require_limits_of_its_kind(spec: CompressionJobSpec, metric: QualityMetric)
         raise InvalidInput(INVALID_INPUT, "spec.sla.quality", json.dumps(limits.to_json()), problem, remedy)
 
 
-def looks_at_samples(spec: CompressionJobSpec, samples: int, *, has_labels: bool) -> tuple[int, ...]:
-    """Return how many samples are answered at each look at quality.
+def looks_at_samples(spec: CompressionJobSpec, samples: int, *, has_labels: bool, confidence: float) -> tuple[int, ...]:
+    """Return how many samples are answered at each look at quality; `confidence` is that of all looks together.
 
-    There is one look, at all of them, where trust is measured on the same answers, and for the share of nearest
-    neighbours that stay the same, which depends on how many samples there are.
+    There is one look, at all of them, where trust is measured on the same answers, and where the first part says too
+    little of the rest (`_first_samples`).
     """
-    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=has_labels)
-    if spec.sla.quality is None or requests_trust(spec) or metric == "neighbours" or samples < 2 * FIRST_SAMPLES:
+    if spec.sla.quality is None or requests_trust(spec) or samples < 2 * FIRST_SAMPLES:
         return (samples,)
-    return look_sizes(max(FIRST_SAMPLES, samples // 8), samples, QUALITY_LOOKS)
+    metric = spec.quality_metric or default_metric(spec.model.task, has_labels=has_labels)
+    first = _first_samples(spec, spec.sla.quality, metric, look_of_data(confidence, 0, QUALITY_LOOKS))
+    if first is None or first >= samples:
+        return (samples,)
+    return look_sizes(max(first, samples // 8), samples, QUALITY_LOOKS)
+
+
+def _first_samples(
+    spec: CompressionJobSpec, limits: QualityLimit, metric: QualityMetric, confidence: float
+) -> int | None:
+    """Return the fewest samples at the first look; None where there is none before that at all samples.
+
+    A share of right answers has an interval that leaves room for what was not drawn, however few there are. Where the
+    interval takes what was not drawn to be no worse than the worst that was, a score that a sample can lose as a whole
+    needs as many samples as show one that is lost, where enough to break the limit are. Errors and correlation have no
+    such worst, and precision, recall, F1 and neighbours depend on how many samples, and of which classes, there are.
+    """
+    running_text = TASKS[spec.model.task].running_text
+    if metric in BOUNDED and not running_text:
+        return FIRST_SAMPLES
+    if metric == "cosine" or (metric == "agreement" and running_text):
+        losses = [limits.max_drop, None if limits.min is None else 1.0 - limits.min]
+        least = min((loss for loss in losses if loss is not None), default=0.0)
+        return max(FIRST_SAMPLES, samples_for_share(least, confidence)) if least > 0 else None
+    return None
 
 
 def require_data(spec: CompressionJobSpec, data: SampleSet) -> None:

@@ -165,10 +165,12 @@ class _LockFile:
         self._place = place
         self._descriptor = _open(place)
         try:
-            # A file system without locks says so now, rather than in the middle of a run.
-            with suppress(BlockingIOError):
-                fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            self.unlock()
+            # A file system without locks says so now, rather than in the middle of a run. NFS has shared ones only of a
+            # file that is open for reading (nfs(5)): its flock is fcntl's.
+            for operation in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+                with suppress(BlockingIOError):
+                    fcntl.flock(self._descriptor, operation | fcntl.LOCK_NB)
+                self.unlock()
         except OSError:
             os.close(self._descriptor)
             raise

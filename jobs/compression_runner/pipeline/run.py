@@ -23,7 +23,7 @@ from compression_runner.pipeline.planner import Candidate, Plan, Step
 from compression_runner.pipeline.preflight import Prepared, is_from, look_at_destination, measuring_cpus, preflight
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import Facts
-from compression_runner.pipeline.spending import add_cost, require_price, run_cost
+from compression_runner.pipeline.spending import require_price, run_cost
 from compression_runner.pipeline.staging import Staged, stage
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.phase import Phase
@@ -93,7 +93,6 @@ def execute(run: Run) -> Report:
     choice = fallback.choose(prepared.plan, staged, run.job.spec.sla)
     with run.lock.measuring(), _timed(timings, "measuring"), run.progress.phase("measure") as advance:
         measured = _measure(run, staged, choice.results, cpus, advance)
-        add_cost(measured, run.price)
     judgement = measured.judgement(run.job.spec.sla)
     facts = Facts(run.job, prepared.plan, staged.result, measured, judgement, staged.data.digest, timings)
     if prepared.plan.fallbacks and judgement.verdict != "Pass":
@@ -174,7 +173,6 @@ def _fall_back(run: Run, facts: Facts, choice: Choice, staged: Staged, cpus: Mea
                 price=run.price,
                 cpus=cpus,
             )
-        add_cost(measured, run.price)
         return measured
 
     return fallback.fall_back(facts, choice, replace(staged, make=make), measure_candidate, expect)

@@ -1,19 +1,13 @@
 """What a run costs, and what the answers of its result would, by the price of an hour of its hardware."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from compression_runner.errors import InvalidInput
-from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.cost import cost_of, cost_per_million, parse_price
 from compressionjob.pod import PRICE_VARIABLE
 from compressionjob.report import ModelFigures, RunCost
 from compressionjob.spec import CompressionJobSpec
-
-if TYPE_CHECKING:
-    # `plan` needs the price, and nothing that measures.
-    from compression_runner.evaluation.evaluate import Measurements
 
 
 def price_of(environment: Mapping[str, str], given: str | None = None) -> float | None:
@@ -41,15 +35,6 @@ def require_price(spec: CompressionJobSpec, price: float | None) -> None:
     raise InvalidInput(
         INVALID_INPUT, "spec.sla.cost.maxPerMillion", f"{spec.sla.cost.max_per_million:g}", problem, remedy
     )
-
-
-def add_cost(measured: "Measurements", price: float | None) -> None:
-    """Add what a million answers cost to what the objectives are judged by, where there is a price.
-
-    It is as sure as the throughput that a limit on it would be judged by, noise and all.
-    """
-    if price is not None and sla.THROUGHPUT in measured.estimates:
-        measured.estimates[sla.COST] = cost_per_million(price, measured.estimates[sla.THROUGHPUT])
 
 
 def run_cost(seconds: float, price: float | None, baseline: ModelFigures, compressed: ModelFigures) -> RunCost | None:

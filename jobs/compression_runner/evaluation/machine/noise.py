@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from compression_runner.evaluation.machine.cpus import usable_cpus
+from compression_runner.evaluation.machine.cpus import allowed_cpus, usable_cpus
 from compressionjob.report import Machine, NoiseReport
 
 Number = TypeVar("Number", int, float)
@@ -40,7 +40,8 @@ class Reading:
     """Counters of the kernel at one moment, in seconds of CPU time where not said otherwise.
 
     `waited` are seconds in which threads of this process were ready and had no CPU; `frequency` is the mean of the
-    CPUs' in hertz, and `hot` counts how often heat made one slower. None is what this machine does not tell.
+    CPUs' in hertz, and `hot` counts how often heat made one slower. `stolen` is the steal of the CPUs that this process
+    may use. None is what this machine does not tell.
     """
 
     busy: float
@@ -53,13 +54,17 @@ class Reading:
     waited: float | None = None
     frequency: float | None = None
     hot: int | None = None
+    stolen: float | None = None
 
 
 def read_noise(proc: Path = Path("/proc"), cpus: Path = Path("/sys/devices/system/cpu")) -> Reading:
     """Read the counters now."""
     tick = os.sysconf("SC_CLK_TCK")
-    fields = [int(value) / tick for value in (proc / "stat").read_text().splitlines()[0].split()[1:9]]
+    lines = [line for line in (proc / "stat").read_text().splitlines() if line.startswith("cpu")]
+    by_name = {name: [int(value) / tick for value in values[:8]] for name, *values in map(str.split, lines)}
+    fields = by_name.pop("cpu")
     user, nice, system, _idle, _waiting, hard, soft, steal = fields
+    stolen = [by_name[name][-1] for name in (f"cpu{number}" for number in allowed_cpus()) if name in by_name]
     own = os.times()
     throttled = _throttling()
     throttled_seconds = [throttled[key] * unit for key, unit in _THROTTLED_SECONDS.items() if key in throttled]
@@ -74,6 +79,7 @@ def read_noise(proc: Path = Path("/proc"), cpus: Path = Path("/sys/devices/syste
         waited=_waited(proc / "self" / "task"),
         frequency=_frequency(cpus),
         hot=_hot(cpus),
+        stolen=sum(stolen) if stolen else None,
     )
 
 
@@ -82,7 +88,9 @@ class Noise:
     """What happened in some stretches of time together, in seconds.
 
     `total`, `steal` and `other` are of all CPUs; `own` is the work of this process and its ended children, `other` that
-    of all others (and of the kernel for them). None is what this machine does not tell.
+    of all others (and of the kernel for them). `stolen` and `nearby` are what of them falls to the CPUs that this
+    process could use then: `stolen` by their own counters, where there are any, and else by their number. None is what
+    this machine does not tell.
     """
 
     elapsed: float
@@ -95,6 +103,8 @@ class Noise:
     throttled_seconds: float | None
     frequency: float | None
     hot: int | None
+    stolen: float = 0.0
+    nearby: float = 0.0
 
     def __add__(self, more: "Noise") -> "Noise":
         elapsed = self.elapsed + more.elapsed
@@ -112,6 +122,8 @@ class Noise:
             _added(self.throttled_seconds, more.throttled_seconds),
             mean,
             _added(self.hot, more.hot),
+            self.stolen + more.stolen,
+            self.nearby + more.nearby,
         )
 
     @property
@@ -132,16 +144,14 @@ class Noise:
         Where the kernel does not tell how long they waited, all work of others counts that was done on this share of
         the machine's CPUs.
         """
-        mine = usable_cpus() / (os.cpu_count() or 1)
         slack = _TICKS / os.sysconf("SC_CLK_TCK")
-        waited = mine * self.other if self.waited is None else min(self.waited, self.other + slack)
-        return min(self.elapsed, max(0.0, waited) + max(0.0, mine * self.steal))
+        waited = self.nearby if self.waited is None else min(self.waited, self.other + slack)
+        return min(self.elapsed, max(0.0, waited) + max(0.0, self.stolen))
 
     @property
     def uncounted(self) -> float:
         """Seconds that were lost otherwise than by waiting for a CPU behind others: to the hypervisor (steal)."""
-        mine = usable_cpus() / (os.cpu_count() or 1)
-        return min(self.elapsed, max(0.0, mine * self.steal))
+        return min(self.elapsed, max(0.0, self.stolen))
 
     @property
     def lost_share(self) -> float:
@@ -174,17 +184,23 @@ def noise_between(before: Reading, after: Reading) -> Noise:
     """Return what happened between two readings; time in which the cgroup's limit held threads back is not waiting."""
     throttled = _difference(before.throttled_seconds, after.throttled_seconds)
     waited = _difference(before.waited, after.waited)
+    other, steal = after.busy - before.busy - (after.own - before.own), after.steal - before.steal
+    # A process that is pinned later on, or no longer, has another share of the machine then.
+    usable, stolen = usable_cpus(), _difference(before.stolen, after.stolen)
+    mine = usable / (os.cpu_count() or 1)
     return Noise(
         elapsed=after.moment - before.moment,
         total=after.total - before.total,
         own=after.own - before.own,
-        steal=after.steal - before.steal,
-        other=after.busy - before.busy - (after.own - before.own),
+        steal=steal,
+        other=other,
         waited=None if waited is None else max(0.0, waited - (throttled or 0.0)),
         throttled_periods=_difference(before.throttled_periods, after.throttled_periods),
         throttled_seconds=throttled,
         frequency=after.frequency,
         hot=_difference(before.hot, after.hot),
+        stolen=mine * steal if stolen is None else stolen * usable / len(allowed_cpus()),
+        nearby=mine * other,
     )
 
 
@@ -224,16 +240,17 @@ def machine() -> Machine:
 
 def _waited(tasks: Path) -> float | None:
     """Return how long all threads of this process were ready and had no CPU (proc(5), schedstat)."""
-    found = 0
+    ran = found = 0
     for thread in tasks.iterdir():
         try:
-            found += int((thread / "schedstat").read_text().split()[1])
+            run, waited, _ = map(int, (thread / "schedstat").read_text().split())
+            ran, found = ran + run, found + waited
         except ProcessLookupError:
             continue  # it ended while the list was read
         except FileNotFoundError:
             if thread.exists():
                 return None  # a kernel without schedstat
-    return found * 1e-9
+    return found * 1e-9 if ran else None  # one that shows zeros does not count
 
 
 def _frequency(cpus: Path) -> float | None:

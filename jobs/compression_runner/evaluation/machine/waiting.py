@@ -39,15 +39,13 @@ class ThreadWaits:
         self._caller: int | None = None
         self._others: list[int] = []
         self._last: dict[int, int] = {}
-        for thread in tasks.iterdir():
-            try:
-                file = os.open(thread / "schedstat", os.O_RDONLY)
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it ended while the list was read, or the kernel does not count
-            if thread.name == str(threading.get_native_id()):
-                self._caller = file
-            else:
-                self._others.append(file)
+        try:
+            for thread in tasks.iterdir():
+                self._open(thread)
+        except OSError:  # more threads than this process may open files: a sum over some of them bounds nothing
+            self.close()
+        if not self._counts():
+            self.close()
 
     @property
     def available(self) -> bool:
@@ -67,6 +65,23 @@ class ThreadWaits:
             if file is not None:
                 os.close(file)
         self._caller, self._others = None, []
+
+    def _open(self, thread: Path) -> None:
+        try:
+            file = os.open(thread / "schedstat", os.O_RDONLY)
+        except (FileNotFoundError, ProcessLookupError):
+            return  # it ended while the list was read, or the kernel does not count
+        if thread.name == str(threading.get_native_id()):
+            self._caller = file
+        else:
+            self._others.append(file)
+
+    def _counts(self) -> bool:
+        """Return whether the kernel counts what it shows: one that could but does not shows zeros of a running thread.
+
+        Source: fs/proc/base.c, sched_info_on(): without CONFIG_SCHEDSTATS, as long as delayacct is off.
+        """
+        return self._caller is not None and os.pread(self._caller, 64, 0).split()[0] != b"0"
 
     def _of(self, file: int) -> int:
         with suppress(ProcessLookupError):  # of a thread that has ended: it waits no more

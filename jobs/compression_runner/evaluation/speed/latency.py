@@ -17,7 +17,7 @@ from compression_runner.evaluation.machine.noise import Reading, noise_between, 
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.speed.latency_run import MODELS, QUANTILES, Block, LatencyRun
 from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Contender, Scenario
-from compression_runner.evaluation.speed.sizing import Sizing, size_queue, size_run
+from compression_runner.evaluation.speed.sizing import MAX_QUERIES, NEARLY_ALL, Sizing, size_queue, size_run
 from compression_runner.evaluation.statistics.looks import LOOKS
 from compression_runner.evaluation.statistics.order_statistics import queries_needed
 
@@ -37,7 +37,8 @@ Decided = Callable[[LatencyRun], bool]
 class LatencyPlan:
     """How the run is sized: `decisive` is the percentile that an SLA is about, None where there is no limit.
 
-    `confidence` is that of the intervals at each of at most `looks` looks.
+    `confidence` is that of the intervals at each of at most `looks` looks. `seed` is what the order of the blocks, the
+    samples and the arrivals depend on.
     """
 
     confidence: float
@@ -45,6 +46,7 @@ class LatencyPlan:
     seconds: float
     scenario: Scenario = SINGLE_STREAM
     looks: int = LOOKS
+    seed: int = 0
 
 
 def measure_latency(
@@ -68,13 +70,13 @@ def measure_latency(
     services = [_warm_up(side, plan.scenario, clock) for side in sides]
     sizing = _size(plan, services[0], services[1])
     run = LatencyRun(scenario=plan.scenario, settling=sizing.warm_up)
-    generator = np.random.default_rng(0)
+    generator, first_seed = np.random.default_rng(plan.seed), 1 + 2 * MAX_QUERIES * plan.seed
     while True:
         done = len(run.pairs)
         late = done >= 2 and clock() - start > plan.seconds
         if (done in sizing.looks or late) and _ends(run, decided, late=late or done >= sizing.looks[-1]):
             break
-        run.pairs.append(_pair(sides, plan.scenario, sizing, generator, done + 1, look, observer))
+        run.pairs.append(_pair(sides, plan.scenario, sizing, generator, first_seed + done, look, observer))
         if advance:
             advance((done + 1) / (done + 1 + sizing.looks[0]))
     if advance:
@@ -88,7 +90,8 @@ def _ends(run: LatencyRun, decided: Decided | None, *, late: bool) -> bool:
     if decided is None or decided(run):
         return True
     if late:
-        run.notes.append(f"the time limit ended the benchmark after {run.queries} queries a side")
+        end = "its largest number of queries" if run.queries >= NEARLY_ALL * MAX_QUERIES else "the time limit"
+        run.notes.append(f"{end} ended the benchmark after {run.queries} queries a side")
     return late
 
 

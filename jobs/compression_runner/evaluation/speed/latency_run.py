@@ -181,7 +181,7 @@ class LatencyRun:
     def _worth(self, blocks: Blocks, name: str, confidence: float) -> int:
         if self.scenario.queues:
             return queued_count(blocks, QUANTILES[name], confidence)
-        return effective_count(blocks, QUANTILES[name])
+        return effective_count(blocks, QUANTILES[name], confidence)
 
     def _noise_of(self, side: int) -> Noise | None:
         found = [noise for pair in self.pairs if (noise := pair[side].noise)]

@@ -49,7 +49,7 @@ def single_stream(predict: Predict, *, samples: int, queries: int, seed: int = 0
     settings = _settings(mlperf_loadgen.TestScenario.SingleStream, queries, seed)
     record = _run(predict, settings, samples, batch=1)
     latency, service, _ = _complete(record, queries, "single-stream")
-    return as_they_are(latency, service, record.taken(queries, sequential=sequential))
+    return as_they_are(latency, service, record.taken(service, sequential=sequential))
 
 
 def multi_stream(
@@ -70,7 +70,7 @@ def multi_stream(
     settings.multi_stream_samples_per_query = samples_each
     record = _run(predict, settings, samples, batch)
     latency, service, _ = _complete(record, queries, "multi-stream")
-    return as_they_are(latency, service, record.taken(queries, sequential=sequential))
+    return as_they_are(latency, service, record.taken(service, sequential=sequential))
 
 
 def server(
@@ -85,7 +85,7 @@ def server(
     settings.server_target_qps = rate
     record = _run(predict, settings, samples, batch=1)
     latency, service, arrival = _complete(record, queries, "server")
-    return as_they_queue(arrival, latency, service, record.taken(queries, sequential=sequential))
+    return as_they_queue(arrival, latency, service, record.taken(service, sequential=sequential))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def offline(
     if len(record.samples) < queries:
         raise LoadGenError(f"LoadGen recorded {len(record.samples)} of {queries} offline samples")
     seconds = float(record.samples[:, 3].max()) * NANOSECONDS
-    taken = record.taken(1, sequential=sequential)
+    taken = record.taken(np.array([seconds]), sequential=sequential)
     if taken is None:
         return Offline(len(record.samples), seconds)
     return Offline(len(record.samples), seconds, float(taken.least[0]), float(taken.most[0]))
@@ -126,23 +126,29 @@ class Record:
 
     `samples` has the shape (samples, 4): number of the query, nanoseconds at which it was scheduled, and from then
     until it was issued and until it was complete. `outside` are nanoseconds of each interval between two readings that
-    do not belong to the query: as much of the caller's waiting may have been in them.
+    do not belong to the query: as much of the caller's waiting may have been in them. `missed` is what all threads
+    waited before a reading after a pause: as much of it may be the query's as LoadGen's time is longer than `inside`,
+    that from this reading to the answer.
     """
 
     samples: NDArray[np.int64]
     caller: list[int] = field(default_factory=list)
     every: list[int] = field(default_factory=list)
     outside: list[int] = field(default_factory=list)
+    missed: list[int] = field(default_factory=list)
+    inside: list[int] = field(default_factory=list)
 
-    def taken(self, queries: int, *, sequential: bool) -> Taken | None:
-        """Return the bounds of what others took from each query; None where nothing was counted."""
-        if len(self.caller) != queries:
+    def taken(self, service: NDArray[np.float64], *, sequential: bool) -> Taken | None:
+        """Return the bounds of what others took from queries of so many seconds; None where nothing was counted."""
+        if len(self.caller) != len(service):
             return None
-        caller, every, outside = (
-            np.array(counted, dtype=np.float64) * NANOSECONDS for counted in (self.caller, self.every, self.outside)
+        caller, every, outside, missed, inside = (
+            np.array(counted, dtype=np.float64) * NANOSECONDS
+            for counted in (self.caller, self.every, self.outside, self.missed, self.inside)
         )
-        least = np.maximum(0.0, caller - outside) if sequential else np.zeros(queries)
-        return Taken(least, np.maximum(every, least))
+        least = np.maximum(0.0, caller - outside) if sequential else np.zeros(len(service))
+        most = every + np.minimum(missed, np.maximum(0.0, service - inside))
+        return Taken(least, np.maximum(most, least))
 
 
 def _complete(
@@ -174,7 +180,8 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> Record:
     failures: list[BaseException] = []
     record = Record(np.empty((0, 4), dtype=np.int64))
 
-    def answer(queries: list[Any]) -> None:
+    def answer(queries: list[Any]) -> int:
+        answered = time.perf_counter_ns()
         for start in range(0, len(queries), batch):
             part = queries[start : start + batch]
             try:
@@ -182,7 +189,9 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> Record:
                     predict([query.index for query in part])
             except BaseException as failure:  # noqa: BLE001 - LoadGen's C++ must not see it; it is raised again below
                 failures.append(failure)
+            answered = time.perf_counter_ns()
             mlperf_loadgen.QuerySamplesComplete([mlperf_loadgen.QuerySampleResponse(query.id, 0, 0) for query in part])
+        return answered
 
     with tempfile.TemporaryDirectory(prefix="loadgen-") as folder, _no_collection(), ThreadWaits() as waits:
         issue = _counting(answer, waits, record) if waits.available else answer
@@ -199,23 +208,31 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> Record:
         return record
 
 
-def _counting(answer: Callable[[list[Any]], None], waits: ThreadWaits, record: Record) -> Callable[[list[Any]], None]:
-    """Return `answer` with the counters read after each call: outside of the time that LoadGen counts."""
+def _counting(answer: Callable[[list[Any]], int], waits: ThreadWaits, record: Record) -> Callable[[list[Any]], None]:
+    """Return `answer` with the counters read after each call: outside of the time that LoadGen counts.
+
+    `answer` returns the moment of the last answer.
+    """
+    # A thread may wait while it reads, after its own counter was: what is outside begins before the last reading.
+    since = time.perf_counter_ns()
     last, read_at = waits.read(), time.perf_counter_ns()
 
     def issue(queries: list[Any]) -> None:
-        nonlocal last, read_at
-        if time.perf_counter_ns() - read_at > LONG_PAUSE:
-            last, read_at = waits.read(), time.perf_counter_ns()
+        nonlocal since, last, read_at
+        called, before = time.perf_counter_ns(), last
+        if called - read_at > LONG_PAUSE:
+            since, last = called, waits.read()
         began = time.perf_counter_ns()
-        answer(queries)
+        answered = answer(queries)
         ended = time.perf_counter_ns()
-        now, then = waits.read(), read_at
+        now = waits.read()
         read_at = time.perf_counter_ns()
         record.caller.append(now.caller - last.caller)
         record.every.append(now.every - last.every)
-        record.outside.append(began - then + read_at - ended)
-        last = now
+        record.outside.append(began - since + read_at - ended)
+        record.missed.append(last.every - before.every)
+        record.inside.append(answered - began)
+        since, last = ended, now
 
     return issue
 

@@ -19,6 +19,8 @@ FEWEST_SECONDS: Final = 10.0
 FIRST_SECONDS: Final = 2.0
 """Quick models are measured at least so long before the first look."""
 MAX_QUERIES: Final = 50_000
+NEARLY_ALL: Final = 0.9
+"""A run with so large a share of MAX_QUERIES has ended because of them, not of the time: its blocks are not cut."""
 MARGIN: Final = 0.9
 """Share of the time that is planned for; the estimate of a query's duration is rough."""
 

@@ -18,13 +18,15 @@ from compression_runner.evaluation.statistics.order_statistics import (
     rank_bounds,
 )
 from compression_runner.evaluation.statistics.resamples import MOST, resamples_for
-from compressionjob.estimate import Estimate
+from compressionjob.estimate import UNBOUNDED_RATIO, Estimate
 
 RESAMPLES = 4000
 CELLS_AT_ONCE = 8_000_000
 """Latencies in memory at a time: 64 MB."""
 MOST_CELLS = 400_000_000
 """Latencies in all resamples together: seconds of computing."""
+LEAST = 1e-9
+"""Seconds that any query takes, where too few say no more."""
 BEYOND_PERCENTILE = 2.0
 """A block has a percentile of its own when at least so many of its queries lie beyond it."""
 
@@ -130,7 +132,7 @@ def _by_each_percentile(
         percentile_interval(blocks, quantile, each, queued_count(blocks, quantile, each) if queued else None)
         for blocks in (baseline, compressed)
     )
-    return before.low / after.high, before.high / after.low
+    return before.low / after.high, min(UNBOUNDED_RATIO, before.high / max(after.low, LEAST))
 
 
 def _row_percentiles(picked: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:

@@ -16,8 +16,9 @@ from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 LOADGEN_CONFIDENCE = 0.98
 """Two-sided confidence whose upper bound is the one-sided 99 % of LoadGen's early stopping (early_stopping.cc)."""
 
-DISPERSION_TEST = 0.05
-"""Level of the test that decides whether queries of one block are alike because the machine was noisy then."""
+DISPERSION_TEST = 0.20
+"""Level of the test that decides whether queries of one block are alike because the machine was noisy then: of nine
+blocks, a stricter one does not see what makes intervals too narrow."""
 
 
 def queries_needed(quantile: float, confidence: float, discard: int = 1) -> int:
@@ -69,24 +70,33 @@ def design_effect(blocks: Sequence[NDArray[np.float64]], threshold: float, *, al
 def queued_count(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float) -> int:
     """Return how many independent queries the blocks are worth where the queries of a block wait for each other.
 
-    They are never independent then, so the dispersion between blocks counts without a test, and the ratio of Student's
-    quantiles makes up for the few blocks that it is known from. Source: E. L. Korn, B. I. Graubard, Confidence
-    intervals for proportions with small expected number of positive counts, Survey Methodology 24 (1998).
+    They are never independent then, so the dispersion between blocks counts without a test.
+    """
+    if len(blocks) < 2:
+        return 1
+    return _worth(blocks, quantile, confidence, always=True)
+
+
+def effective_count(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float) -> int:
+    """Return how many independent queries the blocks are worth for this quantile."""
+    return _worth(blocks, quantile, confidence, always=False)
+
+
+def _worth(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float, *, always: bool) -> int:
+    """Return the count of queries less what they have in common by block.
+
+    The ratio of Student's quantiles makes up for the few blocks that this is known from. Source: E. L. Korn, B. I.
+    Graubard, Confidence intervals for proportions with small expected number of positive counts, Survey Methodology 24
+    (1998).
     """
     pooled = np.concatenate(list(blocks))
     count, freedom = len(pooled), len(blocks) - 1
-    if freedom < 1:
-        return 1
+    effect = design_effect(blocks, percentile(pooled, quantile), always=always)
+    if not always and effect == 1.0:
+        return count
     tail = (1.0 + confidence) / 2.0
     few = special.stdtrit(count - 1, tail) / special.stdtrit(freedom, tail)
-    effect = design_effect(blocks, percentile(pooled, quantile), always=True)
     return max(1, int(count / effect * few**2))
-
-
-def effective_count(blocks: Sequence[NDArray[np.float64]], quantile: float) -> int:
-    """Return how many independent queries the blocks are worth for this quantile."""
-    pooled = np.concatenate(list(blocks))
-    return int(len(pooled) / design_effect(blocks, percentile(pooled, quantile)))
 
 
 def percentile(values: NDArray[np.float64], quantile: float) -> float:
@@ -100,15 +110,15 @@ def percentile_interval(
 ) -> Estimate:
     """Return the pooled percentile of latencies in seconds with its two-sided interval at `confidence`.
 
-    `high` is UNBOUNDED_SECONDS when there are too few queries for an upper bound.
+    `high` is UNBOUNDED_SECONDS when there are too few queries for an upper bound, and `low` 0 for a lower one.
     Where the blocks differ more than chance allows, the ranks are those of the smaller, effective sample, `worth` if it
     is known: a noisy machine shows as a wide interval.
     """
     pooled = np.sort(np.concatenate(list(blocks)))
     count = len(pooled)
-    worth = effective_count(blocks, quantile) if worth is None else worth
+    worth = effective_count(blocks, quantile, confidence) if worth is None else worth
     lower, upper = rank_bounds(worth, quantile, confidence)
-    low, high = float(pooled[0]), UNBOUNDED_SECONDS
+    low, high = 0.0, UNBOUNDED_SECONDS
     if lower is not None:
         low = float(pooled[max(0, math.floor((lower - 1) * count / worth))])
     if upper is not None:

@@ -145,8 +145,8 @@ def test_without_limits_every_figure_is_there_after_one_look(models: tuple[Subje
 
 def test_neighbours_are_of_all_samples(data: SampleSet) -> None:
     spec = _spec("text-embedding", sla={"quality": {"metric": "neighbours", "maxDrop": "0.9"}})
-    assert looks_at_samples(spec, len(data), has_labels=False) == (len(data),)
-    assert looks_at_samples(_spec(), 300, has_labels=True) == (100, 145, 209, 300)
+    assert looks_at_samples(spec, len(data), has_labels=False, confidence=0.95) == (len(data),)
+    assert looks_at_samples(_spec(), 300, has_labels=True, confidence=0.95) == (100, 145, 209, 300)
 
 
 def test_a_model_that_is_its_own_baseline_loses_nothing(models: tuple[Subject, Subject], data: SampleSet) -> None:

@@ -99,13 +99,24 @@ def test_no_time_is_asked_for_where_a_run_ends_before_it(interim: Interim) -> No
     assert found.more_seconds is None
     memory = Interim(Sla.model_validate({"memory": {"max": "100"}}), 1, clock=iter([0.0, 9.0]).__next__)
     memory.decided({sla.MEMORY: _at(99.0, 2.0)}, "processes", 12)
-    assert memory.explained({sla.MEMORY: _at(99.0, 2.0)}, None)[sla.MEMORY].more_seconds is None
+    found = memory.explained({sla.MEMORY: _at(99.0, 2.0)}, NOISY)[sla.MEMORY]
+    most = "12 processes are the most that are started"
+    assert found.reason == f"{most}: a limit further from the measured value would decide"
+    assert found.more_seconds is None
 
 
 def test_a_limit_on_the_measured_value_is_said_to_be_one(interim: Interim) -> None:
     estimate = _at(0.01, 0.002)
     interim.decided({sla.LATENCY: estimate}, "queries", 1000)
     assert "lies on the limit" in interim.explained({sla.LATENCY: estimate}, None)[sla.LATENCY].reason
+
+
+def test_a_perfect_score_against_a_limit_that_asks_for_it_stays_open() -> None:
+    """Samples without a mistake do not show that there is none, and the interval cannot reach beyond 1."""
+    interim = Interim(Sla.model_validate({"quality": {"min": "1"}}), clock=iter([0.0, 9.0]).__next__)
+    perfect = Estimate(value=1.0, low=0.97, high=1.0)
+    assert not interim.decided({sla.QUALITY_SCORE: perfect}, "samples", 100)
+    assert "lies on the limit" in interim.explained({sla.QUALITY_SCORE: perfect}, None)[sla.QUALITY_SCORE].reason
 
 
 def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -> None:
@@ -115,6 +126,41 @@ def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -
     assert interim.explained({sla.LATENCY: unbounded}, None) == {sla.LATENCY: unbounded}
     noisy = interim.explained({sla.LATENCY: unbounded}, NOISY)[sla.LATENCY].reason
     assert noisy == "overload; a quiet node may decide"
+
+
+def test_a_long_reason_leaves_room_for_what_would_decide() -> None:
+    estimate = _at(0.01, 0.02, reason="it was late; " * 30)
+    interim = Interim(LIMITS, clock=iter([0.0, 9.0]).__next__)
+    interim.decided({sla.QUALITY_DROP: estimate}, "samples", 1000)
+    explained = interim.explained({sla.QUALITY_DROP: estimate}, None)
+    found = {item.name: item for item in sla.judge(LIMITS, explained).objectives}
+    assert found[sla.QUALITY_DROP].reason.startswith("it was late; ")
+    assert found[sla.QUALITY_DROP].reason.endswith("; about 3000 more evaluation samples would decide")
+
+
+def test_too_few_queries_for_a_bound_need_a_longer_time_limit(interim: Interim) -> None:
+    few = Estimate(value=1.25, low=0.0, high=100_000.0)
+    interim.decided({sla.SPEEDUP: few}, "queries", 3)
+    assert interim.explained({sla.SPEEDUP: few}, None)[sla.SPEEDUP].reason == "a longer time limit may decide"
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "estimate"),
+    [
+        # Others may have had all of the time: as many samples a second as nobody believes, or a cost of nothing.
+        (sla.THROUGHPUT, {"throughput": {"min": "200"}}, Estimate(value=100.0, low=90.0, high=1e8)),
+        (sla.COST, {"cost": {"maxPerMillion": "0.5"}}, Estimate(value=1.0, low=1e-8, high=1.1)),
+        # Or most of it.
+        (sla.SPEEDUP, {"latency": {"minSpeedup": "1.5"}}, Estimate(value=1.2, low=0.1, high=20.0)),
+    ],
+    ids=["throughput", "cost", "speed-up"],
+)
+def test_an_end_that_noise_has_put_far_away_is_not_a_value_on_the_limit(
+    name: str, limits: dict[str, Any], estimate: Estimate
+) -> None:
+    interim = Interim(Sla.model_validate(limits), clock=iter([0.0, 9.0]).__next__)
+    interim.decided({name: estimate}, "blocks", 8)
+    assert interim.explained({name: estimate}, NOISY)[name].reason == "a quiet node may decide"
 
 
 def test_where_noise_holds_the_interval_open_more_time_is_not_proposed(interim: Interim) -> None:

@@ -7,7 +7,12 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation.request import require_data
+from compression_runner.evaluation.quality.comparison import embedding_quality
+from compression_runner.evaluation.request import looks_at_samples, require_data
+from compression_runner.evaluation.statistics.looks import look_of_data
+from compression_runner.inference.similarity import Floats
+from compressionjob.estimate import Estimate
+from compressionjob.sla import QUALITY_DROP, judge
 from compressionjob.spec import CompressionJobSpec
 
 TOKENS = SampleSet(samples=[{"input_ids": np.zeros(3, np.int64), "attention_mask": np.ones(3, np.int64)}], digest="")
@@ -46,3 +51,59 @@ def test_is_refused(task: str, sla: dict[str, Any], data: SampleSet, says: str) 
 def test_without_such_limits_nothing_is_asked_of_it() -> None:
     require_data(spec("text-classification", {"flips": {"max": "0.1"}}), TOKENS)
     require_data(spec("tabular-classification", {}), TWO)
+
+
+def _looks(task: str, quality: dict[str, str], samples: int = 1000, *, has_labels: bool = False) -> tuple[int, ...]:
+    return looks_at_samples(spec(task, {"quality": quality}), samples, has_labels=has_labels, confidence=0.95)
+
+
+def test_a_share_of_right_answers_is_looked_at_early() -> None:
+    assert _looks("image-classification", {"maxDrop": "0.001"}, has_labels=True)[0] == 125
+    assert _looks("summarization", {"maxDrop": "0.001"}, has_labels=True)[0] == 125
+
+
+def test_a_score_that_a_sample_can_lose_as_a_whole_waits_for_as_many_as_show_one() -> None:
+    first = _looks("text-embedding", {"maxDrop": "0.02"})[0]
+    missed = (1.0 - 0.02) ** first
+    assert missed <= (1.0 - look_of_data(0.95, 0, 4)) / 2 < missed / (1.0 - 0.02)
+    assert _looks("text-embedding", {"min": "0.98"})[0] == first
+    assert _looks("text-generation", {"metric": "agreement", "min": "0.98"})[0] == first
+    assert _looks("text-embedding", {"maxDrop": "0.5"})[0] == 125
+    assert _looks("text-embedding", {"maxDrop": "0.004"}) == (1000,), "more than there are"
+    assert _looks("text-embedding", {"maxDrop": "0"}) == (1000,)
+
+
+@pytest.mark.parametrize(
+    ("task", "quality"),
+    [
+        ("text-classification", {"metric": "f1", "maxDrop": "0.5"}),
+        ("tabular-regression", {"metric": "correlation", "maxDrop": "0.5"}),
+        ("tabular-regression", {"metric": "mae", "maxIncrease": "0.5"}),
+        ("text-generation", {"metric": "perplexity", "maxIncrease": "0.5"}),
+        ("automatic-speech-recognition", {"metric": "wer", "maxIncrease": "0.5"}),
+    ],
+)
+def test_a_score_of_which_a_part_says_too_little_is_of_all_samples(task: str, quality: dict[str, str]) -> None:
+    assert _looks(task, quality, has_labels=True) == (1000,)
+
+
+def test_an_early_look_does_not_miss_what_goes_wrong_seldom() -> None:
+    """Of a hundred samples none is lost in every third run, though more are than the limit allows."""
+    job = spec("text-embedding", {"quality": {"maxDrop": "0.01"}})
+    sizes = looks_at_samples(job, 800, has_labels=False, confidence=0.95)
+    assert len(sizes) == 4
+    at_look = look_of_data(0.95, 0, len(sizes))
+    drops = [_drop(*_embeddings(seed, sizes[0]), at_look) for seed in range(15)]
+    verdicts = [judge(job.sla, {QUALITY_DROP: drop}).verdict for drop in drops]
+    assert "Pass" not in verdicts
+
+
+def _embeddings(seed: int, count: int) -> tuple[Floats, Floats]:
+    generator = np.random.default_rng(seed)
+    old = generator.normal(size=(count, 16)).astype(np.float32)
+    lost = generator.random((count, 1)) < 0.012
+    return old, np.where(lost, generator.normal(size=(count, 16)), old).astype(np.float32)
+
+
+def _drop(old: Floats, new: Floats, confidence: float) -> Estimate:
+    return embedding_quality(old, new, confidence).scores["cosine"].drop

@@ -1,5 +1,7 @@
 """Turns of local runs, with real processes: who may work beside whom, what they say, and what a killed one leaves."""
 
+import errno
+import fcntl
 import os
 import signal
 import stat
@@ -282,6 +284,23 @@ def test_without_a_file_to_lock_a_run_goes_on_with_a_note(tmp_path: Path, spoil:
     assert f"no turns are taken by {place}" in lock.reservation.notes[0]
     with lock.measuring(), lock.compressing():
         assert lock.waited == 0.0
+
+
+def test_a_file_system_that_refuses_one_kind_of_lock_is_found_before_the_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS gives no exclusive lock on a file that is open for reading."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_EX:
+            raise OSError(errno.EBADF, "")
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lock = turn_lock({LOCK_VARIABLE: str(place)}, RunProgress())
+    assert isinstance(lock, NoTurns)
+    assert "Bad file descriptor" in lock.reservation.notes[0]
 
 
 def test_the_environment_names_the_file(place: Path) -> None:

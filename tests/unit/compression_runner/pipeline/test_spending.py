@@ -9,13 +9,17 @@ import pytest
 from compression_runner.commands.plan import plan
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
+from compression_runner.evaluation import evaluate
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
-from compression_runner.pipeline.spending import add_cost, price_of, require_price, run_cost
+from compression_runner.evaluation.machine.noise import noise_between
+from compression_runner.evaluation.speed.throughput import Rate, ThroughputRun
+from compression_runner.pipeline.spending import price_of, require_price, run_cost
 from compressionjob import sla
 from compressionjob.cost import cost_of, cost_per_million, format_cost
 from compressionjob.estimate import Estimate
 from compressionjob.exit_codes import ExitCode
 from compressionjob.spec import CompressionJobSpec
+from tests.support.machine import Machine
 from tests.support.manifests import job
 from tests.support.short_measurements import measure_shortly
 
@@ -34,19 +38,27 @@ def _spec(limit: str) -> CompressionJobSpec:
     )
 
 
+Measure = Callable[[float | None], Measurements]
+
+
 @pytest.fixture
-def measured(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Measurements:
-    """A real measurement of a tiny classifier, as short as it can be."""
+def at_price(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Measure:
+    """What measures a tiny classifier for real, as shortly as it can be, on hardware of a price."""
     measure_shortly(monkeypatch)
     weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
     rows = np.random.default_rng(2).normal(size=(100, WIDTH)).astype(np.float32)
     data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=(rows @ weights).argmax(axis=1))
     subjects = [Subject(linear_model(name, weights), 1000) for name in ("before", "after")]
-    return measure(_spec("1"), *subjects, data, price=3.6)
+    return lambda price: measure(_spec("0.9"), *subjects, data, price=price)
+
+
+@pytest.fixture
+def measured(at_price: Measure) -> Measurements:
+    """Return a measurement on hardware whose price is known."""
+    return at_price(3.6)
 
 
 def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured: Measurements) -> None:
-    add_cost(measured, 3.6)
     rate = measured.estimates[sla.THROUGHPUT]
     (result,) = measured.judgement(_spec("999999").sla).objectives
     assert (result.name, result.unit, result.verdict) == ("cost.perMillion", "cost per million samples", "Pass")
@@ -57,17 +69,32 @@ def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured:
     assert result.verdict == "Fail"
 
 
-def test_a_cost_is_as_doubtful_as_the_rate_that_it_rests_on(measured: Measurements) -> None:
+def test_a_cost_is_as_doubtful_as_the_rate_that_it_rests_on() -> None:
     noise = "other processes used 52% of the machine's CPU time"
-    measured.estimates[sla.THROUGHPUT] = Estimate(value=1000, low=900, high=4000, reason=noise)
-    add_cost(measured, 3.6)
-    (result,) = measured.judgement(_spec("0.5").sla).objectives
+    rate = Estimate(value=1000, low=900, high=4000, reason=noise)
+    (result,) = sla.judge(_spec("0.5").sla, {sla.COST: cost_per_million(3.6, rate)}).objectives
     assert (result.verdict, result.reason) == ("Inconclusive", noise)
     assert (result.low, result.high) == (pytest.approx(0.25), pytest.approx(1 / 0.9))
 
 
-def test_without_a_price_cost_is_open_and_not_told(measured: Measurements) -> None:
-    add_cost(measured, None)
+def test_an_open_limit_on_cost_says_what_would_decide_it(at_price: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = noise_between(Machine()(), Machine()())
+    rates = [Rate(measured=rate, least=rate, most=rate, joules=None, noise=quiet) for rate in (900.0, 1000.0, 1100.0)]
+
+    def throughput(*_args: object, decided: Callable[[ThroughputRun], bool], **_more: object) -> ThroughputRun:
+        run = ThroughputRun(0.995, [(rate, rate) for rate in rates])
+        assert not decided(run)
+        return run
+
+    monkeypatch.setattr(evaluate, "measure_throughput", throughput)
+    (result,) = at_price(3.6).judgement(_spec("0.9").sla).objectives
+    assert (result.measured, result.verdict) == (pytest.approx(1.0), "Inconclusive")
+    assert "more of measuring would decide" in result.reason
+    assert result.more_seconds
+
+
+def test_without_a_price_cost_is_open_and_not_told(at_price: Measure) -> None:
+    measured = at_price(None)
     assert measured.judgement(_spec("1").sla).verdict == "Inconclusive"
     assert run_cost(60, None, measured.baseline, measured.compressed) is None
 

@@ -87,6 +87,35 @@ def test_without_schedstat_all_work_of_others_counts(monkeypatch: pytest.MonkeyP
     assert noise_between(QUIET, later).lost == pytest.approx(2.5), "a quarter of the machine is this process's"
 
 
+def test_steal_counts_as_far_as_it_was_on_the_cpus_of_this_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A hypervisor takes from one CPU what it leaves to another: the mean of all of them bounds nothing."""
+    (tmp_path / "self" / "task").mkdir(parents=True)
+    monkeypatch.setattr(noise, "allowed_cpus", lambda: {2})
+    monkeypatch.setattr(noise, "usable_cpus", lambda: 1)
+
+    def reading(here: int, there: int) -> Reading:
+        lines = [f"cpu  0 0 0 0 0 0 0 {here + there} 0 0", f"cpu1 0 0 0 0 0 0 0 {there} 0 0", "intr 1 2"]
+        (tmp_path / "stat").write_text("\n".join([*lines, f"cpu2 0 0 0 0 0 0 0 {here} 0 0"]) + "\n")
+        return read_noise(tmp_path)
+
+    tick = os.sysconf("SC_CLK_TCK")
+    found = replace(noise_between(reading(0, 0), reading(3 * tick, 0)), elapsed=10.0)
+    assert found.uncounted == pytest.approx(3.0)
+    assert noise_between(reading(0, 0), reading(0, 3 * tick)).uncounted == 0.0
+
+
+def test_what_was_lost_stays_what_it_was_when_the_process_is_pinned_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict is made afterwards, and must be that of the look that ended the measuring."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(noise, "usable_cpus", lambda: 1)
+    pinned = noise_between(QUIET, replace(QUIET, total=140.0, busy=30.0, steal=5.0, own=15.0, moment=10.0, waited=None))
+    before = (pinned.lost, pinned.uncounted)
+    monkeypatch.setattr(noise, "usable_cpus", lambda: 4)
+    assert (pinned.lost, pinned.uncounted) == before
+
+
 def test_time_spent_waiting_is_read_of_all_threads(tmp_path: Path) -> None:
     for thread, waited in (("7", 1_500_000_000), ("8", 500_000_000)):
         (tmp_path / "self" / "task" / thread).mkdir(parents=True)
@@ -95,6 +124,13 @@ def test_time_spent_waiting_is_read_of_all_threads(tmp_path: Path) -> None:
     assert read_noise(tmp_path).waited == 2.0
     (tmp_path / "self" / "task" / "8" / "schedstat").unlink()
     assert read_noise(tmp_path).waited is None
+
+
+def test_a_kernel_that_shows_zeros_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "self" / "task" / "7").mkdir(parents=True)
+    (tmp_path / "self" / "task" / "7" / "schedstat").write_text("0 0 0\n")
+    (tmp_path / "stat").write_text("cpu  1 2 3 4 5 6 7 8 0 0\n")
+    assert read_noise(tmp_path).waited is None, "else nothing would ever have been taken"
 
 
 def test_frequency_and_heat_are_read_where_they_are(tmp_path: Path) -> None:

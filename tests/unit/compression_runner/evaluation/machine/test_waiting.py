@@ -57,3 +57,23 @@ def test_a_kernel_that_does_not_count_gives_zeros(tmp_path: Path) -> None:
     with ThreadWaits(tmp_path) as waits:
         assert not waits.available
         assert waits.read() == (0, 0)
+
+
+def test_a_kernel_that_shows_zeros_does_not_count(tmp_path: Path) -> None:
+    own = tmp_path / str(threading.get_native_id())
+    own.mkdir()
+    (own / "schedstat").write_text("0 0 0\n")
+    with ThreadWaits(tmp_path) as waits:
+        assert not waits.available
+
+
+def test_a_thread_that_cannot_be_counted_leaves_no_bound_and_no_open_file(tmp_path: Path) -> None:
+    own, other = tmp_path / str(threading.get_native_id()), tmp_path / "1"
+    own.mkdir()
+    other.mkdir()
+    (own / "schedstat").write_text("5 6 7\n")
+    (other / "schedstat").symlink_to("schedstat")  # cannot be opened, as any file where there are too many
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with ThreadWaits(tmp_path) as waits:
+        assert not waits.available
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -89,6 +89,25 @@ def test_blocks_alternate_and_warm_ups_do_not_count() -> None:
     assert 2 + len(run.pairs) <= len(blocks) <= 2 + 2 * len(run.pairs)
 
 
+@pytest.mark.parametrize("scenario", [Scenario(), Scenario("Server", rate=400.0)])
+def test_the_seed_decides_which_samples_come_and_when(scenario: Scenario) -> None:
+    def story(seed: int) -> list[object]:
+        told: list[object] = []
+        plan = LatencyPlan(0.95, "p50", 1.0, scenario, seed=seed)
+        run = measure_latency(*(_noting(told, name) for name in "bc"), plan)
+        assert len(run.pairs) >= 6
+        return told
+
+    assert story(3)[:38] == story(3)[:38] != story(4)[:38]
+
+
+def _noting(told: list[object], name: str) -> Contender:
+    def answer(query: int) -> None:
+        told.append((name, query))
+
+    return Contender(answer=answer, answer_batch=lambda indices: None, queries=64, samples=64)
+
+
 def test_the_slower_model_is_measured_slower() -> None:
     run = measure_latency(_contender([], "b", 0.002), _contender([], "c", 0.0002), LatencyPlan(0.95, None, 600.0))
     assert min(block.min() for block in run.latencies(0)) >= 0.002
@@ -109,6 +128,16 @@ def test_the_time_limit_ends_the_run() -> None:
     run = measure_latency(_contender([], "b"), _contender([], "c"), plan, clock=clock, decided=lambda run: False)
     assert len(run.pairs) == 2
     assert any("time limit" in note for note in run.notes)
+
+
+def test_a_run_that_ends_at_its_largest_number_of_queries_does_not_blame_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (latency, sizing):
+        monkeypatch.setattr(module, "MAX_QUERIES", 300)
+    plan = LatencyPlan(0.95, "p50", 600.0)
+    run = measure_latency(_contender([], "b"), _contender([], "c"), plan, decided=lambda run: False)
+    assert run.notes == [f"its largest number of queries ended the benchmark after {run.queries} queries a side"]
 
 
 def test_progress_reaches_the_end() -> None:

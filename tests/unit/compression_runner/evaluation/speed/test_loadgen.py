@@ -3,10 +3,13 @@
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
+from compression_runner.evaluation.machine.waiting import ThreadWaits, Waited
 from compression_runner.evaluation.speed import loadgen
-from compression_runner.evaluation.speed.loadgen import LoadGenError
+from compression_runner.evaluation.speed.loadgen import LoadGenError, Record
+from compression_runner.evaluation.speed.queries import Taken
 
 
 class Waiting:
@@ -99,3 +102,67 @@ def test_a_record_with_queries_missing_is_an_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(loadgen, "_SAMPLE", __import__("re").compile("nothing matches this"))
     with pytest.raises(LoadGenError, match="0 of 5"):
         loadgen.single_stream(Waiting(), samples=4, queries=5)
+
+
+class Scripted(ThreadWaits):
+    """One thread's counter, and a clock that a test moves.
+
+    `reading` is how long the thread waits within the next reading, after its counter is read.
+    """
+
+    def __init__(self) -> None:
+        self.now = self.waited = self.reading = 0
+
+    def perf_counter_ns(self) -> int:
+        """Return the clock, which moves by a microsecond at each look."""
+        self.now += 1000
+        return self.now
+
+    def wait(self, nanoseconds: int) -> None:
+        """Let the thread wait for its CPU."""
+        self.now += nanoseconds
+        self.waited += nanoseconds
+
+    def read(self) -> Waited:
+        """Return the counter; what the thread waits then is not in it."""
+        found = Waited(self.waited, self.waited)
+        self.wait(self.reading)
+        self.reading = 0
+        return found
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """Return the counter that moves loadgen's clock."""
+    scripted = Scripted()
+    monkeypatch.setattr(loadgen, "time", scripted)
+    return scripted
+
+
+def _taken(record: Record, *service: float) -> Taken:
+    taken = record.taken(np.array(service), sequential=True)
+    assert taken is not None
+    return taken
+
+
+def test_what_a_thread_waits_while_it_reads_is_not_taken_from_the_next_query(waits: Scripted) -> None:
+    record = Record(np.empty((0, 4), dtype=np.int64))
+    issue = loadgen._counting(lambda _: waits.perf_counter_ns(), waits, record)
+    waits.reading = 4_000_000
+    issue([])
+    issue([])
+    assert sum(record.caller) == 4_000_000
+    assert _taken(record, 1e-5, 1e-5).least.tolist() == [0.0, 0.0]
+
+
+def test_what_a_query_waits_before_the_counters_are_read_again_may_have_been_taken(waits: Scripted) -> None:
+    record = Record(np.empty((0, 4), dtype=np.int64))
+    issue = loadgen._counting(lambda _: waits.perf_counter_ns(), waits, record)
+    issue([])
+    waits.wait(4_000_000)
+    issue([])
+    assert _taken(record, 1e-5, 0.00401).most[1] >= 0.004, "LoadGen counted it in the query's time"
+    assert _taken(record, 1e-5, 1e-6).most[1] == 0.0, "the query came after it"

@@ -8,6 +8,7 @@ from compression_runner.evaluation.statistics import block_bootstrap
 from compression_runner.evaluation.statistics.block_bootstrap import expanded_tail, mean_interval, speedup_interval
 from compression_runner.evaluation.statistics.order_statistics import percentile_interval
 from compression_runner.evaluation.statistics.resamples import MOST, resamples_for
+from compressionjob.estimate import UNBOUNDED_RATIO
 
 
 def test_speedup_of_a_constant_factor_is_that_factor() -> None:
@@ -75,6 +76,13 @@ def test_same_seed_same_interval() -> None:
     baseline = [np.random.default_rng(seed).exponential(size=40) for seed in range(8)]
     compressed = [np.random.default_rng(100 + seed).exponential(size=40) for seed in range(8)]
     assert speedup_interval(baseline, compressed, 0.99, 0.95) == speedup_interval(baseline, compressed, 0.99, 0.95)
+
+
+def test_two_pairs_of_one_query_bound_no_speed_up() -> None:
+    """What a time limit leaves of a slow model: the two ratios lie on one side of the truth every other time."""
+    found = speedup_interval([np.array([3.0]), np.array([3.1])], [np.array([1.0]), np.array([1.1])], 0.5, 0.995)
+    assert found.low < 1e-3
+    assert found.high == UNBOUNDED_RATIO
 
 
 def test_one_pair_has_no_interval() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from compression_runner.evaluation.statistics.looks import each_look, look_sizes
 from compression_runner.evaluation.statistics.order_statistics import (
     LOADGEN_CONFIDENCE,
     design_effect,
@@ -50,6 +51,14 @@ def test_too_few_queries_have_no_upper_bound() -> None:
     assert percentile_interval(few, 0.99, 0.95).high == UNBOUNDED_SECONDS
 
 
+@pytest.mark.parametrize(("quantile", "count"), [(0.5, 2), (0.5, 5), (0.9, 1)])
+def test_too_few_queries_have_no_lower_bound(quantile: float, count: int) -> None:
+    """All of two queries lie above the median once in four times: the least of them bounds nothing."""
+    assert rank_bounds(count, quantile, 0.98)[0] is None
+    found = percentile_interval([np.linspace(0.01, 0.02, count)], quantile, 0.98)
+    assert (found.low, found.high) == (0.0, UNBOUNDED_SECONDS)
+
+
 def test_percentile_is_an_order_statistic() -> None:
     values = np.arange(1.0, 101.0)
     assert percentile(values, 0.99) == 99.0
@@ -74,7 +83,7 @@ def test_bursts_of_noise_widen_the_interval() -> None:
     quiet = [generator.normal(10.0, 0.1, 50) for _ in range(40)]
     noisy = [block * (5.0 if index % 20 == 0 else 1.0) for index, block in enumerate(quiet)]
     shuffled = list(generator.permutation(np.concatenate(noisy)).reshape(40, 50))
-    assert effective_count(shuffled, 0.90) > 5 * effective_count(noisy, 0.90)
+    assert effective_count(shuffled, 0.90, 0.95) > 5 * effective_count(noisy, 0.90, 0.95)
     assert percentile_interval(noisy, 0.90, 0.95).high > percentile_interval(shuffled, 0.90, 0.95).high
 
 
@@ -96,6 +105,22 @@ def test_coverage_survives_bursts() -> None:
     assert held / runs >= 0.90
 
 
+@pytest.mark.parametrize(("quantile", "queries"), [(0.5, 5), (0.9, 20)])
+@pytest.mark.parametrize("alike", [0.1, 0.2])
+def test_looks_at_blocks_that_differ_are_wrong_as_seldom_as_they_say(
+    quantile: float, queries: int, alike: float
+) -> None:
+    """The limit lies on the truth, so that any decision is wrong; `alike` is the variance between blocks."""
+    generator, sizes, runs = np.random.default_rng(1), look_sizes(9, 300), 400
+    truth, wrong = float(stats.norm.ppf(quantile)), 0
+    for _ in range(runs):
+        level = math.sqrt(alike) * generator.normal(size=(sizes[-1], 1))
+        blocks = list(level + math.sqrt(1.0 - alike) * generator.normal(size=(sizes[-1], queries)))
+        looks = (percentile_interval(blocks[:size], quantile, each_look(0.95)) for size in sizes)
+        wrong += any(not look.low <= truth <= look.high for look in looks)
+    assert wrong <= stats.binom.ppf(0.975, runs, 0.05), "5 %, and as many as chance may add"
+
+
 def _bursts(generator: np.random.Generator, blocks: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     level = generator.normal(0.0, 0.5, size=(blocks, 1))
     return np.asarray(np.exp(level + generator.normal(0.0, 0.2, size=(blocks, 30))))
@@ -104,7 +129,7 @@ def _bursts(generator: np.random.Generator, blocks: int) -> "np.ndarray[tuple[in
 def test_independent_queries_count_in_full() -> None:
     generator = np.random.default_rng(1)
     effects = [design_effect([generator.random(40) for _ in range(20)], 0.9) for _ in range(400)]
-    assert np.mean(np.array(effects) == 1.0) > 0.92
+    assert np.mean(np.array(effects) == 1.0) > 0.77
 
 
 def test_a_single_block_says_nothing_of_dispersion() -> None:
