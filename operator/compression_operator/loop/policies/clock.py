@@ -22,6 +22,8 @@ from compressionjob.usage import ActiveTime
 
 ROUNDING: Final = 2
 """Seconds by which the clock of a child that found its slot at once may be off: not worth a request."""
+PLACING: Final = timedelta(seconds=10)
+"""How long after its child's start a pod may be on its way to a slot before the clock is taken away."""
 
 _ENDS: Final = ("Suspended", "Complete", "Failed")
 """Conditions of a Job that end a period."""
@@ -63,9 +65,12 @@ def limit(draft: Draft) -> int | None:
     seconds, child, period = left(draft), draft.child, draft.active_time
     if seconds is None or is_stopped(draft):
         return None
-    if not child.slot or not child.start_time or period.ended or period.job != child.uid:
+    if not child.slot or not child.start_time:
         return seconds
-    return seconds + round((parse_time(period.since) - parse_time(child.start_time)) / timedelta(seconds=1))
+    start = parse_time(child.start_time)
+    if period.ended or period.job != child.uid:  # no pod has a node: no time passes, and Kubernetes' clock would
+        return seconds if draft.now - start <= PLACING else None
+    return seconds + max(0, round((parse_time(period.since) - start) / timedelta(seconds=1)))
 
 
 def is_stopped(draft: Draft) -> bool:

@@ -1,5 +1,7 @@
 """A job that waits for a measuring slot says so, uses none of its deadline, and gets the node before others begin."""
 
+import pytest
+
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
@@ -112,6 +114,36 @@ def test_only_the_time_with_a_node_counts_of_a_pod_that_is_tried_again() -> None
     record, plan = settle(observe(record, child=measuring(None), pods=(failed, second)), after(901))
     assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 970}}
     assert used(record) == 30
+
+
+NO_CONDITION_YET: tuple[tuple[str, ...], ...] = ()
+"""Of a pod that the scheduler has not looked at: every pod begins so."""
+
+
+def test_a_second_try_has_no_clock_before_it_has_a_node() -> None:
+    """What is left of the deadline would count from the start of the Job, which is long ago."""
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
+    failed = ended_pod(code=1, slot="Node", start=1, end=61, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
+    new = pod("b", slot="Node", created=71, conditions=NO_CONDITION_YET)
+    record, plan = settle(observe(record, child=measuring(), pods=(failed, new)), after(71))
+    assert used(record) == 70
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": None}}
+    second = runs("b", created=71, placed=72)
+    _, plan = settle(observe(record, child=measuring(None), pods=(failed, second)), after(73))
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 72 + 30}}
+
+
+@pytest.mark.parametrize("pods", [(), (pod("b", slot="Node", created=5000, conditions=NO_CONDITION_YET),)])
+def test_a_pod_that_was_deleted_while_it_waited_starts_no_clock(pods: tuple[PodRecord, ...]) -> None:
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(waits(),)), after(2))
+    record, plan = settle(observe(record, child=measuring(None), pods=pods), after(5000))
+    assert (plan.patch_child, used(record), record.status().deadline_time) == (None, 0, None)
+
+
+def test_a_clock_that_differs_from_the_schedulers_never_becomes_negative() -> None:
+    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(placed=-300),)), after(3))
+    assert plan.patch_child is None
+    assert record.status().deadline_time == stamp(100)
 
 
 def test_a_wait_that_nobody_saw_is_not_counted() -> None:
