@@ -108,10 +108,10 @@ def _begin(draft: Draft, period: ActiveTime, child: ChildRecord) -> str:
     """When the present period of a child that has started began; "" while its pod waits for a measuring slot."""
     if not child.slot:
         return child.start_time
-    newest = _newest_pod(draft)
-    if newest is not None:
-        return newest.placed
-    return period.since if period.job == child.uid else ""
+    newest, known = _newest_pod(draft), period.since if period.job == child.uid else ""
+    if newest is None or (newest.placed and newest.placed < known):  # the pod of this period is gone, others are left
+        return known
+    return newest.placed
 
 
 def _newest_pod(draft: Draft) -> PodRecord | None:
@@ -162,7 +162,7 @@ def _end_unseen(draft: Draft, period: ActiveTime, child: ChildRecord | None) -> 
     told = _marks(child, since) if child is not None and child.uid == period.job and not child.start_time else []
     until = parse_time(child.start_time) if child is not None and child.start_time else draft.now
     newest = _newest_pod(draft) if child is not None and child.slot and child.uid == period.job else None
-    if newest is not None and newest.created and newest.placed != period.since:  # another pod has come
+    if newest is not None and newest.created >= period.since != newest.placed:  # another pod has come
         return min(draft.now, max(since, parse_time(newest.created)))
     return min(draft.now, max([since, *told, *(end for end in _pod_ends(draft, since) if end <= until)]))
 

@@ -140,6 +140,18 @@ def test_a_pod_that_was_deleted_while_it_waited_starts_no_clock(pods: tuple[PodR
     assert (plan.patch_child, used(record), record.status().deadline_time) == (None, 0, None)
 
 
+def test_the_time_of_an_earlier_pod_does_not_count_again_when_the_last_one_is_gone() -> None:
+    """Pods of a lost node are deleted, and those that failed before are not."""
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
+    failed = ended_pod(code=1, slot="Node", start=1, end=21, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
+    second = runs("b", created=31, placed=900)
+    record, _ = settle(observe(record, child=measuring(), pods=(failed, second)), after(905))
+    record, plan = settle(observe(record, child=measuring(970), pods=(failed,)), after(910))
+    assert (plan.patch_child, used(record)) == (None, 30)
+    record, _ = settle(observe(record, child=measuring(970), pods=(failed, waits("c", created=920))), after(2000))
+    assert used(record) == 50
+
+
 def test_a_clock_that_differs_from_the_schedulers_never_becomes_negative() -> None:
     record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(placed=-300),)), after(3))
     assert plan.patch_child is None
