@@ -20,9 +20,9 @@ SHARED: Final = "Shared"
 """Anything may run beside it: noise is left to the statistics."""
 
 GUARANTEED_RULE: Final = (
-    "self.measuring.isolation != 'StaticCPUs' || (['cpu', 'memory'].all(name, name in self.resources.requests && "
-    "name in self.resources.limits && quantity(string(self.resources.requests[name]))"
-    ".compareTo(quantity(string(self.resources.limits[name]))) == 0) && "
+    "!has(self.measuring) || self.measuring.isolation != 'StaticCPUs' || (['cpu', 'memory'].all(name, "
+    "name in self.resources.requests && name in self.resources.limits && "
+    "quantity(string(self.resources.requests[name])).compareTo(quantity(string(self.resources.limits[name]))) == 0) && "
     "string(self.resources.requests['cpu']).matches('^[1-9][0-9]*$') && "
     "string(self.resources.limits['cpu']).matches('^[1-9][0-9]*$'))"
 )

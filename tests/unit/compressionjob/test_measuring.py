@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from compressionjob.crd import definitions
 from compressionjob.errors import InvalidSpec
 from compressionjob.measuring import slot_of
 from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
@@ -21,6 +22,13 @@ def parse(isolation: str, requests: dict[str, Any], limits: dict[str, Any]) -> C
 
 def test_models_are_measured_alone_on_a_node_unless_the_runtime_says_otherwise() -> None:
     assert CompressionRuntimeSpec(image="runner:1").measuring.isolation == "Node"
+
+
+def test_an_older_operator_finds_nothing_in_a_runtime_that_it_does_not_know() -> None:
+    """It refuses unknown fields, and reads runtimes after their CRD was upgraded: none may get one by default."""
+    (version,) = definitions()["compressionruntimes.yaml"]["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert "default" not in spec["properties"]["measuring"]
 
 
 def test_static_cpus_are_whole_and_the_pod_guaranteed() -> None:
