@@ -76,7 +76,7 @@ def limit(draft: Draft) -> int | None:
 def is_stopped(draft: Draft) -> bool:
     """Whether the job waits for a measuring slot: its newest pod has no node."""
     newest = _newest_pod(draft)
-    return newest is not None and newest.waits_for_slot
+    return newest is not None and newest.needs_slot
 
 
 def _is_set(child: ChildRecord, seconds: int | None) -> bool:

@@ -122,3 +122,23 @@ def test_how_long_a_slot_is_taken_is_known_from_those_that_had_one(slots: Measur
     slots.note(ended_pod("d", annotations=on("cpu"), end=500))
     assert slots.seconds("cpu") == 30, "what needs no slot says nothing of it"
     assert slots.seconds("other") is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "held"),
+    [
+        ("Unschedulable", "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: x", 1),
+        ("Unschedulable", "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {a: b}", 1),
+        ("Unschedulable", 'persistentvolumeclaim "gone" not found. preemption: 0/2 nodes: 2 Insufficient cpu', 0),
+        ("Unschedulable", "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.", 0),
+        ("Unschedulable", "0/2 nodes are available: 2 node(s) had volume node affinity conflict.", 0),
+        ("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", 0),
+    ],
+)
+def test_a_pod_that_no_empty_node_would_take_holds_nobody_back(
+    slots: MeasuringSlots, reason: str, message: str, held: int
+) -> None:
+    slots.note(compressing())
+    slots.note(pod("waits", slot="Node", conditions=(("PodScheduled", "False", reason, message),)))
+    assert slots.ahead(job(), known(cpu={})) == held
+    assert slots.waiting()["cpu"] == held

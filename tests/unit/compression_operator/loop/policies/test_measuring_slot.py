@@ -58,6 +58,16 @@ def test_a_job_that_waits_says_how_many_do() -> None:
     assert again.events == ()
 
 
+def test_a_job_whose_pod_no_node_would_take_is_unschedulable_and_its_deadline_waits() -> None:
+    missing = (("PodScheduled", "False", "Unschedulable", 'persistentvolumeclaim "gone" not found'),)
+    found = pod(slot="Node", conditions=missing)
+    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(found,), slot_seconds=60.0), after(2))
+    assert condition_of(plan, "Scheduled")["reason"] == "Unschedulable"
+    assert [note.type for note in plan.events if note.reason == "Waiting"] == ["Warning"]
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": None}}
+    assert (record.status().deadline_time, record.status().expected_completion_time) == (None, None)
+
+
 def test_many_jobs_that_wait_count_anew_less_often() -> None:
     plan = reconcile(observe(child=measuring(), pods=(waits(),), waiting_for_slot=2000), after(0))
     assert plan.requeue_after == 100
