@@ -22,7 +22,9 @@ def let_measure_first(draft: Draft) -> Plan | None:
         return None
     message = f"{_jobs(waiting)} to be measured alone on a node like this job's; this job begins after that"
     old = draft.condition(SCHEDULED)
-    if old is None or old.reason != MEASURING_FIRST:
+    if old is not None and old.reason == MEASURING_FIRST:
+        message = old.message  # thousands may be held back at once: their number is that of the beginning
+    else:
         draft.note("Normal", event_reasons.WAITING, message)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", MEASURING_FIRST, message)

@@ -87,6 +87,13 @@ def test_a_job_does_not_begin_before_those_that_wait_to_be_measured() -> None:
     assert reconcile(observe(record, on=ALONE), after(60)).create is not None
 
 
+def test_a_job_that_is_held_back_is_not_written_again_when_the_number_changes() -> None:
+    """Each look at 10,000 jobs that are held back would be 10,000 requests."""
+    record, _ = settle(observe(on=ALONE, measured_first=2))
+    assert reconcile(observe(record, on=ALONE, measured_first=1), after(60)).empty
+    assert reconcile(observe(record, on=ALONE, measured_first=40), after(60)).empty
+
+
 def test_a_job_that_has_begun_goes_on_whoever_waits() -> None:
     plan = reconcile(observe(child=measuring(), pods=(runs(),), measured_first=2), after(5))
     assert condition_of(plan, "Scheduled")["status"] == "True"
