@@ -4,6 +4,7 @@ from typing import Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies.child_creation import tell_resumed
 from compression_operator.records.pod import PodRecord
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import ACCEPTED, MEASURING_FIRST, SCHEDULED, VALID
@@ -28,6 +29,7 @@ def let_measure_first(draft: Draft) -> Plan | None:
         draft.note("Normal", event_reasons.WAITING, message)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", MEASURING_FIRST, message)
+    tell_resumed(draft)
     draft.set_phase("Pending", message)
     draft.look_again(PATIENCE)
     return draft.plan()

@@ -94,6 +94,16 @@ def test_a_job_that_is_held_back_is_not_written_again_when_the_number_changes() 
     assert reconcile(observe(record, on=ALONE, measured_first=40), after(60)).empty
 
 
+def test_a_job_of_a_queue_that_is_held_back_when_it_is_resumed_is_suspended_no_more() -> None:
+    queue = {"labels": {"kueue.x-k8s.io/queue-name": "team"}}
+    held, _ = settle(observe(job(spec__suspend=True, **queue), on=ALONE))
+    assert held.reason == "SuspendedByUser"
+    resumed = job(status=held.status().to_json(), **queue)
+    record, plan = settle(observe(resumed, on=ALONE, measured_first=1), after(60))
+    assert condition_of(plan, "Suspended")["status"] == "Unknown"
+    assert (record.phase, record.reason) == ("Pending", "MeasuringFirst")
+
+
 def test_a_job_that_has_begun_goes_on_whoever_waits() -> None:
     plan = reconcile(observe(child=measuring(), pods=(runs(),), measured_first=2), after(5))
     assert condition_of(plan, "Scheduled")["status"] == "True"
