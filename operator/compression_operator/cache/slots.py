@@ -50,9 +50,11 @@ class MeasuringSlots:
     def ahead(self, job: JobRecord, runtimes: Runtimes) -> int:
         """The number of jobs that must be measured before this one begins; it is looked at again when that changes."""
         self._held.pop(job.uid, None)
-        runtime = runtimes.get(job.runtime)
+        runtime, measuring = runtimes.get(job.runtime), runtimes.get(job.measuring_runtime)
         begins = not job.suspend and job.part in (RUN, COMPRESS)
-        if not begins or runtime is None or runtime.measuring.isolation != NODE:
+        if not begins or runtime is None or measuring is None:
+            return 0
+        if NODE not in (runtime.measuring.isolation, measuring.measuring.isolation):
             return 0
         counts: Counter[str] = Counter()
         for (kind, name), count in self._counts.items():

@@ -97,6 +97,13 @@ def test_only_jobs_of_the_same_nodes_wait(slots: MeasuringSlots, specs: dict[str
     assert slots.ahead(job(), known(**specs)) == held
 
 
+def test_the_isolation_is_that_of_the_runtime_that_measures(slots: MeasuringSlots) -> None:
+    slots.note(compressing())
+    slots.note(waiting(runtime="large"))
+    runtimes = known(cpu={"measuring": {"isolation": "Shared", "runtime": "large"}}, large={})
+    assert slots.ahead(runtimes.begin(job(), None), runtimes) == 1
+
+
 @pytest.mark.parametrize("changes", [{"spec__suspend": True}, {"status": {"part": "Measure"}}])
 def test_a_job_that_is_held_or_measures_is_not_held_back(slots: MeasuringSlots, changes: dict[str, Any]) -> None:
     slots.note(compressing())
