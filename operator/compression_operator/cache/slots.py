@@ -19,6 +19,8 @@ from compressionjob.parts import COMPRESS, RUN
 _PLACED: Final = "placed"
 _REMEMBERED: Final = 20
 """Pods of a runtime whose time in their slot says how long the next ones take."""
+_ON_THE_WAY: Final = ("", "ContainerCreating", "PodInitializing")
+"""What the kubelet calls a container that is about to start."""
 
 State = tuple[str, str]
 """What a pod waits for (Node, StaticCPUs), or that it has a node, and its runtime."""
@@ -99,4 +101,9 @@ class MeasuringSlots:
 def _state(pod: PodRecord) -> State | None:
     if pod.waits_for_slot:
         return pod.slot, pod.runtime
-    return (_PLACED, pod.runtime) if pod.scheduled and not pod.over else None
+    return (_PLACED, pod.runtime) if pod.scheduled and not pod.over and not _cannot_start(pod) else None
+
+
+def _cannot_start(pod: PodRecord) -> bool:
+    """Whether the kubelet goes on trying in vain: its image or a Secret is missing, and its end is nowhere near."""
+    return pod.waiting is not None and pod.waiting.reason not in _ON_THE_WAY

@@ -82,6 +82,16 @@ def test_nobody_is_held_back_where_no_pod_could_make_room(slots: MeasuringSlots,
 
 
 @pytest.mark.parametrize(
+    ("reason", "held"), [("ContainerCreating", 1), ("CreateContainerConfigError", 0), ("ImagePullBackOff", 0)]
+)
+def test_nobody_is_held_back_for_a_pod_that_cannot_start(slots: MeasuringSlots, reason: str, held: int) -> None:
+    """It waits for a Secret or an image, perhaps for good."""
+    slots.note(waiting())
+    slots.note(pod("works", state={"waiting": {"reason": reason}}))
+    assert slots.ahead(job(), known(cpu={})) == held
+
+
+@pytest.mark.parametrize(
     ("specs", "waits", "held"),
     [
         ({"cpu": {}, "large": {}}, "large", 1),
