@@ -70,9 +70,8 @@ class MeasuringSlots:
 
     def note(self, pod: PodRecord) -> None:
         """Remember a pod as it is now."""
-        if pod.slot and pod.terminated is not None and pod.placed and self._states.get(pod.uid, ("",))[0] == _PLACED:
-            had = parse_time(pod.terminated.finished) - parse_time(pod.placed)
-            self._seconds.setdefault(pod.runtime, deque(maxlen=_REMEMBERED)).append(had.total_seconds())
+        if self._states.get(pod.uid, ("",))[0] == _PLACED and (had := _time_in_slot(pod)) > 0:
+            self._seconds.setdefault(pod.runtime, deque(maxlen=_REMEMBERED)).append(had)
         self._put(pod.uid, _state(pod))
 
     def drop(self, uid: str) -> None:
@@ -96,6 +95,13 @@ class MeasuringSlots:
         held, self._held = self._held, {}
         for uid in sorted(held, key=held.__getitem__):
             self._changed(uid)
+
+
+def _time_in_slot(pod: PodRecord) -> float:
+    """The seconds that a pod had its slot for; 0 where it goes on, or the kubelet has lost its end with the node."""
+    if not pod.slot or not pod.placed or pod.terminated is None or not pod.terminated.finished:
+        return 0.0
+    return (parse_time(pod.terminated.finished) - parse_time(pod.placed)).total_seconds()
 
 
 def _state(pod: PodRecord) -> State | None:

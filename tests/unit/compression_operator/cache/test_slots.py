@@ -136,6 +136,10 @@ def test_how_long_a_slot_is_taken_is_known_from_those_that_had_one(slots: Measur
         slots.note(over)
         slots.note(over)
     assert slots.seconds("cpu") == 30, "each counts once"
+    lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}}
+    for state in ({"running": {}}, lost):
+        slots.note(pod("e", phase="Running", slot="StaticCPUs", annotations=on("cpu"), state=state))
+    assert slots.seconds("cpu") == 30, "an end that the kubelet does not know says nothing either"
     slots.note(ended_pod("d", annotations=on("cpu"), end=500))
     assert slots.seconds("cpu") == 30, "what needs no slot says nothing of it"
     assert slots.seconds("other") is None
