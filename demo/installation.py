@@ -8,7 +8,7 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import ClientError
 
-from localcluster import namespaces, paths, s3, site, tools
+from localcluster import cpus, namespaces, paths, s3, site, tools
 from localcluster.components import admin_kubeconfig, s3_endpoint
 from localcluster.kubectl import Kubectl
 
@@ -81,7 +81,7 @@ def install_chart(*arguments: str) -> str:
         tools.helm(), "upgrade", "--install", RELEASE, paths.REPOSITORY / "charts" / "compression-operator",
         "--kubeconfig", admin_kubeconfig(), "--namespace", SYSTEM_NAMESPACE, "--create-namespace",
         "--values", paths.SOURCES / "values.yaml", "--set-string", f"podAnnotations.code={code}",
-        "--wait", "--timeout", "3m", *arguments,
+        *cpus.chart_arguments(), "--wait", "--timeout", "3m", *arguments,
     ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:

@@ -1,5 +1,6 @@
 """Measuring slots: what a CompressionRuntime keeps off the CPUs while a pod measures on them."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Final, Literal
@@ -20,9 +21,9 @@ SHARED: Final = "Shared"
 """Anything may run beside it: noise is left to the statistics."""
 
 GUARANTEED_RULE: Final = (
-    "self.measuring.isolation != 'StaticCPUs' || (['cpu', 'memory'].all(name, name in self.resources.requests && "
-    "name in self.resources.limits && quantity(string(self.resources.requests[name]))"
-    ".compareTo(quantity(string(self.resources.limits[name]))) == 0) && "
+    "!has(self.measuring) || self.measuring.isolation != 'StaticCPUs' || (['cpu', 'memory'].all(name, "
+    "name in self.resources.requests && name in self.resources.limits && "
+    "quantity(string(self.resources.requests[name])).compareTo(quantity(string(self.resources.limits[name]))) == 0) && "
     "string(self.resources.requests['cpu']).matches('^[1-9][0-9]*$') && "
     "string(self.resources.limits['cpu']).matches('^[1-9][0-9]*$'))"
 )
@@ -60,3 +61,11 @@ def guaranteed_problems(requests: dict[str, str], limits: dict[str, str]) -> Ite
         if not (same and whole):
             value = f"{asked or 'none'}, limits.{name} {limit or 'none'}"
             yield FieldProblem(f"spec.resources.requests.{name}", value, GUARANTEED_TEXT)
+
+
+def reserved_cpus(requests: dict[str, str], limits: dict[str, str]) -> int:
+    """Return how many CPUs a pod with these resources has reserved, rounded up as the kubelet does; 0 for none.
+
+    Kubernetes takes the limit where there is no request.
+    """
+    return math.ceil(parse_quantity(requests.get("cpu") or limits.get("cpu") or "0"))

@@ -18,6 +18,7 @@ from compressionjob.schema import (
     Schema,
     cel,
     with_rules,
+    without_default,
 )
 from compressionjob.spec import Metadata
 
@@ -123,7 +124,9 @@ class CompressionRuntimeSpec(Schema):
     )
     resources: Resources = Field(default=Resources(), description="CPU, memory and devices.")
     measuring: Measuring = Field(
-        default=Measuring(), description="Where models are measured, and what may run there meanwhile."
+        default=Measuring(),
+        description="Where models are measured, and what may run there meanwhile.",
+        json_schema_extra=without_default,
     )
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(
         default={}, description="Labels that the node must bear."

@@ -68,6 +68,14 @@ def with_rules(*rules: dict[str, JsonValue]) -> ConfigDict:
     )
 
 
+def without_default(schema: dict[str, Any]) -> None:
+    """Let the API server not write a field's default into stored objects: older versions refuse fields that are new.
+
+    For ``json_schema_extra`` of a field that was added after the first release.
+    """
+    schema.pop("default", None)
+
+
 def _string(max_length: int, *rules: dict[str, JsonValue], description: str = "") -> WithJsonSchema:
     schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": max_length}
     if rules:

@@ -224,7 +224,7 @@ class Cache:
         self._jobs[job.uid] = job
         self._by_name[job.namespace, job.name] = job.uid
         self._count(job, +1)
-        self.runtimes.add_job(job)
+        self.runtimes.put_job(job, known)
         for child in self._workers.get(job.uid, _NONE).children.values():
             self.writers.note(child, job)  # one that its user holds writes no more
         if job.ended:

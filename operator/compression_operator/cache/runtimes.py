@@ -43,8 +43,10 @@ class Runtimes:
         """Version and metadata of all runtimes, by uid."""
         return {it.uid: (it.version, {"uid": it.uid, "name": it.name}) for it in self._records.values()}
 
-    def add_job(self, job: JobRecord) -> None:
-        """Remember which runtimes a job names."""
+    def put_job(self, job: JobRecord, before: JobRecord | None) -> None:
+        """Remember which runtimes a job names now: the one that measures may have become another."""
+        if before is not None:
+            self.discard_job(before)
         for runtime in _names(job):
             self._jobs.setdefault(runtime, set()).add(job.uid)
 

@@ -19,6 +19,8 @@ from compressionjob.parts import COMPRESS, RUN
 _PLACED: Final = "placed"
 _REMEMBERED: Final = 20
 """Pods of a runtime whose time in their slot says how long the next ones take."""
+_ON_THE_WAY: Final = ("", "ContainerCreating", "PodInitializing")
+"""What the kubelet calls a container that is about to start."""
 
 State = tuple[str, str]
 """What a pod waits for (Node, StaticCPUs), or that it has a node, and its runtime."""
@@ -50,9 +52,11 @@ class MeasuringSlots:
     def ahead(self, job: JobRecord, runtimes: Runtimes) -> int:
         """The number of jobs that must be measured before this one begins; it is looked at again when that changes."""
         self._held.pop(job.uid, None)
-        runtime = runtimes.get(job.runtime)
+        runtime, measuring = runtimes.get(job.runtime), runtimes.get(job.measuring_runtime)
         begins = not job.suspend and job.part in (RUN, COMPRESS)
-        if not begins or runtime is None or runtime.measuring.isolation != NODE:
+        if not begins or runtime is None or measuring is None:
+            return 0
+        if NODE not in (runtime.measuring.isolation, measuring.measuring.isolation):
             return 0
         counts: Counter[str] = Counter()
         for (kind, name), count in self._counts.items():
@@ -66,9 +70,8 @@ class MeasuringSlots:
 
     def note(self, pod: PodRecord) -> None:
         """Remember a pod as it is now."""
-        if pod.slot and pod.terminated is not None and pod.placed and self._states.get(pod.uid, ("",))[0] == _PLACED:
-            had = parse_time(pod.terminated.finished) - parse_time(pod.placed)
-            self._seconds.setdefault(pod.runtime, deque(maxlen=_REMEMBERED)).append(had.total_seconds())
+        if self._states.get(pod.uid, ("",))[0] == _PLACED and (had := _time_in_slot(pod)) > 0:
+            self._seconds.setdefault(pod.runtime, deque(maxlen=_REMEMBERED)).append(had)
         self._put(pod.uid, _state(pod))
 
     def drop(self, uid: str) -> None:
@@ -94,7 +97,19 @@ class MeasuringSlots:
             self._changed(uid)
 
 
+def _time_in_slot(pod: PodRecord) -> float:
+    """The seconds that a pod had its slot for; 0 where it goes on, or the kubelet has lost its end with the node."""
+    if not pod.slot or not pod.placed or pod.terminated is None or not pod.terminated.finished:
+        return 0.0
+    return (parse_time(pod.terminated.finished) - parse_time(pod.placed)).total_seconds()
+
+
 def _state(pod: PodRecord) -> State | None:
     if pod.waits_for_slot:
         return pod.slot, pod.runtime
-    return (_PLACED, pod.runtime) if pod.scheduled and not pod.over else None
+    return (_PLACED, pod.runtime) if pod.scheduled and not pod.over and not _cannot_start(pod) else None
+
+
+def _cannot_start(pod: PodRecord) -> bool:
+    """Whether the kubelet goes on trying in vain: its image or a Secret is missing, and its end is nowhere near."""
+    return pod.waiting is not None and pod.waiting.reason not in _ON_THE_WAY

@@ -19,9 +19,9 @@ MAX_QUOTE: Final = 600
 _REMEDY: Final = "upgrade the CRDs to the operator's version"
 _LEAST: Final = frozenset({"observedGeneration", "phase", "message", "completionTime", "conditions"})
 _MINIMAL: Final = _LEAST | {
-    "part", "queue", "restarts", "activeTime", "verdict", "confidence", "artifact", "digest", "checkpoint", "report",
-    "reportDigest", "review", "childJob", "childrenCreated", "retries", "startTime", "deadlineTime",
-    "expectedCompletionTime", "cost", "usage", "notifications",
+    "part", "measuringRuntime", "queue", "restarts", "activeTime", "verdict", "confidence", "artifact", "digest",
+    "checkpoint", "report", "reportDigest", "review", "childJob", "childrenCreated", "retries", "startTime",
+    "deadlineTime", "expectedCompletionTime", "cost", "usage", "notifications",
 }  # fmt: skip
 
 

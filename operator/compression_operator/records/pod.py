@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from sys import intern
+from typing import Final
 
 from compression_operator.records.annotations import (
     COMPLETION_INDEX,
@@ -15,6 +16,9 @@ from compression_operator.records.places import from_annotation
 from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, mark, version
 from compressionjob.group import JOB_LABEL, PART_LABEL
 from compressionjob.pod import CONTAINER
+
+_ROOM: Final = ("Insufficient ", "anti-affinity", "Too many pods")
+"""What the scheduler says where other pods are in the way (its plugins NodeResourcesFit and InterPodAffinity)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,14 @@ class PodRecord:
         return self.phase in ("Succeeded", "Failed")
 
     @property
-    def waits_for_slot(self) -> bool:
-        """Whether it needs a measuring slot, and the scheduler found none."""
+    def needs_slot(self) -> bool:
+        """Whether it needs a measuring slot, and the scheduler found no node."""
         return bool(self.slot) and self.unschedulable is not None and not self.over and not self.deleting
+
+    @property
+    def waits_for_slot(self) -> bool:
+        """Whether room for it comes when others end: a claim that is missing, or labels of no node, need a person."""
+        return self.needs_slot and self.unschedulable is not None and _lacks_room(self.unschedulable)
 
     def belongs_to(self, child: ChildRecord) -> bool:
         """Whether this Job controls it: a label alone could be anybody's, in any namespace."""
@@ -115,6 +124,11 @@ class PodRecord:
             places=from_annotation(annotations.get(PLACES_ANNOTATION)),
             slot=intern(str(annotations.get(SLOT_ANNOTATION, ""))),
         )
+
+
+def _lacks_room(refusal: Mark) -> bool:
+    said = refusal.message.partition(". ")[0]  # what follows is about preemption
+    return refusal.reason == "Unschedulable" and (not said or any(word in said for word in _ROOM))
 
 
 def _placed(metadata: Raw, scheduled: Raw) -> str:

@@ -17,7 +17,7 @@ from compressionjob.measuring import SHARED
 from compressionjob.schema import parse_quantity
 
 UNKNOWN: Final = "unknown"
-"""The runtime of jobs that name one which is not there: users choose that name, so it is no label."""
+"""The runtime of jobs and pods that name one which is not there: users choose that name, so it is no label."""
 
 
 class FleetSeries(Collector):
@@ -86,8 +86,11 @@ class FleetSeries(Collector):
             "Jobs that wait for a measuring slot, by the runtime that measures them.",
             labels=("runtime",),
         )
-        exclusive = {runtime.name: 0 for runtime in self._cache.runtimes if runtime.measuring.isolation != SHARED}
-        for name, count in (exclusive | self._cache.slots.waiting()).items():
+        exclusive = (item.name for item in self._cache.runtimes if item.measuring.isolation != SHARED)
+        waiting = Counter(dict.fromkeys(exclusive, 0))
+        for name, count in self._cache.slots.waiting().items():
+            waiting[UNKNOWN if self._cache.runtime(name) is None else name] += count
+        for name, count in waiting.items():
             family.add_metric((name,), count)
         return family
 

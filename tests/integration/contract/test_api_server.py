@@ -164,3 +164,16 @@ def test_whole_cpus_need_a_guaranteed_pod(kubectl: Kubectl, requests: Any, limit
         assert says in refusal(kubectl, manifest, "--dry-run=server")
     else:
         assert "created" in create(kubectl, manifest, "--dry-run=server")
+
+
+def test_the_api_server_writes_no_measuring_into_a_runtime(kubectl: Kubectl) -> None:
+    """An older operator, which refuses fields that it does not know, must go on with runtimes as they were."""
+    manifest = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionRuntime",
+        "metadata": {"name": "plain"},
+        "spec": {"image": "a/b:c"},
+    }
+    stored = json.loads(create(kubectl, manifest, "--dry-run=server", "--output=json"))
+    assert stored["spec"]["resources"] == {"requests": {}, "limits": {}}
+    assert "measuring" not in stored["spec"]

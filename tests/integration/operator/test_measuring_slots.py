@@ -92,3 +92,21 @@ def test_a_job_that_began_in_one_pod_ends_in_it_whatever_becomes_of_its_runtime(
     phase_is(namespace, "Succeeded")
     (child,) = namespace.children()
     assert child["metadata"]["labels"]["compression-operator.io/part"] == "Run"
+
+
+def test_a_second_try_has_what_is_left_of_the_deadline(namespace: Namespace, api: Api) -> None:
+    """Kubernetes counts from the start of the Job, so what is left must not be its clock before the pod has a node."""
+    guaranteed = {"cpu": "1", "memory": "1Gi"}
+    whole = {"resources": {"requests": guaranteed, "limits": guaranteed}, "measuring": {"isolation": "StaticCPUs"}}
+    api.send("POST", f"{GROUP}/compressionruntimes", runtime("whole", **whole))
+    namespace.apply(job(spec__runtime="whole", spec__deadline="20s", spec__retries=1))
+    first = namespace.pod()
+    namespace.run_pod(first)
+    phase_is(namespace, "Running")
+    namespace.end_pod(first, code=1)
+    second = namespace.pod(other_than=first)  # ten seconds later, of the twenty
+    wait_for("no clock runs", lambda: "activeDeadlineSeconds" not in namespace.child()["spec"])
+    namespace.run_pod(second)
+    wait_for("the clock runs", lambda: namespace.child()["spec"].get("activeDeadlineSeconds", 0) > 20 - 2)
+    namespace.end_pod(second, message=summary("Pass"))
+    phase_is(namespace, "Succeeded")

@@ -1,11 +1,14 @@
 """Measuring slots in a CompressionRuntime: what StaticCPUs needs, and which parts of a job need a slot."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from compressionjob.crd import definitions
 from compressionjob.errors import InvalidSpec
-from compressionjob.measuring import slot_of
+from compressionjob.measuring import reserved_cpus, slot_of
 from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
 
 
@@ -21,6 +24,13 @@ def parse(isolation: str, requests: dict[str, Any], limits: dict[str, Any]) -> C
 
 def test_models_are_measured_alone_on_a_node_unless_the_runtime_says_otherwise() -> None:
     assert CompressionRuntimeSpec(image="runner:1").measuring.isolation == "Node"
+
+
+def test_an_older_operator_finds_nothing_in_a_runtime_that_it_does_not_know() -> None:
+    """It refuses unknown fields, and reads runtimes after their CRD was upgraded: none may get one by default."""
+    (version,) = definitions()["compressionruntimes.yaml"]["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert "default" not in spec["properties"]["measuring"]
 
 
 def test_static_cpus_are_whole_and_the_pod_guaranteed() -> None:
@@ -51,6 +61,22 @@ def test_what_cannot_have_cpus_for_itself_is_refused(requests: Any, limits: Any,
         parse("StaticCPUs", requests, limits)
     assert says in str(refused.value)
     assert parse("Node", requests, limits).resources.limits
+
+
+def test_an_example_asks_for_no_more_threads_than_the_charts_runtime_has_cpus() -> None:
+    repository = Path(__file__).parents[3]
+    runtimes = yaml.safe_load((repository / "charts/compression-operator/values.yaml").read_text())["runtimes"]
+    jobs = [
+        (path.name, manifest["spec"])
+        for path in sorted((repository / "examples").glob("*.yaml"))
+        for manifest in yaml.safe_load_all(path.read_text())
+        if manifest["spec"].get("runtime") in runtimes
+    ]
+    assert len(jobs) > 3
+    for name, spec in jobs:
+        resources = runtimes[spec["runtime"]]["resources"]
+        threads = spec.get("benchmark", {}).get("threads", 1)
+        assert threads <= reserved_cpus(resources["requests"], resources["limits"]), name
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, count: int, ours: set[int]) -> None
 def test_pods_can_have_whole_cpus_and_the_control_plane_keeps_off_them(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, 2, {0, 1})
     assert cpus.manager()["cpuManagerPolicy"] == "static"
+    assert cpus.chart_arguments() == []
     assert cpus.on_system_cpu(["etcd", "--name=local"]) == ["taskset", "--cpu-list", "0", "etcd", "--name=local"]
 
 
@@ -24,4 +25,5 @@ def test_cpus_are_shared_where_there_is_one_or_some_are_not_ours(
 ) -> None:
     machine(monkeypatch, count, ours)
     assert cpus.manager() == {}
+    assert "runtimes.cpu.measuring.isolation=Shared" in cpus.chart_arguments()
     assert cpus.on_system_cpu(["etcd"]) == ["etcd"]

@@ -16,6 +16,8 @@ from compressionjob.conditions import (
 )
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.locations import Location, parse_location
+from compressionjob.measuring import SHARED, reserved_cpus
+from compressionjob.parts import PUBLISH
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec, parse_job
 
@@ -36,6 +38,9 @@ def accept(draft: Draft) -> Plan | None:
             return draft.plan()
         runtimes[name] = runtime
     problems = [problem for name, runtime in runtimes.items() for problem in _misplaced_files(spec, name, runtime)]
+    if draft.observed.job.part != PUBLISH:
+        measuring = draft.observed.job.measuring_runtime
+        problems.extend(_too_many_threads(spec, measuring, runtimes[measuring]))
     if problems:
         _refuse(draft, str(InvalidSpec(problems)))
         return draft.plan()
@@ -94,6 +99,14 @@ def _wait(draft: Draft, reason: str, message: str) -> None:
         draft.note("Warning", event_reasons.WAITING, message)
     draft.set_condition(ACCEPTED, "False", reason, message)
     draft.set_phase("Pending", message)
+
+
+def _too_many_threads(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
+    """More threads than CPUs to measure with: the pod that measures would say so when the stages are done."""
+    threads, cpus = spec.benchmark.threads, reserved_cpus(runtime.resources.requests, runtime.resources.limits)
+    if threads is not None and 0 < cpus < threads and runtime.measuring.isolation != SHARED:
+        remedy = f"the runtime {name!r} that measures requests {cpus} CPUs; set it to {cpus} at most, or name another"
+        yield FieldProblem("spec.benchmark.threads", str(threads), remedy)
 
 
 def _misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:

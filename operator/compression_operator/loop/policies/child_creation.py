@@ -126,12 +126,12 @@ def wait_for_destination(draft: Draft, blocker: Writer) -> None:
         draft.note("Warning", event_reasons.WAITING, message)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", reason, message)
-    _tell_resumed(draft)
+    tell_resumed(draft)
     draft.set_phase("Pending", message)
     draft.look_again(DESTINATION_PATIENCE)
 
 
-def _tell_resumed(draft: Draft) -> None:
+def tell_resumed(draft: Draft) -> None:
     """A job that waits to go on is held by its user no more; its queue is told when it goes on."""
     told = draft.condition(SUSPENDED)
     if told is not None and told.status == "True" and not draft.observed.job.suspend:
@@ -179,7 +179,7 @@ def _wait_for_admission(draft: Draft, refusal: Refused) -> None:
     else:
         draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
         draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, message)
-    _tell_resumed(draft)
+    tell_resumed(draft)
     draft.set_phase("Pending", message)
     if draft.before.message != message[:MAX_MESSAGE]:
         draft.note("Warning", event_reasons.CHILD_FAILED, message)

@@ -22,6 +22,8 @@ from compressionjob.usage import ActiveTime
 
 ROUNDING: Final = 2
 """Seconds by which the clock of a child that found its slot at once may be off: not worth a request."""
+PLACING: Final = timedelta(seconds=10)
+"""How long after its child's start a pod may be on its way to a slot before the clock is taken away."""
 
 _ENDS: Final = ("Suspended", "Complete", "Failed")
 """Conditions of a Job that end a period."""
@@ -63,15 +65,18 @@ def limit(draft: Draft) -> int | None:
     seconds, child, period = left(draft), draft.child, draft.active_time
     if seconds is None or is_stopped(draft):
         return None
-    if not child.slot or not child.start_time or period.ended or period.job != child.uid:
+    if not child.slot or not child.start_time:
         return seconds
-    return seconds + round((parse_time(period.since) - parse_time(child.start_time)) / timedelta(seconds=1))
+    start = parse_time(child.start_time)
+    if period.ended or period.job != child.uid:  # no pod has a node: no time passes, and Kubernetes' clock would
+        return seconds if draft.now - start <= PLACING else None
+    return seconds + max(0, round((parse_time(period.since) - start) / timedelta(seconds=1)))
 
 
 def is_stopped(draft: Draft) -> bool:
     """Whether the job waits for a measuring slot: its newest pod has no node."""
     newest = _newest_pod(draft)
-    return newest is not None and newest.waits_for_slot
+    return newest is not None and newest.needs_slot
 
 
 def _is_set(child: ChildRecord, seconds: int | None) -> bool:
@@ -103,10 +108,10 @@ def _begin(draft: Draft, period: ActiveTime, child: ChildRecord) -> str:
     """When the present period of a child that has started began; "" while its pod waits for a measuring slot."""
     if not child.slot:
         return child.start_time
-    newest = _newest_pod(draft)
-    if newest is not None:
-        return newest.placed
-    return period.since if period.job == child.uid else ""
+    newest, known = _newest_pod(draft), period.since if period.job == child.uid else ""
+    if newest is None or (newest.placed and newest.placed < known):  # the pod of this period is gone, others are left
+        return known
+    return newest.placed
 
 
 def _newest_pod(draft: Draft) -> PodRecord | None:
@@ -157,7 +162,7 @@ def _end_unseen(draft: Draft, period: ActiveTime, child: ChildRecord | None) -> 
     told = _marks(child, since) if child is not None and child.uid == period.job and not child.start_time else []
     until = parse_time(child.start_time) if child is not None and child.start_time else draft.now
     newest = _newest_pod(draft) if child is not None and child.slot and child.uid == period.job else None
-    if newest is not None and newest.created and newest.placed != period.since:  # another pod has come
+    if newest is not None and newest.created >= period.since != newest.placed:  # another pod has come
         return min(draft.now, max(since, parse_time(newest.created)))
     return min(draft.now, max([since, *told, *(end for end in _pod_ends(draft, since) if end <= until)]))
 

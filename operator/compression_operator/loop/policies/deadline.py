@@ -55,7 +55,9 @@ def _forecast(draft: Draft) -> datetime | None:
 def _after_those_that_wait(draft: Draft) -> datetime | None:
     """When all are done that wait for a slot now, one after the other: nobody knows whose turn comes when."""
     each = draft.observed.slot_seconds
-    return None if each is None else draft.now + timedelta(seconds=each * max(1, draft.observed.waiting_for_slot))
+    if each is None or not any(pod.waits_for_slot for pod in draft.observed.pods):
+        return None
+    return draft.now + timedelta(seconds=each * max(1, draft.observed.waiting_for_slot))
 
 
 def _tell(draft: Draft, passes: datetime | None, finish: datetime | None) -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies.child_creation import tell_resumed
 from compression_operator.records.pod import PodRecord
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import ACCEPTED, MEASURING_FIRST, SCHEDULED, VALID
@@ -22,10 +23,13 @@ def let_measure_first(draft: Draft) -> Plan | None:
         return None
     message = f"{_jobs(waiting)} to be measured alone on a node like this job's; this job begins after that"
     old = draft.condition(SCHEDULED)
-    if old is None or old.reason != MEASURING_FIRST:
+    if old is not None and old.reason == MEASURING_FIRST:
+        message = old.message  # thousands may be held back at once: their number is that of the beginning
+    else:
         draft.note("Normal", event_reasons.WAITING, message)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", MEASURING_FIRST, message)
+    tell_resumed(draft)
     draft.set_phase("Pending", message)
     draft.look_again(PATIENCE)
     return draft.plan()

@@ -93,3 +93,15 @@ def test_a_job_looks_again_when_the_runtime_comes_in_which_its_own_measures() ->
     assert changed == []
     cache.put(RUNTIMES, raw_runtime("quiet", uid="r-9", measuring=ALONE))
     assert changed == [UID]
+
+
+def test_a_job_that_is_gone_is_forgotten_wherever_it_was_measured() -> None:
+    """Older CRDs may drop the runtime from its status, and the job is gone before that runtime changes."""
+    cache = filled(cpu=ALONE, quiet=ALONE)
+    cache.put(COMPRESSION_JOBS, versioned_job(100, status={"part": "Compress", "measuringRuntime": "quiet"}))
+    cache.put(COMPRESSION_JOBS, versioned_job(101, status={"part": "Compress"}))
+    cache.drop(COMPRESSION_JOBS, {"uid": UID})
+    cache.put(RUNTIMES, raw_runtime("quiet", version=8, uid="r-1", measuring=SHARED))
+    known = cache.runtime("quiet")
+    assert known is not None
+    assert known.measuring.isolation == "Shared"

@@ -82,6 +82,16 @@ def test_nobody_is_held_back_where_no_pod_could_make_room(slots: MeasuringSlots,
 
 
 @pytest.mark.parametrize(
+    ("reason", "held"), [("ContainerCreating", 1), ("CreateContainerConfigError", 0), ("ImagePullBackOff", 0)]
+)
+def test_nobody_is_held_back_for_a_pod_that_cannot_start(slots: MeasuringSlots, reason: str, held: int) -> None:
+    """It waits for a Secret or an image, perhaps for good."""
+    slots.note(waiting())
+    slots.note(pod("works", state={"waiting": {"reason": reason}}))
+    assert slots.ahead(job(), known(cpu={})) == held
+
+
+@pytest.mark.parametrize(
     ("specs", "waits", "held"),
     [
         ({"cpu": {}, "large": {}}, "large", 1),
@@ -95,6 +105,13 @@ def test_only_jobs_of_the_same_nodes_wait(slots: MeasuringSlots, specs: dict[str
     slots.note(compressing(runtime=waits))
     slots.note(waiting(runtime=waits))
     assert slots.ahead(job(), known(**specs)) == held
+
+
+def test_the_isolation_is_that_of_the_runtime_that_measures(slots: MeasuringSlots) -> None:
+    slots.note(compressing())
+    slots.note(waiting(runtime="large"))
+    runtimes = known(cpu={"measuring": {"isolation": "Shared", "runtime": "large"}}, large={})
+    assert slots.ahead(runtimes.begin(job(), None), runtimes) == 1
 
 
 @pytest.mark.parametrize("changes", [{"spec__suspend": True}, {"status": {"part": "Measure"}}])
@@ -119,6 +136,30 @@ def test_how_long_a_slot_is_taken_is_known_from_those_that_had_one(slots: Measur
         slots.note(over)
         slots.note(over)
     assert slots.seconds("cpu") == 30, "each counts once"
+    lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}}
+    for state in ({"running": {}}, lost):
+        slots.note(pod("e", phase="Running", slot="StaticCPUs", annotations=on("cpu"), state=state))
+    assert slots.seconds("cpu") == 30, "an end that the kubelet does not know says nothing either"
     slots.note(ended_pod("d", annotations=on("cpu"), end=500))
     assert slots.seconds("cpu") == 30, "what needs no slot says nothing of it"
     assert slots.seconds("other") is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "held"),
+    [
+        ("Unschedulable", "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: x", 1),
+        ("Unschedulable", "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {a: b}", 1),
+        ("Unschedulable", 'persistentvolumeclaim "gone" not found. preemption: 0/2 nodes: 2 Insufficient cpu', 0),
+        ("Unschedulable", "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.", 0),
+        ("Unschedulable", "0/2 nodes are available: 2 node(s) had volume node affinity conflict.", 0),
+        ("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", 0),
+    ],
+)
+def test_a_pod_that_no_empty_node_would_take_holds_nobody_back(
+    slots: MeasuringSlots, reason: str, message: str, held: int
+) -> None:
+    slots.note(compressing())
+    slots.note(pod("waits", slot="Node", conditions=(("PodScheduled", "False", reason, message),)))
+    assert slots.ahead(job(), known(cpu={})) == held
+    assert slots.waiting()["cpu"] == held

@@ -12,6 +12,7 @@ from compression_operator.cluster.resources import COMPRESSION_JOBS
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.loop.status_levels import LEVELS
 from compression_operator.loop.status_writer import FULL_AGAIN, StatusWriter
+from compression_operator.records.job import JobRecord
 from compression_operator.telemetry.figures import Figures
 from compression_operator.telemetry.metrics import JobSeries, Metrics
 from tests.support.operator.builders import (
@@ -20,6 +21,7 @@ from tests.support.operator.builders import (
     child,
     complete,
     ended_pod,
+    job,
     observe,
     progress,
     raw_job,
@@ -196,6 +198,13 @@ async def test_a_reduced_status_that_is_reduced_again_has_the_condition_once() -
     for level in LEVELS:
         types = [item["type"] for item in level.reduce(job, cluster.stored, TOO_LONG, after(60))["conditions"]]
         assert types.count("StatusComplete") == 1
+
+
+def test_the_minimal_status_says_where_the_job_is_measured() -> None:
+    """Another leader knows only what is stored: the next part would run on the hardware that compressed."""
+    status = {"phase": "Running", "part": "Measure", "measuringRuntime": "quiet", "objectives": []}
+    kept = LEVELS[0].reduce(job(), status, TOO_LONG, after(60))
+    assert JobRecord.of(raw_job(status=kept)).present_runtime == "quiet"
 
 
 async def test_figures_that_were_left_out_stay_missing() -> None:

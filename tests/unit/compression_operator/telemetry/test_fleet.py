@@ -50,20 +50,21 @@ def test_the_oldest_of_each_phase_and_reason_tells_its_age() -> None:
 
 
 def test_jobs_that_wait_for_a_measuring_slot_are_counted_by_runtime() -> None:
+    """Those of runtimes that are gone together: anybody who creates pods may write any name into them."""
     cache = Cache(lambda _: None)
     for number, (name, isolation) in enumerate([("alone", "Node"), ("quiet", "Node"), ("any", "Shared")]):
         cache.put(RUNTIMES, raw_runtime(name, uid=f"r-{number}", measuring={"isolation": isolation}))
-    for name in ("a", "b"):
+    for name, runtime in (("a", "alone"), ("b", "alone"), ("c", "gone-1"), ("d", "gone-2")):
         waits = raw_pod(name, running=False)
         waits["metadata"]["annotations"] = {
             "compression-operator.io/measuring-slot": "Node",
-            "compression-operator.io/runtime": "alone",
+            "compression-operator.io/runtime": runtime,
         }
         waits["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
         cache.put(PODS, waits)
     families = {family.name: family for family in FleetSeries(cache, dict).collect()}
     samples = families["compression_operator_measuring_slot_waiting_jobs"].samples
-    assert {sample.labels["runtime"]: sample.value for sample in samples} == {"alone": 2, "quiet": 0}
+    assert {sample.labels["runtime"]: sample.value for sample in samples} == {"alone": 2, "quiet": 0, "unknown": 2}
 
 
 def test_a_job_that_nobody_has_looked_at_has_waited_since_it_was_created() -> None:

@@ -77,3 +77,33 @@ def test_the_conditions_speak_of_the_generation_they_saw() -> None:
     assert plan.status["observedGeneration"] == 3
     assert condition_of(plan, "Accepted")["observedGeneration"] == 3
     assert with_status(record, plan).ended
+
+
+@pytest.mark.parametrize(
+    ("resources", "isolation", "refused"),
+    [
+        ({"requests": {"cpu": "1"}}, "Node", True),
+        ({"requests": {"cpu": "1500m"}, "limits": {"cpu": "8"}}, "Node", True),
+        ({"limits": {"cpu": "2"}}, "Node", True),
+        ({"requests": {"cpu": "2500m"}}, "Node", False),
+        ({"requests": {"memory": "1Gi"}}, "Node", False),
+        ({"requests": {"cpu": "1"}}, "Shared", False),
+    ],
+)
+def test_more_threads_than_cpus_to_measure_with_are_refused_before_hours_of_compressing(
+    resources: dict[str, Any], isolation: str, refused: bool
+) -> None:
+    quiet = runtime("quiet", resources=resources, measuring={"isolation": isolation})
+    record = job(spec__benchmark__threads=3, spec__sla__runtime="quiet")
+    plan = reconcile(observe(record, measuring_runtime=quiet), NOW)
+    assert (plan.create is None) == refused
+    if refused:
+        message = condition_of(plan, "Accepted")["message"]
+        assert message.startswith("spec.benchmark.threads: '3' is not valid: the runtime 'quiet' that measures")
+
+
+def test_what_is_measured_can_be_published_whatever_becomes_of_the_runtime() -> None:
+    small = runtime(resources={"requests": {"cpu": "1"}}, measuring={"isolation": "Node"})
+    status = {"part": "Publish", "phase": "Running", "digest": "sha256:" + "a" * 64}
+    record = job(spec__benchmark__threads=3, status=status)
+    assert reconcile(observe(record, on=small), NOW).create is not None

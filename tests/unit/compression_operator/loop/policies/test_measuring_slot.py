@@ -1,5 +1,7 @@
 """A job that waits for a measuring slot says so, uses none of its deadline, and gets the node before others begin."""
 
+import pytest
+
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
@@ -56,6 +58,16 @@ def test_a_job_that_waits_says_how_many_do() -> None:
     assert again.events == ()
 
 
+def test_a_job_whose_pod_no_node_would_take_is_unschedulable_and_its_deadline_waits() -> None:
+    missing = (("PodScheduled", "False", "Unschedulable", 'persistentvolumeclaim "gone" not found'),)
+    found = pod(slot="Node", conditions=missing)
+    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(found,), slot_seconds=60.0), after(2))
+    assert condition_of(plan, "Scheduled")["reason"] == "Unschedulable"
+    assert [note.type for note in plan.events if note.reason == "Waiting"] == ["Warning"]
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": None}}
+    assert (record.status().deadline_time, record.status().expected_completion_time) == (None, None)
+
+
 def test_many_jobs_that_wait_count_anew_less_often() -> None:
     plan = reconcile(observe(child=measuring(), pods=(waits(),), waiting_for_slot=2000), after(0))
     assert plan.requeue_after == 100
@@ -73,6 +85,23 @@ def test_a_job_does_not_begin_before_those_that_wait_to_be_measured() -> None:
     assert len(plan.events) == 1
     assert reconcile(observe(record, on=ALONE, measured_first=2), after(60)).empty
     assert reconcile(observe(record, on=ALONE), after(60)).create is not None
+
+
+def test_a_job_that_is_held_back_is_not_written_again_when_the_number_changes() -> None:
+    """Each look at 10,000 jobs that are held back would be 10,000 requests."""
+    record, _ = settle(observe(on=ALONE, measured_first=2))
+    assert reconcile(observe(record, on=ALONE, measured_first=1), after(60)).empty
+    assert reconcile(observe(record, on=ALONE, measured_first=40), after(60)).empty
+
+
+def test_a_job_of_a_queue_that_is_held_back_when_it_is_resumed_is_suspended_no_more() -> None:
+    queue = {"labels": {"kueue.x-k8s.io/queue-name": "team"}}
+    held, _ = settle(observe(job(spec__suspend=True, **queue), on=ALONE))
+    assert held.reason == "SuspendedByUser"
+    resumed = job(status=held.status().to_json(), **queue)
+    record, plan = settle(observe(resumed, on=ALONE, measured_first=1), after(60))
+    assert condition_of(plan, "Suspended")["status"] == "Unknown"
+    assert (record.phase, record.reason) == ("Pending", "MeasuringFirst")
 
 
 def test_a_job_that_has_begun_goes_on_whoever_waits() -> None:
@@ -112,6 +141,48 @@ def test_only_the_time_with_a_node_counts_of_a_pod_that_is_tried_again() -> None
     record, plan = settle(observe(record, child=measuring(None), pods=(failed, second)), after(901))
     assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 970}}
     assert used(record) == 30
+
+
+NO_CONDITION_YET: tuple[tuple[str, ...], ...] = ()
+"""Of a pod that the scheduler has not looked at: every pod begins so."""
+
+
+def test_a_second_try_has_no_clock_before_it_has_a_node() -> None:
+    """What is left of the deadline would count from the start of the Job, which is long ago."""
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
+    failed = ended_pod(code=1, slot="Node", start=1, end=61, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
+    new = pod("b", slot="Node", created=71, conditions=NO_CONDITION_YET)
+    record, plan = settle(observe(record, child=measuring(), pods=(failed, new)), after(71))
+    assert used(record) == 70
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": None}}
+    second = runs("b", created=71, placed=72)
+    _, plan = settle(observe(record, child=measuring(None), pods=(failed, second)), after(73))
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 72 + 30}}
+
+
+@pytest.mark.parametrize("pods", [(), (pod("b", slot="Node", created=5000, conditions=NO_CONDITION_YET),)])
+def test_a_pod_that_was_deleted_while_it_waited_starts_no_clock(pods: tuple[PodRecord, ...]) -> None:
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(waits(),)), after(2))
+    record, plan = settle(observe(record, child=measuring(None), pods=pods), after(5000))
+    assert (plan.patch_child, used(record), record.status().deadline_time) == (None, 0, None)
+
+
+def test_the_time_of_an_earlier_pod_does_not_count_again_when_the_last_one_is_gone() -> None:
+    """Pods of a lost node are deleted, and those that failed before are not."""
+    record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
+    failed = ended_pod(code=1, slot="Node", start=1, end=21, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
+    second = runs("b", created=31, placed=900)
+    record, _ = settle(observe(record, child=measuring(), pods=(failed, second)), after(905))
+    record, plan = settle(observe(record, child=measuring(970), pods=(failed,)), after(910))
+    assert (plan.patch_child, used(record)) == (None, 30)
+    record, _ = settle(observe(record, child=measuring(970), pods=(failed, waits("c", created=920))), after(2000))
+    assert used(record) == 50
+
+
+def test_a_clock_that_differs_from_the_schedulers_never_becomes_negative() -> None:
+    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(placed=-300),)), after(3))
+    assert plan.patch_child is None
+    assert record.status().deadline_time == stamp(100)
 
 
 def test_a_wait_that_nobody_saw_is_not_counted() -> None:
