@@ -113,7 +113,7 @@ def test_a_limit_on_the_measured_value_is_said_to_be_one(interim: Interim) -> No
 
 def test_a_perfect_score_against_a_limit_that_asks_for_it_stays_open() -> None:
     """Samples without a mistake do not show that there is none, and the interval cannot reach beyond 1."""
-    interim = Interim(Sla.model_validate({"quality": {"min": "1"}}), clock=iter([0.0, 9.0]).__next__)
+    interim = Interim(Sla.model_validate({"quality": {"min": "1"}}), 2, clock=iter([0.0, 9.0]).__next__)
     perfect = Estimate(value=1.0, low=0.97, high=1.0)
     assert not interim.decided({sla.QUALITY_SCORE: perfect}, "samples", 100)
     assert "lies on the limit" in interim.explained({sla.QUALITY_SCORE: perfect}, None)[sla.QUALITY_SCORE].reason
@@ -130,7 +130,7 @@ def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -
 
 def test_a_long_reason_leaves_room_for_what_would_decide() -> None:
     estimate = _at(0.01, 0.02, reason="it was late; " * 30)
-    interim = Interim(LIMITS, clock=iter([0.0, 9.0]).__next__)
+    interim = Interim(LIMITS, 2, clock=iter([0.0, 9.0]).__next__)
     interim.decided({sla.QUALITY_DROP: estimate}, "samples", 1000)
     explained = interim.explained({sla.QUALITY_DROP: estimate}, None)
     found = {item.name: item for item in sla.judge(LIMITS, explained).objectives}
@@ -158,7 +158,7 @@ def test_too_few_queries_for_a_bound_need_a_longer_time_limit(interim: Interim) 
 def test_an_end_that_noise_has_put_far_away_is_not_a_value_on_the_limit(
     name: str, limits: dict[str, Any], estimate: Estimate
 ) -> None:
-    interim = Interim(Sla.model_validate(limits), clock=iter([0.0, 9.0]).__next__)
+    interim = Interim(Sla.model_validate(limits), 2, clock=iter([0.0, 9.0]).__next__)
     interim.decided({name: estimate}, "blocks", 8)
     assert interim.explained({name: estimate}, NOISY)[name].reason == "a quiet node may decide"
 
