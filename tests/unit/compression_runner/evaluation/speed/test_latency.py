@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compression_runner.evaluation.machine.noise import noise_between
 from compression_runner.evaluation.speed import latency, latency_run, loadgen, sizing
 from compression_runner.evaluation.speed.latency import LatencyPlan
 from compression_runner.evaluation.speed.latency_run import QUANTILES, Block, LatencyRun
@@ -158,10 +159,14 @@ def _filled(seconds: float) -> Block:
 
 
 def test_what_others_took_is_given_back_to_the_bound_that_it_may_have_moved() -> None:
-    plan = LatencyPlan(0.95, "p50", 600.0)
-    sides = _contender([], "b", 0.001), _contender([], "c", 0.001)
-    run = measure_latency(*sides, plan, look=Machine(lambda block: 0.004))
-    alone = LatencyRun([tuple(Block(block.queries) for block in pair) for pair in run.pairs])  # type: ignore[misc]
+    generator, machine = np.random.default_rng(4), Machine(lambda block: 0.004)
+    alone, run = LatencyRun(), LatencyRun()
+    for _ in range(20):
+        before = machine()
+        noise = noise_between(before, machine())
+        blocks = [Queries(times, times) for times in 0.001 + 0.0001 * generator.standard_exponential((2, 10))]
+        alone.pairs.append((Block(blocks[0]), Block(blocks[1])))
+        run.pairs.append((Block(blocks[0], noise), Block(blocks[1], noise)))
     found, measured = run.percentile(1, "p50", 0.95), alone.percentile(1, "p50", 0.95)
     assert found.high == measured.high, "noise only adds"
     assert found.low < measured.low
