@@ -6,12 +6,10 @@ Source: V. J. Reddi et al., MLPerf Inference Benchmark, ISCA 2020; github.com/ml
 issues the queries, draws the samples and keeps the time; what is read here is its own record of each query.
 """
 
-import gc
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import mlperf_loadgen
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner import garbage_collection
 from compression_runner.evaluation.machine.waiting import ThreadWaits
 from compression_runner.evaluation.speed.queries import Queries, Taken, as_they_are, as_they_queue
 
@@ -96,11 +95,6 @@ class Offline:
     seconds: float
     taken_least: float = 0.0
     taken_most: float | None = None
-
-    @property
-    def rate(self) -> float:
-        """Samples per second, as they were answered."""
-        return self.samples / self.seconds
 
 
 def offline(
@@ -193,7 +187,8 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> Record:
             mlperf_loadgen.QuerySamplesComplete([mlperf_loadgen.QuerySampleResponse(query.id, 0, 0) for query in part])
         return answered
 
-    with tempfile.TemporaryDirectory(prefix="loadgen-") as folder, _no_collection(), ThreadWaits() as waits:
+    # Pauses of Python's garbage collector are this process's, not the model's.
+    with tempfile.TemporaryDirectory(prefix="loadgen-") as folder, garbage_collection.paused(), ThreadWaits() as waits:
         issue = _counting(answer, waits, record) if waits.available else answer
         system = mlperf_loadgen.ConstructSUT(issue, _nothing)
         library = mlperf_loadgen.ConstructQSL(samples, samples, _nothing_with, _nothing_with)
@@ -255,18 +250,6 @@ def _logging(folder: str) -> Any:
     settings.log_output = output
     settings.enable_trace = True
     return settings
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector out of the run: its pauses are this process's, not the model's."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _nothing() -> None:
