@@ -10,7 +10,7 @@ from compression_runner.evaluation.request import looks_at_samples
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.latency_run import QUANTILES
 from compression_runner.evaluation.speed.sizing import MAX_QUERIES, NEARLY_ALL, Sizing, size_run
-from compression_runner.evaluation.speed.throughput import FIRST_PAIRS, THROUGHPUT_BLOCK_SECONDS
+from compression_runner.evaluation.speed.throughput import most_pairs
 from compression_runner.evaluation.statistics.block_bootstrap import BEYOND_PERCENTILE
 from compression_runner.evaluation.statistics.looks import each_look, look_of_data
 from compression_runner.evaluation.statistics.power import (
@@ -207,7 +207,7 @@ def _timed(planned: Planned, reach: Callable[[Sizing, float], float | None], var
 
 def _throughput(objective: Objective, planned: Planned) -> Power:
     seconds = planned.seconds * (1.0 - LATENCY_SHARE)
-    pairs = max(FIRST_PAIRS, int(seconds / (2 * THROUGHPUT_BLOCK_SECONDS)))
+    pairs = most_pairs(seconds)
     found = mean_reach(pairs, USUAL_VARIATION, planned.of_time)
     return Power(f"about {found:.1%} with {pairs:,} blocks, if they vary by {USUAL_VARIATION:.0%}", planned.longer)
 

@@ -52,7 +52,6 @@ from compressionjob.trust_report import TrustReport
 
 SAMPLES_IN_REPORT: Final = 5000
 MEMORY: Final = (sla.MEMORY, sla.MEMORY_RATIO)
-QUALITY: Final = (sla.QUALITY_DROP, sla.QUALITY_SCORE, sla.QUALITY_INCREASE, sla.QUALITY_ERROR)
 
 
 @dataclass(frozen=True)

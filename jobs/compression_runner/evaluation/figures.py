@@ -153,7 +153,7 @@ def environment_of(
         interval_confidence=round(confidence, 6),
         memory_floor_bytes=max(figures.floor_bytes for figures in memory),
         noise=noise.to_report(),
-        notes=[*run.notes, *rates.notes, *noise_notes(noise)],
+        notes=[*run.notes, *noise_notes(noise)],
     )
 
 

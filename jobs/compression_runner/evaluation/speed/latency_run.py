@@ -13,7 +13,7 @@ from compression_runner.evaluation.speed.queries import Queries
 from compression_runner.evaluation.speed.queueing import settling_queries
 from compression_runner.evaluation.speed.relief import relieved_percentile
 from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Scenario
-from compression_runner.evaluation.statistics.block_bootstrap import mean_interval, speedup_interval
+from compression_runner.evaluation.statistics.block_bootstrap import at_most_ratio, mean_interval, speedup_interval
 from compression_runner.evaluation.statistics.order_statistics import (
     effective_count,
     percentile,
@@ -21,7 +21,7 @@ from compression_runner.evaluation.statistics.order_statistics import (
     queued_count,
     rank_bounds,
 )
-from compressionjob.estimate import UNBOUNDED_RATIO, UNBOUNDED_SECONDS, Estimate
+from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
 
 MODELS: Final = ("baseline", "compressed")
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
@@ -111,7 +111,7 @@ class LatencyRun:
         value = ends[0].value / ends[1].value
         reason = "; ".join(f"{model}: {end.reason}" for model, end in zip(MODELS, ends, strict=True) if end.reason)
         return Estimate(
-            value=value, low=ends[0].low / ends[1].high, high=_at_most(ends[0].high, ends[1].low), reason=reason
+            value=value, low=ends[0].low / ends[1].high, high=at_most_ratio(ends[0].high, ends[1].low), reason=reason
         )
 
     def service_speedup(self, confidence: float) -> Estimate:
@@ -144,7 +144,7 @@ class LatencyRun:
         below = speedup_interval(least, most[1], quantile, confidence, queued=queued)
         above = speedup_interval(most[0], least_after, quantile, confidence, queued=queued)
         low = min(found.value, left * below.low)
-        high = max(found.value, _at_most(above.high, left_after))
+        high = max(found.value, at_most_ratio(above.high, left_after))
         return Estimate(value=found.value, low=low, high=high, reason=self._reason())
 
     def _least(self, side: int, name: str, *, services: bool = False) -> tuple[Blocks, float]:
@@ -157,10 +157,7 @@ class LatencyRun:
         by_query, as_measured = source(side, "least"), source(side)
         if self._noise_of(side) is None:
             return by_query, 1.0
-        counted = all(pair[side].queries.counted for pair in self.pairs)
-        if not counted:
-            return as_measured, self._relief(as_measured, side, name, self._lost(side), services=services)
-        first = self._relief(by_query, side, name, self._uncounted(side), services=services)
+        first = self._relief(by_query, side, name, self._unattributed(side), services=services)
         second = self._relief(as_measured, side, name, self._lost(side), services=services)
         quantile = QUANTILES[name]
         higher = _pooled(by_query, quantile) * first >= _pooled(as_measured, quantile) * second
@@ -192,8 +189,10 @@ class LatencyRun:
         found = self._noise_of(side)
         return (found.lost if found else 0.0) + self._slower(side)
 
-    def _uncounted(self, side: int) -> float:
-        """Return those of them that no thread's waiting shows."""
+    def _unattributed(self, side: int) -> float:
+        """Return those of them that the bounds of single queries do not show: all, where the kernel did not count."""
+        if not all(pair[side].queries.counted for pair in self.pairs):
+            return self._lost(side)
         found = self._noise_of(side)
         return (found.uncounted if found else 0.0) + self._slower(side)
 
@@ -215,8 +214,7 @@ class LatencyRun:
             for end in ("most", "least")
         )
         rate = self.scenario.rate
-        counted = all(pair[side].queries.counted for pair in self.pairs)
-        lost = self._uncounted(side) if counted else self._lost(side)
+        lost = self._unattributed(side)
         left = max(0.0, 1.0 - lost / max(float(np.concatenate(self.services(side)).sum()), 1e-12))
         return Estimate(value=rate * most.value, low=rate * max(0.0, least.low) * left, high=rate * most.high)
 
@@ -230,9 +228,3 @@ class LatencyRun:
 
 def _pooled(blocks: Blocks, quantile: float) -> float:
     return percentile(np.concatenate(blocks), quantile)
-
-
-def _at_most(above: float, below: float) -> float:
-    """Return the upper bound of a speed-up as a quotient; a bound past belief is UNBOUNDED_RATIO, to the last bit."""
-    # Not by a division alone: x / (x / UNBOUNDED_RATIO) is a little less than it for one x in eighteen.
-    return UNBOUNDED_RATIO if below * UNBOUNDED_RATIO <= above else above / below

@@ -1,17 +1,14 @@
 """The times of queries, and between which bounds they would lie had others left this process its CPUs."""
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.evaluation.statistics.block_bootstrap import LEAST
+
 Seconds = NDArray[np.float64]
 """Seconds of each query in the order in which they came, shape (queries,)."""
-
-
-LEAST: Final = 1e-9
-"""Seconds that any query takes."""
 
 
 @dataclass(frozen=True)

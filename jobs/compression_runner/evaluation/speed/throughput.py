@@ -45,7 +45,6 @@ class ThroughputRun:
 
     confidence: float
     pairs: list[tuple[Rate, Rate]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     @property
     def noise(self) -> Noise:
@@ -99,7 +98,7 @@ def measure_throughput(
     counts = [_offline_samples(side, batch, clock) for side in sides]
     sizes: tuple[int, ...] = (UNLIMITED_PAIRS,)
     if decided:
-        sizes = look_sizes(FIRST_PAIRS, max(FIRST_PAIRS, int(seconds / (2 * THROUGHPUT_BLOCK_SECONDS))), looks)
+        sizes = look_sizes(FIRST_PAIRS, most_pairs(seconds), looks)
     generator = np.random.default_rng(0)
     while True:
         done = len(run.pairs)
@@ -113,6 +112,11 @@ def measure_throughput(
     if advance:
         advance(1.0)
     return run
+
+
+def most_pairs(seconds: float) -> int:
+    """Return how many pairs of blocks a limit is measured with at most."""
+    return max(FIRST_PAIRS, int(seconds / (2 * THROUGHPUT_BLOCK_SECONDS)))
 
 
 def _block(

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from compression_runner.evaluation.machine.noise import noise_between
-from compression_runner.evaluation.speed import latency, latency_run, loadgen, sizing
+from compression_runner.evaluation.speed import latency, loadgen, sizing
 from compression_runner.evaluation.speed.latency import LatencyPlan
 from compression_runner.evaluation.speed.latency_run import QUANTILES, Block, LatencyRun
 from compression_runner.evaluation.speed.queries import Queries
 from compression_runner.evaluation.speed.scenario import Contender, Scenario
+from compression_runner.evaluation.statistics.block_bootstrap import at_most_ratio
 from compression_runner.evaluation.statistics.order_statistics import queries_needed
 from compression_runner.report.wording import span
 from compressionjob.estimate import UNBOUNDED_RATIO, unbounded
@@ -200,10 +201,10 @@ def test_a_speedup_of_which_all_may_be_noise_has_no_upper_bound_and_is_said_so()
 
 
 def test_a_bound_past_belief_is_unbounded_whatever_the_numbers() -> None:
-    bounds = {latency_run._at_most(above, 0.0) for above in np.random.default_rng(3).uniform(1e-6, 10, 1000)}
+    bounds = {at_most_ratio(above, 0.0) for above in np.random.default_rng(3).uniform(1e-6, 10, 1000)}
     assert bounds == {UNBOUNDED_RATIO}
-    assert latency_run._at_most(1.0, 1e-5) == UNBOUNDED_RATIO
-    assert latency_run._at_most(1.0, 0.5) == 2.0
+    assert at_most_ratio(1.0, 1e-5) == UNBOUNDED_RATIO
+    assert at_most_ratio(1.0, 0.5) == 2.0
 
 
 def test_queries_of_many_samples_are_answered_in_one_batch() -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from compression_runner.evaluation.speed.queries import LEAST, Queries, Taken, as_they_are, as_they_queue, queue
+from compression_runner.evaluation.speed.queries import Queries, Taken, as_they_are, as_they_queue, queue
+from compression_runner.evaluation.statistics.block_bootstrap import LEAST
 
 
 def test_where_all_that_was_taken_is_known_nothing_but_it_is_taken_off() -> None:
