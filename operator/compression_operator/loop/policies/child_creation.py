@@ -11,6 +11,7 @@ from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import budget, clock
 from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
+from compression_operator.telemetry.notes import EventType
 from compressionjob.conditions import (
     ACCEPTED,
     CHILD_CONFLICT,
@@ -121,17 +122,22 @@ def wait_for_destination(draft: Draft, blocker: Writer) -> None:
             f"spec.output.destination ({where}): pods of {other} may write there or around it; this job starts when "
             "they have ended"
         )
+    wait_to_begin(draft, "Warning", reason, message, DESTINATION_PATIENCE)
+
+
+def wait_to_begin(draft: Draft, kind: EventType, reason: str, message: str, patience: float) -> None:
+    """Leave a job that can work without a child for now; an Event says so once, and it is looked at again."""
     old = draft.condition(SCHEDULED)
     if old is None or old.reason != reason:
-        draft.note("Warning", event_reasons.WAITING, message)
+        draft.note(kind, event_reasons.WAITING, message)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", reason, message)
-    tell_resumed(draft)
+    _tell_resumed(draft)
     draft.set_phase("Pending", message)
-    draft.look_again(DESTINATION_PATIENCE)
+    draft.look_again(patience)
 
 
-def tell_resumed(draft: Draft) -> None:
+def _tell_resumed(draft: Draft) -> None:
     """A job that waits to go on is held by its user no more; its queue is told when it goes on."""
     told = draft.condition(SUSPENDED)
     if told is not None and told.status == "True" and not draft.observed.job.suspend:
@@ -179,7 +185,7 @@ def _wait_for_admission(draft: Draft, refusal: Refused) -> None:
     else:
         draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
         draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, message)
-    tell_resumed(draft)
+    _tell_resumed(draft)
     draft.set_phase("Pending", message)
     if draft.before.message != message[:MAX_MESSAGE]:
         draft.note("Warning", event_reasons.CHILD_FAILED, message)

@@ -4,10 +4,9 @@ from typing import Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies.child_creation import tell_resumed
+from compression_operator.loop.policies.child_creation import wait_to_begin
 from compression_operator.records.pod import PodRecord
-from compression_operator.telemetry import event_reasons
-from compressionjob.conditions import ACCEPTED, MEASURING_FIRST, SCHEDULED, VALID
+from compressionjob.conditions import MEASURING_FIRST, SCHEDULED
 
 PATIENCE: Final = 60.0
 """Seconds until a job that is held back is looked at; that a slot was found is noticed at once."""
@@ -25,13 +24,7 @@ def let_measure_first(draft: Draft) -> Plan | None:
     old = draft.condition(SCHEDULED)
     if old is not None and old.reason == MEASURING_FIRST:
         message = old.message  # thousands may be held back at once: their number is that of the beginning
-    else:
-        draft.note("Normal", event_reasons.WAITING, message)
-    draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
-    draft.set_condition(SCHEDULED, "False", MEASURING_FIRST, message)
-    tell_resumed(draft)
-    draft.set_phase("Pending", message)
-    draft.look_again(PATIENCE)
+    wait_to_begin(draft, "Normal", MEASURING_FIRST, message, PATIENCE)
     return draft.plan()
 
 
