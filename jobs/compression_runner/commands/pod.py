@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, get_args
 
 from compression_runner import garbage_collection
 from compression_runner.errors import RunnerError
-from compression_runner.evaluation.machine.cpus import CpuReservation, Isolation
+from compression_runner.evaluation.machine.cpus import CpuReservation
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compression_runner.telemetry.metrics import RunMetrics
@@ -21,6 +21,7 @@ from compression_runner.telemetry.termination import exit_on_sigterm, leave_mess
 from compressionjob.conditions import INVALID_SPEC
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
+from compressionjob.measuring import SHARED, STATIC_CPUS, Isolation
 from compressionjob.parts import COMPRESS, PUBLISH, RUN
 from compressionjob.pod import (
     CPUS_VARIABLE,
@@ -42,7 +43,7 @@ from compressionjob.spec import CompressionJob, parse_job
 
 LOG: Final = logging.getLogger("compression_runner")
 UNEXPECTED: Final = "Unexpected"
-_ISOLATIONS: Final[tuple[Isolation, ...]] = ("StaticCPUs", "Node", "Shared")
+_ISOLATIONS: Final[tuple[Isolation, ...]] = get_args(Isolation)
 
 
 def pod(environment: Mapping[str, str] = os.environ) -> int:
@@ -127,12 +128,12 @@ def _execute(
 
 def reservation_of(environment: Mapping[str, str]) -> CpuReservation:
     """Return what the operator says of the CPUs of this pod. Raises InvalidSpec where it is not understood."""
-    isolation, cpus = environment.get(ISOLATION_VARIABLE, "Shared"), environment.get(CPUS_VARIABLE, "0")
+    isolation, cpus = environment.get(ISOLATION_VARIABLE, SHARED), environment.get(CPUS_VARIABLE, "0")
     remedy = "upgrade the operator: it says what keeps others off the CPUs of the pod, and how many those are"
     allowed = next((known for known in _ISOLATIONS if known == isolation), None)
     if allowed is None:
         raise InvalidSpec([FieldProblem(ISOLATION_VARIABLE, isolation, remedy)])
-    if not cpus.isdecimal() or (allowed == "StaticCPUs" and int(cpus) == 0):
+    if not cpus.isdecimal() or (allowed == STATIC_CPUS and int(cpus) == 0):
         raise InvalidSpec([FieldProblem(CPUS_VARIABLE, cpus, remedy)])
     return CpuReservation(allowed, int(cpus) or None)
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from compressionjob import sla
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate, unbounded
+from compressionjob.measuring import NODE, SHARED, STATIC_CPUS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import Environment
 from compressionjob.schema import format_bytes
@@ -57,10 +58,10 @@ _OBJECTIVES: Final = {
 }
 
 _ISOLATIONS: Final = {
-    "StaticCPUs": "its node reserved them for the pod alone",
-    "Node": "no other pod of a CompressionJob was on its node",
+    STATIC_CPUS: "its node reserved them for the pod alone",
+    NODE: "no other pod of a CompressionJob was on its node",
     "Turns": "local runs on the machine took turns",
-    "Shared": "nothing kept other work off them",
+    SHARED: "nothing kept other work off them",
 }
 
 

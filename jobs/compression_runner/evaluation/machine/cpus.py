@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Final, Literal
 
 from compression_runner.errors import InvalidInput
+from compressionjob import measuring
+from compressionjob.measuring import NODE, SHARED, STATIC_CPUS
 from compressionjob.report import Environment
 
 CGROUP: Final = Path("/sys/fs/cgroup")
 TOPOLOGY: Final = Path("/sys/devices/system/cpu")
 
-Isolation = Literal["StaticCPUs", "Node", "Turns", "Shared"]
-"""What keeps others off the CPUs: the kubelet's static CPU manager, a node without other measuring pods, turns of the
-local runs on this machine, or nothing."""
+Isolation = measuring.Isolation | Literal["Turns"]
+"""What keeps other work off the CPUs: the runtime's isolation in a pod; turns of the local runs on this machine."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class CpuReservation:
     `notes` go into the report.
     """
 
-    isolation: Isolation = "Shared"
+    isolation: Isolation = SHARED
     cpus: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def guaranteed(self) -> bool:
         """Whether the platform reserves the CPUs, so that there are no others to use."""
-        return self.isolation in ("StaticCPUs", "Node")
+        return self.isolation in (STATIC_CPUS, NODE)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def choose_cpus(
         notes.append(f"spec.benchmark.threads is {asked}, and {problem}: threads share CPUs")
     first_of_each = [cpu for turn in zip_longest(*cores) for cpu in turn if cpu is not None]
     numbers = tuple(sorted(first_of_each[:asked]))
-    pins = reservation.isolation != "Shared" or len(numbers) >= len(cores)
+    pins = reservation.isolation != SHARED or len(numbers) >= len(cores)
     return MeasuringCpus(numbers, asked, reservation.isolation, pins, tuple(notes))
 
 
@@ -101,7 +102,7 @@ def require_exclusive(reservation: CpuReservation, field: str) -> None:
 
     `field` names the runtime. Raises InvalidInput.
     """
-    if reservation.isolation != "StaticCPUs" or reservation.cpus is None:
+    if reservation.isolation != STATIC_CPUS or reservation.cpus is None:
         return
     given = len(allowed_cpus())
     if given != reservation.cpus:
