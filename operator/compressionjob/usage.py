@@ -45,7 +45,7 @@ class ActiveTime(Observed):
 
     A Job is active from its start, or from its resumption, until it ends or is suspended. One that needs a measuring
     slot is active from the moment its pod got a node, until it ends, is suspended, or another pod waits for a slot. The
-    time that a job is suspended, queued, or waits for a slot or a review is nobody's.
+    time that a job is suspended, queued, or waits for a slot or a review does not count.
     """
 
     seconds: Annotated[int, Field(ge=0)] = Field(

@@ -19,16 +19,16 @@ from compressionjob.sla import Objective
 
 Counts = Literal["samples", "queries", "blocks", "processes"]
 ON_THE_LIMIT: Final = 30.0
-"""An interval so many times as wide as the measured value is away from the limit lies on it: no time decides it."""
+"""If the interval reaches so many times as far as the limit is away, the measured value lies on the limit."""
 SHARES_OF_TIME: Final[Mapping[Counts, float]] = {"queries": LATENCY_SHARE * MARGIN, "blocks": 1.0}
 """Shares of spec.benchmark.timeLimit for what it ends."""
 
 POSITIVE: Final = (sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT, sla.COST)
 NO_END: Final = 0.01
-"""An end of these at so small a share of the value, or so large a multiple of it, is none: all of the time may have
-been others' doing, or too little was measured."""
+"""An end of these figures below this share of the value, or above its inverse, counts as none: other processes may have
+taken all of the time, or there were too few measurements."""
 SLOWLY: Final = 0.4
-"""An interval that closes with less than this power of what chance does is held open by something else."""
+"""An interval that closes by less than this power of what chance would give is held open by noise, not by chance."""
 
 
 @dataclass
@@ -152,7 +152,7 @@ class Interim:
         # Not less than a third of what was spent: what is left may be chance.
         seconds = _rounded(max(share, 1 / 3) * self._spent(history))
         if noise and noise.disturbed and _stays_wide(objective, history.looks):
-            # What others may have done does not average out.
+            # The time that other processes may have taken does not average out.
             fewer = "; neighbours disturb spec.benchmark.threads 1 the least" if self._threads > 1 else ""
             return _with_reason(estimate, f"a quiet node would decide, and more time would not{fewer}")
         quiet = "a quiet node, or " if noise and noise.disturbed else ""
@@ -190,12 +190,12 @@ def _stays_wide(objective: Objective, looks: Sequence[Look]) -> bool:
 def _with_reason(
     estimate: Estimate, remedy: str, *, seconds: float | None = None, samples: int | None = None
 ) -> Estimate:
-    # What would decide is never what is cut off: the objective's reason has room for so many characters.
+    # The remedy is never cut off: the objective's reason has a limited length.
     room = max(0, sla.MAX_REASON - len(remedy) - 2) if remedy else sla.MAX_REASON
     reason = "; ".join(text for text in (estimate.reason[:room], remedy) if text)
     return estimate.model_copy(update={"reason": reason, "more_seconds": seconds, "more_samples": samples})
 
 
 def _rounded(value: float) -> float:
-    """Return a number with one or two significant digits: nobody knows it better."""
+    """Return an estimate with two significant digits; whole numbers below 100, at least 1."""
     return max(1, round(value, 2 - len(str(int(value)))) if value >= 100 else round(value))

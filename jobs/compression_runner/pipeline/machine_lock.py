@@ -4,7 +4,7 @@ Compressing holds a lock shared, measuring holds it exclusively (flock(2)), so t
 second lock is a gate: a run that waits to measure holds it, and those that begin to compress queue behind it, so that
 many of them cannot keep it out for ever.
 
-The file is one for all users, in a directory that all can write to. Whoever creates it gives it content and read
+All users share one file, in a directory that all can write to. The process that creates it gives it content and read
 permission at once; others open it for reading only, which is all that flock needs, and fs.protected_regular allows.
 """
 
@@ -203,7 +203,7 @@ class _LockFile:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _replaced(self) -> bool:
-        """Open the file at the path where it is another one: a lock on a removed file keeps nobody off.
+        """Open the file at the path where it is another one: a lock on a removed file excludes no other run.
 
         Where that cannot be, the lock on the file as it was is all there is.
         """

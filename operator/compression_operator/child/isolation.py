@@ -1,4 +1,4 @@
-"""What keeps others off the CPUs on which a pod measures, and what the pod is told of it."""
+"""The isolation of a pod that measures: its anti-affinity, and the variables that describe it."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def affinity_of(slot: str) -> dict[str, Any]:
 
 
 def isolation_variables(isolation: Isolation) -> list[dict[str, Any]]:
-    """Return the variables that say how the pod is isolated, and how many CPUs are reserved for it."""
+    """Return the environment variables with the pod's isolation and its number of reserved CPUs."""
     reserved = {"containerName": CONTAINER, "resource": "requests.cpu", "divisor": "1"}
     return [
         {"name": ISOLATION_VARIABLE, "value": isolation},

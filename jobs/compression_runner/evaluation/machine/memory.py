@@ -18,14 +18,14 @@ from compressionjob.estimate import Estimate
 LOOKS_AT: Final = (3, 5, 8, 12)
 """Processes at each look of a limit: with fewer than three, Student's interval is far too wide to decide."""
 VARIATION: Final = 0.01
-"""Least standard deviation of peaks that is reckoned with, as a share of them (MiniLM in onnxruntime: 0.9 %): three
-processes that are alike, to the page, do not show that the fourth is."""
+"""Least standard deviation of peaks that the interval assumes, as a share of them (MiniLM in onnxruntime: 0.9 %): if
+three processes have the same peak, a fourth can still differ."""
 QUERIES: Final = 8
 TIMEOUT_SECONDS: Final = 600
 
 
 class MemoryProbeError(RuntimeError):
-    """The fresh process did not tell its memory (it was killed, the model did not load, or it took too long)."""
+    """The fresh process did not report its memory: it was killed, the model did not load, or it took too long."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Reading:
 
     `waited` are seconds in which threads of this process were ready and had no CPU; `frequency` is the mean of the
     CPUs' in hertz, and `hot` counts how often heat made one slower. `stolen` is the steal of the CPUs that this process
-    may use. None is what this machine does not tell.
+    may use. None means that the machine does not report it.
     """
 
     busy: float
@@ -89,8 +89,8 @@ class Noise:
 
     `total`, `steal` and `other` are of all CPUs; `own` is the work of this process and its ended children, `other` that
     of all others (and of the kernel for them). `stolen` and `nearby` are what of them falls to the CPUs that this
-    process could use then: `stolen` by their own counters, where there are any, and else by their number. None is what
-    this machine does not tell.
+    process could use then: `stolen` by their own counters, where there are any, and else by their number. None means
+    that the machine does not report it.
     """
 
     elapsed: float

@@ -164,7 +164,7 @@ class LatencyRun:
         return (by_query, first) if higher else (as_measured, second)
 
     def _relief(self, blocks: Blocks, side: int, name: str, lost: float, *, services: bool) -> float:
-        """Return which share of a percentile is left when `lost` seconds are given back, nobody knows to which query.
+        """Return the share of a percentile that is left when `lost` seconds are given back to unknown queries.
 
         One query's delay delays those behind it, so in a queue only the time that the model itself took is left.
         """

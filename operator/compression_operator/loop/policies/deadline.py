@@ -53,7 +53,7 @@ def _forecast(draft: Draft) -> datetime | None:
 
 
 def _after_those_that_wait(draft: Draft) -> datetime | None:
-    """When all are done that wait for a slot now, one after the other: nobody knows whose turn comes when."""
+    """When all jobs that wait for a slot now are done, one after the other; their order is not known."""
     each = draft.observed.slot_seconds
     if each is None or not any(pod.waits_for_slot for pod in draft.observed.pods):
         return None

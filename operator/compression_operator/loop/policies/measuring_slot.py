@@ -1,4 +1,4 @@
-"""Measuring slots: what a job waits for whose pod must be alone on its CPUs, and who lets it go first."""
+"""Jobs that wait for a measuring slot, and jobs that begin after them."""
 
 from typing import Final
 
@@ -16,14 +16,14 @@ COUNTS_PER_SECOND: Final = 20.0
 
 
 def let_measure_first(draft: Draft) -> Plan | None:
-    """Begin no job where others wait to be measured alone on a node: it would never be empty."""
+    """Hold a job back while others wait to be measured alone on such a node, which would never be empty otherwise."""
     waiting = draft.observed.measured_first
     if draft.observed.child is not None or not waiting:
         return None
     message = f"{_jobs(waiting)} to be measured alone on a node like this job's; this job begins after that"
     old = draft.condition(SCHEDULED)
     if old is not None and old.reason == MEASURING_FIRST:
-        message = old.message  # thousands may be held back at once: their number is that of the beginning
+        message = old.message  # thousands may be held back at once: the number is not updated
     wait_to_begin(draft, "Normal", MEASURING_FIRST, message, PATIENCE)
     return draft.plan()
 
