@@ -80,7 +80,14 @@ class PodRecord:
     @property
     def waits_for_slot(self) -> bool:
         """Whether room for it comes when others end: a claim that is missing, or labels of no node, need a person."""
-        return self.needs_slot and self.unschedulable is not None and _lacks_room(self.unschedulable)
+        if not self.needs_slot or self.unschedulable is None or self.unschedulable.reason != "Unschedulable":
+            return False
+        return not self.refusal or any(word in self.refusal for word in _ROOM)
+
+    @property
+    def refusal(self) -> str:
+        """Why the scheduler found no node, in its first sentence: those that follow are about preemption."""
+        return self.unschedulable.message.partition(". ")[0].rstrip(".") if self.unschedulable is not None else ""
 
     def belongs_to(self, child: ChildRecord) -> bool:
         """Whether this Job controls it: a label alone could be anybody's, in any namespace."""
@@ -124,11 +131,6 @@ class PodRecord:
             places=from_annotation(annotations.get(PLACES_ANNOTATION)),
             slot=intern(str(annotations.get(SLOT_ANNOTATION, ""))),
         )
-
-
-def _lacks_room(refusal: Mark) -> bool:
-    said = refusal.message.partition(". ")[0]  # what follows is about preemption
-    return refusal.reason == "Unschedulable" and (not said or any(word in said for word in _ROOM))
 
 
 def _placed(metadata: Raw, scheduled: Raw) -> str:

@@ -32,11 +32,9 @@ def waiting_message(draft: Draft, pod: PodRecord) -> str:
     """Say that a pod waits for a slot, with how many others, and why the scheduler found none."""
     waiting = max(1, draft.observed.waiting_for_slot)
     draft.look_again(max(COUNT_PATIENCE, waiting / COUNTS_PER_SECOND))
-    # After its first sentence the scheduler speaks of preemption.
-    said = pod.unschedulable.message.partition(". ")[0].rstrip(".") if pod.unschedulable is not None else ""
     here = "this one" if waiting == 1 else "this one included"
     clock = "; no time of spec.deadline passes" if draft.observed.job.deadline is not None else ""
-    return f"{_jobs(waiting)} for a measuring slot, {here}{clock}; the scheduler: {said}"
+    return f"{_jobs(waiting)} for a measuring slot, {here}{clock}; the scheduler: {pod.refusal}"
 
 
 def _jobs(count: int) -> str:
