@@ -15,7 +15,7 @@ from compression_runner.pipeline.names import REPORT_HELD, REPORT_JSON
 from compression_runner.pipeline.preflight import look_at_destination
 from compression_runner.pipeline.report_files import digest_of, write_report
 from compression_runner.pipeline.reporting import packing_report
-from compression_runner.pipeline.run import Run, use_room
+from compression_runner.pipeline.run import Run, uses_work_directory
 from compression_runner.telemetry.phase import Phase
 from compression_runner.telemetry.progress import counting
 from compressionjob.conditions import INVALID_INPUT
@@ -29,6 +29,7 @@ AGAIN: Final = "apply the job again; it is measured and reviewed anew, and its c
 FINGERPRINT: Final = re.compile(r"[0-9a-f]{32,64}")
 
 
+@uses_work_directory
 def publish_reviewed(run: Run, review: ReviewOutcome, judged: Judged) -> Report:
     """Publishes exactly what was judged, with the review in its provenance and in the report.
 
@@ -36,7 +37,6 @@ def publish_reviewed(run: Run, review: ReviewOutcome, judged: Judged) -> Report:
     report or the checkpoint is gone, or is another than was judged.
     """
     places = run.places
-    use_room(places)
     with run.progress.phase("preflight"):
         report = _held_report(run, judged)
         fingerprint = judged.checkpoint or report.artifact.fingerprint

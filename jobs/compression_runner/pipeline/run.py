@@ -3,13 +3,14 @@
 A job in parts tells it in several pods: `compress` up to the stages, `execute` from their checkpoints on.
 """
 
+import functools
 import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
 from compression_runner.evaluation.machine.cpus import CpuReservation, MeasuringCpus
@@ -32,6 +33,9 @@ from compressionjob.publication import PUBLISH, publication_of
 from compressionjob.report import Report, StageReport
 from compressionjob.review import ReviewPolicy
 from compressionjob.spec import CompressionJob
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LOG: Final = logging.getLogger(__name__)
 FETCHING, MEASURING, PUBLISHING = 5.0, 60.0, 3.0
@@ -57,12 +61,29 @@ class Run:
     began: float = field(default_factory=time.monotonic)
 
 
+def uses_work_directory(work: Callable[Concatenate[Run, P], T]) -> Callable[Concatenate[Run, P], T]:
+    """Have libraries write temporary files to the run's work directory, where there is room, while `work` runs."""
+
+    @functools.wraps(work)
+    def working(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        temporary = run.places.scratch / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        before = tempfile.tempdir
+        tempfile.tempdir = str(temporary)
+        try:
+            return work(run, *args, **kwargs)
+        finally:
+            tempfile.tempdir = before
+
+    return working
+
+
+@uses_work_directory
 def compress(run: Run) -> tuple[StageReport, ...]:
     """Runs the stages of a job, and what measuring will need, up to their checkpoints.
 
     Raises a RunnerError where that cannot be.
     """
-    use_room(run.places)
     with run.progress.phase("preflight"):
         prepared = preflight(run.job.spec, run.places)
         run.places.destination.require_writable()
@@ -73,12 +94,12 @@ def compress(run: Run) -> tuple[StageReport, ...]:
     return staged.result.stages
 
 
+@uses_work_directory
 def execute(run: Run) -> Report:
     """Runs a job to its report.
 
     Raises a RunnerError where it cannot come to a verdict; nothing is left half-published then.
     """
-    use_room(run.places)
     timings: dict[str, float] = {}
     require_price(run.job.spec, run.price)
     with _timed(timings, "preflight"), run.progress.phase("preflight"):
@@ -104,13 +125,6 @@ def execute(run: Run) -> Report:
         report = _conclude(run, prepared, facts, advance)
     run.progress.finish()
     return report
-
-
-def use_room(places: Places) -> None:
-    """Libraries write large temporary files: the work directory is where there is room for them."""
-    temporary = places.scratch / "tmp"
-    temporary.mkdir(parents=True, exist_ok=True)
-    tempfile.tempdir = str(temporary)
 
 
 def _phases(plan: Plan) -> list[Phase]:

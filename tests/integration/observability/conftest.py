@@ -27,7 +27,7 @@ from tests.integration.observability import alertmanager, prometheus, runner_run
 from tests.integration.observability.prometheus import Prometheus
 from tests.integration.observability.runner_run import Telemetry
 from tests.integration.operator import operators
-from tests.integration.operator.api import Api, Namespace, wait_for
+from tests.integration.operator.api import Api, Namespace, wait_equal, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.support.manifests import job
 from tests.support.operator.builders import summary, violation
@@ -47,6 +47,8 @@ ENDS: dict[str, tuple[int, str, str]] = {
     "has-no-model": (2, "", violation("InvalidInput", "no such key", field="spec.model.source")),
 }
 """Jobs whose pods end: exit code, the kubelet's reason, termination message."""
+PHASES: dict[str, float] = {"Succeeded": 4, "Failed": 4, "Pending": 2, "Running": 1, "AwaitingReview": 1}
+"""All jobs at the end."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 _meet_outages(server, replicas, telemetry)
                 report = _run_a_job(namespace, telemetry, folder)
                 _leave_jobs_going_on(namespace)
-                count = len(ENDS) + 6
-                wait_for("all is scraped", lambda: metrics.number(f"sum({jobs('phase')})") == count)
+                wait_equal("all is scraped", lambda: metrics.by_label(jobs("phase"), "phase"), PHASES)
                 wait_for("its figures are scraped", lambda: metrics.instant("compression_operator_job_latency_seconds"))
                 yield World(metrics, receiver, replicas, namespace, report, started, calm)
 

@@ -55,6 +55,10 @@ class Prometheus:
         found = self.instant(expression)
         return found[0].last if found else None
 
+    def by_label(self, expression: str, label: str) -> dict[str, float]:
+        """The value of each series now, by its label."""
+        return {series.labels[label]: series.last for series in self.instant(expression)}
+
 
 def _series(result: list[dict[str, Any]]) -> list[Series]:
     return [

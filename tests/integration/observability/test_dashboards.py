@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 
 from dashboards.promql import jobs
-from tests.integration.observability.conftest import ENDS, MEASURED, TEAM, World
+from tests.integration.observability.conftest import ENDS, MEASURED, PHASES, TEAM, World
 from tests.integration.observability.prometheus import Series
-from tests.integration.operator.api import wait_for
+from tests.integration.operator.api import wait_equal, wait_for
 from tests.support.board import PanelQuery, queries, resolved
 
 QUERIES = list(queries())
@@ -30,11 +30,6 @@ def answer(world: World, query: PanelQuery, job: str = MEASURED) -> list[Series]
     return world.prometheus.range(expression, world.started, time.time())
 
 
-def figures(world: World, expression: str, label: str) -> dict[str, float]:
-    """The value by label, now."""
-    return {series.labels[label]: series.last for series in world.prometheus.instant(expression)}
-
-
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.id)
 def test_a_panel_shows_data(world: World, query: PanelQuery) -> None:
     found = wait_for("data", lambda: answer(world, query), seconds=20)  # a scrape may come late on a busy machine
@@ -52,7 +47,7 @@ def test_a_panel_of_one_job_shows_no_other(world: World, query: PanelQuery) -> N
 def test_the_fleet_is_counted_right(world: World) -> None:
     verdicts = "sum by (verdict) (compression_operator_verdicts_total)"
     for expression, label, expected in (
-        (jobs("phase"), "phase", {"Succeeded": 4, "Failed": 4, "Pending": 2, "Running": 1, "AwaitingReview": 1}),
+        (jobs("phase"), "phase", PHASES),
         (
             jobs("reason", '{phase="Failed"}'),
             "reason",
@@ -68,12 +63,11 @@ def test_the_fleet_is_counted_right(world: World) -> None:
         ("sum by (reason) (compression_operator_retries_total) > 0", "reason", {"StorageUnavailable": 1}),
         ("max by (runtime) (compression_operator_runtime_jobs)", "runtime", {"nvidia-gpu": 1}),
     ):
-        found = wait_for(label, partial(figures, world, expression, label), seconds=20)
-        assert found == expected, expression
+        wait_equal(expression, partial(world.prometheus.by_label, expression, label), expected, seconds=20)
 
 
 def test_the_oldest_of_every_phase_that_goes_on_has_an_age(world: World) -> None:
-    ages = figures(world, "max by (phase) (compression_operator_oldest_job_seconds)", "phase")
+    ages = world.prometheus.by_label("max by (phase) (compression_operator_oldest_job_seconds)", "phase")
     assert set(ages) == {"Pending", "Running", "AwaitingReview"}
     assert all(0 <= age <= time.time() - world.started for age in ages.values())
 
@@ -123,7 +117,7 @@ def test_the_variables_offer_namespaces_and_all_jobs(world: World) -> None:
 
 
 def test_the_margins_of_a_job_follow_its_objectives(world: World) -> None:
-    margins = figures(world, f'compression_operator_job_margin_ratio{{job="{MEASURED}"}}', "objective")
+    margins = world.prometheus.by_label(f'compression_operator_job_margin_ratio{{job="{MEASURED}"}}', "objective")
     objectives = {item.name: item for item in world.report.objectives}
     assert set(margins) == set(objectives) == {"size.ratio", "latency", "memory"}
     for name, item in objectives.items():

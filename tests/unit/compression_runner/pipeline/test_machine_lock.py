@@ -43,7 +43,9 @@ class Other:
     def __init__(self, place: Path, user: int = os.geteuid()) -> None:
         command = [sys.executable, "-c", _HOLDER, str(place), str(user)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._line() == "ready"
+        if self._line() != "ready":
+            self.end()
+            raise AssertionError("it did not start; its traceback is in stderr")
 
     @property
     def pid(self) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from compression_runner import artifact as artifacts
 from compression_runner.errors import InvalidInput
+from compression_runner.pipeline import publishing
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.report_files import digest_of
@@ -41,9 +42,8 @@ def held() -> dict[str, Any]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, held: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, held: dict[str, Any]) -> Run:
     """The job of the held report, with the report and the checkpoint of its result."""
-    monkeypatch.setattr(tempfile, "tempdir", None)
     checkpoints = Checkpoints(tmp_path / "work" / "checkpoints", None)
     folder = checkpoints.begin(held["artifact"]["fingerprint"])
     (folder / "model.onnx.zst").write_bytes(b"packed")
@@ -87,6 +87,22 @@ def test_the_held_result_is_published_and_nothing_of_its_report_is_lost(
     assert report["provenance"] == provenance
     assert report["artifact"] == held["artifact"] | {"uri": "file:///out"}
     assert (report["job"], report["environment"]) == (held["job"], held["environment"])
+
+
+def test_temporary_files_are_in_the_work_directory_until_the_run_ends(
+    run: Run, judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, within = tempfile.tempdir, []
+    real = publishing.publish
+
+    def publish(*args: Any) -> None:
+        within.append(tempfile.gettempdir())
+        real(*args)
+
+    monkeypatch.setattr(publishing, "publish", publish)
+    publish_reviewed(run, REVIEW, judged)
+    assert within == [str(tmp_path / "work" / "scratch" / "tmp")]
+    assert tempfile.tempdir == before
 
 
 def test_a_second_try_after_everything_was_published_ends_the_same(run: Run, judged: Judged, tmp_path: Path) -> None:
