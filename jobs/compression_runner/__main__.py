@@ -1,7 +1,7 @@
 """`compression-runner`: the pipeline of a CompressionJob, in a pod or without a cluster.
 
-Exit status: 0 SLA met (pod: any verdict), 2 invalid spec or input, 3 SLA not met or inconclusive (run only),
-4 storage away, 5 bad recipe, 7 disk full, 143 SIGTERM, 1 anything else.
+Exit status: 0 SLA met or no limits set (pod: any verdict), 2 invalid spec or input, 3 SLA not met or inconclusive (run
+only), 4 storage away, 5 bad recipe, 7 disk full, 143 SIGTERM, 1 anything else.
 """
 
 import argparse

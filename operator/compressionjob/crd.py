@@ -56,7 +56,7 @@ _JOB_COLUMNS: Final = [
     _column("Progress", ".status.progress", "integer", description="Per cent done"),
     _column("Size", ".status.sizeRatio", description="Size of the result divided by the baseline's"),
     _column("P99", ".status.latencyP99", description="99th percentile of the result's latency"),
-    _column("Verdict", ".status.verdict", description="Pass, Fail or Inconclusive"),
+    _column("Verdict", ".status.verdict", description="Pass, Fail, Inconclusive or NoLimits"),
     _column("Confidence", ".status.confidence", priority=1, description="Confidence of the verdict"),
     _column("Runtime", ".spec.runtime", priority=1, description="CompressionRuntime"),
     _column("Cost", ".status.cost", priority=1, description="What its pods have cost so far"),

@@ -51,7 +51,7 @@ class CompressionJobStatus(Observed):
     )
     stage: Text = Field(default="", description="What is being done.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")
-    verdict: Verdict | None = Field(default=None, description="Pass, Fail or Inconclusive.")
+    verdict: Verdict | None = Field(default=None, description="Pass, Fail, Inconclusive, or NoLimits.")
     confidence: Annotated[str, Field(max_length=16)] | None = Field(
         default=None, description="Confidence of the verdict."
     )

@@ -7,6 +7,7 @@ from kubectl_compress.deciding import TIME_LIMIT, samples_that_decide, time_limi
 from kubectl_compress.job import Job
 
 _REPORT: Final = "see the report: kubectl compress report {name}"
+_JUDGE: Final = _REPORT + "; to have it judged, set limits in spec.sla and submit it under another name"
 _AGAIN: Final = "try it again, from its checkpoints: kubectl compress retry {name}"
 _CORRECT: Final = "correct the manifest, and submit it under another name: kubectl compress submit FILE --name NEW"
 
@@ -60,7 +61,7 @@ def _template(job: Job) -> str:
     if job.phase == "Failed":
         return _OF_FAILURE.get(job.reason, _AGAIN)
     if job.phase == "Succeeded":
-        return _REPORT
+        return _JUDGE if job.verdict == conditions.VERDICT_NO_LIMITS else _REPORT
     if not job.phase:
         return _NOT_SEEN
     return _OF_WAITING.get(job.reason, "follow it: kubectl compress status {name} --watch")

@@ -119,7 +119,7 @@ class Job:
 
     @property
     def verdict(self) -> str:
-        """Pass, Fail, Inconclusive, or "" while there is none."""
+        """Pass, Fail, Inconclusive, NoLimits, or "" while there is none."""
         return str(self.status.get("verdict", ""))
 
     @property

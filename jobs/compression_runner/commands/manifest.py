@@ -6,6 +6,7 @@ import yaml
 
 from compression_runner.errors import InvalidInput
 from compressionjob.errors import InvalidSpec
+from compressionjob.sla import NO_LIMITS_WARNING, objectives_of
 from compressionjob.spec import CompressionJob, parse_job
 
 
@@ -24,4 +25,9 @@ def read_manifest(place: Path) -> CompressionJob:
     return parse_job(jobs[0] if jobs else documents[0] if documents else None)
 
 
-__all__ = ["InvalidSpec", "read_manifest"]
+def without_limits(job: CompressionJob) -> list[str]:
+    """Return the warning that a job without limits deserves before it runs."""
+    return [] if objectives_of(job.spec.sla) else [NO_LIMITS_WARNING]
+
+
+__all__ = ["InvalidSpec", "read_manifest", "without_limits"]

@@ -8,7 +8,7 @@ from compression_runner.report import wording
 from compression_runner.report.charts import Track, track
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
-from compressionjob.sla import ObjectiveResult
+from compressionjob.sla import ObjectiveResult, Verdict
 
 SAMPLES: Final = "samples per second"
 TOKENS: Final = "tokens per second"
@@ -59,6 +59,16 @@ def objective_row(result: ObjectiveResult, terms: Terms) -> ObjectiveRow:
         span=wording.span(interval, unit),
         track=track(result),
     )
+
+
+def verdict_of(report: Report) -> Verdict:
+    """Return the verdict of a report; one of a version before NoLimits calls a job without limits a Pass."""
+    return "NoLimits" if report.verdict == "Pass" and not report.objectives else report.verdict
+
+
+def said_of(report: Report) -> str:
+    """Return the verdict in the run's own sentence, nothing where there was nothing to judge."""
+    return "" if verdict_of(report) == "NoLimits" else report.sentence
 
 
 def verdict_sentence(verdict: str, rows: Sequence[ObjectiveRow]) -> str:

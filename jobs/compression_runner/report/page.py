@@ -14,10 +14,11 @@ from compression_runner.report.key_figures import key_figures
 from compression_runner.report.looks import looks_rows
 from compression_runner.report.objective_rows import (
     TOKENS,
-    ObjectiveRow,
     Terms,
     objective_row,
+    said_of,
     terms_of,
+    verdict_of,
     verdict_sentence,
 )
 from compression_runner.report.reproducing import reproduction
@@ -31,6 +32,7 @@ VERDICTS: Final = {
     "Pass": ("✓", "Pass", "Every limit is kept."),
     "Fail": ("✕", "Fail", "A limit is broken."),
     "Inconclusive": ("?", "Inconclusive", "The measurement cannot tell."),
+    "NoLimits": ("–", "No limits", "The job sets no limits, so nothing was judged."),
 }
 
 SHOWN_ELSEWHERE: Final = (
@@ -54,7 +56,8 @@ def render_html(report: Report, now: datetime | None = None) -> str:
 
 def _view(report: Report, now: datetime) -> dict[str, Any]:
     job, terms = report.job, terms_of(report)
-    mark, word, meaning = VERDICTS[report.verdict]
+    verdict = verdict_of(report)
+    mark, word, meaning = VERDICTS[verdict]
     objectives = [objective_row(result, terms) for result in report.objectives]
     return {
         "report": report,
@@ -64,10 +67,10 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "destination": job.destination,
         "task": job.task,
         "written": now.strftime("%Y-%m-%d %H:%M UTC"),
-        "verdict": {"mark": mark, "word": word, "meaning": meaning, "kind": report.verdict.lower()},
+        "verdict": {"mark": mark, "word": word, "meaning": meaning, "kind": verdict.lower()},
         "marks": {name: texts[0] for name, texts in VERDICTS.items()},
         "confidence": wording.per_cent(report.confidence),
-        "sentence": _sentence(report, objectives) or meaning,
+        "sentence": verdict_sentence(verdict, objectives) or said_of(report) or meaning,
         "publication": publication(report),
         "objectives": objectives,
         "looks": looks_rows(report, terms),
@@ -124,10 +127,6 @@ def _facts(section: ReportSection) -> list[tuple[str, str]]:
 
 def _spoken(section: ReportSection) -> list[tuple[str, str]]:
     return [(wording.spoken(name), text) for name, text in _facts(section)]
-
-
-def _sentence(report: Report, objectives: list[ObjectiveRow]) -> str:
-    return verdict_sentence(report.verdict, objectives) or report.sentence
 
 
 def _distribution(report: Report) -> Any:

@@ -36,6 +36,7 @@ _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
     conditions.COMPLETE: ("complete", None, None),
     conditions.FAILED: ("failed", None, None),
 }
+_BY_REASON: Final = {conditions.VERDICT_NO_LIMITS: "not judged"}
 # Reasons whose message says no more than the condition, reasons that it names itself, and those not worth a line.
 _OBVIOUS: Final = {
     conditions.VALID, conditions.POD_SCHEDULED, conditions.PROMISES_KEPT, conditions.AWAITING_REVIEW,
@@ -43,7 +44,7 @@ _OBVIOUS: Final = {
 }  # fmt: skip
 _SAID_BY_WORDS: Final = {
     conditions.VERDICT_PASS, conditions.VERDICT_FAIL, conditions.VERDICT_INCONCLUSIVE, conditions.PROMISE_BROKEN,
-    conditions.APPROVED, conditions.REJECTED,
+    conditions.VERDICT_NO_LIMITS, conditions.APPROVED, conditions.REJECTED,
 }  # fmt: skip
 _NOTHING_YET: Final = {conditions.NO_VERDICT_YET}
 _WITH_POD: Final = ("Pending", "Running")
@@ -131,7 +132,7 @@ def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterat
 def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> Text | None:
     kind, status, reason = str(item.get("type")), str(item.get("status")), str(item.get("reason", ""))
     words = _WORDS.get(kind, (kind, f"not {kind}", f"{kind} unknown"))
-    said = words[("True", "False").index(status) if status in ("True", "False") else 2]
+    said = _BY_REASON.get(reason) or words[("True", "False").index(status) if status in ("True", "False") else 2]
     if said is None or reason in _NOTHING_YET:
         return None
     mark, style = _mark(kind, status)

@@ -40,6 +40,12 @@ def test_what_would_end_the_same_way_is_not_simply_tried_again() -> None:
     assert failed(conditions.KILLED).endswith("kubectl compress retry minilm-int8")
 
 
+def test_a_job_without_limits_is_told_how_to_be_judged() -> None:
+    said = advice(job(status={"phase": "Succeeded", "verdict": "NoLimits"}))
+    assert "kubectl compress report minilm-int8" in said
+    assert "set limits in spec.sla" in said
+
+
 def test_a_suspended_job_gets_a_patch_that_is_json() -> None:
     said = advice(job(status={"phase": "Suspended"}))
     assert """--patch='{"spec":{"suspend":false}}'""" in said
