@@ -75,6 +75,9 @@ _REVIEW_COLUMNS: Final = [
 ]
 _RUNTIME_COLUMNS: Final = [
     _column("Image", ".spec.image", description="Image of the pods"),
+    _column("CPU", ".spec.resources['requests','limits'].cpu", description="CPUs of a pod"),
+    _column("Memory", ".spec.resources['limits','requests'].memory", description="Memory of a pod"),
+    _column("GPU", ".spec.resources.limits['nvidia\\.com/gpu','amd\\.com/gpu']", description="GPUs of a pod"),
     _column("Price", ".spec.pricePerHour", description="Price of one pod for one hour"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]
