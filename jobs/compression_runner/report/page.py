@@ -42,6 +42,10 @@ SHOWN_ELSEWHERE: Final = (
 """Facts of environment, provenance and artifact that have their own place on the page."""
 
 
+MOST_PARTS: Final = 8
+"""Parts of the answers that the page names."""
+
+
 def render_html(report: Report, now: datetime | None = None) -> str:
     """Return the page: HTML without scripts and without anything that is fetched from elsewhere."""
     environment = jinja2.Environment(
@@ -194,7 +198,21 @@ def _quality_note(report: Report, terms: Terms) -> str:
     parts.append(
         f"The largest difference between two {values} is {wording.significant(apart)}." if apart is not None else ""
     )
+    parts.append(_parts_said(report))
     return " ".join(part for part in parts if part)
+
+
+def _parts_said(report: Report) -> str:
+    """Return how the parts that are judged apart fared, in one sentence; nothing where there is one part."""
+    found = report.quality_parts
+    if not found:
+        return ""
+    unit = wording.metric_unit(found[0].metric)
+    texts = [f"{part.name}: {wording.number(part.score, unit)}" for part in found[:MOST_PARTS]]
+    more = f"; and {len(found) - MOST_PARTS} more" if len(found) > MOST_PARTS else ""
+    return (
+        f"{len(found)} parts are judged apart, and a sample counts as its worst. Worst first: {'; '.join(texts)}{more}."
+    )
 
 
 def _packing(report: Report) -> str:

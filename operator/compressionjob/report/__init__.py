@@ -2,7 +2,7 @@
 
 from compressionjob.report.artifact import ArtifactReport, FileReport, PackingReport
 from compressionjob.report.environment import Environment, Machine, NoiseReport
-from compressionjob.report.figures import ModelFigures, Percentiles
+from compressionjob.report.figures import ModelFigures, Percentiles, QualityPart
 from compressionjob.report.job import JobReference, JobReport
 from compressionjob.report.judged import Judged
 from compressionjob.report.looks import Look, ObjectiveLooks
@@ -33,6 +33,7 @@ __all__ = [
     "Percentiles",
     "Progress",
     "Provenance",
+    "QualityPart",
     "Remaining",
     "Report",
     "ReportSection",

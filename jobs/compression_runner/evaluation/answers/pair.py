@@ -11,12 +11,13 @@ import numpy as np
 
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
-from compression_runner.evaluation.answers.answers import answers, kept_answers
+from compression_runner.evaluation.answers.answers import answers, kept_answers, output_shapes
 from compression_runner.evaluation.answers.greedy import NOTHING, written
 from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED, next_tokens
 from compression_runner.evaluation.phases import Stopwatch
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.inference.opening import engine_of
+from compression_runner.inference.parts import AnswerPart, split_answers
 from compression_runner.inference.predictor import Engine, Predictor
 from compression_runner.inference.similarity import Floats
 from compressionjob.spec import CompressionJobSpec
@@ -25,12 +26,13 @@ from compressionjob.tasks import TASKS, Task
 
 @dataclass(frozen=True)
 class AnswerPair:
-    """What both models answer to `data`, and whether they are the same file."""
+    """What both models answer to `data`, whether these are the same file, and the parts that are judged apart."""
 
     data: SampleSet
     baseline: Floats
     compressed: Floats
     same: bool
+    parts: tuple[AnswerPart, ...] = ()
 
 
 class AnsweredData:
@@ -57,6 +59,7 @@ class AnsweredData:
         self._same = digests[0] == digests[1]
         self._kept = cache / _fingerprint(digests[0], data, spec, engine_of(models[1])) if cache else None
         self._parts: list[tuple[Floats, Floats]] = []
+        self._judged: tuple[AnswerPart, ...] | None = None
         self._done = 0
 
     def first(self, count: int) -> AnswerPair:
@@ -69,7 +72,10 @@ class AnsweredData:
             raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
         chosen = self._rows[: self._done]
         data = self._data if chosen == list(range(len(self._data))) else self._data.only(chosen)
-        return AnswerPair(data, old, new, self._same)
+        if self._judged is None:  # once, so that all looks judge the same
+            outputs = output_shapes(self._predictors[0], data, self._spec.model.task)
+            self._judged = split_answers(old, outputs) if outputs else ()
+        return AnswerPair(data, old, new, self._same, self._judged)
 
     def _part(self, start: int, stop: int) -> tuple[Floats, Floats]:
         whole = stop - start == len(self._data)

@@ -363,3 +363,13 @@ def test_text_and_pictures_have_the_contrast_that_wcag_asks_for(theme: int) -> N
         assert _contrast(colours[front], colours[ground]) >= 4.5, (front, ground)
     for front, ground in [("before", "paper"), ("after", "paper"), ("ink", "lane"), ("ink", "kept"), ("pass", "kept")]:
         assert _contrast(colours[front], colours[ground]) >= 3, (front, ground)
+
+
+def test_parts_that_are_judged_apart_are_named_worst_first() -> None:
+    parts = [{"name": f"out{index}", "metric": "cosine", "score": index / 10} for index in range(10)]
+    text = _page(qualityParts=parts).text
+    assert (
+        "10 parts are judged apart, and a sample counts as its worst. Worst first: out0: 0.0000; out1: 0.1000" in text
+    )
+    assert "out7: 0.7000; and 2 more." in text
+    assert "judged apart" not in _page().text
