@@ -48,17 +48,21 @@ def terms_of(report: Report) -> Terms:
 def objective_row(result: ObjectiveResult, terms: Terms) -> ObjectiveRow:
     """Return one objective in the words of its report."""
     unit = terms.rate if result.unit == SAMPLES else result.unit
-    interval = None
-    if result.measured is not None and result.low is not None and result.high is not None:
-        interval = Estimate(value=result.measured, low=result.low, high=result.high)
     return ObjectiveRow(
         title=wording.objective_title(result.name, terms.metric, terms.percentile),
         result=result,
         limit=f"{result.direction} {wording.number(result.limit, unit)}",
         measured="not measured" if result.measured is None else wording.number(result.measured, unit),
-        span=wording.span(interval, unit),
+        span=wording.span(interval_of(result), unit),
         track=track(result),
     )
+
+
+def interval_of(result: ObjectiveResult) -> Estimate | None:
+    """Return what was measured of an objective with its interval, None where it has none."""
+    if result.measured is None or result.low is None or result.high is None:
+        return None
+    return Estimate(value=result.measured, low=result.low, high=result.high)
 
 
 def verdict_of(report: Report) -> Verdict:
