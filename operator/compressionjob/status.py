@@ -43,6 +43,9 @@ class CompressionJobStatus(Observed):
     phase: Phase = Field(
         default="Pending", description="Pending, Running, Suspended, AwaitingReview, Succeeded or Failed."
     )
+    reason: Annotated[str, Field(max_length=128)] = Field(
+        default="", description="Why it is in this phase: the reason of the condition that explains it best."
+    )
     part: Part | None = Field(
         default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."
     )

@@ -93,7 +93,7 @@ def _conflict(there: Job, manifest: Manifest) -> PluginError:
     again = f"to run another, give it another name: --name {next_name(there.name)}, or metadata.name in the manifest"
     if not found:
         if there.phase == "Failed":
-            again = f"to try it again: kubectl compress retry {there.name}"
+            again = f"to try it again: {there.command('retry')}"
         return AlreadyExists(f"the job {there.name} is there already with this very spec; {state}", again)
     lines = [f"\n  {item.field}: {item.first or 'unset'} there, {item.second or 'unset'} here" for item in found]
     more = f"\n  and {len(found) - MOST_DIFFERENCES} more fields" if len(found) > MOST_DIFFERENCES else ""
