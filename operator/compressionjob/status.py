@@ -1,6 +1,6 @@
 """CompressionJob's status: what ``kubectl get cpj`` and ``kubectl describe`` show."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from compressionjob.sla import Verdict
 from compressionjob.usage import ActiveTime, Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
-
+PHASES: tuple[Phase, ...] = get_args(Phase)
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
 Text = Annotated[str, Field(max_length=256)]

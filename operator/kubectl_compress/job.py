@@ -24,7 +24,7 @@ _ALL_DONE: Final = "done"
 """What /progress says in the moments between the last step and the end of the pod."""
 _BRIEF_METADATA: Final = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}
 _BRIEF_STATUS: Final = {
-    "phase", "stage", "progress", "verdict", "sizeRatio", "latencyP99", "message", "conditions", "review",
+    "phase", "stage", "progress", "verdict", "sizeRatio", "latencyP99", "message", "conditions", "review", "report",
 }  # fmt: skip
 
 StepState = Literal["done", "now", "failed", "to come", "left out"]
@@ -167,6 +167,11 @@ class Job:
     def condition(self, kind: str) -> Mapping[str, Any]:
         """One condition, empty when it is not stated."""
         return next((item for item in self.conditions if item.get("type") == kind), {})
+
+    @property
+    def report(self) -> str:
+        """Where its report is; "" while it has none."""
+        return str(self.status.get("report", ""))
 
     @property
     def place(self) -> str:
