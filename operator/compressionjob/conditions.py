@@ -1,5 +1,6 @@
 """Condition types and reasons: part of the API, so they are constants with a meaning."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -57,6 +58,12 @@ PODS_LEFT: Final = "PodsLeft"  # an earlier pod of the job has not ended
 JOB_ENDED: Final = "JobEnded"
 IMAGE_PULL_FAILED: Final = "ImagePullFailed"
 CONTAINER_CONFIG_ERROR: Final = "ContainerConfigError"  # a Secret or key is missing: the kubelet's own message
+
+CANNOT_START: Final = (IMAGE_PULL_FAILED, CONTAINER_CONFIG_ERROR)
+"""The pod has a node, and a person must do something before it starts."""
+
+STUCK: Final = (UNSCHEDULABLE, *CANNOT_START, RUNTIME_NOT_FOUND, INVALID_RUNTIME, RUNTIME_WITHOUT_PRICE)
+"""Reasons of Pending that do not go away by waiting alone."""
 
 # Reasons of Suspended.
 SUSPENDED_BY_USER: Final = "SuspendedByUser"
@@ -136,3 +143,18 @@ class Condition(Observed):
     message: Annotated[str, Field(max_length=4096)] = Field(default="", description="Why, for people.")
     last_transition_time: Annotated[str, Field(max_length=40)] = Field(description="When the status last changed.")
     observed_generation: int = Field(default=0, description="The generation of the spec that it speaks of.")
+
+
+def reason_of(phase: str, conditions: Mapping[str, tuple[str, str]]) -> str:
+    """Return the reason that explains a phase best, "" where the phase says it all.
+
+    ``conditions`` are type -> (status, reason).
+    """
+    for kind in (COMPLETE, FAILED, SUSPENDED):
+        status, reason = conditions.get(kind, ("", ""))
+        if status == "True":
+            return reason
+    status, reason = conditions.get(ACCEPTED, ("", ""))
+    if status == "False":
+        return reason
+    return conditions.get(SCHEDULED, ("", ""))[1] if phase == "Pending" else ""

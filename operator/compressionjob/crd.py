@@ -52,6 +52,7 @@ def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, de
 
 _JOB_COLUMNS: Final = [
     _column("Phase", ".status.phase", description="Pending, Running, Suspended, AwaitingReview, Succeeded, Failed"),
+    _column("Reason", ".status.reason", description="Why it is in this phase"),
     _column("Stage", ".status.stage", description="What is being done"),
     _column("Progress", ".status.progress", "integer", description="Per cent done"),
     _column("Size", ".status.sizeRatio", description="Size of the result divided by the baseline's"),

@@ -1,6 +1,6 @@
 """CompressionJob's status: what ``kubectl get cpj`` and ``kubectl describe`` show."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from compressionjob.sla import Verdict
 from compressionjob.usage import ActiveTime, Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
-
+PHASES: tuple[Phase, ...] = get_args(Phase)
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
 Text = Annotated[str, Field(max_length=256)]
@@ -42,6 +42,9 @@ class CompressionJobStatus(Observed):
     observed_generation: int = Field(default=0, description="Generation of the spec that this status speaks of.")
     phase: Phase = Field(
         default="Pending", description="Pending, Running, Suspended, AwaitingReview, Succeeded or Failed."
+    )
+    reason: Annotated[str, Field(max_length=128)] = Field(
+        default="", description="Why it is in this phase: the reason of the condition that explains it best."
     )
     part: Part | None = Field(
         default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."

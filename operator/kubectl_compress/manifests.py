@@ -38,6 +38,14 @@ class Manifest:
         """The namespace that the manifest names, or ""."""
         return str(self.raw["metadata"].get("namespace", ""))
 
+    @property
+    def named(self) -> dict[str, Any]:
+        """The job with a name, where the server makes it from generateName with one that stands for it."""
+        metadata = self.raw["metadata"]
+        if metadata.get("name") or not metadata.get("generateName"):
+            return self.raw
+        return self.raw | {"metadata": metadata | {"name": f"{metadata['generateName']}{_GENERATED}"}}
+
     def renamed(self, name: str) -> "Manifest":
         """The same job under another name."""
         metadata = {key: value for key, value in self.raw["metadata"].items() if key != "generateName"}
@@ -71,11 +79,7 @@ def check(raw: dict[str, Any], origin: str) -> Manifest:
 
     Raises InvalidManifest with every field that is wrong.
     """
-    metadata = raw.get("metadata")
-    prefix = metadata.get("generateName") if isinstance(metadata, dict) else None
-    named = raw
-    if prefix and isinstance(metadata, dict) and not metadata.get("name"):
-        named = raw | {"metadata": metadata | {"name": f"{prefix}{_GENERATED}"}}
+    named = Manifest(origin, raw).named if isinstance(raw.get("metadata"), dict) else raw
     quoting = list(quoting_problems(raw.get("spec"), structural(CompressionJobSpec), "spec"))
     try:
         parse_job(named)

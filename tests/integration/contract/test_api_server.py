@@ -105,14 +105,15 @@ def test_every_field_is_explained(kubectl: Kubectl) -> None:
 def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
     create(kubectl, job("columns"))
     status = {
-        "phase": "Succeeded", "stage": "", "progress": 100, "sizeRatio": "0.254", "latencyP99": "7.31ms",
+        "phase": "Succeeded", "reason": "SLAMet", "stage": "", "progress": 100,
+        "sizeRatio": "0.254", "latencyP99": "7.31ms",
         "verdict": "Pass",
     }  # fmt: skip
     patch = json.dumps({"status": status})
     kubectl.run("patch", "cpj", "columns", "--subresource=status", "--type=merge", f"--patch={patch}")
     header, line = kubectl.run("get", "cpj", "columns").splitlines()
-    assert header.split() == ["NAME", "PHASE", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE"]
-    assert line.split()[:6] == ["columns", "Succeeded", "100", "0.254", "7.31ms", "Pass"]
+    assert header.split() == ["NAME", "PHASE", "REASON", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE"]
+    assert line.split()[:7] == ["columns", "Succeeded", "SLAMet", "100", "0.254", "7.31ms", "Pass"]
 
 
 @pytest.mark.parametrize(
