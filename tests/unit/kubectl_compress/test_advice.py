@@ -14,7 +14,7 @@ NO_ADVICE_NEEDED = {
     conditions.PUBLISHED_AFTER_REVIEW, conditions.VERDICT_PASS, conditions.VERDICT_FAIL,
     conditions.VERDICT_INCONCLUSIVE, conditions.NO_VERDICT_YET, conditions.NO_VERDICT, conditions.PROMISES_KEPT,
     conditions.AWAITING_REVIEW, conditions.APPROVED, conditions.REJECTED, conditions.FORECAST_IN_TIME,
-    conditions.CLOCK_STOPPED, conditions.ALL_FOUND,
+    conditions.CLOCK_STOPPED, conditions.ALL_FOUND, conditions.VERDICT_NO_LIMITS, conditions.PUBLISHED_WITHOUT_LIMITS,
 }  # fmt: skip
 """Good news, and reasons of jobs whose phase says what to do: Suspended, AwaitingReview, Succeeded."""
 

@@ -9,6 +9,7 @@ from compressionjob.sla import NO_LIMITS_WARNING
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.submit import submit
 from kubectl_compress.display.detail import job_detail
+from kubectl_compress.errors import Forbidden
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.kubectl import Kubectl
 from kubectl_compress.options import parser
@@ -17,9 +18,11 @@ from tests.support.screens import NOW, condition, drawn, job, judged, notes_of, 
 
 
 class Echo(Kubectl):
-    """An API server that takes whatever it gets."""
+    """An API server that takes whatever it gets, and lets nobody read runtimes."""
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
+        if arguments[0] == "get":
+            raise Forbidden("compressionruntimes")
         assert arguments[0] == "create"
         return stdin or ""
 
