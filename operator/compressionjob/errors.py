@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
+from compressionjob.examples import example_of, flow
 from compressionjob.hints import field_at, fields_of, model_at, nearest, places_of
 from compressionjob.schema import DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN
 
@@ -99,7 +99,7 @@ def _problem(item: Mapping[str, Any], prefix: str, model: type[BaseModel] | None
         return FieldProblem(field, "", f"it is empty: {_add(model, location).removeprefix('add it: ')}")
     sentence = _SENTENCES.get(kind)
     if kind == "string_pattern_mismatch":
-        remedy = _pattern(item.get("ctx", {}), None if model is None else field_at(model, location))
+        remedy = _pattern(item.get("ctx", {}), example_of(location))
     elif sentence is not None:
         remedy = sentence(item.get("ctx", {}), given)
     elif kind == "value_error":
@@ -127,8 +127,9 @@ def _add(model: type[BaseModel] | None, location: Sequence[int | str]) -> str:
     field = None if model is None else field_at(model, location)
     if field is None or not field.description:
         return "add it"
-    example = f", such as {field.examples[0]}" if field.examples else ""
-    return f"add it: {_first_words(field.description)}{example}"
+    example = example_of(location)
+    such_as = "" if example is None else f", such as {location[-1]}: {flow(example)}"
+    return f"add it: {_first_words(field.description)}{such_as}"
 
 
 def _first_words(description: str) -> str:
@@ -150,14 +151,14 @@ def _no_such_field(model: type[BaseModel] | None, location: Sequence[int | str],
     return f"there is no such field; remove it or correct its name{fields}"
 
 
-def _pattern(context: _Context, field: FieldInfo | None) -> str:
+def _pattern(context: _Context, example: object) -> str:
     """Return how a text must be written that has other characters, or others first and last."""
     pattern = str(context.get("pattern"))
     if pattern in (DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN):
         dot = " and '.'" if pattern == DNS_SUBDOMAIN_PATTERN else ""
         return f"must be lower-case letters, digits, '-'{dot}, with a letter or digit first and last, such as my-name"
-    if field is not None and field.examples:
-        return f"write it as in {field.examples[0]}"
+    if example is not None:
+        return f"write it as in {flow(example)}"
     return f"must match {pattern}"
 
 

@@ -56,7 +56,7 @@ def cel(rule: str, message: str, **more: str) -> dict[str, JsonValue]:
     return {"rule": rule, "message": message, **more}
 
 
-def with_rules(*rules: dict[str, JsonValue]) -> ConfigDict:
+def with_rules(*rules: JsonValue) -> ConfigDict:
     """Configuration of a Schema whose object carries CEL rules."""
     listed: list[JsonValue] = list(rules)
     return ConfigDict(
