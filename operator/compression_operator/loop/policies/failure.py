@@ -81,7 +81,10 @@ def conclude(draft: Draft) -> Plan | None:
     if failed.reason == "BackoffLimitExceeded" and not cause.permanent:
         tries = child.retries_before + child.failed
         reason = STORAGE_UNAVAILABLE if cause.reason == STORAGE_UNAVAILABLE else RETRIES_EXHAUSTED
-        cause = Cause(reason, f"{tries} tries failed; the last: {cause.message}", permanent=True)
+        text = (
+            f"{tries} attempts failed; the last: {cause.message}" if tries > 1 else f"1 attempt failed: {cause.message}"
+        )
+        cause = Cause(reason, text, permanent=True)
     _finish(draft, child, cause)
     return draft.plan()
 
