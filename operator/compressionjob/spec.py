@@ -292,7 +292,7 @@ def parse_job(manifest: object) -> CompressionJob:
     Raises InvalidSpec, which names every field that is wrong, its value and the remedy.
     """
     if not isinstance(manifest, dict):
-        remedy = f"a manifest is a mapping with apiVersion: {API_VERSION} and kind: {JOB_KIND}"
+        remedy = f"write a mapping with apiVersion: {API_VERSION} and kind: {JOB_KIND}"
         raise InvalidSpec([FieldProblem("manifest", "", f"it is {kind_of(manifest)}; {remedy}")])
     try:
         return CompressionJob.model_validate(manifest, by_alias=True, by_name=False)

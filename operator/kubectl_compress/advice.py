@@ -51,8 +51,8 @@ OF_WAITING: Final = {
     "or delete the job and submit it without spec.budget and spec.sla.cost",
     conditions.UNSCHEDULABLE: "wait for room, ask the platform team for nodes, or delete the job and submit it with a "
     "smaller runtime " + _RUNTIMES,
-    conditions.IMAGE_PULL_FAILED: "do what the line above says, or ask the platform team: the image is that of "
-    "the runtime {runtime}",
+    conditions.IMAGE_PULL_FAILED: "correct the image of the runtime {runtime} with the commands above, or ask the "
+    "platform team",
     conditions.CONTAINER_CONFIG_ERROR: "run the command above; the pod then starts by itself",
     conditions.POD_SCHEDULED: "the image is being pulled, or the container is starting" + _BY_ITSELF,
     conditions.WAITING_FOR_POD: "the pod is on its way; if it does not come: kubectl get events {ns}" + _BY_ITSELF,
@@ -112,6 +112,8 @@ def _template(job: Job) -> str:
         return _REPORT
     if not job.phase:
         return _NOT_SEEN
+    if job.reason == conditions.UNSCHEDULABLE and "not found" in job.message:
+        return "create what is missing, as it says above; the pod is then placed by itself"
     return OF_WAITING.get(job.reason, "follow it: {status} --watch")
 
 

@@ -17,6 +17,7 @@ from localcluster import apiserver
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.support.manifests import REMOVE, invalid_jobs, job, set_field
+from tests.support.messages import asked_of, of_server
 
 EXAMPLES = [
     manifest
@@ -250,3 +251,7 @@ def test_the_api_server_writes_no_measuring_into_a_runtime(kubectl: Kubectl) -> 
     stored = json.loads(create(kubectl, manifest, "--dry-run=server", "--output=json"))
     assert stored["spec"]["resources"] == {"requests": {}, "limits": {}}
     assert "measuring" not in stored["spec"]
+
+
+def test_the_kept_answers_to_wrong_manifests_are_todays(kubectl: Kubectl) -> None:
+    assert asked_of(kubectl.kubeconfig) == of_server(), "run: python -m tests.support.messages --server"
