@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from compressionjob import conditions
+from compressionjob.deciding import TIME_LIMIT
 from compressionjob.group import RUNTIME_PLURAL, RUNTIME_SHORT_NAME
 from compressionjob.schema import parse_duration
-from kubectl_compress.deciding import TIME_LIMIT, samples_that_decide, time_limit, time_limit_that_decides
+from kubectl_compress.deciding import samples_that_decide, time_limit, time_limit_that_decides
 from kubectl_compress.job import Job
 
 # Placeholders: {report}, {retry}, {logs}, {status}, {approve} and {reject} are whole commands about the job.
