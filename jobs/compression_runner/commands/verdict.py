@@ -8,7 +8,7 @@ from rich.table import Table
 from compressionjob.deciding import remedy_of
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
-from compressionjob.sla import ObjectiveResult, write_figure
+from compressionjob.sla import ObjectiveResult
 
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
 
@@ -62,4 +62,4 @@ def _decoding(report: Report) -> list[str]:
 
 
 def _write(item: ObjectiveResult, value: float | None) -> str:
-    return "-" if value is None else write_figure(value, item.unit)
+    return "-" if value is None else item.write(value)
