@@ -7,6 +7,7 @@ from typing import Final
 from compressionjob import conditions
 from compressionjob.deciding import TIME_LIMIT
 from compressionjob.group import RUNTIME_PLURAL, RUNTIME_SHORT_NAME
+from compressionjob.pod import CORRECT_KEYS
 from compressionjob.schema import parse_duration
 from kubectl_compress.deciding import samples_that_decide, time_limit, time_limit_that_decides
 from kubectl_compress.job import Job
@@ -107,6 +108,8 @@ def _template(job: Job) -> str:
         return f"let it go on: kubectl patch cpj {{name}} {{ns}} --type=merge --patch='{resume}'"
     if job.phase == "Failed" and job.reason == conditions.SLA_INCONCLUSIVE:
         return _what_decides(job) or OF_FAILURE[job.reason]
+    if job.phase == "Failed" and CORRECT_KEYS in job.message:
+        return "replace the keys as it says above; then: {retry}"
     if job.phase == "Failed":
         return OF_FAILURE.get(job.reason, _UNKNOWN)
     if job.phase == "Succeeded":

@@ -52,6 +52,23 @@ def test_the_reason_of_a_failure(why: str, seen: PodRecord, reason: str, says: s
     assert plan.status["retries"] == 3
 
 
+@pytest.mark.parametrize(
+    ("field", "secret"),
+    [("spec.model.source", "models"), ("spec.output.destination", "s3"), ("spec.data.evaluation.source", "s3")],
+)
+def test_refused_keys_come_with_the_command_that_replaces_them(field: str, secret: str) -> None:
+    said = violation(
+        "InvalidInput", "the store says 403", field=field, remedy="correct the keys in the Secret, or more"
+    )
+    record = job(spec__model__storage={"secretName": "models"})
+    _, plan = settle(observe(record, child=failed(POLICY, failed=1), pods=(ended_pod(code=2, message=said),)))
+    message = condition_of(plan, "Failed")["message"]
+    assert message.endswith(
+        f": kubectl -n default patch secret {secret} --type=merge --patch="
+        """'{"stringData":{"AWS_ACCESS_KEY_ID":"ID","AWS_SECRET_ACCESS_KEY":"KEY"}}'"""
+    )
+
+
 def test_one_attempt_is_no_plural() -> None:
     _, plan = settle(observe(child=failed(BACKOFF, failed=1), pods=(ended_pod(code=1),)))
     assert condition_of(plan, "Failed")["message"].startswith("1 attempt failed: exit code 1")
