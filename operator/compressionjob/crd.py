@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from compressionjob.examples import explained
 from compressionjob.group import (
     GROUP,
     JOB_KIND,
@@ -134,11 +135,13 @@ def definitions() -> dict[str, dict[str, Any]]:
     """File name -> CustomResourceDefinition."""
     job = _object(
         "A model to compress, and the promises that the result must keep.",
-        spec=_immutable(structural(CompressionJobSpec)),
+        spec=_immutable(explained(structural(CompressionJobSpec))),
         status=structural(CompressionJobStatus, defaults=False),
     )
-    runtime = _object("An image and the hardware for jobs to run on.", spec=structural(CompressionRuntimeSpec))
-    review = _object("A person's decision about a result.", spec=structural(CompressionReviewSpec))
+    runtime = _object(
+        "An image and the hardware for jobs to run on.", spec=explained(structural(CompressionRuntimeSpec))
+    )
+    review = _object("A person's decision about a result.", spec=explained(structural(CompressionReviewSpec)))
     return {
         f"{REVIEW_PLURAL}.yaml": _definition(
             REVIEW_KIND, REVIEW_PLURAL, REVIEW_SHORT_NAME, "Namespaced", review, _REVIEW_COLUMNS

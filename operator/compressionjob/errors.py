@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
+from compressionjob.examples import example_of, flow
 from compressionjob.hints import field_at, fields_of, model_at, nearest, places_of
 from compressionjob.schema import DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN
 
 MAX_VALUE_CHARACTERS = 120
 
 _Context = Mapping[str, Any]
+_SHAPES: Final = ("too_short", "list_type", "dict_type", "model_type", "model_attributes_type")
+"""What pydantic calls a value of another shape than its field."""
 _KINDS: Final = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", type(None): "empty"}
 
 
@@ -99,14 +101,22 @@ def _problem(item: Mapping[str, Any], prefix: str, model: type[BaseModel] | None
         return FieldProblem(field, "", f"it is empty: {_add(model, location).removeprefix('add it: ')}")
     sentence = _SENTENCES.get(kind)
     if kind == "string_pattern_mismatch":
-        remedy = _pattern(item.get("ctx", {}), None if model is None else field_at(model, location))
+        remedy = _pattern(item.get("ctx", {}), example_of(location))
     elif sentence is not None:
-        remedy = sentence(item.get("ctx", {}), given)
+        remedy = sentence(item.get("ctx", {}), given) + (_such_as(location) if kind in _SHAPES else "")
     elif kind == "value_error":
         remedy = str(item["msg"]).removeprefix("Value error, ")
     else:
         remedy = f"`kubectl explain` says what it takes: {kind.replace('_', ' ')}"
     return FieldProblem(field, written(given), remedy)
+
+
+def _such_as(location: Sequence[int | str]) -> str:
+    """Return an example of what belongs to a location, to be added to a sentence."""
+    example = example_of(location)
+    if isinstance(example, list) and location and isinstance(location[-1], int):
+        example = example[0]
+    return "" if example is None else f", such as {flow(example)}"
 
 
 def written(value: object) -> str:
@@ -127,8 +137,9 @@ def _add(model: type[BaseModel] | None, location: Sequence[int | str]) -> str:
     field = None if model is None else field_at(model, location)
     if field is None or not field.description:
         return "add it"
-    example = f", such as {field.examples[0]}" if field.examples else ""
-    return f"add it: {_first_words(field.description)}{example}"
+    example = example_of(location)
+    such_as = "" if example is None else f", such as {location[-1]}: {flow(example)}"
+    return f"add it: {_first_words(field.description)}{such_as}"
 
 
 def _first_words(description: str) -> str:
@@ -150,14 +161,14 @@ def _no_such_field(model: type[BaseModel] | None, location: Sequence[int | str],
     return f"there is no such field; remove it or correct its name{fields}"
 
 
-def _pattern(context: _Context, field: FieldInfo | None) -> str:
+def _pattern(context: _Context, example: object) -> str:
     """Return how a text must be written that has other characters, or others first and last."""
     pattern = str(context.get("pattern"))
     if pattern in (DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN):
         dot = " and '.'" if pattern == DNS_SUBDOMAIN_PATTERN else ""
         return f"must be lower-case letters, digits, '-'{dot}, with a letter or digit first and last, such as my-name"
-    if field is not None and field.examples:
-        return f"write it as in {field.examples[0]}"
+    if example is not None:
+        return f"write it as in {flow(example)}"
     return f"must match {pattern}"
 
 
@@ -174,7 +185,7 @@ def _whole_number(_context: _Context, given: object) -> str:
 
 
 def _must_be(kind: str) -> Callable[[_Context, object], str]:
-    return lambda _context, given: f"must be {kind}, and it is {kind_of(given)}"
+    return lambda _context, given: f"it is {kind_of(given)}, and must be {kind}"
 
 
 def _bound(words: str, name: str) -> Callable[[_Context, object], str]:
@@ -200,7 +211,7 @@ _SENTENCES: Final[Mapping[str, Callable[[_Context, object], str]]] = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _whole_number),
     **dict.fromkeys(("bool_type", "bool_parsing"), lambda _context, _given: "must be true or false, without quotes"),
     "string_type": _text,
-    "list_type": _must_be("a list: its entries begin with '- '"),
+    "list_type": _must_be("a list, whose entries begin with '- '"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _must_be("a mapping of fields")),
     "string_too_short": _length("at least", "min_length", "character"),
     "string_too_long": _length("at most", "max_length", "character"),

@@ -56,7 +56,7 @@ def cel(rule: str, message: str, **more: str) -> dict[str, JsonValue]:
     return {"rule": rule, "message": message, **more}
 
 
-def with_rules(*rules: dict[str, JsonValue]) -> ConfigDict:
+def with_rules(*rules: JsonValue) -> ConfigDict:
     """Configuration of a Schema whose object carries CEL rules."""
     listed: list[JsonValue] = list(rules)
     return ConfigDict(
@@ -252,13 +252,26 @@ def _quantity_hint(text: str) -> str:
     return f': write {text} as "{match[1]}{unit}{match[3]}"'
 
 
-def format_bytes(count: float) -> str:
-    """Bytes for people: ``23.0 MB`` (powers of ten, as file sizes are quoted)."""
+def format_bytes(count: float, *, like: float | None = None) -> str:
+    """Bytes for people: ``23.0 MB`` (powers of ten, as file sizes are quoted).
+
+    Where ``like``, the amount that the user wrote, was written in powers of two (400Mi), the answer is, too: ``1.6Gi``.
+    """
+    if like is not None and like % 2**20 == 0 and like % 10**6 != 0:
+        return _in_powers_of_two(count)
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def _in_powers_of_two(count: float) -> str:
+    for unit in ("Ki", "Mi", "Gi"):
+        count /= 1024
+        if abs(count) < 1024:
+            return f"{count:.1f}".removesuffix(".0") + unit
+    return f"{count / 1024:.1f}".removesuffix(".0") + "Ti"
 
 
 def _quantity(value: object) -> str:

@@ -110,16 +110,22 @@ class ObjectiveResult(Observed):
         """Whether this version knows the objective and its unit."""
         return self.name in NAMES and self.unit in get_args(Unit)
 
+    def write(self, value: float) -> str:
+        """A figure of this objective for people, in the unit in which the limit was written."""
+        if self.unit == "bytes" and not unbounded(value, self.unit):
+            return format_bytes(value, like=self.limit)
+        return write_figure(value, self.unit)
+
     def describe(self) -> str:
         """The objective in a sentence for people."""
         because = f" ({self.reason})" if self.reason else ""
         if self.measured is None:
-            limit = write_figure(self.limit, self.unit)
+            limit = self.write(self.limit)
             return f"{self.name} was not measured; it must be {self.direction} {limit}{because}"
-        text = f"{self.name} is {write_figure(self.measured, self.unit)}"
+        text = f"{self.name} is {self.write(self.measured)}"
         if self.low is not None and self.high is not None and self.low != self.high:
-            text += f" ({write_figure(self.low, self.unit)} to {write_figure(self.high, self.unit)})"
-        return f"{text}, limit {self.direction} {write_figure(self.limit, self.unit)}{because}"
+            text += f" ({self.write(self.low)} to {self.write(self.high)})"
+        return f"{text}, limit {self.direction} {self.write(self.limit)}{because}"
 
 
 @dataclass(frozen=True)

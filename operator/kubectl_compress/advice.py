@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from compressionjob import conditions
+from compressionjob.deciding import TIME_LIMIT
 from compressionjob.group import RUNTIME_PLURAL, RUNTIME_SHORT_NAME
+from compressionjob.pod import CORRECT_KEYS
 from compressionjob.schema import parse_duration
-from kubectl_compress.deciding import TIME_LIMIT, samples_that_decide, time_limit, time_limit_that_decides
+from kubectl_compress.deciding import samples_that_decide, time_limit, time_limit_that_decides
 from kubectl_compress.job import Job
 
 # Placeholders: {report}, {retry}, {logs}, {status}, {approve} and {reject} are whole commands about the job.
@@ -52,8 +54,8 @@ OF_WAITING: Final = {
     "or delete the job and submit it without spec.budget and spec.sla.cost",
     conditions.UNSCHEDULABLE: "wait for room, ask the platform team for nodes, or delete the job and submit it with a "
     "smaller runtime " + _RUNTIMES,
-    conditions.IMAGE_PULL_FAILED: "do what the line above says, or ask the platform team: the image is that of "
-    "the runtime {runtime}",
+    conditions.IMAGE_PULL_FAILED: "correct the image of the runtime {runtime} with the commands above, or ask the "
+    "platform team",
     conditions.CONTAINER_CONFIG_ERROR: "run the command above; the pod then starts by itself",
     conditions.POD_SCHEDULED: "the image is being pulled, or the container is starting" + _BY_ITSELF,
     conditions.WAITING_FOR_POD: "the pod is on its way; if it does not come: kubectl get events {ns}" + _BY_ITSELF,
@@ -107,12 +109,16 @@ def _template(job: Job) -> str:
         return f"let it go on: kubectl patch cpj {{name}} {{ns}} --type=merge --patch='{resume}'"
     if job.phase == "Failed" and job.reason == conditions.SLA_INCONCLUSIVE:
         return _what_decides(job) or OF_FAILURE[job.reason]
+    if job.phase == "Failed" and CORRECT_KEYS in job.message:
+        return "replace the keys as it says above; then: {retry}"
     if job.phase == "Failed":
         return OF_FAILURE.get(job.reason, _UNKNOWN)
     if job.phase == "Succeeded":
         return _JUDGE if job.verdict == conditions.VERDICT_NO_LIMITS else _REPORT
     if not job.phase:
         return _NOT_SEEN
+    if job.reason == conditions.UNSCHEDULABLE and "not found" in job.message:
+        return "create what is missing, as it says above; the pod is then placed by itself"
     return OF_WAITING.get(job.reason, "follow it: {status} --watch")
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 import yaml
 
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of
-from compressionjob.group import JOB_KIND
+from compressionjob.group import JOB_KIND, REVIEW_KIND, RUNTIME_KIND
+from compressionjob.hints import nearest
 from compressionjob.spec import CompressionJobSpec, parse_job
 from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid, InvalidManifest
@@ -94,19 +95,24 @@ def check(raw: dict[str, Any], origin: str) -> Manifest:
 
 def _sort(found: Manifests, document: Any, origin: str) -> None:
     if not isinstance(document, dict):
-        remedy = f"it is {kind_of(document)}; a manifest is a mapping with apiVersion and kind"
+        remedy = f"it is {kind_of(document)}; write a mapping with apiVersion and kind"
         problem = FieldProblem("manifest", "", remedy)
         found.problems.append(InvalidManifest(origin, [problem]))
         return
     kind, metadata = document.get("kind"), document.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, dict) else ""
-    if kind != JOB_KIND and kind is not None:
+    if kind is not None and not _means_job(str(kind)):
         found.others.append(f"{kind}/{name} in {origin}")
         return
     try:
         found.jobs.append(check(document, f"{origin}: {name}" if name else origin))
     except InvalidManifest as error:
         found.problems.append(error)
+
+
+def _means_job(kind: str) -> bool:
+    """Whether a kind is that of a job, or a misspelling of it, which the contract then names."""
+    return kind == JOB_KIND or (kind not in (RUNTIME_KIND, REVIEW_KIND) and bool(nearest(kind, [JOB_KIND])))
 
 
 def _documents(place: str) -> Iterator[Any]:
@@ -139,4 +145,5 @@ def yaml_problem(error: yaml.YAMLError) -> tuple[str, str]:
     """Return where a file is no YAML, such as " (line 3, column 5)", and why."""
     mark = getattr(error, "problem_mark", None)
     where = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
-    return where, str(getattr(error, "problem", None) or "it has characters that YAML does not allow")
+    problem = str(getattr(error, "problem", None) or "it has characters that YAML does not allow")
+    return where, problem.replace(r"'\t'", "tab")

@@ -38,7 +38,8 @@ def _unreadable(error: OSError | UnicodeDecodeError | yaml.YAMLError) -> tuple[s
         return "it is not UTF-8 text", "name a YAML file"
     mark = getattr(error, "problem_mark", None)
     where = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
-    problem = getattr(error, "problem", None) or "it has characters that YAML does not allow"
+    problem = str(getattr(error, "problem", None) or "it has characters that YAML does not allow")
+    problem = problem.replace(r"'\t'", "tab")
     return f"it is no YAML{where}: {problem}", "correct it; keys of one mapping begin at the same column, without tabs"
 
 

@@ -5,13 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from compressionjob.deciding import TIME_LIMIT
 from compressionjob.group import API_VERSION, JOB_KIND, RETRY_OF_ANNOTATION
 from compressionjob.locations import parse_location
 from kubectl_compress import overrides
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.following import end_of
 from kubectl_compress.commands.submit import create, told
-from kubectl_compress.deciding import TIME_LIMIT, time_limit, time_limit_that_decides
+from kubectl_compress.deciding import time_limit, time_limit_that_decides
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.errors import AlreadyExists, Invalid
 from kubectl_compress.exit_codes import ExitCode

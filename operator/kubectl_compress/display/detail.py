@@ -11,7 +11,7 @@ from rich.text import Text
 
 from compressionjob import conditions
 from compressionjob.schema import parse_duration
-from compressionjob.sla import ObjectiveResult, write_figure
+from compressionjob.sla import ObjectiveResult
 from kubectl_compress.advice import advice, remarks
 from kubectl_compress.display.table import columns
 from kubectl_compress.display.terminal import age, coloured, span
@@ -103,8 +103,8 @@ def objectives_table(objectives: list[ObjectiveResult]) -> Table:
     for item in objectives:
         table.add_row(
             Text(item.name),
-            Text(f"{item.direction} {write_figure(item.limit, item.unit)}"),
-            Text("not measured" if item.measured is None else write_figure(item.measured, item.unit)),
+            Text(f"{item.direction} {item.write(item.limit)}"),
+            Text("not measured" if item.measured is None else item.write(item.measured)),
             Text(interval(item)),
             coloured(item.verdict),
         )
@@ -117,7 +117,7 @@ def interval(item: ObjectiveResult) -> str:
         return ""
     if item.low == item.high:
         return "exact"
-    return f"{write_figure(item.low, item.unit)} to {write_figure(item.high, item.unit)}"
+    return f"{item.write(item.low)} to {item.write(item.high)}"
 
 
 def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterator[Text]:

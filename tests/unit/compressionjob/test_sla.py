@@ -223,3 +223,10 @@ def test_only_open_limits_say_what_would_decide_them() -> None:
 def test_what_would_decide_is_no_part_of_a_written_interval() -> None:
     written = Estimate(value=1.0, low=0.5, high=2.0, more_seconds=10.0).model_dump(mode="json")
     assert set(written) == {"value", "low", "high", "reason"}
+
+
+def test_a_limit_in_mebibytes_is_answered_in_mebibytes() -> None:
+    result = ObjectiveResult(
+        name="memory", unit="bytes", limit=400 * 2**20, measured=1.6 * 2**30, low=2**30, high=2**31, verdict="Fail"
+    )
+    assert result.describe() == "memory is 1.6Gi (1Gi to 2Gi), limit at most 400Mi"

@@ -97,6 +97,13 @@ def test_a_job_without_limits_is_told_how_to_be_judged() -> None:
     assert "set limits in spec.sla" in said
 
 
+def test_refused_keys_are_replaced_and_not_the_manifest() -> None:
+    status = {"message": "the store says 403; correct the keys in the Secret: kubectl -n ml patch secret s3"}
+    failure = {"phase": "Failed", "conditions": [condition("Failed", "True", conditions.INVALID_INPUT)]}
+    said = advice(job(status=status | failure))
+    assert said == "replace the keys as it says above; then: kubectl compress retry minilm-int8 -n ml"
+
+
 def test_a_suspended_job_gets_a_patch_that_is_json() -> None:
     said = advice(job(status={"phase": "Suspended"}))
     assert """--patch='{"spec":{"suspend":false}}'""" in said

@@ -81,16 +81,32 @@ def _configuration_remedy(draft: Draft, pod: PodRecord, said: str) -> str:
     return f"see: kubectl -n {namespace} describe pod {pod.name}"
 
 
-def _uses(spec: dict[str, Any], secret: str) -> tuple[str, list[str]]:
-    """Return the fields of a job that name a Secret, and the keys that it must have."""
+def keys_command(namespace: str, spec: dict[str, Any], field: str) -> str:
+    """Return the command that replaces the keys with which a field's location is reached; "" where none are named."""
+    parts = _storages(spec)
+    own = next((part for name, part in parts.items() if field.startswith(name.removesuffix(".storage"))), None)
+    secret = (own or parts["spec.storage"] or {}).get("secretName")
+    if not secret:
+        return ""
+    data = {"stringData": {ACCESS_KEY_ID: "ID", SECRET_ACCESS_KEY: "KEY"}}
+    patch = json.dumps(data, separators=(",", ":"))
+    return f"kubectl -n {namespace} patch secret {secret} --type=merge --patch='{patch}'"
+
+
+def _storages(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
+    """Return the parts of a spec that may name a Secret for an object store, those with a place of their own first."""
     data = spec.get("data") or {}
-    parts = {
-        "spec.storage": spec.get("storage"),
+    return {
         "spec.model.storage": (spec.get("model") or {}).get("storage"),
         "spec.data.evaluation.storage": (data.get("evaluation") or {}).get("storage"),
         "spec.output.storage": (spec.get("output") or {}).get("storage"),
-        "spec.hub": spec.get("hub"),
+        "spec.storage": spec.get("storage"),
     }
+
+
+def _uses(spec: dict[str, Any], secret: str) -> tuple[str, list[str]]:
+    """Return the fields of a job that name a Secret, and the keys that it must have."""
+    parts = _storages(spec) | {"spec.hub": spec.get("hub")}
     fields = [field for field, part in parts.items() if (part or {}).get("secretName") == secret]
     keys = [ACCESS_KEY_ID, SECRET_ACCESS_KEY] if any(field != "spec.hub" for field in fields) or not fields else []
     keys += [HUB_TOKEN_KEY] if "spec.hub" in fields else []
