@@ -53,7 +53,7 @@ def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, de
 _JOB_COLUMNS: Final = [
     _column("Phase", ".status.phase", description="Pending, Running, Suspended, AwaitingReview, Succeeded, Failed"),
     _column("Stage", ".status.stage", description="What is being done"),
-    _column("Progress", ".status.progress", "integer", description="Per cent done"),
+    _column("Progress", ".status.progressText", description="Per cent done"),
     _column("Size", ".status.sizeRatio", description="Size of the result divided by the baseline's"),
     _column("P99", ".status.latencyP99", description="99th percentile of the result's latency"),
     _column("Verdict", ".status.verdict", description="Pass, Fail, Inconclusive or NoLimits"),
