@@ -6,7 +6,7 @@ from compressionjob.report.figures import ModelFigures, Percentiles, QualityPart
 from compressionjob.report.job import JobReference, JobReport
 from compressionjob.report.judged import Judged
 from compressionjob.report.looks import Look, ObjectiveLooks
-from compressionjob.report.progress import Progress, Remaining
+from compressionjob.report.progress import Progress, Remaining, RunStep
 from compressionjob.report.provenance import DataReference, Provenance, SourceReference
 from compressionjob.report.report import Report, RunCost
 from compressionjob.report.section import ReportSection
@@ -38,6 +38,7 @@ __all__ = [
     "Report",
     "ReportSection",
     "RunCost",
+    "RunStep",
     "SideSummary",
     "SourceReference",
     "StageReport",

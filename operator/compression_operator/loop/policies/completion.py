@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from compression_operator.loop import steps
 from compression_operator.loop.draft import ConditionStatus, Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import review
@@ -126,7 +127,8 @@ def _published(draft: Draft, summary: Summary) -> None:
             "writes there, and apply the job again",
         )
         return
-    draft.set(artifact=summary.artifact, stage="", progress=100)
+    draft.set(artifact=summary.artifact, stage="", steps=steps.completed(draft.steps))
+    draft.reach(100)
     sentence = judged.message if judged is not None and judged.message else summary.sentence
     kept = _KEPT.get(before.verdict or "")
     if kept is None:
@@ -165,8 +167,16 @@ def _show_figures(draft: Draft, summary: Summary) -> None:
         checkpoint=summary.checkpoint,
         report_digest=summary.report_digest,
         stage="",
-        progress=100,
+        steps=steps.completed(draft.steps, publish=_publishing(summary)),
     )
+    draft.reach(100)
+
+
+def _publishing(summary: Summary) -> str:
+    """Return how the step that publishes stands."""
+    if summary.held:
+        return "Pending"
+    return "Done" if summary.published else "Skipped"
 
 
 def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
