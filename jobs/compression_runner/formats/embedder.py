@@ -49,7 +49,6 @@ class Pooler(torch.nn.Module):
     def __init__(self, pooling: SentencePooling, steps: list[torch.nn.Module], *, prompt: int, left: bool) -> None:
         super().__init__()
         self.modes, self.steps, self.prompt, self.left = pooling.modes, torch.nn.ModuleList(steps), prompt, left
-        self.requires_grad_(False)
 
     def forward(self, states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Embeddings (batch, width) of states (batch, sequence, hidden) and their mask (batch, sequence)."""
@@ -90,33 +89,42 @@ class _Unit(torch.nn.Module):
 
 
 class _Dense(torch.nn.Module):
-    """A linear layer with an activation, by the names that sentence-transformers saves its weights under."""
+    """A linear layer with an activation. Its weights are buffers: what changes a model's layers leaves them alone."""
 
-    def __init__(self, step: Dense) -> None:
+    def __init__(self, step: Dense, weights: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
-        self.linear = torch.nn.Linear(step.inputs, step.outputs, bias=step.bias)
+        shape = (step.outputs, step.inputs)
         self.activation: torch.nn.Module = getattr(torch.nn, step.activation)()
         self.adds = step.residual
-        if step.residual and step.inputs != step.outputs:
-            self.residual = torch.nn.Linear(step.inputs, step.outputs, bias=False)
+        self.register_buffer("weight", _of_shape(weights, "linear.weight", shape))
+        self.register_buffer("bias", _of_shape(weights, "linear.bias", shape[:1]) if step.bias else None)
+        projected = step.residual and step.inputs != step.outputs
+        self.register_buffer("residual", _of_shape(weights, "residual.weight", shape) if projected else None)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.activation(self.linear(vectors))
-        if self.adds:
-            result = result + (self.residual(vectors) if hasattr(self, "residual") else vectors)
-        return result
+        result: torch.Tensor = self.activation(torch.nn.functional.linear(vectors, self.weight, self.bias))  # type: ignore[arg-type]
+        if self.residual is not None:
+            vectors = torch.nn.functional.linear(vectors, self.residual)  # type: ignore[arg-type]
+        return result + vectors if self.adds else result
 
 
 class _Norm(torch.nn.Module):
-    """A layer normalization, by the name that sentence-transformers saves its weights under."""
+    """A layer normalization, whose weights are buffers too."""
 
-    def __init__(self, step: LayerNorm) -> None:
+    def __init__(self, step: LayerNorm, weights: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
-        self.norm = torch.nn.LayerNorm(step.width)
+        self.width = step.width
+        self.register_buffer("weight", _of_shape(weights, "norm.weight", (step.width,)))
+        self.register_buffer("bias", _of_shape(weights, "norm.bias", (step.width,)))
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.norm(vectors)
-        return result
+        return torch.nn.functional.layer_norm(vectors, (self.width,), self.weight, self.bias)  # type: ignore[arg-type]
+
+
+def _of_shape(weights: Mapping[str, torch.Tensor], name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    if name not in weights or tuple(weights[name].shape) != shape:
+        raise ValueError(f"{name} is missing or not of shape {shape}")
+    return weights[name].float()
 
 
 def pooler(path: Path) -> Pooler:
@@ -141,12 +149,9 @@ def _prompt_length(tokenizer: Any, prompt: str) -> int:
 def _module(path: Path, step: Dense | LayerNorm | Normalize) -> torch.nn.Module:
     if isinstance(step, Normalize):
         return _Unit()
-    module: torch.nn.Module = _Dense(step) if isinstance(step, Dense) else _Norm(step)
+    weights = load_file(path / step.folder / WEIGHTS)
     try:
-        module.load_state_dict(
-            {name: tensor.float() for name, tensor in load_file(path / step.folder / WEIGHTS).items()}
-        )
-    except RuntimeError as error:
-        problem = f"the weights in {step.folder}/{WEIGHTS} do not fit {step.folder}/config.json"
+        return _Dense(step, weights) if isinstance(step, Dense) else _Norm(step, weights)
+    except ValueError as error:
+        problem = f"{WEIGHTS} does not fit config.json there: {error}"
         raise InvalidInput("InvalidModel", FIELD, step.folder, problem, "save the model again") from error
-    return module
