@@ -17,7 +17,7 @@ from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
-from compression_runner.formats.source.text_model import check_text_model
+from compression_runner.formats.source.text_model import check_graph_of_texts, check_text_model
 from compression_runner.formats.source.transformers_config import check_task, parse_config
 from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
@@ -167,6 +167,7 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
     outside = _external_files(graph, graph_path, by_path)
     weights = {graph_path, *outside}
     folder = graph_path.rpartition("/")[0]
+    check_graph_of_texts(graph.outputs, ModelFiles(by_path, lambda path: _small(store, by_path[path])), task)
     kept = tuple(
         entry
         for entry in entries

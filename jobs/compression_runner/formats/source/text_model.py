@@ -1,16 +1,16 @@
 """What a Transformers model's files say of the texts that it takes, before a weight moves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from compression_runner.dataset.labels import names_of
-from compression_runner.dataset.pad_tokens import REMEDY
+from compression_runner.dataset.pad_tokens import REMEDY, is_token
 from compression_runner.dataset.problems import bad_data
 from compression_runner.dataset.sentence_settings import ModelFiles, sentence_settings
 from compression_runner.dataset.text_lengths import CONFIG, TOKENIZER, Limit, declared_limit, position_limit, shortest
 from compression_runner.errors import BadRecipe
-from compression_runner.formats.source.sentence_modules import read_pooling
+from compression_runner.formats.source.sentence_modules import MODULES, read_pooling
 from compressionjob.tasks import TASKS, Task
 
 FIELD: Final = "spec.model.source"
@@ -44,6 +44,10 @@ ENCODER_ALONE: Final = frozenset(
     }
 )  # fmt: skip
 """Models of an encoder and a decoder of which sentence-transformers takes the encoder by a class of its own."""
+
+POOLED: Final = frozenset({"sentence_embedding", "embeddings"})
+TOKEN_STATES: Final = frozenset({"last_hidden_state", "token_embeddings"})
+"""Names that exporters give to embeddings of texts, and to states of tokens."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,27 @@ def check_text_model(config: Mapping[str, Any], files: ModelFiles, task: Task) -
     return TextModel(shortest(positions, limit), read_pooling(files).weights)
 
 
+def check_graph_of_texts(outputs: Collection[str], files: ModelFiles, task: Task) -> None:
+    """Refuse a graph that gives states of tokens where modules.json makes other embeddings of them than their mean."""
+    if task != "text-embedding" or MODULES not in files.names:
+        return
+    if POOLED.intersection(outputs) or not TOKEN_STATES.intersection(outputs):
+        return
+    pooling = read_pooling(files)
+    if pooling.modes != ("mean",) or pooling.prompt or pooling.weights:
+        ways = ", ".join([*pooling.modes, *(file.partition("/")[0] for file in pooling.weights)])
+        problem = f"the graph gives states of tokens, of which the mean is measured; the embeddings are made by {ways}"
+        remedy = "name the original model, or export it with its pooling as the output sentence_embedding"
+        raise BadRecipe("UnsupportedModel", FIELD, MODULES, problem, remedy)
+
+
 def _require_pad_token(config: Mapping[str, Any], files: ModelFiles, task: Task) -> None:
     """Refuse a decoder for which no file names a pad token; of a classifier config.json has to."""
-    named = isinstance(config.get("pad_token_id"), int) and config["pad_token_id"] >= 0
+    named = is_token(config.get("pad_token_id"), config)
     if named or config.get("model_type") not in WITHOUT_PAD_TOKEN:
         return
     if task == "text-classification":
-        problem = "it names no pad_token_id, so the model cannot tell where a text of a batch ends"
+        problem = "it names no pad_token_id of the vocabulary, so the model cannot tell where a text of a batch ends"
         raise bad_data(FIELD, CONFIG, problem, REMEDY)
     tokenizer = files.settings(TOKENIZER)
     others = (tokenizer, files.settings("special_tokens_map.json"))

@@ -118,10 +118,11 @@ def test_configurations_without_a_pad_token_are_known() -> None:
 def test_a_classifier_that_looks_for_the_pad_token_is_refused_without_one(tmp_path: Path) -> None:
     folder = text_model(tmp_path / "model", "gpt2", "text-classification")
     assert look(folder, "text-classification").limit is not None
-    edit(folder / "config.json", pad_token_id=None)
-    with pytest.raises(InvalidInput, match="names no pad_token_id") as caught:
-        look(folder, "text-classification")
-    assert "pad_token_id = tokenizer.eos_token_id" in caught.value.remedy
+    for number in (None, -1, 50257):
+        edit(folder / "config.json", pad_token_id=number)
+        with pytest.raises(InvalidInput, match="names no pad_token_id") as caught:
+            look(folder, "text-classification")
+        assert "pad_token_id = tokenizer.eos_token_id" in caught.value.remedy
 
 
 @pytest.mark.parametrize("where", ["config.json", "tokenizer_config.json", "generation_config.json", ""])

@@ -1,5 +1,6 @@
 """The pooling of a sentence-transformers folder: as that library has it, or refused before anything is fetched."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from compression_runner.formats.source.inspection import inspect
 from compression_runner.training import model as training
 from compressionjob.spec import Model
 from tests.support import tiny_models
+from tests.support.graphs import linear
 from tests.support.own_answers import baseline, embedded, measured, samples
 from tests.support.plans import open_store
 from tests.support.text_families import HIDDEN, text_model
@@ -228,3 +230,27 @@ def test_prompts_without_modules_are_not_guessed_about(tmp_path: Path) -> None:
     (folder / "modules.json").unlink()
     with pytest.raises(InvalidInput, match=r"modules\.json is missing"):
         look(folder)
+
+
+@pytest.mark.parametrize(
+    ("output", "pooling", "more", "refused"),
+    [
+        ("last_hidden_state", old("mean_tokens"), (("Normalize", {}),), False),
+        ("last_hidden_state", old("cls_token"), (), True),
+        ("token_embeddings", NEW, (("Dense", DENSE),), True),
+        ("sentence_embedding", old("cls_token"), (), False),
+    ],
+)
+def test_a_graph_of_token_states_is_refused_where_their_mean_is_not_the_embedding(
+    tmp_path: Path,
+    output: str,
+    pooling: dict[str, object],
+    more: tuple[tuple[str, dict[str, object]], ...],
+    refused: bool,
+) -> None:
+    folder = sentence_model(tmp_path / "model", pooling, *more)
+    (folder / "model.safetensors").unlink()
+    graph = linear(folder / "model.onnx", np.eye(3, dtype=np.float32), "batch", output)
+    expected = pytest.raises(BadRecipe, match="mean is measured") if refused else contextlib.nullcontext()
+    with expected:
+        inspect(open_store(graph.parent), Model(source=f"file://{folder}", task="text-embedding", format="onnx"))
