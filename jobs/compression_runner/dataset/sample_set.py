@@ -23,7 +23,8 @@ class SampleSet:
     """Samples of one data file, or of a folder.
 
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
-    them up; `free` those that differ in length without being tokens (recordings), which are filled up with zeros.
+    them up, at the end or, with `left`, in front; `free` those that differ in length without being tokens (recordings),
+    which are filled up with zeros.
     `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32). Where
     `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `references` are the
     texts that a model should write, and `writing` says how it writes. Of evaluation data, `groups` are the names of the
@@ -35,6 +36,7 @@ class SampleSet:
     digest: str
     labels: NDArray[Any] | None = None
     padding: Mapping[str, int] = field(default_factory=dict)
+    left: bool = False
     free: frozenset[str] = frozenset()
     unnamed: bool = False
     references: Sequence[str] | None = None
@@ -113,7 +115,7 @@ class SampleSet:
             fixed = info.shape[1] if len(info.shape) > 1 else None
             asked = self._longest if sequence_length and name in self.free else sequence_length
             length = fixed or asked or max(len(array) for array in arrays)
-            arrays = [_filled(array, length, self.padding.get(name, 0)) for array in arrays]
+            arrays = [_filled(array, length, self.padding.get(name, 0), left=self.left) for array in arrays]
         stacked = np.stack(arrays)
         _require_shape(stacked.shape, info)
         return _cast(stacked, info)
@@ -124,10 +126,11 @@ def fixed_batch(inputs: Sequence[TensorInfo]) -> int | None:
     return next((info.shape[0] for info in inputs if info.shape and info.shape[0] is not None), None)
 
 
-def _filled(array: NDArray[np.generic], length: int, value: int) -> NDArray[np.generic]:
-    """Return a sequence of exactly `length`, cut or filled up at its end."""
+def _filled(array: NDArray[np.generic], length: int, value: int, *, left: bool) -> NDArray[np.generic]:
+    """Return a sequence of exactly `length`, cut at its end, and filled up there or in front."""
     missing = max(0, length - len(array))
-    return np.pad(array[:length], [(0, missing)] + [(0, 0)] * (array.ndim - 1), constant_values=value)
+    sides = (missing, 0) if left else (0, missing)
+    return np.pad(array[:length], [sides] + [(0, 0)] * (array.ndim - 1), constant_values=value)
 
 
 def _require_shape(shape: tuple[int, ...], info: TensorInfo) -> None:
