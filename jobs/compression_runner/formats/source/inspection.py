@@ -16,6 +16,8 @@ from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_he
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
 from compression_runner.formats.source.transformers_config import check_task, parse_config
+from compression_runner.inference.batch_axis import locate_batch
+from compression_runner.inference.predictor import TensorInfo
 from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
 
@@ -43,6 +45,10 @@ class Source:
     tensors: tuple[Tensor, ...]
     architecture: str
     checksums: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Of an ONNX graph: its inputs and outputs, and what those are that are no tensors."""
 
     @property
     def weights_bytes(self) -> int:
@@ -167,7 +173,11 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
         if entry.path in weights or (entry.path.startswith(folder) and _is_companion(entry.path))
     )
     architecture = f"ONNX graph, {len(graph.operators)} kinds of operators"
-    return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums)
+    inputs, outputs = locate_batch(graph.takes, graph.gives)
+    tensors = tuple(graph.tensors)
+    return Source(
+        "onnx", task, kept, frozenset(weights), tensors, architecture, checksums, inputs, outputs, graph.kinds
+    )
 
 
 def _graph_file(store: Readable, names: Sequence[str]) -> str:
