@@ -61,7 +61,8 @@ class DataSource(Schema):
 
     source: SourceText = Field(
         description="A .parquet, .jsonl, .csv or .npz file, or a folder of images or recordings in one folder for each "
-        "class. For task onnx an .npz whose arrays bear the input names."
+        "class. For task onnx an .npz whose arrays bear the input names: first dimension samples, or one number for "
+        "all of them."
     )
     columns: Columns = Field(default=Columns(), description="Names of the columns.")
 

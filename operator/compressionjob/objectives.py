@@ -22,6 +22,7 @@ from compressionjob.trust_limits import AttributionLimit, FairnessLimit, FlipLim
 QualityMetric = Literal[
     "cosine",
     "neighbours",
+    "matches",
     "agreement",
     "correlation",
     "accuracy",
@@ -39,7 +40,7 @@ QualityMetric = Literal[
 Percentile = Literal["p50", "p90", "p99"]
 LatencyScenario = Literal["SingleStream", "MultiStream", "Server"]
 
-AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement", "correlation"})
+AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "matches", "agreement", "correlation"})
 """Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
 ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse", "wer"})
 """Metrics of which less is better, without an upper end; the others are scores from 0 to 1 of which more is better."""
@@ -82,11 +83,12 @@ class QualityLimit(Schema):
 
     metric: QualityMetric | None = Field(
         default=None,
-        description="cosine, neighbours (same nearest neighbour), agreement (same answer) and correlation compare with "
-        "the baseline; accuracy, precision, recall and f1 need labels; rouge1, rouge2 and rougeL need reference texts. "
+        description="cosine, neighbours (same nearest neighbour), matches (F1 of output rows that match, for detectors "
+        "that end in NonMaxSuppression), agreement (same answer) and correlation compare with the baseline; accuracy, "
+        "precision, recall and f1 need labels; rouge1, rouge2 and rougeL need reference texts. "
         "Errors, of which less is better: perplexity, mae, mse, wer (word error rate). By default cosine for "
-        "embeddings and raw ONNX, perplexity for text-generation; with labels or targets accuracy, mae, rougeL or wer, "
-        "without agreement or correlation.",
+        "embeddings and raw ONNX (matches where the number of rows varies), perplexity for text-generation; with "
+        "labels or targets accuracy, mae, rougeL or wer, without agreement or correlation.",
     )
     max_drop: Drop | None = Field(default=None, description='Largest loss against the baseline, in [0, 1]: "0.01".')
     min: Drop | None = Field(default=None, description='Least score of the result, in [0, 1]: "0.9".')

@@ -78,7 +78,7 @@ TASKS: Final[Mapping[Task, Traits]] = {
     "tabular-regression": Traits("features", ("correlation",), ("mae", "mse")),
     "summarization": Traits("text", ("agreement",), ("rougeL", "rouge1", "rouge2"), writes=True),
     "automatic-speech-recognition": Traits("audio", ("agreement",), ("wer",), writes=True),
-    "onnx": Traits("arrays", ("cosine", "neighbours")),
+    "onnx": Traits("arrays", ("cosine", "neighbours", "matches")),
 }
 
 

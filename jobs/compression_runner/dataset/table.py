@@ -9,16 +9,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from compression_runner.dataset.npz import npz_columns, read_npz
+from compression_runner.dataset.npz import npz_columns, npz_shapes, read_npz
 from compression_runner.dataset.parquet import parquet_columns, read_parquet
 from compression_runner.dataset.problems import COLUMNS, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows, chosen
 from compression_runner.dataset.text_files import csv_header, csv_rows, json_rows, utf8_text
 from compression_runner.errors import cause
 
+MOST_ROWS: Final = 1 << 31
 Column = Sequence[Any] | NDArray[Any]
 Table = dict[str, Column]
 """Column name -> values, all of one length."""
@@ -42,9 +44,22 @@ def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], rows:
     return table
 
 
+def read_whole(path: Path, names: Sequence[str]) -> Table:
+    """Return arrays of an .npz file with all that they hold. Raises InvalidInput for a damaged file."""
+    with _intact(path):
+        return dict(read_npz(path, names, range(MOST_ROWS)))
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of an .npz file. Raises InvalidInput for a damaged file."""
+    with _intact(path):
+        return npz_shapes(path)
+
+
 def require_rows(table: Table, rows: Rows, name: str) -> None:
     """Raise InvalidInput for a table without rows."""
-    if table and len(next(iter(table.values()))):
+    counted = [column for column in table.values() if not isinstance(column, np.ndarray) or column.ndim]
+    if table and all(map(len, counted)):
         return
     if isinstance(rows, range):
         raise bad_data(SOURCE, name, "the file has no rows", "give data with at least one row")

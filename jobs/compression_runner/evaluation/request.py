@@ -31,10 +31,16 @@ def requests_trust(spec: CompressionJobSpec) -> bool:
 def quality_metric(spec: CompressionJobSpec, measured: Collection[QualityMetric], data: SampleSet) -> QualityMetric:
     """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
     metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.answered)
+    if "matches" in measured and spec.quality_metric is None:
+        metric = "matches"
     if metric in measured:
         _require_limits_of_its_kind(spec, metric)
         return metric
     needs = "needs at least 3 samples" if metric == "neighbours" else "needs labels"
+    if "matches" in measured:
+        needs = "needs outputs of one size, and their number of rows differs between samples or models"
+    elif metric == "matches":
+        needs = "needs outputs whose number of rows differs between samples, at spec.benchmark.batchSize 1"
     there = ", ".join(measured)
     raise InvalidInput(
         INVALID_INPUT, "spec.sla.quality.metric", metric, f"it {needs}", f"give them, or choose one of {there}"
@@ -78,7 +84,7 @@ def _first_samples(
     running_text = TASKS[spec.model.task].running_text
     if metric in BOUNDED and not running_text:
         return FIRST_SAMPLES
-    if metric == "cosine" or (metric == "agreement" and running_text):
+    if metric in ("cosine", "matches") or (metric == "agreement" and running_text):
         losses = [limits.max_drop, None if limits.min is None else 1.0 - limits.min]
         least = min((loss for loss in losses if loss is not None), default=0.0)
         return max(FIRST_SAMPLES, samples_for_share(least, confidence)) if least > 0 else None

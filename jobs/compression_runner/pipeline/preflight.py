@@ -14,6 +14,7 @@ from compression_runner.evaluation.machine.cpus import CpuReservation, Measuring
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import disk_forecast, memory_forecast
+from compression_runner.pipeline.interface import check_interface
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan, make_plan
 from compression_runner.pipeline.publishing import existing_artifact
@@ -44,6 +45,7 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
         role: find_data(store, spec.model.task, f"spec.data.{spec.data.field_of(role)}.source")
         for role, store in places.data.items()
     }
+    check_interface(spec, source, data)
     models = {
         location: inspect(store, spec.model.model_copy(update={"source": location, "format": "transformers"}))
         for location, store in places.models.items()

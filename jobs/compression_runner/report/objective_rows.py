@@ -39,7 +39,8 @@ def terms_of(report: Report) -> Terms:
     """Return the words of a report: the SLA's metric and percentile, or the defaults."""
     traits = report.job.traits
     defaults = traits.defaults if traits else ()
-    metric = report.job.quality_metric or next((name for name in defaults if name in report.quality_drops), "quality")
+    measured = [name for name in (*defaults, "matches") if name in report.quality_drops]
+    metric = report.job.quality_metric or next(iter(measured), "quality")
     # A language model is measured by the tokens that it writes.
     rate = TOKENS if traits and traits.running_text else SAMPLES
     return Terms(metric, report.job.latency_percentile or "p99", rate)

@@ -17,6 +17,7 @@ from compressionjob.schema import format_bytes
 METRICS: Final = {
     "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction)",
     "neighbours": "share of inputs whose most similar other input stays the same",
+    "matches": "how many output rows (detections) both models give: the F1 of matched rows, mean over inputs",
     "agreement": "share of inputs that both models answer alike",
     "accuracy": "share of inputs answered right",
     "precision": "how often a claimed class is right (mean over classes where there are more than two)",

@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.tensors import Tensor
+from compression_runner.inference.predictor import TensorInfo
+from compression_runner.inference.value_info import TENSOR, kind_of, tensor_info
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # Fields of ModelProto, GraphProto, NodeProto and TensorProto.
@@ -45,13 +47,20 @@ class Stored:
 
 @dataclass
 class OnnxGraph:
-    """What the walk finds: tensors, inputs and outputs, operators, and data outside of the file."""
+    """What the walk finds: tensors, inputs and outputs, operators, and data outside of the file.
+
+    `takes` and `gives` are the inputs and outputs with type and shape; `kinds` says what those are
+    that are no tensors.
+    """
 
     tensors: list[Tensor] = field(default_factory=list)
     stored: list[Stored] = field(default_factory=list)
     externals: list[External] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    takes: list[TensorInfo] = field(default_factory=list)
+    gives: list[TensorInfo] = field(default_factory=list)
+    kinds: dict[str, str] = field(default_factory=dict)
     operators: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
     ir_version: int = 0
@@ -142,9 +151,10 @@ def read_graph(reader: RangeReader, spec_field: str) -> OnnxGraph:
         elif number == GRAPH_INITIALIZER:
             _initializer(walk, graph, start, end)
         elif number in (GRAPH_INPUT, GRAPH_OUTPUT):
-            (graph.inputs if number == GRAPH_INPUT else graph.outputs).append(_value_name(walk, start, end))
+            _value(walk, graph, start, end, is_input=number == GRAPH_INPUT)
     constant = {tensor.name for tensor in graph.tensors}
-    graph.inputs = [name for name in graph.inputs if name not in constant]
+    graph.takes = [info for info in graph.takes if info.name not in constant]
+    graph.inputs = [info.name for info in graph.takes]
     if not graph.operators or not graph.outputs:
         raise walk.broken("its graph has no nodes or no outputs")
     return graph
@@ -171,11 +181,19 @@ def _node(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
             graph.domains.add(walk.text(begin, until))
 
 
-def _value_name(walk: _Walk, start: int, end: int) -> str:
+def _value(walk: _Walk, graph: OnnxGraph, start: int, end: int, *, is_input: bool) -> None:
     try:
-        return str(onnx.ValueInfoProto.FromString(walk.content(start, end)).name)
+        value = onnx.ValueInfoProto.FromString(walk.content(start, end))
     except DecodeError as error:
         raise walk.broken("an input or output cannot be decoded") from error
+    info, kind = tensor_info(value), kind_of(value.type)
+    if kind != TENSOR:
+        graph.kinds[info.name] = kind
+    if is_input:
+        graph.takes.append(info)
+    else:
+        graph.gives.append(info)
+        graph.outputs.append(info.name)
 
 
 def _initializer(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:

@@ -19,6 +19,8 @@ from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
 from compression_runner.formats.source.text_model import check_graph_of_texts, check_text_model
 from compression_runner.formats.source.transformers_config import check_task, parse_config
+from compression_runner.inference.batch_axis import locate_batch
+from compression_runner.inference.predictor import TensorInfo
 from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
 
@@ -48,6 +50,10 @@ class Source:
     architecture: str
     checksums: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Of an ONNX graph: its inputs and outputs, and what those are that are no tensors."""
 
     @property
     def weights_bytes(self) -> int:
@@ -174,7 +180,12 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
         if entry.path in weights or (entry.path.startswith(folder) and _is_companion(entry.path))
     )
     architecture = f"ONNX graph, {len(graph.operators)} kinds of operators"
-    return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums)
+    inputs, outputs = locate_batch(graph.takes, graph.gives)
+    tensors = tuple(graph.tensors)
+    return Source(
+        "onnx", task, kept, frozenset(weights), tensors, architecture, checksums,
+        inputs=inputs, outputs=outputs, kinds=graph.kinds,
+    )  # fmt: skip
 
 
 def _graph_file(store: Readable, names: Sequence[str]) -> str:

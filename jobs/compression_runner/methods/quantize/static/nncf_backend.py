@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 
 from compression_runner.calibration.feeding import Feed, graph_inputs
-from compression_runner.dataset.sample_set import fixed_batch
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read, save
+from compression_runner.inference.batch_axis import fixed_batch
 from compression_runner.inference.openvino_settings import cpu_settings
 from compression_runner.methods.quantize.static.dividing import divide
 from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, compare
