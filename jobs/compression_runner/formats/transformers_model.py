@@ -31,6 +31,7 @@ from compressionjob.spec import Task
 CLASSES: Final[dict[str, Any]] = {
     "text-embedding": AutoModel,
     "text-classification": AutoModelForSequenceClassification,
+    "text-regression": AutoModelForSequenceClassification,
     "text-generation": AutoModelForCausalLM,
     "image-classification": AutoModelForImageClassification,
     "audio-classification": AutoModelForAudioClassification,

@@ -17,7 +17,7 @@ from compressionjob.tasks import TASKS, Task
 
 EMBEDDINGS: Final = ("sentence_embedding", "embeddings", "last_hidden_state", "token_embeddings")
 CLASS_SCORES: Final = ("logits", "probabilities", "scores")
-NUMBERS: Final = ("predictions", "prediction", "variable")
+NUMBERS: Final = ("predictions", "prediction", "variable", *CLASS_SCORES)
 
 
 def answers(
@@ -90,7 +90,7 @@ def _outputs(outputs: tuple[TensorInfo, ...], task: Task) -> list[TensorInfo]:
         if name in floats:
             return [floats[name]]
     # A graph may leave out the dimension of the one number that a regression predicts.
-    shapes = (1, 2) if task == "tabular-regression" else (2,)
+    shapes = (1, 2) if TASKS[task].predicts_number else (2,)
     flat = [output for output in floats.values() if len(output.shape) in shapes]
     if flat:
         return flat[:1]
@@ -109,7 +109,7 @@ def _outputs(outputs: tuple[TensorInfo, ...], task: Task) -> list[TensorInfo]:
 
 def _preferred(task: Task) -> tuple[str, ...]:
     """Return the names by which exporters call the output of a task."""
-    if task == "tabular-regression":
+    if TASKS[task].predicts_number:
         return NUMBERS
     return CLASS_SCORES if TASKS[task].classifies else EMBEDDINGS
 

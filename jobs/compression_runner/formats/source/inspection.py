@@ -15,6 +15,7 @@ from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
+from compression_runner.formats.source.head import several_labels
 from compression_runner.formats.source.transformers_config import check_task, parse_config
 from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
@@ -33,6 +34,7 @@ MAX_SMALL_FILE: Final = 64 << 20
 class Source:
     """A model that can be fetched: its format, the files that belong to it, its tensors, and its identity.
 
+    `several_labels` says whether a sample may have several labels, None where its configuration does not say.
     `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
     """
 
@@ -43,6 +45,7 @@ class Source:
     tensors: tuple[Tensor, ...]
     architecture: str
     checksums: Mapping[str, str] = field(default_factory=dict)
+    several_labels: bool | None = None
 
     @property
     def weights_bytes(self) -> int:
@@ -118,7 +121,9 @@ def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksu
         problem, remedy = f"no tensor is of a floating-point type (there are {kinds})", "name the original model"
         raise InvalidInput("NothingToCompress", FIELD, store.url, problem, remedy)
     kept = tuple(entry for entry in entries if entry.path in weights or _is_companion(entry.path))
-    return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums)
+    return Source(
+        "transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums, several_labels(config)
+    )
 
 
 def _gguf(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:

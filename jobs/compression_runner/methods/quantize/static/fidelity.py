@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from compression_runner.calibration.feeding import Feed
 from compression_runner.formats.onnx_files import save
+from compression_runner.inference.parts import part_cosines, whole
 from compression_runner.inference.session import open_session
-from compression_runner.inference.similarity import row_cosines
 
 Rows = NDArray[np.float32]
 KEPT_BYTES: Final = 256 << 20
@@ -81,7 +81,7 @@ def _agreement(old: Rows, new: Rows) -> float:
 
 
 def _cosines(old: Rows, new: Rows) -> NDArray[np.float64]:
-    cosines = row_cosines(old, new)
+    cosines = part_cosines(old, new, whole(old))[:, 0]
     cosines[~np.isfinite(new).all(axis=1)] = -1.0
     return cosines
 
