@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.cache_inputs import PAST, is_past
@@ -15,7 +15,7 @@ from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
-from compression_runner.formats.source.head import several_labels
+from compression_runner.formats.source.head import check_head, several_labels
 from compression_runner.formats.source.transformers_config import check_task, parse_config
 from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
@@ -172,7 +172,23 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
         if entry.path in weights or (entry.path.startswith(folder) and _is_companion(entry.path))
     )
     architecture = f"ONNX graph, {len(graph.operators)} kinds of operators"
-    return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums)
+    config = _config_beside(store, by_path, folder)
+    if config:
+        check_head(config, task)
+    several = several_labels(config) if config else None
+    return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums, several)
+
+
+def _config_beside(store: Readable, by_path: Mapping[str, Entry], folder: str) -> dict[str, Any] | None:
+    """The configuration of the Transformers model that a graph was exported from; None where there is none."""
+    entry = by_path.get(f"{folder}/config.json" if folder else "config.json")
+    if entry is None:
+        return None
+    try:
+        config = json.loads(_small(store, entry))
+    except ValueError as error:
+        raise InvalidInput("InvalidFile", FIELD, entry.path, "it is not JSON", "upload it again") from error
+    return config if isinstance(config, dict) and "model_type" in config else None
 
 
 def _graph_file(store: Readable, names: Sequence[str]) -> str:
