@@ -5,11 +5,16 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from compression_runner.dataset import SampleSet
 from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.flips import flips
+from compression_runner.evaluation.quality.by_task import compare
 from compression_runner.evaluation.quality.multi_label import multi_label_quality
+from compression_runner.evaluation.request import quality_metric
 from compression_runner.inference.similarity import Floats
+from compressionjob.spec import CompressionJobSpec
+from compressionjob.tasks import TASKS
 
 LOGITS = MultiLabel(logits=True)
 pytestmark = pytest.mark.usefixtures("few_resamples")
@@ -73,6 +78,22 @@ def test_labels_for_another_count_are_refused() -> None:
     right, before, after = _answers(10)
     with pytest.raises(InvalidInput, match=r"columns\.label.*4 values.*the model has 5 labels"):
         multi_label_quality(before, after, right[:, :4], LOGITS, 0.95)
+
+
+def test_a_classifier_is_compared_label_by_label_where_its_data_says_so() -> None:
+    right, before, after = _answers(40)
+    manifest = {
+        "model": {"source": "file:///m", "task": "text-classification"},
+        "data": {"evaluation": {"source": "file:///d.parquet"}},
+        "pipeline": [{"quantize": {}}],
+        "output": {"destination": "file:///out"},
+    }
+    spec = CompressionJobSpec.model_validate(manifest)
+    samples = [{"input_ids": np.zeros(2, np.int64)}] * 40
+    several = SampleSet(samples=samples, digest="", labels=right, multi_label=LOGITS)
+    quality = compare(spec, before, after, several, 0.95)
+    assert set(quality.scores) == set(TASKS["text-classification"].metrics)
+    assert quality_metric(spec, quality.scores, several) == "accuracy"
 
 
 def test_an_answer_flips_where_one_of_its_labels_does() -> None:
