@@ -106,7 +106,7 @@ def _of_worst(score: Score, parts: Sequence[PartScore]) -> Score:
 
 def _varying(baseline: Floats, parts: Sequence[AnswerPart]) -> Sequence[AnswerPart]:
     """Return the parts that differ between samples; all where none does. Neighbours among equal rows are chance."""
-    return [part for part in parts if np.ptp(baseline[:, part.places], axis=0).any()] or parts
+    return [part for part in parts if np.ptp(part.of(baseline), axis=0).any()] or parts
 
 
 def classification_quality(
