@@ -29,6 +29,10 @@ QualityMetric = Literal[
     "precision",
     "recall",
     "f1",
+    "f1Micro",
+    "f1Macro",
+    "subsetAccuracy",
+    "subsetAgreement",
     "perplexity",
     "mae",
     "mse",
@@ -40,8 +44,12 @@ QualityMetric = Literal[
 Percentile = Literal["p50", "p90", "p99"]
 LatencyScenario = Literal["SingleStream", "MultiStream", "Server"]
 
-AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "matches", "agreement", "correlation"})
+AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "matches", "agreement", "subsetAgreement", "correlation"})
 """Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
+MULTI_LABEL_METRICS: Final[frozenset[QualityMetric]] = frozenset(
+    {"f1Micro", "f1Macro", "subsetAccuracy", "subsetAgreement"}
+)
+"""Metrics of models that give a sample any number of labels (problem_type multi_label_classification)."""
 ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse", "wer"})
 """Metrics of which less is better, without an upper end; the others are scores from 0 to 1 of which more is better."""
 SCORE_LIMITS: Final = ("maxDrop", "min")
@@ -85,7 +93,9 @@ class QualityLimit(Schema):
         default=None,
         description="cosine, neighbours (same nearest neighbour), matches (F1 of output rows that match, for detectors "
         "that end in NonMaxSuppression), agreement (same answer) and correlation compare with the baseline; accuracy, "
-        "precision, recall and f1 need labels; rouge1, rouge2 and rougeL need reference texts. "
+        "precision, recall and f1 need labels; for models of several labels for a sample accuracy and agreement count "
+        "label by label, and there are f1Micro, f1Macro, subsetAccuracy and subsetAgreement (all labels right, or the "
+        "same); rouge1, rouge2 and rougeL need reference texts. "
         "Errors, of which less is better: perplexity, mae, mse, wer (word error rate). By default cosine for "
         "embeddings and raw ONNX (matches where the number of rows varies), perplexity for text-generation; with "
         "labels or targets accuracy, mae, rougeL or wer, without agreement or correlation.",

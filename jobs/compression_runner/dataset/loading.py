@@ -17,6 +17,7 @@ from compression_runner.dataset.folders import Kind, class_folders, read_folder
 from compression_runner.dataset.groups import read_groups
 from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
+from compression_runner.dataset.multi_label import MultiLabel, label_sets, multi_label_of
 from compression_runner.dataset.pad_tokens import fills_in_front
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows
@@ -62,7 +63,7 @@ def load_samples(
         found = _load(wanted, sequence_length, data.limit)
         if role == "evaluation" and data.columns.group is not None:
             found = replace(found, groups=read_groups(path, data.columns.group, wanted.rows))
-        return found
+        return replace(found, multi_label=_multi_label(found, wanted)) if TASKS[task].classifies else found
     except InvalidInput as error:
         field = error.field.replace(EVALUATION, f"spec.data.{role}", 1)
         raise InvalidInput(error.reason, field, error.value, error.problem, error.remedy) from error
@@ -101,8 +102,9 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
     column = "" if content == "arrays" else str(getattr(wanted.columns, content))
     if not column or (path.suffix.lower() == ".npz" and column not in column_names(path)):
         return _arrays(wanted, digest)
+    pair = wanted.columns.text_pair if content == "text" else None
     optional = [wanted.answer, *([wanted.columns.sampling_rate] if content == "audio" else [])]
-    table = wanted.table([column], optional)
+    table = wanted.table([column, *([pair] if pair else [])], optional)
     if TASKS[wanted.task].writes:
         return _written(wanted, table, column, sequence_length, digest)
     labels = _answers(wanted, table)
@@ -110,9 +112,9 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
         samples, padding = windows(table[column], wanted.model_dir, sequence_length, limit)
         return SampleSet(samples=samples, digest=digest, padding=padding)
     if content == "text":
-        embedded = wanted.task == "text-embedding"
-        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length, embedded=embedded)
-        rows = list(table[column]) if wanted.role == "evaluation" else None
+        embedded, pairs = wanted.task == "text-embedding", table[pair] if pair else None
+        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length, pairs, embedded=embedded)
+        rows = list(table[column]) if wanted.role == "evaluation" and not pair else None
         texts = Texts(rows, wanted.model_dir, sequence_length, embedded) if rows else None
         left = fills_in_front(wanted.model_dir)
         return SampleSet(samples, digest, labels, padding, left=left, texts=texts)
@@ -213,10 +215,19 @@ def _answers(wanted: Wanted, table: Table) -> NDArray[Any] | None:
     field = "label" if traits.classifies else "target"
     if column is not None:
         if traits.classifies:
-            return class_numbers(column, class_names(wanted.model_dir) or class_folders(wanted.path))
+            names = class_names(wanted.model_dir) or class_folders(wanted.path)
+            if multi_label_of(wanted.model_dir, column):
+                return label_sets(column, names, wanted.model_dir)
+            return class_numbers(column, names)
         return numbers(column, f"{COLUMNS}.{field}", wanted.answer).astype(np.float32)
     _require_none_asked(wanted, field)
     return None
+
+
+def _multi_label(found: SampleSet, wanted: Wanted) -> MultiLabel | None:
+    """Return how labels are read where a sample may have several."""
+    several = found.labels is not None and found.labels.ndim == 2
+    return multi_label_of(wanted.model_dir, found.labels if several else None)
 
 
 def _require_none_asked(wanted: Wanted, field: str) -> None:

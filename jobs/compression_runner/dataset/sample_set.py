@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset.cache_inputs import empty_past, is_past
+from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.dataset.problems import SOURCE, bad_data
 from compression_runner.dataset.texts import Texts
 from compression_runner.dataset.writing import Writing
@@ -26,7 +27,8 @@ class SampleSet:
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
     them up, at the end or, with `left`, in front; `free` those that differ in length without being tokens (recordings),
     which are filled up with zeros.
-    `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32). Where
+    `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32); of a
+    `multi_label` model it has shape (samples, labels), a 0 or a 1 for each. Where
     `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `references` are the
     texts that a model should write, and `writing` says how it writes. Of evaluation data, `groups` are the names of the
     samples' groups, and `texts` what samples of tokens were made of. `features` are the names of a table's columns.
@@ -46,6 +48,7 @@ class SampleSet:
     texts: Texts | None = None
     features: Sequence[str] = ()
     axes: Mapping[str, int | None] = field(default_factory=dict)
+    multi_label: MultiLabel | None = None
 
     def __len__(self) -> int:
         return len(self.samples)

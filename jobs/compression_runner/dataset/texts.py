@@ -38,20 +38,32 @@ class Texts:
 
 
 def tokenize(
-    texts: Column, model_dir: Path, sequence_length: int, *, embedded: bool = False
+    texts: Column,
+    model_dir: Path,
+    sequence_length: int,
+    pairs: Column | None = None,
+    *,
+    embedded: bool = False,
 ) -> tuple[list[Tokens], dict[str, int]]:
     """Return the inputs of each text, cut at `sequence_length` tokens, and the value that fills each input up.
 
+    With `pairs`, a sample is a text and its second text (a query and a passage); the longer one is cut first.
     Texts to be `embedded` get the prompt that sentence-transformers puts in front of them. Raises InvalidInput for a
     row that is not text, for a length that the model has no positions for, and for a model without a pad token or a
     tokenizer that loads without remote code.
     """
     require_texts(texts)
+    if pairs is not None:
+        require_texts(pairs, f"{COLUMNS}.textPair")
     require_positions(model_dir, sequence_length)
     tokenizer = load_tokenizer(model_dir)
     settings = sentence_settings(files_of(model_dir)) if embedded else SentenceSettings()
     encoded = tokenizer(
-        [settings.text(text) for text in texts], truncation=True, max_length=sequence_length, padding=False
+        [settings.text(text) for text in texts],
+        None if pairs is None else list(pairs),
+        truncation=True,
+        max_length=sequence_length,
+        padding=False,
     )
     names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoded]
     samples = [{name: np.asarray(encoded[name][row], dtype=np.int64) for name in names} for row in range(len(texts))]
@@ -63,12 +75,12 @@ def tokenize(
     return samples, padding
 
 
-def require_texts(texts: Column) -> None:
+def require_texts(texts: Column, field: str = f"{COLUMNS}.text") -> None:
     """Raise InvalidInput for a row that is not text."""
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             remedy = "give text in every row, or name the column that has it"
-            raise bad_data(f"{COLUMNS}.text", repr(text), f"row {row} is not text", remedy)
+            raise bad_data(field, repr(text), f"row {row} is not text", remedy)
 
 
 def load_tokenizer(model_dir: Path) -> Any:

@@ -10,14 +10,16 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.statistics.looks import look_of_data, look_sizes
 from compression_runner.evaluation.statistics.power import samples_for_share
 from compressionjob.conditions import INVALID_INPUT
-from compressionjob.objectives import ERROR_METRICS, QualityLimit, QualityMetric
+from compressionjob.objectives import ERROR_METRICS, MULTI_LABEL_METRICS, QualityLimit, QualityMetric
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, default_metric
 
 FIRST_SAMPLES: Final = 100
 """Fewest samples at the first look at quality."""
 QUALITY_LOOKS: Final = 4
-BOUNDED: Final[Collection[QualityMetric]] = ("accuracy", "agreement", "rouge1", "rouge2", "rougeL")
+BOUNDED: Final[Collection[QualityMetric]] = (
+    "accuracy", "agreement", "subsetAccuracy", "subsetAgreement", "rouge1", "rouge2", "rougeL"
+)  # fmt: skip
 """Metrics whose interval takes what was not drawn for as bad as may be."""
 
 
@@ -91,8 +93,28 @@ def _first_samples(
     return None
 
 
+def require_label_kind(spec: CompressionJobSpec, *, several: bool) -> None:
+    """Raise InvalidInput for what cannot be measured where a sample has `several` labels, or one class."""
+    metric = spec.quality_metric
+    if not several and metric in MULTI_LABEL_METRICS:
+        problem = "the model gives each sample one class; it is for models of several labels"
+        remedy = "use accuracy, f1 or agreement; of several labels config.json has multi_label_classification"
+        raise InvalidInput(INVALID_INPUT, "spec.sla.quality.metric", metric, problem, remedy)
+    columns, limits = spec.data.evaluation.columns, spec.sla
+    asked = {
+        "spec.data.evaluation.columns.group": columns.group,
+        "spec.sla.fairness": limits.fairness,
+        "spec.sla.robustness": limits.robustness,
+    }
+    for field in (field for field, value in asked.items() if several and value is not None):
+        problem = "it is measured by one class for each sample, and the model gives several labels"
+        raise InvalidInput(INVALID_INPUT, field, spec.model.task, problem, "remove it; limit sla.quality or sla.flips")
+
+
 def require_data(spec: CompressionJobSpec, data: SampleSet) -> None:
-    """Raise InvalidInput where inputs should be disturbed or explained that cannot be."""
+    """Raise InvalidInput where labels are of another kind, or inputs cannot be disturbed or explained as asked."""
+    if TASKS[spec.model.task].classifies:
+        require_label_kind(spec, several=data.multi_label is not None)
     for name, limit in (("robustness", spec.sla.robustness), ("attributions", spec.sla.attributions)):
         if limit is None:
             continue

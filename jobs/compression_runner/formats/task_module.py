@@ -77,7 +77,7 @@ def wrap(model: torch.nn.Module, path: Path, task: Task) -> tuple[torch.nn.Modul
     inputs = _text_inputs(model, path)
     if task == "summarization":
         return Writer(model, (*inputs, DECODER)).eval(), Interface((*inputs, DECODER), "logits")
-    if task == "text-classification":
+    if task in ("text-classification", "text-regression"):
         return Classifier(model, inputs).eval(), Interface(inputs, "logits")
     if task == "text-generation":
         return LanguageModel(model, inputs).eval(), Interface(inputs, "logits")

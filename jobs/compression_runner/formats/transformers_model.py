@@ -35,6 +35,7 @@ from compressionjob.spec import Task
 CLASSES: Final[dict[str, Any]] = {
     "text-embedding": AutoModel,
     "text-classification": AutoModelForSequenceClassification,
+    "text-regression": AutoModelForSequenceClassification,
     "text-generation": AutoModelForCausalLM,
     "image-classification": AutoModelForImageClassification,
     "audio-classification": AutoModelForAudioClassification,

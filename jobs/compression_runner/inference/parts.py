@@ -50,6 +50,10 @@ class AnswerPart:
     places: Places
     length: float
 
+    def of(self, rows: Floats) -> Floats:
+        """Return the part of rows, shape (samples, places); no copy where its places lie side by side."""
+        return _chosen(rows, self.places)
+
 
 def split_answers(baseline: Floats, outputs: Sequence[OutputShape]) -> tuple[AnswerPart, ...]:
     """Divide rows of answers, shape (samples, values), by those of the baseline; `outputs` are in the row's order."""
@@ -79,14 +83,14 @@ def part_cosines(baseline: Floats, compressed: Floats, parts: Sequence[AnswerPar
 
 def directed(rows: Floats, part: AnswerPart) -> Floats:
     """Return a part of rows as vectors with a direction: a single number gets the part's usual length beside it."""
-    chosen = rows if len(part.places) == rows.shape[1] else rows[:, part.places]
-    return _with_length(chosen, part) if chosen.shape[1] == 1 else chosen
+    values = part.of(rows)
+    return _with_length(values, part) if values.shape[1] == 1 else values
 
 
 def _cosines(baseline: Floats, compressed: Floats, part: AnswerPart, *, alone: bool) -> NDArray[np.float64]:
     old, new = directed(baseline, part), directed(compressed, part)
     cosines = row_cosines(old, new)
-    faint = np.linalg.norm(old.astype(np.float64), axis=1) < NOTHING * part.length
+    faint = _lengths(old) < NOTHING * part.length
     if not alone and faint.any():
         cosines[faint] = row_cosines(_with_length(old[faint], part), _with_length(new[faint], part))
     return cosines
@@ -97,9 +101,17 @@ def _with_length(rows: Floats, part: AnswerPart) -> Floats:
 
 
 def _part(name: str, places: Places, baseline: Floats) -> AnswerPart:
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.square(baseline[:, places], dtype=np.float64).sum(axis=1)
-    return AnswerPart(name, places, float(np.sqrt(squares.mean())))
+    return AnswerPart(name, places, float(np.sqrt(np.square(_lengths(_chosen(baseline, places))).mean())))
+
+
+def _chosen(rows: Floats, places: Places) -> Floats:
+    first, last = int(places[0]), int(places[-1])
+    return rows[:, first : last + 1] if last - first == len(places) - 1 else rows[:, places]
+
+
+def _lengths(rows: Floats) -> NDArray[np.float64]:
+    """Return the length of each row, without a copy in double precision."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)))
 
 
 def _with_zeros_joined(parts: list[AnswerPart], baseline: Floats) -> tuple[AnswerPart, ...]:

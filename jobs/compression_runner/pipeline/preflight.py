@@ -11,6 +11,7 @@ from compression_runner.dataset.files import DataFiles, find_data
 from compression_runner.dataset.text_lengths import require_length
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.machine.cpus import CpuReservation, MeasuringCpus, choose_cpus, require_exclusive
+from compression_runner.evaluation.request import require_label_kind
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import disk_forecast, memory_forecast
@@ -21,6 +22,7 @@ from compression_runner.pipeline.publishing import existing_artifact
 from compression_runner.pipeline.resources import MemoryForecast, check_disk, check_memory, memory_limit
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJob, CompressionJobSpec
+from compressionjob.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     }
     for model in (source, *models.values()):
         require_length(model.limit, spec.benchmark.sequence_length)
+    if source.several_labels is not None and TASKS[spec.model.task].classifies:
+        require_label_kind(spec, several=source.several_labels)
     seen = {location: model.identity for location, model in models.items()}
     plan = make_plan(spec, source, _identities(spec, data) | seen)
     check_stages(spec, source)

@@ -15,11 +15,16 @@ from compressionjob.report import Environment
 from compressionjob.schema import format_bytes
 
 METRICS: Final = {
-    "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction)",
+    "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction); of several "
+    "outputs the worst of each input counts",
     "neighbours": "share of inputs whose most similar other input stays the same",
     "matches": "how many output rows (detections) both models give: the F1 of matched rows, mean over inputs",
-    "agreement": "share of inputs that both models answer alike",
-    "accuracy": "share of inputs answered right",
+    "agreement": "share of inputs that both models answer alike (of several labels: share of labels)",
+    "subsetAgreement": "share of inputs for which both models set the same labels",
+    "accuracy": "share of inputs answered right (of several labels: share of labels)",
+    "subsetAccuracy": "share of inputs for which all labels are right",
+    "f1Micro": "harmonic mean of precision and recall over all labels together",
+    "f1Macro": "harmonic mean of precision and recall, mean over labels",
     "precision": "how often a claimed class is right (mean over classes where there are more than two)",
     "recall": "how often a class that is there is found (mean over classes where there are more than two)",
     "f1": "harmonic mean of precision and recall",

@@ -19,7 +19,7 @@ EMBEDDINGS: Final = ("sentence_embedding", "embeddings", "last_hidden_state", "t
 CLASS_SCORES: Final = ("logits", "probabilities", "scores")
 MODEL: Final = "spec.model.source"
 ONE_AT_A_TIME: Final = "set spec.benchmark.batchSize to 1, or export the model with a batch axis in this tensor"
-NUMBERS: Final = ("predictions", "prediction", "variable")
+NUMBERS: Final = ("predictions", "prediction", "variable", *CLASS_SCORES)
 
 
 def answers(
@@ -126,7 +126,7 @@ def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo
         if name in floats:
             return [floats[name]]
     # A graph may leave out the dimension of the one number that a regression predicts.
-    shapes = (1, 2) if task == "tabular-regression" else (2,)
+    shapes = (1, 2) if TASKS[task].predicts_number else (2,)
     flat = [output for output in floats.values() if len(output.shape) in shapes]
     if flat:
         return flat[:1]
@@ -145,7 +145,7 @@ def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo
 
 def _preferred(task: Task) -> tuple[str, ...]:
     """Return the names by which exporters call the output of a task."""
-    if task == "tabular-regression":
+    if TASKS[task].predicts_number:
         return NUMBERS
     return CLASS_SCORES if TASKS[task].classifies else EMBEDDINGS
 

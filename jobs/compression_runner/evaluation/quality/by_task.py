@@ -6,6 +6,7 @@ from dataclasses import replace
 from compression_runner.dataset import SampleSet
 from compression_runner.evaluation.answers.greedy import NOT_FINITE
 from compression_runner.evaluation.quality.comparison import Quality, classification_quality, embedding_quality
+from compression_runner.evaluation.quality.multi_label import multi_label_quality
 from compression_runner.evaluation.quality.perplexity import language_quality
 from compression_runner.evaluation.quality.regression import regression_quality
 from compression_runner.evaluation.quality.writing import writing_quality
@@ -33,8 +34,10 @@ def compare(
         texts = [data.writing.texts(side) for side in (old, new)]
         found = writing_quality(texts[0], texts[1], data.references, spec.model.task, confidence)
         return replace(found, non_finite_samples=int((new == NOT_FINITE).any(axis=1).sum()))
+    if data.multi_label is not None:
+        return multi_label_quality(old, new, data.labels, data.multi_label, confidence)
     if TASKS[spec.model.task].classifies:
         return classification_quality(old, new, data.labels, confidence)
     if "correlation" in TASKS[spec.model.task].metrics:
-        return regression_quality(old, new, data.labels, confidence)
+        return regression_quality(old, new, data.labels, confidence, task=spec.model.task)
     return embedding_quality(old, new, confidence, parts=parts)

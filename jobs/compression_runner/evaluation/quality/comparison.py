@@ -106,7 +106,7 @@ def _of_worst(score: Score, parts: Sequence[PartScore]) -> Score:
 
 def _varying(baseline: Floats, parts: Sequence[AnswerPart]) -> Sequence[AnswerPart]:
     """Return the parts that differ between samples; all where none does. Neighbours among equal rows are chance."""
-    return [part for part in parts if np.ptp(baseline[:, part.places], axis=0).any()] or parts
+    return [part for part in parts if np.ptp(part.of(baseline), axis=0).any()] or parts
 
 
 def classification_quality(
@@ -122,7 +122,8 @@ def classification_quality(
     require_finite_baseline(baseline)
     classes = baseline.shape[1]
     if classes < 2:
-        problem, remedy = "the model answers with one number for each sample", "name a model with a score per class"
+        problem = "the model answers with one number for each sample"
+        remedy = "name a model with a score per class, or use task text-regression or tabular-regression"
         raise InvalidInput("InvalidModel", "spec.model.task", "classification", problem, remedy)
     before = baseline.argmax(axis=1).astype(np.int64)
     after = class_answers(compressed)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.cache_inputs import PAST, is_past
@@ -17,6 +17,7 @@ from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
+from compression_runner.formats.source.head import check_head, several_labels
 from compression_runner.formats.source.text_model import check_graph_of_texts, check_text_model
 from compression_runner.formats.source.transformers_config import check_task, parse_config
 from compression_runner.inference.batch_axis import locate_batch
@@ -38,6 +39,7 @@ MAX_SMALL_FILE: Final = 64 << 20
 class Source:
     """A model that can be fetched: its format, the files that belong to it, its tensors, and its identity.
 
+    `several_labels` says whether a sample may have several labels, None where its configuration does not say.
     `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
     `limit` is the longest text that it takes, None where it has none or is not known.
     """
@@ -54,6 +56,7 @@ class Source:
     outputs: tuple[TensorInfo, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     """Of an ONNX graph: its inputs and outputs, and what those are that are no tensors."""
+    several_labels: bool | None = None
 
     @property
     def weights_bytes(self) -> int:
@@ -130,7 +133,10 @@ def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksu
         problem, remedy = f"no tensor is of a floating-point type (there are {kinds})", "name the original model"
         raise InvalidInput("NothingToCompress", FIELD, store.url, problem, remedy)
     kept = tuple(entry for entry in entries if entry.path in weights or _is_companion(entry.path))
-    return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums, texts.limit)
+    return Source(
+        "transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums,
+        limit=texts.limit, several_labels=several_labels(config),
+    )  # fmt: skip
 
 
 def _gguf(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
@@ -180,12 +186,27 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
         if entry.path in weights or (entry.path.startswith(folder) and _is_companion(entry.path))
     )
     architecture = f"ONNX graph, {len(graph.operators)} kinds of operators"
+    config = _config_beside(store, by_path, folder)
+    if config:
+        check_head(config, task)
     inputs, outputs = locate_batch(graph.takes, graph.gives)
     tensors = tuple(graph.tensors)
     return Source(
         "onnx", task, kept, frozenset(weights), tensors, architecture, checksums,
-        inputs=inputs, outputs=outputs, kinds=graph.kinds,
+        inputs=inputs, outputs=outputs, kinds=graph.kinds, several_labels=several_labels(config) if config else None,
     )  # fmt: skip
+
+
+def _config_beside(store: Readable, by_path: Mapping[str, Entry], folder: str) -> dict[str, Any] | None:
+    """The configuration of the Transformers model that a graph was exported from; None where there is none."""
+    entry = by_path.get(f"{folder}/config.json" if folder else "config.json")
+    if entry is None:
+        return None
+    try:
+        config = json.loads(_small(store, entry))
+    except ValueError as error:
+        raise InvalidInput("InvalidFile", FIELD, entry.path, "it is not JSON", "upload it again") from error
+    return config if isinstance(config, dict) and "model_type" in config else None
 
 
 def _graph_file(store: Readable, names: Sequence[str]) -> str:

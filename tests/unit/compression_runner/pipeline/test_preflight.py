@@ -157,6 +157,21 @@ def test_a_model_for_another_task_is_refused(bert: Path, task: Task) -> None:
     assert caught.value.field == "spec.model.task"
 
 
+def test_the_head_of_a_graph_is_known_from_the_configuration_beside_it(tmp_path: Path) -> None:
+    place = tiny_models.perceptron(tmp_path / "model", width=8)
+    assert look(place, "text-classification").several_labels is None
+    config = {"model_type": "bert", "id2label": {"0": "LABEL_0"}}
+    (place / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidInput, match=r"spec\.model\.task.*answers with numbers.*use task text-regression"):
+        look(place, "text-classification")
+    assert look(place, "text-regression").architecture.startswith("ONNX graph")
+    (place / "config.json").write_text(json.dumps(config | {"problem_type": "multi_label_classification"}))
+    assert look(place, "text-classification").several_labels is True
+    (place / "config.json").write_text("{")
+    with pytest.raises(InvalidInput, match=r"config\.json.*it is not JSON.*upload it again"):
+        look(place, "text-classification")
+
+
 def test_a_graph_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     place = tiny_models.perceptron(tmp_path / "model", width=8)
     content = (place / "model.onnx").read_bytes()

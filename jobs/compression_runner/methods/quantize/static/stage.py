@@ -20,7 +20,6 @@ from compression_runner.methods.quantize.static.preparing import prepare
 from compression_runner.methods.quantize.static.recipe import choose, unlike_branches
 from compression_runner.methods.quantize.static.smoothing import smooth
 from compression_runner.methods.quantize.static.work import Work, require_whole
-from compressionjob.tasks import TASKS
 
 
 def quantize(work: Work, into: Path) -> Mapping[str, Any]:
@@ -42,7 +41,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
     work.advance(0.3)
 
     def measure(parts: Collection[str]) -> Fidelity:
-        return compare(expected, _answers(blueprint, parts, checked, work), classifies=TASKS[work.task].classifies)
+        return compare(expected, _answers(blueprint, parts, checked, work), classifies=work.classifies)
 
     kept = _kept(work, blueprint, measure)
     require_whole(work, kept.fidelity)

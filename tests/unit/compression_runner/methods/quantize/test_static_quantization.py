@@ -207,6 +207,21 @@ def test_fidelity_counts_classes_that_changed_and_answers_that_are_not_finite() 
     assert compare(old, old, classifies=False).drop == pytest.approx(0.0)
 
 
+def test_fidelity_is_that_of_the_worst_channels_and_of_a_numbers_size() -> None:
+    drawn = np.random.default_rng(0).random((30, 12, 4)).astype(np.float32)
+    drawn[:, :4] *= 640
+    destroyed = drawn.copy()
+    destroyed[:, 4:] = destroyed[:, 4:] > 0.9
+    old, new = Answers(), Answers()
+    assert old.add([drawn])
+    assert new.add([destroyed])
+    assert compare(old, new, classifies=False).cosine < 0.6
+    numbers, others = Answers(), Answers()
+    numbers.add([drawn[:, 5, :1]])
+    others.add([drawn[:, 5, :1] * 9])
+    assert compare(numbers, others, classifies=False).cosine < 0.9
+
+
 def _detector(factor: float) -> onnx.ModelProto:
     """Return a graph that joins boxes from 0 to `factor` and scores from 0 to 1, and reshapes both together."""
     node = onnx.helper.make_node
