@@ -138,3 +138,15 @@ def looped(width: int, opset: int = 17) -> onnx.ModelProto:
     # The shape of what goes round is not inferred.
     model.graph.output[0].CopyFrom(value("y", TensorProto.FLOAT, ["batch", 4]))
     return model
+
+
+def constant_graph(weights: np.ndarray) -> onnx.ModelProto:
+    """A product whose weight is a Constant, as older exporters have it; x and y are of its type."""
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(weights)),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    kind = helper.np_dtype_to_tensor_dtype(weights.dtype)
+    model = graph(nodes, {"x": ["batch", len(weights)]}, ["y"], {}, {"x": kind})
+    model.graph.output[0].type.tensor_type.elem_type = kind
+    return model

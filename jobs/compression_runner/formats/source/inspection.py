@@ -34,6 +34,7 @@ class Source:
     """A model that can be fetched: its format, the files that belong to it, its tensors, and its identity.
 
     `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
+    Of a graph, `operators` are those that it has, and `multiplied` the names that layers read as a weight.
     """
 
     format: artifacts.Format
@@ -43,6 +44,8 @@ class Source:
     tensors: tuple[Tensor, ...]
     architecture: str
     checksums: Mapping[str, str] = field(default_factory=dict)
+    operators: frozenset[str] = frozenset()
+    multiplied: frozenset[str] = frozenset()
 
     @property
     def weights_bytes(self) -> int:
@@ -167,7 +170,17 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
         if entry.path in weights or (entry.path.startswith(folder) and _is_companion(entry.path))
     )
     architecture = f"ONNX graph, {len(graph.operators)} kinds of operators"
-    return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums)
+    return Source(
+        "onnx",
+        task,
+        kept,
+        frozenset(weights),
+        tuple(graph.tensors),
+        architecture,
+        checksums,
+        frozenset(graph.operators),
+        frozenset(graph.multiplied),
+    )
 
 
 def _graph_file(store: Readable, names: Sequence[str]) -> str:
