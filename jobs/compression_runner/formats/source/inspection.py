@@ -42,6 +42,7 @@ class Source:
     `several_labels` says whether a sample may have several labels, None where its configuration does not say.
     `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
     `limit` is the longest text that it takes, None where it has none or is not known.
+    Of a graph, `operators` are those that it has, and `multiplied` the names that layers read as a weight.
     """
 
     format: artifacts.Format
@@ -57,6 +58,8 @@ class Source:
     kinds: Mapping[str, str] = field(default_factory=dict)
     """Of an ONNX graph: its inputs and outputs, and what those are that are no tensors."""
     several_labels: bool | None = None
+    operators: frozenset[str] = frozenset()
+    multiplied: frozenset[str] = frozenset()
 
     @property
     def weights_bytes(self) -> int:
@@ -194,6 +197,7 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
     return Source(
         "onnx", task, kept, frozenset(weights), tensors, architecture, checksums,
         inputs=inputs, outputs=outputs, kinds=graph.kinds, several_labels=several_labels(config) if config else None,
+        operators=frozenset(graph.operators), multiplied=frozenset(graph.multiplied),
     )  # fmt: skip
 
 
