@@ -29,7 +29,7 @@ class Columns(Schema):
     text_pair: ColumnName | None = Field(
         default=None,
         description="Column with the second text of a pair, such as the passage to a query; for text-classification "
-        "and text-regression.",
+        "and text-regression. Example: passage.",
     )
     label: ColumnName = Field(
         default="label",
