@@ -56,7 +56,7 @@ def _checkpoint(artifact: Artifact, parameters: Prune, context: StageContext) ->
         trainable = model.load(artifact)
         _take_over(graph, learned, trainable.inner)
     else:
-        trainable = model.load(artifact)
+        trainable = model.load_linear(artifact)
         details = two_of_four.prune_modules(trainable.inner, parameters, context.field)
     _require_some(details, parameters, context)
     return Outcome(model.save(trainable, artifact, context.output), details)
