@@ -1,12 +1,14 @@
 """`plan`: what a job would do, with sizes and a memory estimate; only headers are read."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from compression_runner.commands.crash import CrashReporter
 from compression_runner.commands.failures import LOG, Ended, explained
 from compression_runner.commands.manifest import read_manifest, without_limits
 from compression_runner.commands.power import Planned, power_of, undecidable
@@ -26,9 +28,10 @@ from compressionjob.spec import CompressionJob
 def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
     """Prints the plan; the exit status is that of a run that would end in preflight."""
     logs.configure(as_json=False)
+    sys.excepthook = reporter = CrashReporter()
     try:
         with explained(), tempfile.TemporaryDirectory() as workdir:
-            job = read_manifest(manifest)
+            reporter.job = job = read_manifest(manifest)
             require_price(job.spec, price_of(os.environ, price))
             stores = Stores(environment=os.environ, base=manifest.absolute().parent)
             places = of_spec if publish else of_trial

@@ -94,11 +94,9 @@ def processor(model_dir: Path) -> Any:
         return transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             model_dir, backend="pil", **options
         )
-    except (*LIBRARY_ERRORS, ImportError) as error:
-        problem, remedy = (
-            f"it cannot be loaded: {cause(error)}",
-            f"correct {PREPROCESSOR}, or remove it for plain pixels",
-        )
+    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
+        problem = f"it cannot be loaded: {cause(error)}"
+        remedy = f"correct {PREPROCESSOR}, or remove it for plain pixels"
         raise bad_data("spec.model.source", PREPROCESSOR, problem, remedy) from error
 
 

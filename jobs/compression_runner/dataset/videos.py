@@ -46,6 +46,13 @@ def prepare_videos(videos: Column, model_dir: Path) -> list[NDArray[np.float32]]
             raise bad_data(FIELD, frames[0].shape, problem, "give videos as the model was trained on") from error
         # A processor of single images knows nothing of videos, and leaves out the dimension of the video.
         prepared.append(np.asarray(values[0] if values.ndim == 5 else values, dtype=np.float32))
+    for row, video in enumerate(prepared):
+        if video.shape != prepared[0].shape:
+            problem = (
+                f"row {row} has shape {video.shape} (frames, channels, height, width), and row 0 {prepared[0].shape}"
+            )
+            remedy = f"give videos of one shape, or name num_frames in config.json and put a {PREPROCESSOR} beside it"
+            raise bad_data(FIELD, video.shape, problem, remedy)
     return prepared
 
 

@@ -7,7 +7,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from compression_runner.inference.batch_axis import locate_batch
-from compression_runner.inference.predictor import Feed, Predictor, TensorInfo
+from compression_runner.inference.predictor import Feed, Predictor, TensorInfo, not_running
+from compression_runner.inference.session import RUNTIME_ERRORS
 
 
 class OnnxPredictor(Predictor):
@@ -34,10 +35,16 @@ class OnnxPredictor(Predictor):
         )
 
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
-        """Return the named outputs (all by default) for one batch."""
+        """Return the named outputs (all by default) for one batch.
+
+        Raises InvalidInput where the graph does not run on it.
+        """
         if self._session is None:
             raise ValueError("the predictor is closed")
-        return list(self._session.run(outputs, dict(feed)))
+        try:
+            return list(self._session.run(outputs, dict(feed)))
+        except RUNTIME_ERRORS as error:
+            raise not_running("onnxruntime", feed, error) from error
 
     def close(self) -> None:
         """Free the session."""

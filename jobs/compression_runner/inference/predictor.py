@@ -9,6 +9,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.errors import InvalidInput, cause
+
 Feed = Mapping[str, NDArray[np.generic]]
 """The inputs of one call by name."""
 Engine = Literal["onnxruntime", "openvino"]
@@ -63,3 +65,11 @@ class Predictor(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def not_running(engine: Engine, feed: Feed, error: Exception) -> InvalidInput:
+    """Return the error for a graph that an engine cannot run on a batch."""
+    given = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in feed.items())
+    problem = f"the graph does not run in {engine} on this data: {cause(error)}"
+    remedy = "give data that the model takes, or correct the model"
+    return InvalidInput("InvalidModel", "spec.model.source", given, problem, remedy)

@@ -130,6 +130,11 @@ class RunProgress:
         for listener in self._listeners:
             listener.advanced(self.snapshot(), 1.0)
 
+    def titles(self) -> list[str]:
+        """The phases in order, as far as they are known."""
+        with self._lock:
+            return [phase.title for phase in self._phases]
+
     def snapshot(self) -> Progress:
         """The state in the contract's words."""
         with self._lock:

@@ -7,7 +7,7 @@ maps: TinyBERT, Jiao et al. 2019 (arXiv:1909.10351). Feature maps of convolution
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 import torch
 from torch.nn import functional
@@ -17,6 +17,9 @@ from compression_runner.training.model import Trainable
 from compression_runner.training.positions import SEQUENTIAL, counted, next_token_loss
 from compressionjob.methods.losses import Losses
 from compressionjob.tasks import TASKS, Task
+
+States = Literal["hidden_states", "attentions"]
+"""How transformers calls what a model tells of its layers."""
 
 
 def asks_labels(task: Task) -> bool:
@@ -134,8 +137,12 @@ class Distillation(torch.nn.Module):
 class NoStates(Exception):
     """A model that tells no hidden states, or no attention maps, of one stack of layers: an encoder with a decoder."""
 
+    def __init__(self, states: States) -> None:
+        super().__init__(states)
+        self.states: Final = states
 
-def states_of(outputs: Any, name: str = "hidden_states") -> Sequence[torch.Tensor]:
+
+def states_of(outputs: Any, name: States = "hidden_states") -> Sequence[torch.Tensor]:
     """Hidden states or attention maps, layer by layer, that a model was asked for. Raises NoStates."""
     states: Sequence[torch.Tensor] | None = getattr(outputs, name, None)
     if not states:

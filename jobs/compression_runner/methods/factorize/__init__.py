@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.factorize import Factorize
 
@@ -51,12 +51,12 @@ def _checkpoint(
     from compression_runner.training import model
     from compression_runner.training.probes import example_of
 
-    trainable = model.load(artifact)
+    trainable = model.load_linear(artifact)
     details = factorize(CheckpointModel(trainable, samples), parameters, context)
     try:
         trainable.module(*example_of(trainable, artifact.path).inputs)
-    except AttributeError as error:
-        problem = f"the model reaches into a layer that was factorized: {error}"
+    except LIBRARY_ERRORS as error:
+        problem = f"the model does not run with factorized layers: {cause(error)}"
         remedy = "leave the layer out by exclude, or export the model to ONNX yourself and name that as the source"
         raise BadRecipe("UnsupportedModel", context.field, parameters.method, problem, remedy) from error
     return Outcome(model.save(trainable, artifact, context.output), details)

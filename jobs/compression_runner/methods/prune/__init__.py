@@ -35,11 +35,12 @@ def run(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome
 def _prune_structures(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     from compression_runner.formats.surgery import Surgery
     from compression_runner.methods.prune import structured
+    from compression_runner.methods.prune.running import require_running
     from compression_runner.training import model
     from compression_runner.training.holdout import for_task
     from compression_runner.training.probes import example_of
 
-    trainable = model.load(artifact)
+    trainable = model.load_linear(artifact)
     before = sum(parameter.numel() for parameter in trainable.module.parameters())
     share, field = parameters.sparsity, context.field
     details: dict[str, Any] = {"structure": parameters.structure}
@@ -60,7 +61,10 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
         trainable.changes = changes
     after = sum(parameter.numel() for parameter in trainable.module.parameters())
     details |= {"parametersBefore": before, "parameters": after}
-    return Outcome(model.save(trainable, artifact, context.output), details)
+    pruned = model.save(trainable, artifact, context.output)
+    del trainable
+    require_running(pruned, f"{field}.structure", str(parameters.structure))
+    return Outcome(pruned, details)
 
 
 def _accepts(parameters: Prune) -> Formats:

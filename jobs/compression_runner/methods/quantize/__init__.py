@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from compression_runner.artifact import Artifact, Format, seal
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.methods.quantize.engine.environment import FORMATS, interpreter
 from compression_runner.methods.quantize.plan_check import check_source, require_float32, require_floats
 from compression_runner.stages.method import MIB, Formats, Method, Need, Outcome, StageContext
@@ -14,9 +14,20 @@ from compressionjob.methods.quantize import Quantize
 FOLDING: Final[Mapping[str, Literal["floats", "all"]]] = {"dynamic": "all", "static": "all", "weight-only": "floats"}
 
 
+OTHERWISE: Final[Mapping[str, str]] = {
+    "dynamic": "use method weight-only, static or cast",
+    "static": "use method dynamic or weight-only, or backend openvino",
+    "weight-only": "use method dynamic or cast",
+    "cast": "use dtype bfloat16, or method dynamic",
+}
+"""What to do where a library cannot do a method to a graph."""
+
+
 def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
     """The model with shorter numbers; it has been loaded once, so that it is known to be valid."""
     from compression_runner.formats.companions import copy_companions
+    from compression_runner.inference.session import RUNTIME_ERRORS
+    from compression_runner.methods.quantize.dynamic import QuantizerFailed
 
     if parameters.method == "qat":
         from compression_runner.methods.quantize.qat.stage import train_quantized
@@ -31,9 +42,12 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
         return _store_in_bfloat16(artifact, context)
     try:
         details = _quantize(artifact, parameters, context)
-    except (ValueError, TypeError, KeyError, RuntimeError, AssertionError) as error:
-        problem = f"onnxruntime cannot quantize this graph: {error or type(error).__name__}"
-        raise BadRecipe("QuantizeFailed", context.field, parameters.method, problem, "leave the stage out") from error
+    except QuantizerFailed as error:
+        problem, remedy = f"onnxruntime cannot quantize this graph: {error}", OTHERWISE[parameters.method]
+        raise BadRecipe("QuantizeFailed", context.field, parameters.method, problem, remedy) from error
+    except RUNTIME_ERRORS as error:
+        problem, remedy = f"the graph does not run in onnxruntime: {cause(error)}", "see that it runs on the data"
+        raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     return Outcome(seal(context.output, _gives(artifact.format, parameters), artifact.task), details)
 
 

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from compression_runner.formats.onnx_files import arrange, graphs, sort_nodes
+from compression_runner.methods.quantize.dynamic import refusing
 
 BFLOAT16_OPSET: Final = 13
 """The first whose Cast knows bfloat16."""
@@ -20,9 +21,9 @@ INDEX: Final = ".safetensors.index.json"
 def to_float16(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Mapping[str, Any]]:
     """The model in float16, and how many weights were too large or too small for it.
 
-    Raises ValueError, TypeError, KeyError or RuntimeError from onnxruntime where it cannot convert the graph.
+    Raises QuantizerFailed where onnxruntime cannot convert the graph.
     """
-    with warnings.catch_warnings(record=True) as caught:
+    with refusing(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         converted = convert_float_to_float16(model, keep_io_types=True)
     truncated = sum("truncated" in str(warning.message) for warning in caught)

@@ -126,3 +126,10 @@ def test_what_the_processor_refuses_names_its_row(model: Path) -> None:
 def test_images_of_unlike_size_that_nothing_resizes_name_the_row(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"row 1 has shape \(3, 3, 3\).*row 0 \(3, 4, 6\).*one size"):
         prepare_images([PIXELS, PIXELS[:3, :3]], tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", '{"image_processor_type": "NoSuchProcessor"}'])
+def test_a_processor_that_cannot_be_loaded_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(content)
+    with pytest.raises(InvalidInput, match=r"'preprocessor_config\.json': it cannot be loaded: .*for plain pixels"):
+        prepare_images([encoded(COLOUR)], tmp_path)

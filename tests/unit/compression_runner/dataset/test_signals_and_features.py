@@ -169,9 +169,8 @@ def test_bad_recordings_name_row_and_remedy(values: list[Any], message: str, tmp
 
 
 def test_a_rate_that_is_none_is_refused(tmp_path: Path, plain: Path) -> None:
-    path = table(tmp_path / "d.parquet", audio=[SHORT.tolist()], sampling_rate=[0.5])
     with pytest.raises(InvalidInput, match=r"columns\.samplingRate.*0\.5.*row 0"):
-        load(path, plain, "audio-classification")
+        load(table(tmp_path / "d.parquet", audio=[SHORT.tolist()], sampling_rate=[0.5]), plain, "audio-classification")
 
 
 def test_a_preprocessor_of_images_does_not_prepare_audio(tmp_path: Path, plain: Path) -> None:
@@ -227,6 +226,7 @@ BAD_VIDEOS: dict[str, tuple[list[Any], str]] = {
     "no frames": ([[]], r"row 0 is empty"),
     "frames that differ": ([[png(CLIP[0]), png(CLIP[1, :9])]], r"frames of row 0 differ in size"),
     "no image": ([[b"x"]], r"columns\.video.*row 0"),
+    "unlike lengths": ([[png(CLIP[0])] * 2, [png(CLIP[0])]], r"row 1 has shape \(1, 3, .*, and row 0 \(2, 3, "),
 }
 
 

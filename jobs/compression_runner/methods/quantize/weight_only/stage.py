@@ -7,6 +7,7 @@ from typing import Any, Final
 import onnx
 
 from compression_runner.calibration.feeding import feeds
+from compression_runner.calibration.inverse import NotInvertible
 from compression_runner.calibration.scaling import divide_inputs
 from compression_runner.calibration.walking import UnsupportedGraph
 from compression_runner.dataset import SampleSet
@@ -61,6 +62,9 @@ def quantize(work: Work) -> Mapping[str, Any]:
     except OutOfReach as error:
         remedy = "ask for a larger budget, or larger groups"
         raise BadRecipe("BudgetOutOfReach", f"{work.field}.budget", parameters.budget, str(error), remedy) from error
+    except NotInvertible as error:
+        remedy = "use algorithm rtn or awq, or other calibration data"
+        raise BadRecipe("CalibrationFailed", work.field, parameters.dtype, str(error), remedy) from error
     except FAILURES as error:
         problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
         raise BadRecipe(
