@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
 from compressionjob.data import Columns, Data, EvaluationData
-from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
+from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.methods.quantize import ENGINES
@@ -274,7 +274,9 @@ def _fallback_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
 class Metadata(Observed):
     """The part of an object's metadata that this project reads."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="Name of the object.", examples=["minilm-int8"]
+    )
     namespace: str = "default"
     uid: str = ""
     labels: dict[str, str] = {}
@@ -285,8 +287,8 @@ class CompressionJob(Observed):
 
     api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION
     kind: Literal["CompressionJob"] = JOB_KIND
-    metadata: Metadata
-    spec: CompressionJobSpec
+    metadata: Metadata = Field(description="Name, namespace and labels.", examples=["metadata: {name: minilm-int8}"])
+    spec: CompressionJobSpec = Field(description="What to compress, how, and the limits to keep.")
 
 
 def parse_job(manifest: object) -> CompressionJob:
@@ -296,11 +298,11 @@ def parse_job(manifest: object) -> CompressionJob:
     """
     if not isinstance(manifest, dict):
         remedy = f"a manifest is a mapping with apiVersion: {API_VERSION} and kind: {JOB_KIND}"
-        raise InvalidSpec([FieldProblem("manifest", type(manifest).__name__, remedy)])
+        raise InvalidSpec([FieldProblem("manifest", "", f"it is {kind_of(manifest)}; {remedy}")])
     try:
-        return CompressionJob.model_validate(manifest)
+        return CompressionJob.model_validate(manifest, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error)) from error
+        raise InvalidSpec(problems_of(error, model=CompressionJob)) from error
 
 
 __all__ = [

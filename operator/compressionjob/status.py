@@ -1,6 +1,6 @@
 """CompressionJob's status: what ``kubectl get cpj`` and ``kubectl describe`` show."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from compressionjob.sla import Verdict
 from compressionjob.usage import ActiveTime, Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
-
+PHASES: tuple[Phase, ...] = get_args(Phase)
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
 Text = Annotated[str, Field(max_length=256)]
@@ -43,6 +43,9 @@ class CompressionJobStatus(Observed):
     phase: Phase = Field(
         default="Pending", description="Pending, Running, Suspended, AwaitingReview, Succeeded or Failed."
     )
+    reason: Annotated[str, Field(max_length=128)] = Field(
+        default="", description="Why it is in this phase: the reason of the condition that explains it best."
+    )
     part: Part | None = Field(
         default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."
     )
@@ -51,7 +54,7 @@ class CompressionJobStatus(Observed):
     )
     stage: Text = Field(default="", description="What is being done.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")
-    verdict: Verdict | None = Field(default=None, description="Pass, Fail or Inconclusive.")
+    verdict: Verdict | None = Field(default=None, description="Pass, Fail, Inconclusive, or NoLimits.")
     confidence: Annotated[str, Field(max_length=16)] | None = Field(
         default=None, description="Confidence of the verdict."
     )

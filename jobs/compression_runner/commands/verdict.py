@@ -9,7 +9,7 @@ from compressionjob.report import Report
 from compressionjob.schema import format_bytes
 from compressionjob.sla import ObjectiveResult, write_figure
 
-COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
+COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan"}
 
 
 def show(report: Report, workdir: Path, console: Console, *, published: bool) -> None:

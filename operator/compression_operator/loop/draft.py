@@ -199,9 +199,10 @@ class Draft:
         after = after.model_copy(update={"notifications": told})
         changed = after != self.before
         if changed:
-            after = after.model_copy(
-                update={key: it for key, it in self._companions.items() if key not in self._fields}
-            )
+            # A CRD that is older drops the reason: it is no reason to write.
+            known = {item.type: (item.status, item.reason) for item in after.conditions}
+            companions = {key: it for key, it in self._companions.items() if key not in self._fields}
+            after = after.model_copy(update=companions | {"reason": conditions.reason_of(after.phase, known)})
         return Plan(
             patch_child=self._patch_child,
             queued=self._queued,

@@ -82,9 +82,7 @@ def _require_failed(job: Job) -> None:
         remedy = "submit it under another name to run it again"
         raise Invalid(f"the job {job.name} succeeded; there is nothing to try again", remedy)
     state = f"it is {job.phase}" if job.phase else "no operator has seen it yet"
-    raise Invalid(
-        f"the job {job.name} has not ended; {state}", f"follow it: kubectl compress status {job.name} --watch"
-    )
+    raise Invalid(f"the job {job.name} has not ended; {state}", f"follow it: {job.command('status')} --watch")
 
 
 def _create(given: argparse.Namespace, cluster: Cluster, job: Job, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -105,14 +105,15 @@ def test_every_field_is_explained(kubectl: Kubectl) -> None:
 def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
     create(kubectl, job("columns"))
     status = {
-        "phase": "Succeeded", "stage": "", "progress": 100, "sizeRatio": "0.254", "latencyP99": "7.31ms",
+        "phase": "Succeeded", "reason": "SLAMet", "stage": "", "progress": 100,
+        "sizeRatio": "0.254", "latencyP99": "7.31ms",
         "verdict": "Pass",
     }  # fmt: skip
     patch = json.dumps({"status": status})
     kubectl.run("patch", "cpj", "columns", "--subresource=status", "--type=merge", f"--patch={patch}")
     header, line = kubectl.run("get", "cpj", "columns").splitlines()
-    assert header.split() == ["NAME", "PHASE", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE"]
-    assert line.split()[:6] == ["columns", "Succeeded", "100", "0.254", "7.31ms", "Pass"]
+    assert header.split() == ["NAME", "PHASE", "REASON", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE"]
+    assert line.split()[:7] == ["columns", "Succeeded", "SLAMet", "100", "0.254", "7.31ms", "Pass"]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,27 @@ def test_whole_cpus_need_a_guaranteed_pod(kubectl: Kubectl, requests: Any, limit
         assert says in refusal(kubectl, manifest, "--dry-run=server")
     else:
         assert "created" in create(kubectl, manifest, "--dry-run=server")
+
+
+@pytest.mark.parametrize("value", [0, 1, "0.01"])
+def test_a_decimal_number_may_be_a_whole_number_without_quotes(kubectl: Kubectl, value: object) -> None:
+    assert "created" in create(kubectl, job(spec__sla__quality__maxDrop=value), "--dry-run=server")
+
+
+def test_the_columns_of_a_runtime_tell_its_hardware(kubectl: Kubectl) -> None:
+    for name, resources in {
+        "large": {"requests": {"cpu": 2}, "limits": {"memory": "4Gi", "nvidia.com/gpu": 1}},
+        "small": {"limits": {"cpu": "500m", "amd.com/gpu": "2"}, "requests": {"memory": "1Gi"}},
+    }.items():
+        spec = {"image": "a/b:c", "pricePerHour": 3, "resources": resources}
+        manifest = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionRuntime"}
+        create(kubectl, manifest | {"metadata": {"name": name}, "spec": spec})
+    rows = [line.split()[:6] for line in kubectl.run("get", "cprt").splitlines()]
+    assert rows == [
+        ["NAME", "IMAGE", "CPU", "MEMORY", "GPU", "PRICE"],
+        ["large", "a/b:c", "2", "4Gi", "1", "3"],
+        ["small", "a/b:c", "500m", "1Gi", "2", "3"],
+    ]
 
 
 def test_the_api_server_writes_no_measuring_into_a_runtime(kubectl: Kubectl) -> None:

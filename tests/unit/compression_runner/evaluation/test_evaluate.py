@@ -77,6 +77,17 @@ def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], dat
     by_name = {item.name: item for item in judgement.objectives}
     assert by_name["size.ratio"].measured == 0.5
     assert by_name["quality.drop"].verdict == "Pass"
+    percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
+    for name, shown in {
+        "latency": found.compressed.latency_intervals[percentile],
+        "latency.speedup": found.speedups[percentile],
+        "throughput": found.compressed.throughput_interval,
+        "quality.drop": found.quality_drops["accuracy"],
+    }.items():
+        assert shown is not None
+        judged = by_name[name]
+        assert (judged.measured, judged.low, judged.high) == (shown.value, shown.low, shown.high), name
+    assert found.compressed.peak_memory_bytes == round(by_name["memory"].measured or 0)
     assert found.quality_metric == "accuracy"
     answered = found.environment.evaluation_samples
     assert answered in (100, 145, 209, 300), "quality is measured until its limits are decided"
