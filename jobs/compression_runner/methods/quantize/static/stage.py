@@ -98,6 +98,6 @@ def _details(work: Work, blueprint: Blueprint, kept: Kept, batches: int) -> dict
         "floatAgain": {part: round(loss, 6) for part, loss in kept.given_back.items()},
         "calibrationSamples": len(work.samples),
         "checkedBatches": batches,
-        "calibrationCosine": round(kept.fidelity.cosine, 6),
+        "calibrationCosine": round(kept.fidelity.cosine, 6) if kept.fidelity.compared else None,
         "calibrationAgreement": kept.fidelity.agreement,
     }
