@@ -101,7 +101,7 @@ class SampleSet:
         differ in an input without a batch axis come one at a time.
         """
         inputs = self.located(inputs)
-        fixed = fixed_batch(inputs) or (1 if any(map(self._differs, inputs)) else None)
+        fixed = fixed_batch(inputs) or (1 if self.differs(inputs) else None)
         order = sorted(range(len(self)), key=self.length) if self.padding or self.free else list(range(len(self)))
         step = fixed or size
         for start in range(0, len(order), step):
@@ -112,13 +112,15 @@ class SampleSet:
         """Return a model's inputs with the batch axes that were found."""
         return tuple(replace(info, axis=self.axes.get(info.name, info.axis)) for info in inputs)
 
-    def _differs(self, info: TensorInfo) -> bool:
+    def differs(self, inputs: Sequence[TensorInfo]) -> bool:
         """Return whether samples differ in an input that has no batch axis."""
-        first = self.samples[0].get(info.name)
-        if info.axis is not None or first is None:
-            return False
-        others = (sample[info.name] for sample in self.samples)
-        return any(other is not first and not np.array_equal(other, first) for other in others)
+        shared = [info.name for info in self.located(inputs) if info.axis is None and info.name in self.samples[0]]
+        first = self.samples[0]
+        return any(
+            sample[name] is not first[name] and not np.array_equal(sample[name], first[name])
+            for name in shared
+            for sample in self.samples
+        )
 
     def _stacked(self, indices: Sequence[int], info: TensorInfo, sequence_length: int | None) -> NDArray[np.generic]:
         if is_past(info.name):
@@ -161,12 +163,17 @@ def _filled(array: NDArray[np.generic], length: int, value: int, *, left: bool) 
 
 
 def _shaped(array: NDArray[np.generic], info: TensorInfo) -> NDArray[np.generic]:
-    """Return one sample as the model takes it; refuse one of another shape, unless both are a single number."""
+    """Return one sample as the model takes it; one of its dimensions may be missing where it is 1.
+
+    Raises InvalidInput for a sample of another shape.
+    """
     shape, wanted = array.shape, info.sample_shape
     if len(shape) == len(wanted) and all(want in (None, have) for have, want in zip(shape, wanted, strict=True)):
         return array
     if not shape and all(size == 1 for size in wanted):
         return np.reshape(array, (1,) * len(wanted))
+    if info.axis is None and wanted[:1] == (1,) and len(shape) == len(wanted) - 1:
+        return _shaped(array[np.newaxis], info)
     problem = f"a sample of input {info.name} has shape {_written(shape)} in the data; {_takes(info)}"
     remedy = "give an array whose first dimension counts the samples, and whose others are those of one sample"
     raise bad_data(SOURCE, info.name, problem, remedy)

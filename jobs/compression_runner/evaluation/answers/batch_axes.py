@@ -122,7 +122,7 @@ def locate(predictor: Predictor, data: SampleSet, task: Task, batch_size: int) -
     outputs = chosen_outputs(predictor.outputs, task)
     size = fixed_batch(inputs) or batch_size
     if _are_named(inputs, outputs) and (size == 1 or task != "onnx"):
-        return _axes(inputs, outputs)
+        return replace(_axes(inputs, outputs), single=data.differs(inputs))
     refused: InvalidInput | None = None
     for candidate in _candidates(inputs):
         try:
@@ -132,7 +132,8 @@ def locate(predictor: Predictor, data: SampleSet, task: Task, batch_size: int) -
     if refused is None or size > 1:
         raise refused or ValueError("a model has at least one way to place its batch axes")
     _run(predictor, data, inputs, outputs, [0])
-    return replace(_axes(inputs, outputs), single=not _takes_two(predictor, data, inputs, outputs))
+    single = data.differs(inputs) or not _takes_two(predictor, data, inputs, outputs)
+    return replace(_axes(inputs, outputs), single=single)
 
 
 def _takes_two(

@@ -66,6 +66,14 @@ def test_samples_that_differ_in_what_a_batch_shares_come_one_at_a_time(tmp_path:
         data.batch([0, 1], [rate])
 
 
+def test_what_is_fixed_at_one_may_be_given_for_each_sample() -> None:
+    data = array_samples(x=numbers(4, 3), mask=numbers(4, 6))
+    mask = TensorInfo("mask", FLOAT, (1, 6), axis=None)
+    assert np.array_equal(data.batch([2], [X, mask])["mask"], numbers(4, 6)[[2]])
+    assert data.differs([X, mask])
+    assert not data.only([2]).differs([X, mask])
+
+
 def test_single_numbers_alone_are_no_samples(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no array counts the samples: rate"):
         load(tmp_path, {"rate": np.array(3)})

@@ -2,7 +2,9 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from compression_runner.artifact import seal
@@ -10,12 +12,13 @@ from compression_runner.dataset import load_samples
 from compression_runner.dataset.files import find_data
 from compression_runner.dataset.preparation import identity
 from compression_runner.errors import InvalidInput
+from compression_runner.inference.predictor import TensorInfo
 from compression_runner.pipeline import job_data
 from compression_runner.pipeline.job_data import JobData
 from compression_runner.training import model
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
-from tests.support.plans import open_store
+from tests.support.plans import onnx_spec, open_store
 
 
 def make(folder: Path, training: Path) -> JobData:
@@ -82,3 +85,22 @@ def test_what_is_measured_on_is_not_learned_from(bert: Path, tmp_path: Path) -> 
 def test_a_few_that_are_on_both_sides_by_accident_are_left_out(bert: Path, tmp_path: Path) -> None:
     data = make(tmp_path, tiny_models.text_data(tmp_path / "training.parquet", labels=[0] * 80, skip=58))
     assert len(data.samples("training", bert)) == 78
+
+
+def test_the_inputs_of_a_graph_decide_how_its_data_is_put_together(tmp_path: Path) -> None:
+    rates = np.array([1.0, 2.0], np.float32)
+    np.savez(tmp_path / "data.npz", x=np.zeros((3, 4, 2), np.float32), rates=rates)
+    spec = onnx_spec()
+    store = open_store(tmp_path / "data.npz")
+    files = find_data(store, "onnx", "spec.data.evaluation.source")
+    inputs = [
+        TensorInfo("x", np.dtype(np.float32), (None, None, 2)),
+        TensorInfo("rates", np.dtype(np.float32), (2,), axis=None),
+    ]
+    none: Any = None
+    data = JobData(spec, {"evaluation": store}, {"evaluation": files}, tmp_path / "scratch", none, none, inputs)
+    assert data.samples("evaluation", tmp_path).batch([0, 1], inputs)["x"].shape == (2, 4, 2)
+    data.place_batch({"x": 1})
+    found = data.samples("evaluation", tmp_path).batch([0, 1], inputs)
+    assert found["x"].shape == (4, 2, 2)
+    assert found["rates"].tolist() == [1.0, 2.0]

@@ -21,10 +21,14 @@ KEPT_BYTES: Final = 256 << 20
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The mean cosine of the answers, and for classifiers the share of samples that keep their class."""
+    """The mean cosine of the answers, and for classifiers the share of samples that keep their class.
+
+    Where no answer can be `compared` nothing is known to be lost.
+    """
 
     cosine: float
     agreement: float | None
+    compared: bool = True
 
     @property
     def drop(self) -> float:
@@ -91,7 +95,7 @@ def compare(before: Answers, after: Answers, *, classifies: bool) -> Fidelity:
         if old.shape == new.shape and old.size
     ]
     if not pairs:
-        return Fidelity(1.0, None)
+        return Fidelity(1.0, None, compared=False)
     cosines = np.concatenate([_cosines(old, new, parts) for old, new, parts in pairs])
     return Fidelity(float(cosines.mean()), _agreement(*pairs[0][:2]) if classifies else None)
 

@@ -65,7 +65,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
         "transformer": transformer,
         "calibrationSamples": len(work.samples),
         "checkedBatches": len(checked),
-        "calibrationCosine": round(fidelity.cosine, 6),
+        "calibrationCosine": round(fidelity.cosine, 6) if fidelity.compared else None,
         "calibrationAgreement": fidelity.agreement,
     }
 

@@ -108,6 +108,6 @@ def _details(work: Work, blueprint: Blueprint, kept: Kept, batches: int) -> dict
         **({"floatForRange": list(blueprint.unlike)} if blueprint.unlike else {}),
         "calibrationSamples": len(work.samples),
         "checkedBatches": batches,
-        "calibrationCosine": round(kept.fidelity.cosine, 6),
+        "calibrationCosine": round(kept.fidelity.cosine, 6) if kept.fidelity.compared else None,
         "calibrationAgreement": kept.fidelity.agreement,
     }

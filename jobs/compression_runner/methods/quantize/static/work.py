@@ -33,7 +33,14 @@ class Work:
 
 
 def require_whole(work: Work, fidelity: Fidelity) -> None:
-    """Raises BadRecipe where the result has nothing to do any more with what the float model answers."""
+    """Raises BadRecipe where the result has nothing to do any more with what the float model answers.
+
+    So does accuracyControl, which gives back by the answers, where these cannot be compared.
+    """
+    if work.parameters.accuracy_control is not None and not fidelity.compared:
+        problem = "no output is of floats with the same number of rows in both models, so that no loss can be measured"
+        field = f"{work.field}.accuracyControl"
+        raise BadRecipe("TooLossy", field, "static", problem, "leave accuracyControl out")
     if fidelity.cosine < BROKEN:
         problem = f"the result answers otherwise than the float model (cosine {fidelity.cosine:.3f})"
         remedy = "give accuracyControl, smoothQuant or other calibration data, or use method dynamic"

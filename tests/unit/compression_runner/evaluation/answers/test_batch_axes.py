@@ -123,6 +123,16 @@ def test_a_model_that_takes_one_sample_is_given_one_at_a_time(tmp_path: Path) ->
         contender(predictor, data, Benchmark()).answer_batch([0])
 
 
+def test_samples_with_numbers_of_their_own_are_given_one_at_a_time(tmp_path: Path) -> None:
+    nodes = [node("Mul", ["x", "rate"], ["y"])]
+    data = array_samples(x=random(6, 3), rate=random(6))
+    with opened(tmp_path, nodes, {"x": ("batch", 3), "rate": ()}) as predictor:
+        with pytest.raises(InvalidInput, match=r"rate has no batch axis .*set spec\.benchmark\.batchSize to 1"):
+            locate(predictor, data, "onnx", 2)
+        locate(predictor, data, "onnx", 1).apply(predictor)
+    assert predictor.inputs[0].shape == (1, 3)
+
+
 def test_the_axes_are_known_before_any_stage_works(tmp_path: Path) -> None:
     with recurrent(tmp_path, (None, None, 3)):
         pass

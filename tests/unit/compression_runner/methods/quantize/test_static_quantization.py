@@ -1,6 +1,7 @@
 """Static INT8: ranges of activations, which nodes are quantized, and what goes back to floats."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from compression_runner.methods.quantize.static.ranges import (
     seen_range,
 )
 from compression_runner.methods.quantize.static.recipe import choose, unlike_branches
+from compression_runner.methods.quantize.static.work import Work, require_whole
+from compressionjob.methods.quantize import Quantize
 from compressionjob.spec import Task
 from tests.support import graphs, tiny_models
 from tests.support.stage_data import array_samples, image_samples, token_samples
@@ -277,3 +280,16 @@ def test_layers_that_read_unlike_branches_stay_floats_too() -> None:
     model.graph.initializer.append(onnx.numpy_helper.from_array(graphs.random(2, 10, 1, 1), "last"))
     recipe = choose(onnx.shape_inference.infer_shapes(model))
     assert unlike_branches(model, recipe, alike | {"boxes": Range(0.0, 640.0)}) == ("join", "last", "reshape")
+
+
+def test_outputs_of_other_numbers_of_rows_are_left_to_the_evaluation() -> None:
+    old, new = Answers(), Answers()
+    old.add([np.ones((3, 2), np.float32)])
+    new.add([np.ones((2, 2), np.float32)])
+    found = compare(old, new, classifies=False)
+    assert not found.compared
+    control = Quantize.model_validate({"method": "static", "accuracyControl": {"maxDrop": "0.01"}})
+    work = Work(Path("m.onnx"), "onnx", image_samples(), control, "spec.pipeline[0].quantize", lambda _share: None)
+    with pytest.raises(BadRecipe, match=r"quantize\.accuracyControl.*leave accuracyControl out"):
+        require_whole(work, found)
+    require_whole(replace(work, parameters=Quantize.model_validate({"method": "static"})), found)
