@@ -29,11 +29,11 @@ help: ## show what there is
 setup: ## install uv into the cache and the locked environment into .venv
 	@scripts/setup
 
-demo: ## a cluster, the chart, a job that passes and one that must not
-	@$(MAKE) --no-print-directory --jobs=2 cluster play
+demo: ## a cluster (yours if KUBECONFIG is set), the chart, a job that passes and one that must not
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(KUBECONFIG),,cluster) play
 
 play: setup
-	@$(PY) -m demo
+	@$(PY) -m demo $(if $(YES),--yes) $(if $(VALUES),--values=$(VALUES)) $(if $(BUCKET),--bucket=$(BUCKET))
 
 test: ## everything: static checks; unit, methods and integration beside each other; e2e (real kubelet)
 	@$(MAKE) --no-print-directory --jobs=2 lint prepare
@@ -93,7 +93,7 @@ prepare: # what the cluster is made of
 	@scripts/setup uv
 	@$(LOCALCLUSTER) prepare
 
-cluster: ## a real Kubernetes: yours if KUBECONFIG is set, otherwise a local one
+cluster: ## a real Kubernetes on this machine
 	@scripts/setup uv
 	@$(LOCALCLUSTER) up
 

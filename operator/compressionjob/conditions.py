@@ -19,7 +19,7 @@ COMPLETE: Final = "Complete"
 FAILED: Final = "Failed"
 """The job ended without one."""
 SLA_SATISFIED: Final = "SLASatisfied"
-"""The verdict: True is Pass, False is Fail, Unknown is Inconclusive."""
+"""The verdict: True is Pass, False is Fail, Unknown is Inconclusive or NoLimits."""
 AS_PROMISED: Final = "AsPromised"
 """The result is as small, fast and exact as its method promises, whatever the SLA asks."""
 REVIEWED: Final = "Reviewed"
@@ -72,6 +72,7 @@ RESUMED: Final = "Resumed"
 
 # Reasons of Complete, Failed.
 SLA_MET: Final = "SLAMet"
+PUBLISHED_WITHOUT_LIMITS: Final = "PublishedWithoutLimits"  # there was nothing to judge
 PUBLISHED_FALLBACK: Final = "PublishedFallback"  # onViolation: Fallback: an earlier stage's result, which passes
 PUBLISHED_DESPITE_VIOLATION: Final = "PublishedDespiteViolation"  # onViolation: Alert
 SLA_VIOLATED: Final = "SLAViolated"
@@ -104,6 +105,7 @@ FAILURE_REASONS: Final = (
 VERDICT_PASS: Final = "Pass"
 VERDICT_FAIL: Final = "Fail"
 VERDICT_INCONCLUSIVE: Final = "Inconclusive"
+VERDICT_NO_LIMITS: Final = "NoLimits"
 NO_VERDICT_YET: Final = "NoVerdictYet"
 NO_VERDICT: Final = "NoVerdict"  # the job ended before there was one
 PROMISES_KEPT: Final = "PromisesKept"

@@ -17,6 +17,7 @@ from compressionjob.review import Decision, ReviewPolicy
 from compressionjob.rules import NO_FALLBACK, NO_REVIEW, OWN_DATA, PIPELINE_RULES, SPEC_RULES, either
 from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema, with_rules
 from compressionjob.tasks import TASKS, Task, default_metric
+from compressionjob.text_pairs import pair_problems
 from compressionjob.trust_fit import trust_problems
 
 DEFAULT_RUNTIME: Final = "cpu"
@@ -33,8 +34,8 @@ class Model(Schema):
         "s3://BUCKET/KEY, pvc://CLAIM/PATH, file:///PATH below a volume of the runtime, or hf://ORG/NAME[@REVISION]."
     )
     task: Task = Field(
-        description="What the model does; text-generation is a causal language model, onnx any ONNX model with sample "
-        "inputs."
+        description="What the model does; text-regression predicts one number (rerankers, similarity), text-generation "
+        "is a causal language model, onnx any ONNX model with sample inputs."
     )
     format: Literal["auto", "transformers", "onnx", "gguf"] = Field(
         default="auto", description="Format of the source; auto looks at its files."
@@ -181,6 +182,7 @@ class CompressionJobSpec(Schema):
             *_format_problems(self),
             *_data_problems(self),
             *_metric_problems(self),
+            *pair_problems(self.sla, self.model.task, self.data),
             *trust_problems(self.sla, self.model.task, self.data.evaluation.columns),
             *_overlap_problems(self),
             *_review_problems(self),

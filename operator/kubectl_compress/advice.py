@@ -14,6 +14,7 @@ from kubectl_compress.job import Job
 
 # Placeholders: {report}, {retry}, {logs}, {status}, {approve} and {reject} are whole commands about the job.
 _REPORT: Final = "see the report: {report}"
+_JUDGE: Final = _REPORT + "; to have it judged, set limits in spec.sla and submit it under another name"
 _UNKNOWN: Final = "see why: {logs}; then try it again, from its checkpoints: {retry}"
 _CORRECT: Final = "correct the manifest, and submit it under another name: kubectl compress submit FILE {ns} --name NEW"
 _RUNTIMES: Final = f"(those there are: kubectl get {RUNTIME_PLURAL})"
@@ -113,7 +114,7 @@ def _template(job: Job) -> str:
     if job.phase == "Failed":
         return OF_FAILURE.get(job.reason, _UNKNOWN)
     if job.phase == "Succeeded":
-        return _REPORT
+        return _JUDGE if job.verdict == conditions.VERDICT_NO_LIMITS else _REPORT
     if not job.phase:
         return _NOT_SEEN
     if job.reason == conditions.UNSCHEDULABLE and "not found" in job.message:

@@ -28,6 +28,9 @@ _BRIEF_STATUS: Final = {
 }  # fmt: skip
 
 StepState = Literal["done", "now", "failed", "to come", "left out"]
+_STATES: Final[Mapping[str, StepState]] = {
+    "Done": "done", "Running": "now", "Failed": "failed", "Pending": "to come", "Skipped": "left out",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Job:
 
     @property
     def verdict(self) -> str:
-        """Pass, Fail, Inconclusive, or "" while there is none."""
+        """Pass, Fail, Inconclusive, NoLimits, or "" while there is none."""
         return str(self.status.get("verdict", ""))
 
     @property
@@ -219,7 +222,9 @@ class Job:
 
     @property
     def steps(self) -> list[Step]:
-        """All steps of its run in order, as far as the spec tells them; a job that failed, where it was seen last."""
+        """All steps of its run in order, as its pod told them, or else as far as the spec tells them."""
+        if self.status.get("steps"):
+            return [Step(str(item.get("title", "")), _state(item.get("state"))) for item in self.status["steps"]]
         titles = [*_BEFORE, *self.stages, *_AFTER]
         if self.verdict:
             return [*(Step(title, "done") for title in titles[:-1]), Step(titles[-1], self._publishing)]
@@ -241,6 +246,10 @@ class Job:
         if self.ended:
             return "done" if self.phase == "Succeeded" else "left out"
         return "to come" if self.awaits_review else "now"
+
+
+def _state(state: object) -> StepState:
+    return _STATES.get(str(state), "to come")
 
 
 def _title(stage: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ COMMANDS: Final = (
     Command(
         "status",
         "all jobs of a namespace in a table, or one job in full; live with --watch",
-        "Exit status with --watch or --wait: 0 published with the verdict Pass or approved, 3 Fail, Inconclusive or\n"
+        "Exit status with --watch or --wait: 0 published (Pass, NoLimits or approved), 3 Fail, Inconclusive or\n"
         "rejected, 4 failed before a verdict, 5 waits for review, 124 --timeout. Of several jobs the gravest, in the\n"
         "order 4, 3, 5.",
         (("NAME", "?", "job"),),

@@ -6,6 +6,7 @@ import yaml
 
 from compression_runner.errors import InvalidInput
 from compressionjob.errors import InvalidSpec
+from compressionjob.sla import NO_LIMITS_WARNING, objectives_of
 from compressionjob.spec import CompressionJob, parse_job
 
 
@@ -25,6 +26,11 @@ def read_manifest(place: Path) -> CompressionJob:
     return parse_job(jobs[0] if jobs else documents[0] if documents else None)
 
 
+def without_limits(job: CompressionJob) -> list[str]:
+    """Return the warning that a job without limits deserves before it runs."""
+    return [] if objectives_of(job.spec.sla) else [NO_LIMITS_WARNING]
+
+
 def _unreadable(error: OSError | UnicodeDecodeError | yaml.YAMLError) -> tuple[str, str]:
     if isinstance(error, OSError):
         return str(error.strerror), "name a file that is there and can be read"
@@ -37,4 +43,4 @@ def _unreadable(error: OSError | UnicodeDecodeError | yaml.YAMLError) -> tuple[s
     return f"it is no YAML{where}: {problem}", "correct it; keys of one mapping begin at the same column, without tabs"
 
 
-__all__ = ["InvalidSpec", "read_manifest"]
+__all__ = ["InvalidSpec", "read_manifest", "without_limits"]

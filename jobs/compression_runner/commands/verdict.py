@@ -10,7 +10,7 @@ from compressionjob.report import Report
 from compressionjob.schema import format_bytes
 from compressionjob.sla import ObjectiveResult
 
-COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
+COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan"}
 
 
 def show(report: Report, workdir: Path, console: Console, *, published: bool) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from compression_runner.inference.batch_axis import locate_batch
 from compression_runner.inference.openvino_settings import cpu_settings
 from compression_runner.inference.predictor import Feed, Predictor, TensorInfo
 
@@ -22,8 +23,9 @@ class OpenVinoPredictor(Predictor):
         core = openvino.Core()
         compiled: Any = core.compile_model(core.read_model(model), "CPU", cpu_settings(threads))
         self._request: Any = compiled.create_infer_request()
-        self.inputs = tuple(_info(port) for port in compiled.inputs)
-        self.outputs = tuple(_info(port) for port in compiled.outputs)
+        self.inputs, self.outputs = locate_batch(
+            [_info(port) for port in compiled.inputs], [_info(port) for port in compiled.outputs]
+        )
 
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
         """Return the named outputs (all by default) for one batch."""

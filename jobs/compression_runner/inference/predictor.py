@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
@@ -10,18 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 Feed = Mapping[str, NDArray[np.generic]]
-"""The inputs of one call by name; the first dimension is the batch."""
+"""The inputs of one call by name."""
 Engine = Literal["onnxruntime", "openvino"]
 """What runs a model. A comparison is between two models in the same one."""
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """Name, numpy type and shape of a model's input or output; None is a free dimension."""
+    """Name, numpy type and shape of a model's input or output; None is a free dimension.
+
+    `axis` is the dimension that counts the samples of a batch, None where the tensor holds for all of them.
+    `inference.batch_axis` finds it. `symbols` are the names of the dimensions, "" where a dimension has none.
+    """
 
     name: str
     dtype: np.dtype[np.generic]
     shape: tuple[int | None, ...]
+    axis: int | None = 0
+    symbols: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def sample_shape(self) -> tuple[int | None, ...]:
+        """The shape of one sample: without the batch axis, where there is one."""
+        return self.shape if self.axis is None else (*self.shape[: self.axis], *self.shape[self.axis + 1 :])
+
+    @property
+    def batch(self) -> int | None:
+        """The batch that the tensor fixes; None where it is free."""
+        return None if self.axis is None or not self.shape else self.shape[self.axis]
 
 
 class Predictor(ABC):

@@ -20,7 +20,7 @@ from compression_runner.training.model import Trainable
 from compression_runner.training.positions import slices
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.training import Training
-from compressionjob.tasks import Task
+from compressionjob.tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,6 @@ def require_labels(data: SampleSet, task: Task, field: str, value: object, remed
     if data.labels is None and asks_labels(task):
         problem = "the training data has no labels"
         if task.endswith(("classification", "regression")):
-            remedy = f"name their column in spec.data.training.columns.label, or {remedy}"
+            column = "label" if TASKS[task].classifies else "target"
+            remedy = f"name their column in spec.data.training.columns.{column}, or {remedy}"
         raise BadRecipe("NoLabels", field, value, problem, remedy)

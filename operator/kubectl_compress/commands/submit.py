@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from compressionjob.group import JOB_PLURAL
+from compressionjob.objectives import sets_limits
+from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.spec import MUTABLE_FIELDS
 from kubectl_compress import manifests
 from kubectl_compress.cluster import Cluster
@@ -38,6 +40,10 @@ def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
             status = error.status
             continue
         told(terminal, created[-1], given.output, dry_run=given.dry_run)
+        if not sets_limits(manifest.raw["spec"]) and not any(
+            NO_LIMITS_WARNING in it for it in cluster.kubectl.warnings
+        ):
+            terminal.note(f"warning: {manifest.name or manifest.origin}: {NO_LIMITS_WARNING}")
     if given.output == "json" and created:
         terminal.show_json(created[0] if len(created) == 1 else _list(created))
     if not given.watch or given.dry_run or status is not ExitCode.DONE:

@@ -36,6 +36,7 @@ _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
     conditions.COMPLETE: ("complete", None, None),
     conditions.FAILED: ("failed", None, None),
 }
+_BY_REASON: Final = {conditions.VERDICT_NO_LIMITS: "not judged"}
 _CANNOT_START: Final = ("", "a node was found, but the pod cannot start", "")
 # Reasons whose message says no more than the condition, reasons that it names itself, and those not worth a line.
 _OBVIOUS: Final = {
@@ -44,7 +45,7 @@ _OBVIOUS: Final = {
 }  # fmt: skip
 _SAID_BY_WORDS: Final = {
     conditions.VERDICT_PASS, conditions.VERDICT_FAIL, conditions.VERDICT_INCONCLUSIVE, conditions.PROMISE_BROKEN,
-    conditions.APPROVED, conditions.REJECTED,
+    conditions.VERDICT_NO_LIMITS, conditions.APPROVED, conditions.REJECTED,
 }  # fmt: skip
 _NOTHING_YET: Final = {conditions.NO_VERDICT_YET}
 _WITH_POD: Final = ("Pending", "Running")
@@ -138,7 +139,7 @@ def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> 
     words = _WORDS.get(kind, (kind, f"not {kind}", f"{kind} unknown"))
     if kind == conditions.SCHEDULED and reason in conditions.CANNOT_START:
         words, status = _CANNOT_START, "False"
-    said = words[("True", "False").index(status) if status in ("True", "False") else 2]
+    said = _BY_REASON.get(reason) or words[("True", "False").index(status) if status in ("True", "False") else 2]
     if said is None or reason in _NOTHING_YET:
         return None
     mark, style = _mark(kind, status)

@@ -18,7 +18,7 @@ _WIDE: Final = 2000
 """Columns where there is no terminal: nothing is folded or cut, whoever reads it."""
 
 COLOURS: Final = {
-    "Pass": "green", "Fail": "red", "Inconclusive": "yellow",
+    "Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan",
     "Succeeded": "green", "Failed": "red", "Running": "cyan", "AwaitingReview": "yellow", "Suspended": "magenta",
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ NO_ADVICE_NEEDED = {
     conditions.PUBLISHED_AFTER_REVIEW, conditions.VERDICT_PASS, conditions.VERDICT_FAIL,
     conditions.VERDICT_INCONCLUSIVE, conditions.NO_VERDICT_YET, conditions.NO_VERDICT, conditions.PROMISES_KEPT,
     conditions.AWAITING_REVIEW, conditions.APPROVED, conditions.REJECTED, conditions.FORECAST_IN_TIME,
-    conditions.CLOCK_STOPPED, conditions.ALL_FOUND,
+    conditions.CLOCK_STOPPED, conditions.ALL_FOUND, conditions.VERDICT_NO_LIMITS, conditions.PUBLISHED_WITHOUT_LIMITS,
 }  # fmt: skip
 """Good news, and reasons of jobs whose phase says what to do: Suspended, AwaitingReview, Succeeded."""
 
@@ -89,6 +89,12 @@ def test_what_was_tried_is_not_proposed_again() -> None:
     )
     assert said.endswith("--set spec.benchmark.timeLimit=60m")
     assert failed(conditions.RETRIES_EXHAUSTED).startswith("see why: kubectl compress logs minilm-int8 -n ml")
+
+
+def test_a_job_without_limits_is_told_how_to_be_judged() -> None:
+    said = advice(job(status={"phase": "Succeeded", "verdict": "NoLimits"}))
+    assert "kubectl compress report minilm-int8" in said
+    assert "set limits in spec.sla" in said
 
 
 def test_refused_keys_are_replaced_and_not_the_manifest() -> None:

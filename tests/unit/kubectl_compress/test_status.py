@@ -9,6 +9,13 @@ from tests.support.screens import NOW, condition, drawn, job, judged, stamp
 SENTENCE = "violated: latency is 30.7ms (29.8ms to 32.8ms), limit at most 20ms"
 
 
+TOLD = [
+    {"title": "preflight", "state": "Done"}, {"title": "fetch", "state": "Skipped"},
+    {"title": "convert", "state": "Done"}, {"title": "measure", "state": "Failed"},
+    {"title": "publish", "state": "SomethingNew"},
+]  # fmt: skip
+
+
 def test_a_sentence_is_said_once() -> None:
     status = judged(
         "Fail",
@@ -115,6 +122,7 @@ def test_a_job_that_no_operator_has_seen_says_where_to_look() -> None:
         (judged(phase="Running"), "✓ measure  ▸ publish"),
         (judged("Fail", "Failed"), "✓ measure  – publish"),
         (judged(), "✓ measure  ✓ publish"),
+        (judged(steps=TOLD), "✓ preflight  – fetch  ✓ convert  ✗ measure  · publish"),
     ],
 )
 def test_steps_show_where_a_job_is(status: dict[str, object], marks: str) -> None:

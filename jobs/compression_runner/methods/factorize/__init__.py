@@ -23,17 +23,17 @@ def run(artifact: Artifact, parameters: Factorize, context: StageContext) -> Out
 
 
 def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, samples: "SampleSet | None") -> Outcome:
-    import onnx
-
     from compression_runner.calibration.walking import UnsupportedGraph
     from compression_runner.formats.companions import copy_companions
+    from compression_runner.formats.graph_weights import left_out, weights_in_bodies
+    from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
     from compression_runner.inference.session import RUNTIME_ERRORS
     from compression_runner.methods.factorize.graph_model import GraphModel
 
     failures: tuple[type[Exception], ...] = (UnsupportedGraph, *RUNTIME_ERRORS)
     copy_companions(artifact, context.output)
-    graph = GraphModel(onnx.load(artifact.model_file), artifact.size_bytes, samples)
+    graph = GraphModel(load(artifact.model_file), artifact.size_bytes, samples)
     try:
         details = factorize(graph, parameters, context)
     except failures as error:
@@ -41,7 +41,7 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
         remedy = "remove activationAware, and sensitivity outputs"
         raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     save(graph.model, context.output)
-    return Outcome(seal(context.output, "onnx", artifact.task), details)
+    return Outcome(seal(context.output, "onnx", artifact.task), details | left_out(weights_in_bodies(graph.model)))
 
 
 def _checkpoint(
@@ -98,7 +98,7 @@ def factorize(model: "Factorizable", parameters: Factorize, context: StageContex
 
 METHOD: Final = Method(
     name="factorize",
-    version=3,
+    version=4,
     accepts=always("transformers", "torch", "onnx"),
     gives=lambda before, _parameters: "onnx" if before == "onnx" else "torch",
     run=run,

@@ -160,29 +160,32 @@ def _copy_index(artifact: Artifact, into: Path) -> None:
 
 
 def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) -> Mapping[str, Any]:
-    import onnx
     from onnx import numpy_helper
 
     from compression_runner.calibration.naming import weight_names
+    from compression_runner.formats.graph_weights import LAYERS, float_weights, left_out, sizes
+    from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
     from compression_runner.methods.prune.excluding import exclusion
-    from compression_runner.methods.prune.weights import graph_weights
 
-    model = onnx.load(artifact.model_file)
-    names = weight_names(model, [tensor.name for tensor in graph_weights(model)])
+    model = load(artifact.model_file)
+    known = list(float_weights(model, LAYERS))
+    names = weight_names(model, [tensor.name for tensor in known])
     excluded = exclusion(parameters, names.values(), context.field)
-    weights = [tensor for tensor in graph_weights(model) if not excluded(names[tensor.name])]
+    weights = [tensor for tensor in known if not excluded(names[tensor.name])]
     pruner = _Pruner(parameters, context)
     pruner.prepare(lambda: (numpy_helper.to_array(tensor) for tensor in weights))
     for tensor in weights:
         tensor.CopyFrom(numpy_helper.from_array(pruner.prune(numpy_helper.to_array(tensor)), tensor.name))
     save(model, context.output)
-    return pruner.details
+    pruned = {tensor.name for tensor in weights}
+    others = sizes(model, (tensor.name for tensor in float_weights(model) if tensor.name not in pruned))
+    return {**pruner.details, **left_out(others)}
 
 
 METHOD: Final = Method(
     name="prune",
-    version=2,
+    version=3,
     accepts=_accepts,
     gives=_gives,
     run=run,

@@ -12,6 +12,7 @@ from compression_runner.calibration.walking import UnsupportedGraph
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.export import plain_graph
+from compression_runner.formats.normalization import load
 from compression_runner.formats.onnx_files import save
 from compression_runner.inference.session import RUNTIME_ERRORS
 from compression_runner.methods.prune import calibrated, two_of_four
@@ -37,7 +38,7 @@ def prune_layers(artifact: Artifact, parameters: Prune, context: StageContext) -
 
 def _graph(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     copy_companions(artifact, context.output)
-    model = onnx.load(artifact.model_file)
+    model = load(artifact.model_file)
     if parameters.method in CALIBRATED:
         details = _calibrated(model, artifact, parameters, context)
     else:

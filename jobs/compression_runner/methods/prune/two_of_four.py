@@ -28,7 +28,7 @@ def prune_graph(model: onnx.ModelProto, chosen: Prunable) -> Mapping[str, Any]:
             result = prune(weight_matrix(model, layer))
             set_weights(model, layer, result)
             done[layer.weight] = result.size
-    return _details(done) | ({"left": chosen.left} if chosen.left else {})
+    return _details(done) | chosen.details()
 
 
 def prune_modules(model: torch.nn.Module, parameters: Prune, field: str) -> Mapping[str, Any]:

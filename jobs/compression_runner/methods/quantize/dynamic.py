@@ -13,8 +13,11 @@ from typing import Any, Final
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from compression_runner.formats.onnx_files import is_large, nodes
+from compression_runner.formats.graph_weights import left_out, sizes_of_weights
+from compression_runner.formats.onnx_files import graphs, is_large, nodes
 
+OPSET: Final = 11
+"""The first that has DynamicQuantizeLinear."""
 QUANTIZED: Final = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QAttention", "QEmbedLayerNormalization")
 
 
@@ -30,12 +33,13 @@ def quantize(model: onnx.ModelProto, target: Path, *, per_channel: bool) -> Mapp
             per_channel=per_channel,
             weight_type=QuantType.QInt8,
             use_external_data_format=is_large(model),
+            extra_options={"EnableSubgraph": sum(1 for _ in graphs(model.graph)) > 1},
         )
     result = onnx.load(target, load_external_data=False)
     operators = Counter(node.op_type for node in nodes(result.graph))
     # A table of embeddings stays a Gather, on integers that a DequantizeLinear turns back.
     found = {name: operators[name] for name in (*QUANTIZED, "DequantizeLinear") if operators[name]}
-    return {"quantizedOperators": found}
+    return {"quantizedOperators": found, **left_out(sizes_of_weights(result))}
 
 
 @contextmanager
