@@ -161,6 +161,13 @@ def _no_such_field(model: type[BaseModel] | None, location: Sequence[int | str],
     return f"there is no such field; remove it or correct its name{fields}"
 
 
+def name_problem(field: str, name: object) -> FieldProblem | None:
+    """Return what is wrong with the name of an object, which Kubernetes itself limits; None where nothing is."""
+    if not isinstance(name, str) or re.fullmatch(DNS_SUBDOMAIN_PATTERN, name):
+        return None
+    return FieldProblem(field, name, _pattern({"pattern": DNS_SUBDOMAIN_PATTERN}, None))
+
+
 def _pattern(context: _Context, example: object) -> str:
     """Return how a text must be written that has other characters, or others first and last."""
     pattern = str(context.get("pattern"))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from compressionjob.errors import FieldProblem, InvalidSpec, kind_of
+from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, name_problem
 from compressionjob.group import JOB_KIND, REVIEW_KIND, RUNTIME_KIND
 from compressionjob.hints import nearest
 from compressionjob.spec import CompressionJobSpec, parse_job
@@ -81,15 +81,19 @@ def check(raw: dict[str, Any], origin: str) -> Manifest:
     Raises InvalidManifest with every field that is wrong.
     """
     named = Manifest(origin, raw).named if isinstance(raw.get("metadata"), dict) else raw
-    quoting = list(quoting_problems(raw.get("spec"), structural(CompressionJobSpec), "spec"))
+    more_problems = list(quoting_problems(raw.get("spec"), structural(CompressionJobSpec), "spec"))
+    metadata = named.get("metadata")
+    bad_name = name_problem("metadata.name", metadata.get("name")) if isinstance(metadata, dict) else None
+    if bad_name is not None:
+        more_problems.insert(0, bad_name)
     try:
         parse_job(named)
     except InvalidSpec as error:
         fields = {problem.field for problem in error.problems}
-        more = [problem for problem in quoting if problem.field not in fields]
+        more = [problem for problem in more_problems if problem.field not in fields]
         raise InvalidManifest(origin, [*error.problems, *more]) from error
-    if quoting:
-        raise InvalidManifest(origin, quoting)
+    if more_problems:
+        raise InvalidManifest(origin, more_problems)
     return Manifest(origin, {key: value for key, value in raw.items() if key != "status"})
 
 

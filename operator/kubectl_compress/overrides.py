@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from compressionjob.hints import nearest
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid
@@ -57,7 +58,9 @@ def _set(spec: dict[str, Any], schema: Mapping[str, Any], path: str, value: str)
         if name not in properties:
             where = ".".join(["spec", *names[:index]])
             known = sorted(set(properties) - (REFUSED if index == 0 else set()))
+            meant = nearest(name, known)
             remedy = f"{where} has {', '.join(known)}" if known else f"{where} has no fields"
+            remedy += f"; did you mean {meant!r}?" if meant else ""
             raise Invalid(f"--set {path}: there is no field {name!r}", remedy)
         schema = properties[name]
         if index < len(names) - 1:

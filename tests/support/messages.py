@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -179,6 +180,13 @@ def situations() -> Iterator[Situation]:
         child=failed("BackoffLimitExceeded", failed=1), pods=(ended_pod(code=1),),
     )  # fmt: skip
     yield _situation("the deadline has passed", builders.job(spec__deadline="1h"), child=failed("DeadlineExceeded"))
+    yield _situation("no pod is made (a quota, an admission policy)", child=child(), now=builders.after(31))
+    yield _situation("its queue holds it back", child=child(queue="ml", suspend=True))
+    yield _situation("its user holds it", builders.job(spec__suspend=True), child=child(suspend=True))
+    for name, verdict in {"a limit is broken": "Fail", "the measurement cannot decide": "Inconclusive"}.items():
+        sentence = f"{'violated' if verdict == 'Fail' else 'undecided'}: latency is 30.7ms, limit at most 20ms"
+        last = ended_pod(message=builders.summary(verdict, sentence=sentence))
+        yield _situation(name, child=builders.complete(), pods=(last,))
     yield _situation("another Job has the name", foreign_child=child(owner="another"))
 
 
@@ -189,10 +197,10 @@ def _refused() -> str:
     )  # fmt: skip
 
 
-def _situation(name: str, record: Any = None, **seen: Any) -> Situation:
+def _situation(name: str, record: Any = None, *, now: datetime = builders.NOW, **seen: Any) -> Situation:
     start = record or builders.job()
     observed = builders.observe(start, **seen)
-    plan = reconcile(observed, builders.NOW)
+    plan = reconcile(observed, now)
     if plan.status is None:
         raise AssertionError(f"{name}: the plan writes no status")
     status = dict(plan.status)

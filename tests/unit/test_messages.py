@@ -27,7 +27,7 @@ REMEDY = re.compile(
 COMMAND = re.compile(r"kubectl (-n default )?[a-z]+")
 ACCEPTED_BY_PLAN = {
     "a number without quotes", "a number in quotes", "a runtime that there is not", "files of the node",
-    "more threads than CPUs", "a budget on a runtime without a price",
+    "more threads than CPUs", "a budget on a runtime without a price", "a name with capitals",
 }  # fmt: skip
 """Valid outside a cluster, where there is no API server and no runtime."""
 
