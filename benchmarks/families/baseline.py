@@ -54,7 +54,9 @@ class Baseline:
 
     @property
     def windows(self) -> list[list[int]]:
-        """The tokens of each row of running text."""
+        """The tokens of each row of running text; none for other tasks."""
+        if not TASKS[self.family.task].running_text:
+            return []
         return [np.asarray(sample["input_ids"]).tolist() for sample in self.data.samples]
 
     @property

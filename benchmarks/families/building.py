@@ -32,7 +32,8 @@ def build(family: Family, folder: Path) -> Path:
         _rename(folder / "preprocessor_config.json", family.processor["class"])
     if TASKS[family.task].classifies:
         names = {number: f"class-{number}" for number in range(LABELS)}
-        sizes |= {"id2label": names, "label2id": {name: number for number, name in names.items()}}
+        labels = {name: number for number, name in names.items()}
+        sizes |= {"num_labels": LABELS, "id2label": names, "label2id": labels}
     config = getattr(transformers, family.config)(**sizes)
     if getattr(config, "is_encoder_decoder", False) and getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = config.pad_token_id
@@ -84,7 +85,8 @@ def _spread(model: torch.nn.Module) -> None:
         for parameter in module.parameters(recurse=False):
             if parameter.dim() > 1:
                 inputs = 1 if table else parameter[0].numel()
-                drawn = torch.randn(parameter.shape, generator=generator) / max(1, inputs) ** 0.5
+                gain = 2 if parameter.dim() > 2 else 1  # activations follow convolutions, and take half of what varies
+                drawn = torch.randn(parameter.shape, generator=generator) * (gain / max(1, inputs)) ** 0.5
                 parameter.data.copy_(drawn)
 
 

@@ -56,6 +56,8 @@ def save_tokenizer(kind: str, folder: Path) -> dict[str, Any]:
     """Write the tokenizer's files, and return the configuration's vocab_size and *_token_id."""
     if kind == "letters":
         return _save_letters(folder)
+    if kind == "bytes":
+        return _save_bytes(folder)
     import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -72,6 +74,22 @@ def save_tokenizer(kind: str, folder: Path) -> dict[str, Any]:
     ).save_pretrained(folder)
     ids = {f"{role}_token_id": numbers[token] for role, token in chosen.roles.items() if role in ("pad", "bos", "eos")}
     return {"vocab_size": len(numbers), **ids}
+
+
+def _save_bytes(folder: Path) -> dict[str, Any]:
+    """The tokenizer of a model whose tokens are bytes, and two pairs of them: some classes need merges."""
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    end, pairs = "<|endoftext|>", (("~", "~"), ("^", "^"))
+    tokens = (end, *sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in pairs))
+    numbers = {token: number for number, token in enumerate(tokens)}
+    tokenizer: Any = Tokenizer(models.BPE(numbers, list(pairs)))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast: Any = transformers.PreTrainedTokenizerFast
+    fast(tokenizer_object=tokenizer, eos_token=end, pad_token=end).save_pretrained(folder)
+    return {"vocab_size": len(tokens), "pad_token_id": 0, "eos_token_id": 0}
 
 
 def _save_letters(folder: Path) -> dict[str, Any]:
