@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-kueue \
-        test-integrity test-images test-engines \
+        test-integrity test-images test-engines test-families \
         generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -70,6 +70,9 @@ test-images: setup cluster ## slow: build the real Dockerfiles and run a job in 
 
 test-engines: setup ## slow: install llm-compressor and ModelOpt as their images do, and quantize with them
 	$(PYTEST) tests/engines
+
+test-families: setup ## slow, resumable: families of Transformers models with every method; writes docs/models.md
+	nice $(PY) -m benchmarks.families
 
 results: setup ## tests on real data and every local example in full (hours, resumable); writes benchmarks/methods/results.json
 	RERUN_PASSED=1 $(PARALLEL) -m real_data tests/methods

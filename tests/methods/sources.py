@@ -54,7 +54,7 @@ class Sources:
                 yield base
                 yield from (f"{base}.{name.name}" for name in names)
             case ast.List(elements) | ast.Tuple(elements):
-                words = [element.value if isinstance(element, ast.Constant) else None for element in elements]
+                words = [str(element.value) if isinstance(element, ast.Constant) else None for element in elements]
                 for flag, word in pairwise(words):
                     if flag == "-m":
                         yield from (f"{word}", f"{word}.__main__")

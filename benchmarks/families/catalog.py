@@ -1,0 +1,50 @@
+"""The families of samples/families.yaml."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from compressionjob.tasks import Task
+
+ROOT: Final = Path(__file__).parents[2]
+FAMILIES: Final = ROOT / "samples" / "families.yaml"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family for one task: what its tiny model is made of."""
+
+    name: str
+    task: Task
+    config: str
+    sizes: Mapping[str, Any]
+    data: str
+    tokenizer: str | None = None
+    processor: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    pooling: str = "mean"
+
+    @property
+    def title(self) -> str:
+        """The task and the name, by which results are kept."""
+        return f"{self.task}/{self.name}"
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of all that the tiny model is made of."""
+        return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def families(path: Path = FAMILIES) -> list[Family]:
+    """Return every family for every task that it is tried for, in the order of the file."""
+    entries = yaml.safe_load(path.read_text())["families"]
+    return [
+        Family(task=task, **{key: value for key, value in entry.items() if key != "tasks"})
+        for entry in entries
+        for task in entry["tasks"]
+    ]

@@ -1,0 +1,89 @@
+"""Outcomes in the user's cache, each under a key of all that it depends on; and those of the published table."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.families.catalog import ROOT, Family
+from benchmarks.families.methods import Variant
+from benchmarks.tooling import CACHE
+from tests.methods.sources import Sources
+
+KEPT: Final = CACHE / "families"
+PUBLISHED: Final = Path(__file__).parent / "results.json"
+COMPARISON: Final = "baseline"
+"""Stands in the place of a method for the comparison of the baseline with the library."""
+ENTRIES: Final = ("benchmarks/families/trying.py", "benchmarks/families/checking.py")
+"""What outcomes come from, with all that it imports: the runner among it."""
+
+
+def sources_digest(root: Path = ROOT) -> str:
+    """Return the hash of all code that outcomes depend on, and of the locked libraries."""
+    files = Sources(root).dependencies(*(root / entry for entry in ENTRIES))
+    counted = {file for file in files if file.suffix == ".py" or file.is_relative_to(root / "jobs")}
+    digest = hashlib.sha256()
+    for file in sorted({*counted, root / "uv.lock"}):
+        digest.update(f"{file.relative_to(root)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """Outcomes by family and method."""
+
+    sources: str
+    root: Path = KEPT
+
+    def key(self, family: Family, variant: Variant | None) -> str:
+        """Return the hash of the family, the stage and the sources."""
+        parts = [family.digest, variant.stage if variant else COMPARISON, self.sources]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    def get(self, family: Family, variant: Variant | None) -> dict[str, Any] | None:
+        """Return the outcome that was kept under this very key."""
+        try:
+            kept: dict[str, Any] = json.loads(self._place(family, variant).read_text())
+        except (OSError, ValueError):
+            return None
+        return kept["outcome"] if kept.get("key") == self.key(family, variant) else None
+
+    def put(self, family: Family, variant: Variant | None, outcome: Mapping[str, Any]) -> None:
+        """Keep an outcome."""
+        place = self._place(family, variant)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh = place.with_suffix(".part")
+        fresh.write_text(json.dumps({"key": self.key(family, variant), "outcome": dict(outcome)}))
+        fresh.replace(place)
+
+    def _place(self, family: Family, variant: Variant | None) -> Path:
+        name = variant.title.replace(" ", "-") if variant else COMPARISON
+        return self.root / "outcomes" / family.task / family.name / f"{name}.json"
+
+
+def publish(store: Store, families: Sequence[Family], variants: Sequence[Variant], path: Path = PUBLISHED) -> None:
+    """Write the outcomes that the store has, beside those that were published of the same families before."""
+    before = published(families, path)
+    content = {}
+    for family in families:
+        tried = {variant.title if variant else COMPARISON: store.get(family, variant) for variant in (None, *variants)}
+        known = before.get(family.title, {})
+        outcomes = {name: outcome or known.get(name) for name, outcome in tried.items()}
+        content[family.title] = {
+            "family": family.digest,
+            "outcomes": {name: outcome for name, outcome in outcomes.items() if outcome is not None},
+        }
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def published(families: Sequence[Family], path: Path = PUBLISHED) -> dict[str, dict[str, Any]]:
+    """Return the published outcomes by family; those of a family that has changed since do not count."""
+    content = json.loads(path.read_text()) if path.is_file() else {}
+    kept = {family.title: content.get(family.title, {}) for family in families}
+    return {
+        family.title: kept[family.title]["outcomes"]
+        for family in families
+        if kept[family.title].get("family") == family.digest
+    }

@@ -1,0 +1,210 @@
+"""The families of Transformers models, how they are tried, and the table of them in the docs."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from benchmarks.families import trying
+from benchmarks.families.baseline import Baseline, baseline_of
+from benchmarks.families.catalog import Family, families
+from benchmarks.families.checking import BATCHES, differences
+from benchmarks.families.comparison import Answers, difference
+from benchmarks.families.methods import Variant, variants
+from benchmarks.families.planting import FAULTS, planted_folder
+from benchmarks.families.processes import Server
+from benchmarks.families.store import Store, publish, published, sources_digest
+from benchmarks.families.table import TABLE, render
+from benchmarks.families.trying import attempt, prepare
+from compression_runner.commands import plan, run
+from compression_runner.formats.source.transformers_config import SUFFIXES
+from compression_runner.formats.transformers_model import CLASSES
+from compressionjob.exit_codes import ExitCode
+from compressionjob.methods.registry import METHODS
+
+TEN = 10
+BY_TITLE = {family.title: family for family in families()}
+
+
+def test_every_task_has_ten_families_or_all_that_transformers_has() -> None:
+    named = {task: {family.name for family in families() if family.task == task} for task in SUFFIXES}
+    wanted = {task: min(TEN, len(CLASSES[task]._model_mapping)) for task in SUFFIXES}
+    assert {task: len(names) for task, names in named.items() if len(names) < wanted[task]} == {}
+
+
+def test_there_are_sixty_families() -> None:
+    assert len(BY_TITLE) == len(families()) >= 60
+
+
+def test_every_method_is_tried_with_each_of_its_algorithms() -> None:
+    tried = [variant.title for variant in variants()]
+    assert len(tried) == len({*tried})
+    assert {variant.group for variant in variants()} == METHODS.keys()
+    for group, parameters in METHODS.items():
+        field = parameters.model_fields.get("method")
+        algorithms = {*get_args(field.annotation)} if field else set()
+        assert {
+            variant.parameters["method"] for variant in variants() if variant.group == group and field
+        } == algorithms
+
+
+def test_the_table_belongs_to_the_families() -> None:
+    page = render(families(), variants(), published(families()))
+    assert TABLE.read_text() == page, "run: python -m benchmarks.families --table"
+
+
+def test_an_outcome_of_a_family_that_changed_is_not_published(tmp_path: Path) -> None:
+    family, variant = families()[0], variants()[0]
+    store = Store("sources", tmp_path)
+    store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
+    publish(store, [family], [variant], tmp_path / "results.json")
+    assert published([family], tmp_path / "results.json")[family.title][variant.title]["line"] == "Pass"
+    assert published([replace(family, sizes={"hidden_size": 8})], tmp_path / "results.json") == {}
+
+
+def test_outcomes_that_the_cache_has_lost_stay_published(tmp_path: Path) -> None:
+    family, variant = families()[0], variants()[0]
+    store, path = Store("sources", tmp_path), tmp_path / "results.json"
+    store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
+    publish(store, [family], [variant], path)
+    publish(Store("newer", tmp_path), [family], [variant], path)
+    assert published([family], path)[family.title][variant.title]["line"] == "Pass"
+
+
+def test_code_that_outcomes_depend_on_is_in_their_key_and_their_table_is_not(tmp_path: Path) -> None:
+    for name, text in {
+        "benchmarks/families/trying.py": "from compression_runner import work",
+        "benchmarks/families/checking.py": "",
+        "benchmarks/__init__.py": "",
+        "jobs/compression_runner/__init__.py": "",
+        "jobs/compression_runner/work.py": "",
+        "uv.lock": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    before = sources_digest(tmp_path)
+    (tmp_path / "benchmarks" / "families" / "results.json").write_text("{}")
+    assert sources_digest(tmp_path) == before
+    (tmp_path / "jobs" / "compression_runner" / "work.py").write_text("CHANGED = True")
+    assert sources_digest(tmp_path) != before
+
+
+def test_an_outcome_is_of_the_sources_the_family_and_the_parameters(tmp_path: Path) -> None:
+    family, variant = families()[0], variants()[0]
+    store = Store("sources", tmp_path)
+    store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
+    assert store.get(family, variant) == {"status": "judged", "line": "Pass", "stage": ""}
+    assert Store("others", tmp_path).get(family, variant) is None
+    assert store.get(replace(family, tokenizer="t5"), variant) is None
+    assert store.get(family, replace(variant, parameters={"sparsity": "0.1"})) is None
+
+
+def test_the_page_tells_works_refused_fault_and_missing_apart() -> None:
+    family = BY_TITLE["text-embedding/bert"]
+    tried = [Variant("prune", name, {}) for name in ("one", "two", "three", "four")] + [Variant("pack", "", {})]
+    outcomes = {
+        family.title: {
+            "prune one": {"status": "judged", "line": "Pass", "stage": ""},
+            "prune two": {"status": "refused", "line": "spec (x): no such layer to do: leave it out", "stage": ""},
+            "prune three": {"status": "fault", "line": "KeyError: 'a'", "stage": "run"},
+            "baseline": {"status": "judged", "line": "", "stage": "", "largest": 2e-7},
+        }
+    }
+    page = render([family], tried, outcomes)
+    assert "| bert | ✓, two[^1], ✗ three, ? four | ? | 2e-07 |" in page
+    assert "[^1]: no such layer\n" in page
+    assert "- prune three, run: KeyError: 'a' (text-embedding/bert)" in page
+    assert "1 pairs judged, 1 refused by `plan`, 1 faults, 2 not run yet" in page
+
+
+@pytest.mark.parametrize(
+    ("planned", "ran", "status", "stage"),
+    [
+        (ExitCode.DONE, ExitCode.NOT_MET, "judged", ""),
+        (ExitCode.RECIPE, ExitCode.DONE, "refused", ""),
+        (ExitCode.UNEXPECTED, ExitCode.DONE, "fault", "plan"),
+        (ExitCode.DONE, ExitCode.RECIPE, "fault", "run"),
+    ],
+)
+def test_a_refusal_after_plan_is_a_fault(
+    planned: ExitCode, ran: ExitCode, status: str, stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(with_status: ExitCode) -> Callable[..., ExitCode]:
+        def command(*_arguments: object, **_options: object) -> ExitCode:
+            (tmp_path / "work").mkdir(exist_ok=True)
+            (tmp_path / "work" / "report.json").write_text(json.dumps({"verdict": "Fail"}))
+            if with_status != ExitCode.DONE:
+                logging.getLogger("compression_runner").error("error: field (value): problem\n  to do: remedy")
+            return with_status
+
+        return command
+
+    monkeypatch.setattr(trying, "prepare", lambda *_: None)
+    monkeypatch.setattr(trying, "measure_shortly", lambda: None)
+    monkeypatch.setattr(plan, "plan", ends(planned))
+    monkeypatch.setattr(run, "run", ends(ran))
+    attempt(families()[0], variants()[0], tmp_path, tmp_path / "result.json")
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert (found["status"], found["stage"]) == (status, stage)
+    assert found["line"] == ("Fail" if status == "judged" else "field (value): problem to do: remedy")
+
+
+def test_a_process_is_killed_at_its_limit_and_a_traceback_is_told(tmp_path: Path) -> None:
+    server = Server(0.5, imported=())
+    assert server.call(tmp_path / "log", time.sleep, 60).startswith("it did not end in 0.5 s")
+    patient = Server(60, imported=())
+    assert patient.call(tmp_path / "log", int, "five") == "ValueError: invalid literal for int() with base 10: 'five'"
+    assert patient.call(tmp_path / "log", int, "5") == ""
+
+
+def test_classes_are_compared_by_their_names_and_shapes_must_agree() -> None:
+    ours = Answers(values=[[1.0, 2.0]], names=("a", "b"))
+    assert difference(ours, Answers(values=[[2.0, 1.0]], names=("b", "a"))).agrees
+    assert not difference(ours, Answers(values=[[1.0, 2.0]], names=("b", "a"))).agrees
+    assert not difference(ours, Answers(values=[[1.0]], names=("a",))).agrees
+    assert not difference(Answers(values=[[1.0, float("nan")]]), Answers(values=[[1.0, 2.0]])).agrees
+    assert difference(Answers(texts=["a", "b"]), Answers(texts=["a", "c"])).size == 0.5
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Family], Path]:
+    """The folder of a family, made once."""
+    root = tmp_path_factory.mktemp("families")
+
+    def folder(family: Family) -> Path:
+        prepare(family, root / family.title)
+        return root / family.title
+
+    return folder
+
+
+@pytest.fixture(scope="module")
+def right(folders: Callable[[Family], Path]) -> dict[str, Baseline]:
+    """The baselines of the families in which faults are planted, without any."""
+    titles = {fault.family for fault in FAULTS.values()}
+    return {title: baseline_of(BY_TITLE[title], folders(BY_TITLE[title])) for title in titles}
+
+
+def test_a_baseline_answers_as_its_library_does(right: dict[str, Baseline], folders: Callable[[Family], Path]) -> None:
+    for title, baseline in right.items():
+        found = differences(baseline, folders(BY_TITLE[title]) / "model")
+        assert {batch: one.agrees for batch, one in found.items()} == dict.fromkeys(BATCHES, True)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_caught(
+    name: str, right: dict[str, Baseline], folders: Callable[[Family], Path], tmp_path: Path
+) -> None:
+    fault = FAULTS[name]
+    family = BY_TITLE[fault.family]
+    if fault.changes_folder:
+        baseline = baseline_of(family, planted_folder(fault, folders(family), tmp_path))
+    else:
+        baseline = fault.answering(right[fault.family])
+    found = differences(baseline, folders(family) / "model")
+    assert not all(one.agrees for one in found.values())
