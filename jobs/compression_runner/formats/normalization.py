@@ -35,10 +35,18 @@ CONVERTER_ERRORS: Final[tuple[type[Exception], ...]] = (onnx.version_converter.C
 def load(graph: Path, folding: Folding = "smaller") -> onnx.ModelProto:
     """The graph of a file in its normal form, with all weights in memory."""
     model = onnx.load(graph)
-    if problem_of(graph):
+    problem = problem_of(graph)
+    stated: list[onnx.TypeProto] = []
+    if problem:
         # Shapes that do not fit are of no use: they are what most graphs fail at that run all the same.
         del model.graph.value_info[:]
-    return normalize(model, folding)
+    if "InferenceError" in problem:
+        stated = [_taken_shape(value) for value in model.graph.output]
+    normal = normalize(model, folding)
+    for value, before in zip(normal.graph.output, stated, strict=False):
+        if not value.type.tensor_type.HasField("shape"):
+            value.type.CopyFrom(before)
+    return normal
 
 
 def normalize(model: onnx.ModelProto, folding: Folding = "smaller") -> onnx.ModelProto:
@@ -126,6 +134,15 @@ def _complete_outputs(model: onnx.ModelProto) -> None:
     for value, known in zip(model.graph.output, inferred.graph.output, strict=True):
         if _is_tensor(known) and not value.type.tensor_type.HasField("shape"):
             value.type.CopyFrom(known.type)
+
+
+def _taken_shape(value: onnx.ValueInfoProto) -> onnx.TypeProto:
+    """The type of an output, which states no shape any more."""
+    before = onnx.TypeProto()
+    before.CopyFrom(value.type)
+    if _is_tensor(value):
+        value.type.tensor_type.ClearField("shape")
+    return before
 
 
 def _is_tensor(value: onnx.ValueInfoProto) -> bool:

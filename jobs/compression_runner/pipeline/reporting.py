@@ -42,8 +42,8 @@ from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
 
 LIBRARIES: Final = (
-    "compression-operator", "torch", "transformers", "onnx", "onnxscript", "onnxruntime", "numpy", "safetensors",
-    "zstandard", "lz4", "mlcommons-loadgen", "openvino", "nncf", "fairlearn", "captum",
+    "compression-operator", "torch", "transformers", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "numpy",
+    "safetensors", "zstandard", "lz4", "mlcommons-loadgen", "openvino", "nncf", "fairlearn", "captum",
 )  # fmt: skip
 REASONS: Final[Mapping[ExitCode, str]] = {
     ExitCode.INVALID: INVALID_INPUT,

@@ -102,7 +102,7 @@ METHOD: Final = Method(
     accepts=always("transformers", "torch", "onnx"),
     gives=lambda before, _parameters: "onnx" if before == "onnx" else "torch",
     run=run,
-    libraries=("numpy", "scipy", "tensorly", "onnx", "onnxruntime", "torch", "transformers", "safetensors"),
+    libraries=("numpy", "scipy", "tensorly", "onnx", "onnx-ir", "onnxruntime", "torch", "transformers", "safetensors"),
     need=Need(200 * MIB, 2.0, 500 * MIB, 5.0),
     effort=10.0,
 )

@@ -195,7 +195,7 @@ METHOD: Final = Method(
     run=run,
     check_source=check_source,
     keeps_shapes=keeps_shapes,
-    libraries=("numpy", "safetensors", "onnx", "torch", "torch-pruning", "transformers"),
+    libraries=("numpy", "safetensors", "onnx", "onnx-ir", "torch", "torch-pruning", "transformers"),
     need=Need(150 * MIB, 1.0, 450 * MIB, 2.5),
     effort=3.0,
 )

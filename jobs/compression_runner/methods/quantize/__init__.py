@@ -79,6 +79,7 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
         from compression_runner.methods.quantize.static.stage import quantize as quantize_static
         from compression_runner.methods.quantize.static.work import Work
 
+        del model  # the work reads the graph itself
         samples = context.required_data.samples("calibration", artifact.path)
         work = Work(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
         details = quantize_static(work, context.output)

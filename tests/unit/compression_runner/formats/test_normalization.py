@@ -176,9 +176,13 @@ def test_an_opset_that_cannot_be_raised_names_itself() -> None:
         raise_opset(model, 13, "spec.pipeline[0].quantize")
 
 
-def test_shapes_that_do_not_fit_are_dropped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["value_info", "output"])
+def test_shapes_that_do_not_fit_are_dropped(where: str, tmp_path: Path) -> None:
     model = through(helper.make_node("Relu", ["table"], ["turned"]), table=random(16, 16))
-    model.graph.value_info.append(helper.make_tensor_value_info("turned", TensorProto.FLOAT, [5]))
+    values = getattr(model.graph, where)
+    del values[:]
+    name = "turned" if where == "value_info" else "y"
+    values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [5, 7]))
     onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(BadRecipe, match=r"fails onnx\.checker"):
         require_valid(tmp_path / "model.onnx", "spec.pipeline[0].prune")
