@@ -29,11 +29,11 @@ help: ## show what there is
 setup: ## install uv into the cache and the locked environment into .venv
 	@scripts/setup
 
-demo: ## a cluster, the chart, a job that passes and one that must not
-	@$(MAKE) --no-print-directory --jobs=2 cluster play
+demo: ## a cluster (yours if KUBECONFIG is set), the chart, a job that passes and one that must not
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(KUBECONFIG),,cluster) play
 
 play: setup
-	@$(PY) -m demo
+	@$(PY) -m demo $(if $(YES),--yes) $(if $(VALUES),--values=$(VALUES)) $(if $(BUCKET),--bucket=$(BUCKET))
 
 test: ## everything: static checks; unit, methods and integration beside each other; e2e (real kubelet)
 	@$(MAKE) --no-print-directory --jobs=2 lint prepare
@@ -78,21 +78,22 @@ results: setup ## tests on real data and every local example in full (hours, res
 results-check: setup ## list the published results that a changed method or example has made stale; fails if there are any
 	@$(PY) -m benchmarks.methods --check
 
-generate: setup ## CRDs, dashboards, rules and the chart's schema from the code
+generate: setup ## CRDs, dashboards, rules, the chart's schema and the page of messages from the code
 	@mkdir -p charts/compression-operator/files/crds
 	$(PY) -m compressionjob.crd crds charts/compression-operator/files/crds
 	$(PY) -m dashboards
 	$(PY) -m charts.generate
+	$(PY) -m tests.support.messages
 
 check-generated: generate ## fail when a committed file differs from what the code generates
-	@git diff --exit-code --stat -- crds charts dashboards \
+	@git diff --exit-code --stat -- crds charts dashboards docs/troubleshooting.md \
 	  || { echo "generated files differ: run 'make generate' and commit the result"; exit 1; }
 
 prepare: # what the cluster is made of
 	@scripts/setup uv
 	@$(LOCALCLUSTER) prepare
 
-cluster: ## a real Kubernetes: yours if KUBECONFIG is set, otherwise a local one
+cluster: ## a real Kubernetes on this machine
 	@scripts/setup uv
 	@$(LOCALCLUSTER) up
 

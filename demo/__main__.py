@@ -1,80 +1,70 @@
 """`python -m demo`: a cluster, the chart, a job whose result is published, and one that is refused."""
 
+import argparse
 import json
-import subprocess
+import os
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
 from compressionjob.sla import write_figure
-from demo.installation import (
-    RELEASE,
-    SYSTEM_NAMESPACE,
-    install_chart,
-    object_store,
-    upload_samples,
-    write_samples,
-)
+from demo.given import DemoError, GivenCluster, confirm, named
+from demo.installation import RELEASE, SYSTEM_NAMESPACE
+from demo.places import NAMESPACE, LocalCluster, Place
 from demo.watching import follow
-from localcluster import components, namespaces
-from localcluster.components import admin_kubeconfig
+from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from localcluster.paths import REPOSITORY
 
-NAMESPACE: Final = "compression-demo"
-POLL: Final = 0.2
-"""Seconds between two looks at the object store."""
 OUT: Final = REPOSITORY / "out" / "demo"
 console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
     """Run the demo; 0 when the first job passes and the second is refused, as they must."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--yes", action="store_true", help="install into the cluster of KUBECONFIG without asking")
+    parser.add_argument("--values", type=Path, help="with KUBECONFIG: values of the chart, which name the images")
+    parser.add_argument("--bucket", default="", help="with KUBECONFIG: a bucket for model, data and results")
+    options = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return run(_place(options, Path(folder)))
+    except (DemoError, LocalClusterError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _place(options: argparse.Namespace, folder: Path) -> Place:
+    context = named(os.environ)
+    if context is None:
+        return LocalCluster()
+    place = GivenCluster(context, folder, options.values, options.bucket, os.environ)
+    confirm(context, yes=options.yes, environment=os.environ)
+    return place
+
+
+def run(place: Place) -> int:
+    """Play in one cluster; returns the exit status."""
     start = time.monotonic()
-    step("the cluster (a real Kubernetes and an S3 server; cold, its build takes minutes), MiniLM and real sentences")
-    store = object_store()
-    bring_up(store)
+    step(place.intro)
+    place.bring_up()
     step(f"helm install {RELEASE}")
-    namespaces.prepare(NAMESPACE)
-    install_chart()
-    kubectl = Kubectl(admin_kubeconfig())
-    passed = play(kubectl, store, "minilm-int8", "a job that must pass")
-    refused = play(kubectl, store, "minilm-impossible", "a job whose limits cannot be kept")
-    console.print(f"\n[bold]In the cluster[/] (export KUBECONFIG={admin_kubeconfig()}):")
-    console.print(kubectl.run("--namespace", NAMESPACE, "get", "cpj"))
-    console.print(f"The operator: kubectl -n {SYSTEM_NAMESPACE} get pods. `make clean` ends it all.")
+    place.install()
+    passed = play(place, "minilm-int8", "a job that must pass")
+    refused = play(place, "minilm-impossible", "a job whose limits cannot be kept")
+    local = isinstance(place, LocalCluster)
+    console.print(f"\n[bold]In the cluster[/]{f' (export KUBECONFIG={place.kubeconfig})' if local else ''}:")
+    console.print(Kubectl(place.kubeconfig).run("--namespace", NAMESPACE, "get", "cpj"))
+    ends = "`make clean` ends it all" if local else f"`helm uninstall {RELEASE} -n {SYSTEM_NAMESPACE}` ends it"
+    console.print(f"The operator: kubectl -n {SYSTEM_NAMESPACE} get pods. {ends}.")
     console.print(f"{time.monotonic() - start:.0f} s in all.")
     return 0 if (passed, refused) == ("Pass", "Fail") else 1
-
-
-def bring_up(store: Any) -> None:
-    """Start the cluster, and fill its object store while the rest of it is still being built.
-
-    Raises CalledProcessError when the cluster does not start.
-    """
-    command = [sys.executable, "-m", "localcluster", "up"]
-    with subprocess.Popen(command, cwd=REPOSITORY) as cluster, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        while cluster.poll() is None and not components.object_store_answers():
-            time.sleep(POLL)
-        if cluster.poll():
-            raise subprocess.CalledProcessError(cluster.returncode, command)
-        write_samples(folder)
-        if cluster.poll() is None:
-            # What answered may be the store of an earlier cluster, which `up` ends.
-            with suppress(Boto3Error, BotoCoreError, ClientError):
-                upload_samples(store, folder)
-        if cluster.wait():
-            raise subprocess.CalledProcessError(cluster.returncode, command)
-        upload_samples(store, folder)
 
 
 def step(text: str) -> None:
@@ -82,22 +72,24 @@ def step(text: str) -> None:
     console.print(f"\n[bold cyan]==>[/] [bold]{text}[/]")
 
 
-def play(kubectl: Kubectl, store: Any, name: str, title: str) -> str:
+def play(place: Place, name: str, title: str) -> str:
     """Apply one example, follow it to its end, show its verdict, and fetch its report; returns the verdict."""
-    manifest = REPOSITORY / "examples" / f"{name}.yaml"
+    manifest = place.manifest((REPOSITORY / "examples" / f"{name}.yaml").read_text())
+    kubectl, store = Kubectl(place.kubeconfig), place.store
     step(f"kubectl apply -f examples/{name}.yaml: {title}")
     kubectl.run("--namespace", NAMESPACE, "delete", "cpj", name, "--ignore-not-found", "--wait")
-    kubectl.run("--namespace", NAMESPACE, "apply", "--filename", str(manifest))
-    job = follow(admin_kubeconfig(), NAMESPACE, name, console.print)
+    kubectl.run("--namespace", NAMESPACE, "apply", "--filename=-", stdin=manifest)
+    job = follow(place.kubeconfig, NAMESPACE, name, console.print)
     status = job["status"]
     show(status)
     for condition in status["conditions"]:
         if condition["type"] in ("SLASatisfied", "AsPromised", "Failed") and condition["status"] != "Unknown":
             console.print(f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}")
     report = fetch_reports(store, status.get("report", ""), name)
-    files = store.list_objects_v2(Bucket="models", Prefix=f"{name}/").get("Contents", [])
+    destination = f"{place.prefix}{name}"
+    files = store.list_objects_v2(Bucket=place.bucket, Prefix=f"{destination}/").get("Contents", [])
     published = f"{len(files)} files, {sum(item['Size'] for item in files) / 1e6:.1f} MB" if files else "nothing"
-    console.print(f"published at s3://models/{name}: {published}")
+    console.print(f"published at s3://{place.bucket}/{destination}: {published}")
     console.print(f"report: {report}")
     return str(status.get("verdict"))
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 
 from localcluster import cluster, components, debian, images, kueue, namespaces, node, paths, processes, site
@@ -48,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "up":
             cluster.up()
         case "prepare":
-            cluster.prepare() if cluster.uses_the_local_one() else cluster.prepare_servers()
+            cluster.prepare() if os.geteuid() == 0 else cluster.prepare_servers()
         case "down":
             cluster.down()
         case "status":

@@ -10,7 +10,6 @@ from localcluster import (
     components,
     containers,
     debian,
-    external,
     gobuild,
     leftovers,
     mounts,
@@ -33,13 +32,8 @@ _SOCKET_PATH_LIMIT = 107  # unix(7)
 
 def up() -> None:
     """Make the cluster run, from whatever state it is in; quick when it does already."""
-    given = external.kubeconfig()
-    if given:
-        say(f"  ok   using your cluster: {given}")
-        external.adopt(given)
-        return
     if os.geteuid() != 0:
-        raise LocalClusterError("The local cluster needs root (cgroups, mounts, network). Or set KUBECONFIG.")
+        raise LocalClusterError("The local cluster needs root (cgroups, mounts, network). Run this as root.")
     _check_length()
     with exclusive(paths.cache() / "locks" / "cluster"):
         _bring_up(starting=not (components.running() and _answers()))
@@ -81,11 +75,6 @@ def prepare_servers() -> None:
     """Build and fetch what single API servers and object stores are made of: it installs nothing, and needs no root."""
     with Steps() as steps:
         _prepare_servers(steps)
-
-
-def uses_the_local_one() -> bool:
-    """Tell whether `up` would start a cluster of its own, and may."""
-    return external.kubeconfig() is None and os.geteuid() == 0
 
 
 def _prepare_servers(steps: Steps) -> tuple[Step, Step, Step]:
@@ -136,7 +125,7 @@ def _begin() -> None:
         with step("clear what an earlier cluster left"):
             _remove()
     if network.another_kubernetes():
-        raise LocalClusterError("Another Kubernetes runs on this machine. Set KUBECONFIG to use it, or end it.")
+        raise LocalClusterError("Another Kubernetes runs on this machine. End it first: two cannot share iptables.")
     components.create_network()
 
 

@@ -148,7 +148,7 @@ def _go(program: Program, *arguments: str | Path) -> str:
 def _executable() -> str:
     found = shutil.which("go", path=os.environ.get("PATH", "") + ":/usr/local/go/bin")
     if not found:
-        raise LocalClusterError("Go is not installed. Install Go 1.24 or newer, or set KUBECONFIG to use a cluster.")
+        raise LocalClusterError("Go is not installed. Install Go 1.24 or newer.")
     return found
 
 

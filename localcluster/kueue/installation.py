@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Final
 
-from localcluster import cluster, components, containers, external, paths
+from localcluster import cluster, components, containers, paths
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from localcluster.kueue import build, manifests
 from localcluster.locks import exclusive
-from localcluster.progress import say, step
+from localcluster.progress import step
 from localcluster.steps import Steps
 from localcluster.waiting import until
 
@@ -24,14 +24,7 @@ _WITH_FINALIZERS: Final = ("workloads", "localqueues", "clusterqueues", "resourc
 
 
 def ensure() -> None:
-    """Make Kueue run in the local cluster, which is started when it does not run; quick when Kueue does already.
-
-    A cluster of your own has to have a Kueue. Raises LocalClusterError where it has none.
-    """
-    given = external.kubeconfig()
-    if given:
-        _expect(Kubectl(given))
-        return
+    """Make Kueue run in the local cluster, which is started when it does not run; quick when Kueue does already."""
     build.make()
     if not components.running():
         cluster.up()
@@ -49,17 +42,9 @@ def remove() -> None:
 
     Webhooks go first: without Kueue they refuse every Job. Its finalizers go next: only Kueue would remove them.
     """
-    if external.kubeconfig():
-        raise LocalClusterError("A cluster of your own (KUBECONFIG or kind) is left as it is: remove Kueue by hand.")
     kubectl = Kubectl(components.admin_kubeconfig())
     with exclusive(_lock()), step("Kueue removed"):
         _remove(kubectl)
-
-
-def _expect(kubectl: Kubectl) -> None:
-    if not kubectl.run("get", "crd", CRD, "--ignore-not-found"):
-        raise LocalClusterError("A cluster of your own (KUBECONFIG or kind) is left as it is: install Kueue there.")
-    say("  ok   using the Kueue of your cluster")
 
 
 def _install(kubectl: Kubectl, objects: list[manifests.Object]) -> None:

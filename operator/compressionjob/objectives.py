@@ -1,6 +1,7 @@
 """The limits that a job sets for its result."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -232,5 +233,15 @@ class Sla(Schema):
         default="Fail",
         description="Fail: a result that is not a Pass is not published. Fallback: the smallest result of an earlier "
         "stage that passes is published in its place, and the report tells what was given up. Alert: it is published "
-        "and marked.",
+        "and marked. Without limits every result is published, with the verdict NoLimits.",
     )
+
+
+LIMITS: Final = frozenset(Sla.model_fields) - {"runtime", "confidence", "on_violation"}
+"""The fields of an SLA that set limits: each of them at least one."""
+
+
+def sets_limits(spec: Mapping[str, Any]) -> bool:
+    """Return whether a job's spec, as its author wrote it, sets any limit."""
+    sla = spec.get("sla")
+    return isinstance(sla, Mapping) and any(sla.get(name) is not None for name in LIMITS)

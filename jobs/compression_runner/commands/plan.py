@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compression_runner.commands.failures import LOG, Ended, explained
-from compression_runner.commands.manifest import read_manifest
+from compression_runner.commands.manifest import read_manifest, without_limits
 from compression_runner.commands.power import Planned, power_of, undecidable
 from compression_runner.evaluation.machine.cpus import choose_cpus
 from compression_runner.pipeline.places import of_spec, of_trial
@@ -36,7 +36,7 @@ def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
     except Ended as end:
         return end.status
     _print(job, prepared, Console())
-    for warning in undecidable(planned_of(job, prepared)):
+    for warning in (*without_limits(job), *undecidable(planned_of(job, prepared))):
         LOG.warning("warning: %s", warning)
     return ExitCode.DONE
 

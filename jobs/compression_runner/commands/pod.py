@@ -51,9 +51,9 @@ def pod(environment: Mapping[str, str] = os.environ) -> int:
     logs.configure(as_json=True)
     exit_on_sigterm()
     message = Path(environment.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG))
-    sys.excepthook = _last_words(message)
     metrics = RunMetrics()
     progress = RunProgress([metrics, logs.LogListener()])
+    sys.excepthook = _last_words(message, progress)
     server = serve(progress, metrics, int(environment.get(PORT_VARIABLE, PORT)))
     try:
         summary, status = _run(environment, progress, metrics)
@@ -63,14 +63,16 @@ def pod(environment: Mapping[str, str] = os.environ) -> int:
     return status
 
 
-def _last_words(place: Path) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+def _last_words(
+    place: Path, progress: RunProgress
+) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
     """What an unforeseen exception leaves behind: a line in the log, and a message that the operator can show."""
 
     def leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         LOG.critical("unforeseen %s", kind.__name__, exc_info=(kind, error, trace), extra={"reason": UNEXPECTED})
         said = f"{kind.__name__}: {error}"[:500]
         violation = Violation(reason=UNEXPECTED, message=said, remedy="see the pod's log, and report it")
-        leave_message(Summary(error=violation), place)
+        leave_message(Summary(error=violation, stage=progress.failed), place)
 
     return leave
 
@@ -92,7 +94,7 @@ def _run(environment: Mapping[str, str], progress: RunProgress, metrics: RunMetr
 
         about = {"reason": error.reason, "field": error.field, "value": error.value}
         LOG.error("%s", error, extra=about)
-        return Summary(error=told(error)), error.exit_code
+        return Summary(error=told(error), stage=progress.failed), error.exit_code
 
 
 def _job(environment: Mapping[str, str]) -> CompressionJob:

@@ -13,7 +13,7 @@ from rich.console import Console
 from compression_runner import garbage_collection
 from compression_runner.artifact import MARKER
 from compression_runner.commands.failures import Ended, explained
-from compression_runner.commands.manifest import read_manifest
+from compression_runner.commands.manifest import read_manifest, without_limits
 from compression_runner.commands.verdict import show
 from compression_runner.pipeline.names import OUTPUT, REPORT_HTML, REPORT_JSON, REPORT_MD
 from compression_runner.storage import Stores
@@ -45,7 +45,7 @@ def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = Non
     except Ended as end:
         return end.status
     show(report, workdir, Console(), published=publish)
-    return ExitCode.DONE if report.verdict == "Pass" else ExitCode.NOT_MET
+    return ExitCode.DONE if report.verdict in ("Pass", "NoLimits") else ExitCode.NOT_MET
 
 
 def _clear(workdir: Path) -> None:
@@ -59,6 +59,8 @@ def _clear(workdir: Path) -> None:
 
 def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, price: str | None) -> Report:
     job = read_manifest(manifest)
+    for warning in without_limits(job):
+        LOG.warning("warning: %s", warning)
     # A manifest from a cluster (kubectl get -o yaml) has the uid of the job there, whose results are not this run's.
     job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": ""})})
     # torch and onnxruntime take seconds to import: a wrong manifest is told before that.

@@ -17,6 +17,7 @@ from compression_runner.dataset.folders import Kind, class_folders, read_folder
 from compression_runner.dataset.groups import read_groups
 from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
+from compression_runner.dataset.pad_tokens import fills_in_front
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.sample_set import Sample, SampleSet
@@ -109,10 +110,12 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
         samples, padding = windows(table[column], wanted.model_dir, sequence_length, limit)
         return SampleSet(samples=samples, digest=digest, padding=padding)
     if content == "text":
-        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
+        embedded = wanted.task == "text-embedding"
+        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length, embedded=embedded)
         rows = list(table[column]) if wanted.role == "evaluation" else None
-        texts = Texts(rows, wanted.model_dir, sequence_length) if rows else None
-        return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding, texts=texts)
+        texts = Texts(rows, wanted.model_dir, sequence_length, embedded) if rows else None
+        left = fills_in_front(wanted.model_dir)
+        return SampleSet(samples, digest, labels, padding, left=left, texts=texts)
     return _signals(wanted, table, column, labels, digest)
 
 

@@ -24,7 +24,8 @@ class SampleSet:
     """Samples of one data file, or of a folder.
 
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
-    them up; `free` those that differ in length without being tokens (recordings), which are filled up with zeros.
+    them up, at the end or, with `left`, in front; `free` those that differ in length without being tokens (recordings),
+    which are filled up with zeros.
     `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32). Where
     `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `references` are the
     texts that a model should write, and `writing` says how it writes. Of evaluation data, `groups` are the names of the
@@ -36,6 +37,7 @@ class SampleSet:
     digest: str
     labels: NDArray[Any] | None = None
     padding: Mapping[str, int] = field(default_factory=dict)
+    left: bool = False
     free: frozenset[str] = frozenset()
     unnamed: bool = False
     references: Sequence[str] | None = None
@@ -131,7 +133,7 @@ class SampleSet:
             fixed = info.sample_shape[0] if info.sample_shape else None
             asked = self._longest if sequence_length and name in self.free else sequence_length
             length = fixed or asked or max(len(array) for array in arrays)
-            arrays = [_filled(array, length, self.padding.get(name, 0)) for array in arrays]
+            arrays = [_filled(array, length, self.padding.get(name, 0), left=self.left) for array in arrays]
         return _cast(_of_all(arrays, info) if info.axis is None else _along(arrays, info, info.axis), info)
 
 
@@ -150,10 +152,11 @@ def _of_all(arrays: Sequence[NDArray[np.generic]], info: TensorInfo) -> NDArray[
     return _shaped(first, info)
 
 
-def _filled(array: NDArray[np.generic], length: int, value: int) -> NDArray[np.generic]:
-    """Return a sequence of exactly `length`, cut or filled up at its end."""
+def _filled(array: NDArray[np.generic], length: int, value: int, *, left: bool) -> NDArray[np.generic]:
+    """Return a sequence of exactly `length`, cut at its end, and filled up there or in front."""
     missing = max(0, length - len(array))
-    return np.pad(array[:length], [(0, missing)] + [(0, 0)] * (array.ndim - 1), constant_values=value)
+    sides = (missing, 0) if left else (0, missing)
+    return np.pad(array[:length], [sides] + [(0, 0)] * (array.ndim - 1), constant_values=value)
 
 
 def _shaped(array: NDArray[np.generic], info: TensorInfo) -> NDArray[np.generic]:

@@ -47,7 +47,7 @@ from compressionjob import sla
 from compressionjob.cost import cost_per_million
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric, Sla
-from compressionjob.report import Environment, ModelFigures, ObjectiveLooks
+from compressionjob.report import Environment, ModelFigures, ObjectiveLooks, QualityPart
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.trust_report import TrustReport
@@ -84,6 +84,7 @@ class Measurements:
     timings: dict[str, float] = field(default_factory=dict)
     trust: TrustReport | None = None
     looks: list[ObjectiveLooks] = field(default_factory=list)
+    quality_parts: list[QualityPart] = field(default_factory=list)
 
     def judgement(self, limits: Sla) -> sla.Judgement:
         """Return the verdict on the SLA for which the measurements were made."""
@@ -164,6 +165,7 @@ def measure(
         timings=watch.seconds,
         trust=trust.report,
         looks=interim.report(),
+        quality_parts=[QualityPart(name=part.name, metric=part.metric, score=part.value) for part in quality.parts],
     )
 
 
@@ -178,7 +180,7 @@ def _answers(
         if answered.varying:
             quality = rows_quality(answered.varying, at_look)
         else:
-            quality = compare(spec, answered.baseline, answered.compressed, answered.data, at_look)
+            quality = compare(spec, answered.baseline, answered.compressed, answered.data, at_look, answered.parts)
         if answered.same:
             quality = unchanged(quality)
         metric = quality_metric(spec, quality.scores, answered.data)

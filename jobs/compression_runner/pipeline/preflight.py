@@ -8,6 +8,7 @@ from typing import Any
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.files import DataFiles, find_data
+from compression_runner.dataset.text_lengths import require_length
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.machine.cpus import CpuReservation, MeasuringCpus, choose_cpus, require_exclusive
 from compression_runner.formats.source.inspection import Source, inspect
@@ -49,6 +50,8 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
         location: inspect(store, spec.model.model_copy(update={"source": location, "format": "transformers"}))
         for location, store in places.models.items()
     }
+    for model in (source, *models.values()):
+        require_length(model.limit, spec.benchmark.sequence_length)
     seen = {location: model.identity for location, model in models.items()}
     plan = make_plan(spec, source, _identities(spec, data) | seen)
     check_stages(spec, source)

@@ -96,7 +96,7 @@ def save(trainable: Trainable, before: Artifact, into: Path) -> Artifact:
     """Seals the model in `into`, with the tokenizer and other companions of `before`; in 16 bits if it came so."""
     trainable.bring_home()
     trainable.settle()
-    copy_companions(before, into)
+    copy_companions(before, into, modules=True)
     (into / surgery.SURGERY).unlink(missing_ok=True)
     trainable.inner.to(trainable.stored)
     save_model(trainable.inner, trainable.changes, into)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from localcluster import external, kueue
+from localcluster import kueue
 from localcluster.kubectl import Kubectl
 from tests.e2e.conftest import localcluster
 from tests.e2e.harness import Namespace, wait_for
@@ -13,11 +13,8 @@ from tests.e2e.kueue.queues import GROUP, Holder, holder, objects
 
 @pytest.fixture(scope="session")
 def kueue_answers(kubectl: Kubectl) -> None:
-    """Kueue in the cluster: a cluster of your own must have it, the local one gets it once it is built."""
-    if external.kubeconfig():
-        if not kubectl.run("get", "crd", f"workloads.{GROUP}", "--ignore-not-found"):
-            pytest.skip("there is no Kueue in this cluster")
-    elif kueue.is_built():
+    """Kueue in the cluster, once it is built."""
+    if kueue.is_built():
         localcluster("kueue")
     else:
         pytest.skip("Kueue is not built: `make test-kueue` builds it once, in minutes")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import external, imagearchive, leftovers, mounts, network, paths, ports, processes
+from localcluster import imagearchive, leftovers, mounts, network, paths, ports, processes
 from localcluster.command import run
 from localcluster.errors import LocalClusterError
 from localcluster.waiting import until
@@ -80,14 +80,6 @@ def test_chains_of_another_kubernetes_are_not_ours(monkeypatch: pytest.MonkeyPat
     (tmp_path / "sysctls.json").write_text("{}")
     assert not network.another_kubernetes()
     assert len(network.rules()) == 3
-
-
-def test_kubeconfig_of_the_environment_wins_unless_it_is_the_local_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("KUBECONFIG", "/some/where")
-    assert external.kubeconfig() == Path("/some/where")
-    monkeypatch.setenv("KUBECONFIG", str(paths.state() / "kubeconfig"))
-    assert external.kubeconfig() is None
 
 
 def test_only_the_clusters_own_files_count_as_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

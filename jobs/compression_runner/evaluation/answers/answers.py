@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
+from compression_runner.inference.parts import OutputShape
 from compression_runner.inference.predictor import Predictor, TensorInfo
 from compression_runner.inference.similarity import Floats
 from compressionjob.conditions import INVALID_INPUT
@@ -55,6 +56,24 @@ def answers(
     if rows is None:
         raise ValueError("an evaluation set has at least one sample")
     return rows
+
+
+def output_shapes(predictor: Predictor, data: SampleSet, task: Task) -> tuple[OutputShape, ...]:
+    """Return the outputs that make a row of answers, in its order; none for tasks whose row is one thing."""
+    if task != "onnx":
+        return ()
+    chosen = chosen_outputs(predictor.outputs, task)
+    indices = next(iter(data.batches(predictor.inputs, 1)))
+    values = predictor.run(data.batch(indices, predictor.inputs), [output.name for output in chosen])
+    return tuple(
+        _output_shape(of_samples(value, info, len(indices)), info) for info, value in zip(chosen, values, strict=True)
+    )
+
+
+def _output_shape(samples: NDArray[np.generic], info: TensorInfo) -> OutputShape:
+    shape, stated = samples.shape[1:], info.sample_shape
+    fixed = tuple(size is not None for size in stated) if len(stated) == len(shape) else (True,) * len(shape)
+    return OutputShape(info.name, shape, fixed)
 
 
 def kept_answers(path: Path | None, compute: Callable[[], Floats]) -> Floats:

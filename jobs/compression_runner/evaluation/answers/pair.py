@@ -12,13 +12,14 @@ import numpy as np
 
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
-from compression_runner.evaluation.answers.answers import answers, chosen_outputs, kept_answers
+from compression_runner.evaluation.answers.answers import answers, chosen_outputs, kept_answers, output_shapes
 from compression_runner.evaluation.answers.greedy import NOTHING, written
 from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED, next_tokens
 from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, may_vary, varying_answers
 from compression_runner.evaluation.phases import Stopwatch
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.inference.opening import engine_of
+from compression_runner.inference.parts import AnswerPart, split_answers
 from compression_runner.inference.predictor import Engine, Predictor
 from compression_runner.inference.similarity import Floats
 from compressionjob.spec import CompressionJobSpec
@@ -30,7 +31,7 @@ ROWS: Final = 2
 
 @dataclass(frozen=True)
 class AnswerPair:
-    """What both models answer to `data`, and whether they are the same file.
+    """What both models answer to `data`, whether they are the same file, and the parts that are judged apart.
 
     `varying` holds the answers where their sizes differ between samples; the others are empty then.
     """
@@ -39,6 +40,7 @@ class AnswerPair:
     baseline: Floats
     compressed: Floats
     same: bool
+    parts: tuple[AnswerPart, ...] = ()
     varying: VaryingAnswers | None = None
 
 
@@ -67,6 +69,7 @@ class AnsweredData:
         self._same = digests[0] == digests[1]
         self._kept = cache / _fingerprint(digests[0], data, spec, engine_of(models[1])) if cache else None
         self._parts: list[tuple[Floats, Floats]] = []
+        self._judged: tuple[AnswerPart, ...] | None = None
         self._done = 0
 
     def first(self, count: int) -> AnswerPair:
@@ -80,11 +83,14 @@ class AnsweredData:
         if self._varies:
             found = as_rows(chosen_outputs(self._predictors[0].outputs, self._spec.model.task), old, new)
             if isinstance(found, VaryingAnswers):
-                return AnswerPair(data, old[:, :0], new[:, :0], self._same, found)
+                return AnswerPair(data, old[:, :0], new[:, :0], self._same, varying=found)
             old, new = found
         if old.shape != new.shape:
             raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
-        return AnswerPair(data, old, new, self._same)
+        if self._judged is None:  # once, so that all looks judge the same
+            outputs = output_shapes(self._predictors[0], data, self._spec.model.task)
+            self._judged = split_answers(old, outputs) if outputs else ()
+        return AnswerPair(data, old, new, self._same, self._judged)
 
     def _part(self, start: int, stop: int) -> tuple[Floats, Floats]:
         whole = stop - start == len(self._data)

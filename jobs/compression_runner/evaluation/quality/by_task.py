@@ -1,5 +1,6 @@
 """Which comparison a task's answers get."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compression_runner.dataset import SampleSet
@@ -8,13 +9,24 @@ from compression_runner.evaluation.quality.comparison import Quality, classifica
 from compression_runner.evaluation.quality.perplexity import language_quality
 from compression_runner.evaluation.quality.regression import regression_quality
 from compression_runner.evaluation.quality.writing import writing_quality
+from compression_runner.inference.parts import AnswerPart
 from compression_runner.inference.similarity import Floats
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS
 
 
-def compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet, confidence: float) -> Quality:
-    """Compare the answers of the baseline (`old`) and the compressed model, shape (samples, values), by the task."""
+def compare(
+    spec: CompressionJobSpec,
+    old: Floats,
+    new: Floats,
+    data: SampleSet,
+    confidence: float,
+    parts: Sequence[AnswerPart] = (),
+) -> Quality:
+    """Compare the answers of the baseline (`old`) and the compressed model, shape (samples, values), by the task.
+
+    `parts` are what is judged apart in answers that have several outputs.
+    """
     if TASKS[spec.model.task].running_text:
         return language_quality(old, new, confidence)
     if data.writing is not None:
@@ -25,4 +37,4 @@ def compare(spec: CompressionJobSpec, old: Floats, new: Floats, data: SampleSet,
         return classification_quality(old, new, data.labels, confidence)
     if "correlation" in TASKS[spec.model.task].metrics:
         return regression_quality(old, new, data.labels, confidence)
-    return embedding_quality(old, new, confidence)
+    return embedding_quality(old, new, confidence, parts=parts)

@@ -9,12 +9,15 @@ from typing import Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.cache_inputs import PAST, is_past
+from compression_runner.dataset.sentence_settings import ModelFiles
+from compression_runner.dataset.text_lengths import Limit
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.headers.onnx import STANDARD_DOMAINS, OnnxGraph, read_graph
 from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
+from compression_runner.formats.source.text_model import check_graph_of_texts, check_text_model
 from compression_runner.formats.source.transformers_config import check_task, parse_config
 from compression_runner.inference.batch_axis import locate_batch
 from compression_runner.inference.predictor import TensorInfo
@@ -36,6 +39,7 @@ class Source:
     """A model that can be fetched: its format, the files that belong to it, its tensors, and its identity.
 
     `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
+    `limit` is the longest text that it takes, None where it has none or is not known.
     """
 
     format: artifacts.Format
@@ -45,6 +49,7 @@ class Source:
     tensors: tuple[Tensor, ...]
     architecture: str
     checksums: Mapping[str, str] = field(default_factory=dict)
+    limit: Limit | None = None
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -117,14 +122,15 @@ def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksu
         raise InvalidInput("NoModel", FIELD, store.url, "there is no config.json beside the weights", remedy)
     config = parse_config(_small(store, by_path["config.json"]), FIELD)
     architecture = check_task(config, task, list(by_path))
-    weights = _weight_files(store, by_path)
+    texts = check_text_model(config, ModelFiles(by_path, lambda path: _small(store, by_path[path])), task)
+    weights = [*_weight_files(store, by_path), *texts.weights]
     tensors = [tensor for path in weights for tensor in read_header(RangeReader(store, by_path[path]), FIELD)]
     if not any(tensor.dtype in COMPRESSIBLE for tensor in tensors):
         kinds = ", ".join(sorted({tensor.dtype for tensor in tensors}))
         problem, remedy = f"no tensor is of a floating-point type (there are {kinds})", "name the original model"
         raise InvalidInput("NothingToCompress", FIELD, store.url, problem, remedy)
     kept = tuple(entry for entry in entries if entry.path in weights or _is_companion(entry.path))
-    return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums)
+    return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums, texts.limit)
 
 
 def _gguf(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
@@ -167,6 +173,7 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
     outside = _external_files(graph, graph_path, by_path)
     weights = {graph_path, *outside}
     folder = graph_path.rpartition("/")[0]
+    check_graph_of_texts(graph.outputs, ModelFiles(by_path, lambda path: _small(store, by_path[path])), task)
     kept = tuple(
         entry
         for entry in entries
@@ -176,8 +183,9 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
     inputs, outputs = locate_batch(graph.takes, graph.gives)
     tensors = tuple(graph.tensors)
     return Source(
-        "onnx", task, kept, frozenset(weights), tensors, architecture, checksums, inputs, outputs, graph.kinds
-    )
+        "onnx", task, kept, frozenset(weights), tensors, architecture, checksums,
+        inputs=inputs, outputs=outputs, kinds=graph.kinds,
+    )  # fmt: skip
 
 
 def _graph_file(store: Readable, names: Sequence[str]) -> str:

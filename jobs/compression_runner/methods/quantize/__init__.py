@@ -126,7 +126,7 @@ def _require(parameters: Quantize, field: str) -> None:
 
 METHOD: Final = Method(
     name="quantize",
-    version=2,
+    version=3,
     accepts=_accepts,
     gives=_gives,
     run=run,

@@ -90,17 +90,20 @@ def test_recordings_may_be_mappings_and_arrays(tmp_path: Path, plain: Path) -> N
 
 
 def test_channels_are_averaged(tmp_path: Path, plain: Path) -> None:
-    both = np.stack([TONE, np.zeros_like(TONE)], axis=1)
-    data = load(table(tmp_path / "d.parquet", audio=[wav(both)]), plain, "audio-classification")
+    """However many a file has; an array may have them first."""
+    both, many = np.stack([TONE, np.zeros_like(TONE)], axis=1), np.pad(TONE[:, None], ((0, 0), (0, 23)))
+    data = load(table(tmp_path / "d.parquet", audio=[wav(both), wav(many)]), plain, "audio-classification")
     assert np.allclose(audio_of(data), TONE / 2, atol=2 / 32768)
+    assert np.allclose(audio_of(data, 1), TONE / 24, atol=2 / 32768)
+    data = load(table(tmp_path / "a.parquet", audio=[both.T.tolist()]), plain, "audio-classification")
+    assert np.allclose(audio_of(data), TONE / 2, atol=1e-6)
 
 
 def test_another_rate_is_resampled_to_the_models(tmp_path: Path, waveforms: Path) -> None:
     data = load(table(tmp_path / "d.parquet", audio=[wav(TONE)]), waveforms, "audio-classification")
     found = audio_of(data)
     assert found.shape == (16000,)
-    spectrum = np.abs(np.fft.rfft(found))
-    assert spectrum.argmax() == 440, "the tone keeps its pitch"
+    assert np.abs(np.fft.rfft(found)).argmax() == 440, "the tone keeps its pitch"
     assert found.mean() == pytest.approx(0.0, abs=1e-5)
     assert found.std() == pytest.approx(1.0, abs=1e-3), "the extractor normalises"
 
@@ -144,12 +147,17 @@ def test_spectrograms_are_the_extractors(tmp_path: Path) -> None:
 
 
 BAD_AUDIO: dict[str, tuple[list[Any], str]] = {
-    "not audio": ([b"RIFF no sound"], r"columns\.audio.*row 0.*give wav or flac"),
+    "not audio": (
+        [b"RIFF no sound"],
+        r"columns\.audio.*row 0 is no recording.*Format not recognised; give wav or flac",
+    ),
+    "cut off": ([wav(TONE), wav(TONE, kind="FLAC")[:30]], r"columns\.audio.*row 1 is "),
+    "a path alone": ([{"bytes": None, "path": "x.wav"}], r"row 0 \(x\.wav\) has no bytes"),
     "text": (["x.wav"], r"columns\.audio.*row 0 is not a recording"),
     "empty": ([wav(TONE), wav(TONE[:0])], r"row 1 is empty"),
     "null": ([wav(TONE), None], r"row 1 is not a recording"),
     "NaN": ([TONE.tolist(), [0.0, float("nan")]], r"row 1 has samples that are not finite"),
-    "channels": ([TONE[:200].reshape(2, 100).tolist()], r"100 channels.*\(samples, channels\)"),
+    "channels": ([TONE[:2000].reshape(20, 100).tolist()], r"100 channels.*\(samples, channels\)"),
     "rates": ([wav(TONE), wav(TONE, 16000)], r"row 1 has 16000 samples per second, and the rows before 8000"),
 }
 

@@ -29,6 +29,8 @@ class Blueprint:
     per_channel: bool
     float8: bool = False
     """Floats of eight bits in place of integers; tables of embeddings are INT8 in any case."""
+    unlike: tuple[str, ...] = ()
+    """Nodes that stay floats since branches of unlike range would share a scale."""
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from compression_runner.methods.quantize.static.embedding import find_tables
 from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, answer, compare
 from compression_runner.methods.quantize.static.observing import calibration_feeds, find_ranges
 from compression_runner.methods.quantize.static.preparing import prepare
-from compression_runner.methods.quantize.static.recipe import choose
+from compression_runner.methods.quantize.static.recipe import choose, unlike_branches
 from compression_runner.methods.quantize.static.smoothing import smooth
 from compression_runner.methods.quantize.static.work import Work, require_whole
 from compressionjob.tasks import TASKS
@@ -61,7 +61,14 @@ def _blueprint(work: Work, model: onnx.ModelProto, feeds: Sequence[Feed]) -> Blu
         problem = "the graph has no MatMul, Gemm, Conv or table of embeddings with constant float32 weights"
         raise BadRecipe("NothingToQuantize", work.field, "static", problem, "leave the stage out")
     ranges = find_ranges(model, feeds, recipe.observed(model), work.parameters.effective_calibration)
-    return Blueprint(model, recipe, ranges, tables, work.parameters.granularity == "channel", float8)
+    unlike = () if float8 else unlike_branches(model, recipe, ranges)
+    recipe = recipe.without(unlike)
+    if not recipe.weighted and not tables:
+        problem = f"every layer reads branches of unlike range, joined by {unlike[0]}, which share one scale"
+        raise BadRecipe(
+            "NothingToQuantize", work.field, "static", problem, "use method dynamic, or leave the stage out"
+        )
+    return Blueprint(model, recipe, ranges, tables, work.parameters.granularity == "channel", float8, unlike)
 
 
 def _answers(blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed], work: Work) -> Answers:
@@ -96,6 +103,7 @@ def _details(work: Work, blueprint: Blueprint, kept: Kept, batches: int) -> dict
     return {
         "quantizedOperators": dict(sorted(operators.items())),
         "floatAgain": {part: round(loss, 6) for part, loss in kept.given_back.items()},
+        **({"floatForRange": list(blueprint.unlike)} if blueprint.unlike else {}),
         "calibrationSamples": len(work.samples),
         "checkedBatches": batches,
         "calibrationCosine": round(kept.fidelity.cosine, 6) if kept.fidelity.compared else None,

@@ -1,0 +1,145 @@
+"""The cluster of KUBECONFIG: recognized, shown, asked for, and told what it needs before anything is installed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from compressionjob.spec import CompressionJob
+from demo import given
+from demo.given import Context, DemoError, GivenCluster, confirm, named
+from localcluster.paths import REPOSITORY
+
+CONTEXT = Context("prod", "https://prod.example.com:6443", "the kubeconfig")
+KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_ENDPOINT_URL": "https://store.example.com"}
+
+
+def write(place: Path, *servers: str) -> str:
+    """A kubeconfig whose current context is the first server's."""
+    names = [f"c{number}" for number in range(len(servers))]
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": names[0],
+        "clusters": [{"name": n, "cluster": {"server": s}} for n, s in zip(names, servers, strict=True)],
+        "users": [{"name": n, "user": {"token": f"token-{n}"}} for n in names],
+        "contexts": [{"name": n, "context": {"cluster": n, "user": n}} for n in names],
+    }
+    place.write_text(yaml.safe_dump(config))
+    return str(place)
+
+
+@pytest.fixture(autouse=True)
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The local cluster's kubeconfig."""
+    place = tmp_path / "local"
+    monkeypatch.setattr(given, "admin_kubeconfig", lambda: place)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    return place
+
+
+def environment(monkeypatch: pytest.MonkeyPatch, value: str) -> dict[str, str]:
+    monkeypatch.setenv("KUBECONFIG", value)
+    return {"KUBECONFIG": value}
+
+
+def test_without_kubeconfig_the_local_cluster_is_used() -> None:
+    assert named({}) is None
+    assert named({"KUBECONFIG": ""}) is None
+
+
+def test_the_local_cluster_is_recognized_by_its_path_and_by_its_server(
+    local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert named({"KUBECONFIG": str(local)}) is None
+    write(local, "https://127.0.0.1:6443")
+    copy = write(tmp_path / "copy", "https://127.0.0.1:6443")
+    assert named(environment(monkeypatch, copy)) is None
+
+
+def test_only_the_current_context_of_several_files_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = write(tmp_path / "a", "https://one:6443", "https://two:6443"), write(tmp_path / "b", "https://three:6443")
+    context = named(environment(monkeypatch, ":".join(files)))
+    assert context is not None
+    assert (context.name, context.server) == ("c0", "https://one:6443")
+    assert "token-c0" in context.kubeconfig
+    assert "token-c1" not in context.kubeconfig
+
+
+def test_a_kubeconfig_without_a_context_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").write_text("")
+    with pytest.raises(DemoError, match=r"no usable current context.*kubectl config use-context"):
+        named(environment(monkeypatch, str(tmp_path / "empty")))
+
+
+@pytest.mark.parametrize(("yes", "variables"), [(True, {}), (False, {"CI": "true"})])
+def test_yes_and_ci_answer_but_the_context_is_shown(
+    yes: bool, variables: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    confirm(CONTEXT, yes=yes, environment=variables, ask=refuse("asked"))
+    shown = capsys.readouterr().out
+    assert CONTEXT.name in shown
+    assert CONTEXT.server in shown
+
+
+def refuse(reason: str) -> Callable[[str], str]:
+    def ask(_question: str) -> str:
+        raise AssertionError(reason)
+
+    return ask
+
+
+def closed(_question: str) -> str:
+    raise EOFError
+
+
+@pytest.mark.parametrize("ask", [lambda _question: "", lambda _question: "no", closed])
+def test_any_other_answer_installs_nothing(ask: Callable[[str], str]) -> None:
+    with pytest.raises(DemoError, match=r"Nothing was installed.*YES=1"):
+        confirm(CONTEXT, yes=False, environment={}, ask=ask)
+    confirm(CONTEXT, yes=False, environment={}, ask=lambda _question: " Y ")
+
+
+def test_what_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DemoError) as refused:
+        GivenCluster(CONTEXT, tmp_path, None, "", {})
+    for name in ("VALUES=", "BUCKET=", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "KUBECONFIG"):
+        assert name in str(refused.value)
+    with pytest.raises(DemoError, match=r"no file .*/absent"):
+        GivenCluster(CONTEXT, tmp_path, tmp_path / "absent", "b", KEYS)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Callable[[dict[str, str]], GivenCluster]:
+    values = tmp_path / "values.yaml"
+    values.write_text("{}")
+    return lambda environment: GivenCluster(CONTEXT, tmp_path, values, "mine", environment)
+
+
+def spec(text: str) -> dict[str, Any]:
+    manifest = yaml.safe_load(text)
+    CompressionJob.model_validate(manifest)
+    found: dict[str, Any] = manifest["spec"]
+    return found
+
+
+@pytest.mark.parametrize("name", ["minilm-int8", "minilm-impossible"])
+def test_the_examples_are_written_for_the_bucket(cluster: Callable[[dict[str, str]], GivenCluster], name: str) -> None:
+    text = (REPOSITORY / "examples" / f"{name}.yaml").read_text()
+    here = spec(cluster(KEYS).manifest(text))
+    assert here["model"]["source"] == "s3://mine/compression-demo/models/minilm"
+    assert here["data"]["evaluation"]["source"] == "s3://mine/compression-demo/data/sentences.parquet"
+    assert here["output"]["destination"] == f"s3://mine/compression-demo/models/{name}"
+    assert here["storage"] == {"secretName": "s3", "endpoint": "https://store.example.com"}
+    at_aws = {key: value for key, value in KEYS.items() if key != "AWS_ENDPOINT_URL"}
+    assert spec(cluster(at_aws).manifest(text))["storage"] == {"secretName": "s3"}
+
+
+def test_only_its_user_can_read_the_kubeconfig(cluster: Callable[[dict[str, str]], GivenCluster]) -> None:
+    made = cluster(KEYS)
+    assert made.kubeconfig.stat().st_mode & 0o777 == 0o600
+    assert made.kubeconfig.read_text() == CONTEXT.kubeconfig
