@@ -12,7 +12,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "source": _DATA, "model.source": "s3://models/minilm", "training.source": "s3://data/train.parquet",
     "calibration.source": "s3://data/calibration.parquet", "secretName": "s3", "hub.secretName": "hub",
     "endpoint": "http://minio.storage:9000", "hub.endpoint": "https://huggingface.co", "region": "eu-central-1",
-    "columns.text": "sentence", "columns.label": "class", "columns.image": "picture", "columns.audio": "recording",
+    "columns.text": "sentence", "columns.textPair": "passage", "columns.label": "class", "columns.image": "picture", "columns.audio": "recording",
     "columns.samplingRate": "rate", "columns.video": "frames", "columns.features": ["age", "income"],
     "columns.target": "price", "columns.group": "language", "split.evaluation": "0.2", "seed": 7,
     "evaluation.limit": 500, "training.limit": 20000, "calibration.limit": 256,
