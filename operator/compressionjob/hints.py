@@ -1,6 +1,7 @@
-"""What a manifest's author may have meant: the nearest field or value, and the place where a field belongs."""
+"""What the author of a manifest may have meant: a field or value, the place of a field, an amount."""
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import UnionType
@@ -73,3 +74,20 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if get_origin(annotation) in (typing.Union, UnionType, list, typing.Annotated):
         return next((found for found in map(_model_in, get_args(annotation)) if found is not None), None)
     return None
+
+
+def duration_hint(text: str) -> str:
+    """Return what a length of time without a unit, or in days, may stand for."""
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return f': add a unit, such as "{text}s" or "{text}m"'
+    days = re.fullmatch(r"([0-9]{1,5}) ?(?:d|days?)", text)
+    return f': write days in hours, "{24 * int(days[1])}h"' if days else ""
+
+
+def quantity_hint(text: str) -> str:
+    """Return how Kubernetes writes an amount such as ``400 MB``, where that can be told."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt])(i?)b?", text.lower())
+    if match is None:
+        return ""
+    unit = match[2] if (match[2], match[3]) == ("k", "") else match[2].upper()
+    return f': write {text} as "{match[1]}{unit}{match[3]}"'

@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from compressionjob.hints import duration_hint, quantity_hint
+
 DURATION_PATTERN: Final = r"^([0-9]{1,9}(\.[0-9]{1,9})?(us|ms|s|m|h)){1,5}$"
 QUANTITY_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DECIMAL_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,9})?$"
@@ -175,19 +177,11 @@ def parse_duration(text: str) -> float:
     Raises ValueError when the text is not one, or is zero.
     """
     if not re.fullmatch(DURATION_PATTERN, text):
-        raise ValueError(_DURATION_TEXT + _duration_hint(text))
+        raise ValueError(_DURATION_TEXT + duration_hint(text))
     seconds = sum(float(n) * _DURATION_UNITS[unit] for n, _, unit in re.findall(r"(\d+(\.\d+)?)(us|ms|s|m|h)", text))
     if seconds <= 0:
         raise ValueError(_DURATION_TEXT)
     return seconds
-
-
-def _duration_hint(text: str) -> str:
-    """Return what a length of time without a unit, or in days, may stand for."""
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
-        return f': add a unit, such as "{text}s" or "{text}m"'
-    days = re.fullmatch(r"([0-9]{1,5}) ?(?:d|days?)", text)
-    return f': write days in hours, "{24 * int(days[1])}h"' if days else ""
 
 
 def format_duration(seconds: float) -> str:
@@ -239,17 +233,8 @@ def parse_quantity(text: str | int) -> float:
     """The number that a Kubernetes quantity stands for: ``512Mi`` is 536870912.0, ``500m`` is 0.5."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]{0,2})", str(text))
     if not match or match[2] not in _QUANTITY_UNITS:
-        raise ValueError(_QUANTITY_TEXT + _quantity_hint(str(text)))
+        raise ValueError(_QUANTITY_TEXT + quantity_hint(str(text)))
     return float(Decimal(match[1]) * _QUANTITY_UNITS[match[2]])
-
-
-def _quantity_hint(text: str) -> str:
-    """Return how Kubernetes writes an amount such as ``400 MB``, where that can be told."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt])(i?)b?", text.lower())
-    if match is None:
-        return ""
-    unit = match[2] if (match[2], match[3]) == ("k", "") else match[2].upper()
-    return f': write {text} as "{match[1]}{unit}{match[3]}"'
 
 
 def format_bytes(count: float, *, like: float | None = None) -> str:

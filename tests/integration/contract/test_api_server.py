@@ -157,7 +157,7 @@ def test_every_field_is_explained(kubectl: Kubectl) -> None:
 def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
     create(kubectl, job("columns"))
     status = {
-        "phase": "Succeeded", "reason": "SLAMet", "stage": "", "progress": 100,
+        "phase": "Succeeded", "reason": "SLAMet", "stage": "", "progress": 100, "progressText": "100%",
         "sizeRatio": "0.254", "latencyP99": "7.31ms",
         "verdict": "Pass",
     }  # fmt: skip
@@ -165,7 +165,7 @@ def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
     kubectl.run("patch", "cpj", "columns", "--subresource=status", "--type=merge", f"--patch={patch}")
     header, line = kubectl.run("get", "cpj", "columns").splitlines()
     assert header.split() == ["NAME", "PHASE", "REASON", "STAGE", "PROGRESS", "SIZE", "P99", "VERDICT", "AGE"]
-    assert line.split()[:7] == ["columns", "Succeeded", "SLAMet", "100", "0.254", "7.31ms", "Pass"]
+    assert line.split()[:7] == ["columns", "Succeeded", "SLAMet", "100%", "0.254", "7.31ms", "Pass"]
 
 
 @pytest.mark.parametrize(
