@@ -81,14 +81,15 @@ results: setup ## tests on real data and every local example in full (hours, res
 results-check: setup ## list the published results that a changed method or example has made stale; fails if there are any
 	@$(PY) -m benchmarks.methods --check
 
-generate: setup ## CRDs, dashboards, rules and the chart's schema from the code
+generate: setup ## CRDs, dashboards, rules, the chart's schema and the page of messages from the code
 	@mkdir -p charts/compression-operator/files/crds
 	$(PY) -m compressionjob.crd crds charts/compression-operator/files/crds
 	$(PY) -m dashboards
 	$(PY) -m charts.generate
+	$(PY) -m tests.support.messages
 
 check-generated: generate ## fail when a committed file differs from what the code generates
-	@git diff --exit-code --stat -- crds charts dashboards \
+	@git diff --exit-code --stat -- crds charts dashboards docs/troubleshooting.md \
 	  || { echo "generated files differ: run 'make generate' and commit the result"; exit 1; }
 
 prepare: # what the cluster is made of

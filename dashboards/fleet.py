@@ -32,16 +32,16 @@ def board() -> Board:
 
 
 def _now() -> list[Builder[Panel]]:
-    judged = f"sum(increase({_VERDICTS}[$__range]))"
+    judged = f'sum(increase({_VERDICTS}{{verdict!="NoLimits"}}[$__range]))'
     open_ = f'sum(increase({_VERDICTS}{{verdict="Inconclusive"}}[$__range]))'
     return [
         figures("Jobs", "CompressionJobs that exist, by phase.", Query(jobs("phase"), "{{phase}}"), span=9),
         figures(
-            "Verdicts", "Verdicts reached in the time shown.",
+            "Verdicts", "Verdicts reached in the time shown. NoLimits: the job set none, so nothing was judged.",
             Query(increase("verdict", _VERDICTS, "$__range"), "{{verdict}}"), decimals=0,
         ),
         figures(
-            "Inconclusive", "Share of the verdicts in the time shown that the measurements left open.",
+            "Inconclusive", "Share of the verdicts on limits in the time shown that the measurements left open.",
             Query(f"{open_} / {judged}", "inconclusive"), unit="percentunit", span=3,
         ),
         figures(

@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 # Local runs on one machine take turns; those of tests wait for no other worker's, nor for a user's.
 os.environ["COMPRESSION_LOCK"] = str(Path(tempfile.gettempdir()) / f"compression-runner-tests-{os.getpid()}.lock")
+
+# How long an example takes says something of the machine's load, and nothing of the code.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 HERE: Final = Path(__file__).parent
 FIRST: Final = ("integration/operator", "integration/runner", "e2e/localcluster", "methods")

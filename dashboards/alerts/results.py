@@ -23,7 +23,8 @@ _ENDS: Final = "compression_operator_jobs_ended_total"
 _RETRIES: Final = "compression_operator_retries_total"
 
 _OPEN: Final = increase("namespace", _VERDICTS + '{verdict="Inconclusive"}', "6h")
-_JUDGED: Final = increase("namespace", _VERDICTS, "6h")
+# A job without limits is not judged: it makes no other verdict rarer.
+_JUDGED: Final = increase("namespace", _VERDICTS + '{verdict!="NoLimits"}', "6h")
 _KILLED: Final = increase("namespace", _ENDS + "{" + among("reason", conditions.OUT_OF_MEMORY) + "}", "6h")
 _ENDED: Final = increase("namespace", _ENDS, "6h")
 # One job that fails for good has four failed tries, unless it asks for more: five are not one job's trouble.

@@ -6,14 +6,7 @@ from compressionjob import conditions
 from dashboards.alerts.alert import Alert
 from dashboards.promql import among, jobs, of_job
 
-STUCK_WAITING: Final = (
-    conditions.UNSCHEDULABLE,
-    conditions.IMAGE_PULL_FAILED,
-    conditions.CONTAINER_CONFIG_ERROR,
-    conditions.RUNTIME_NOT_FOUND,
-    conditions.INVALID_RUNTIME,
-)
-"""Reasons of Pending that do not go away by waiting alone."""
+STUCK_WAITING: Final = conditions.STUCK
 IN_LINE: Final = (conditions.QUEUED, conditions.WAITING_FOR_MEASURING_SLOT, conditions.MEASURING_FIRST)
 """Reasons that do when other jobs end: in a queue such as Kueue, or until CPUs are free to measure on."""
 

@@ -1,7 +1,7 @@
 """`compression-runner`: the pipeline of a CompressionJob, in a pod or without a cluster.
 
-Exit status: 0 SLA met (pod: any verdict), 2 invalid spec or input, 3 SLA not met or inconclusive (run only),
-4 storage away, 5 bad recipe, 7 disk full, 143 SIGTERM, 1 anything else.
+Exit status: 0 SLA met or no limits set (pod: any verdict), 2 invalid spec or input, 3 SLA not met or inconclusive (run
+only), 4 storage away, 5 bad recipe, 7 disk full, 143 SIGTERM, 1 anything else.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     # Read when torch is imported: its threads sleep while they wait for work, and leave the CPUs to others.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # The memory of a process that ends goes with it: looking for cycles in what torch leaves takes a second.
@@ -24,11 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return command(given)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    root = argparse.ArgumentParser(
         prog="compression-runner", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a job here, without a cluster")
     run.add_argument("job", type=Path, metavar="JOB.yaml", help="a CompressionJob manifest")
     run.add_argument("--workdir", type=Path, required=True, metavar="DIR", help="gets the report and output/")
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     unpack.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a directory with artifact.json")
     unpack.add_argument("destination", type=Path, metavar="DEST", help="a directory that is new or empty")
     unpack.set_defaults(command=_unpack)
-    return parser
+    return root
 
 
 def _ask_price(command: argparse.ArgumentParser) -> None:

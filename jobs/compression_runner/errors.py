@@ -18,6 +18,14 @@ from safetensors import SafetensorError
 from compressionjob.exit_codes import ExitCode
 
 MAX_VALUE: Final = 200
+MAX_CAUSE: Final = 300
+LIBRARY_ERRORS: Final = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+"""What a library raises when it runs the code of a model that does not suit it: which of them, no library says.
+
+They are caught where such a library is called, around this call alone. A full disk (OSError) is not among them.
+"""
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -57,6 +65,15 @@ class DiskFull(RunnerError):
     """The work directory or the destination has no room."""
 
     exit_code = ExitCode.DISK_FULL
+
+
+def cause(error: BaseException) -> str:
+    """Return what an error of a library says, in one line; with the error's name where the text is a bare key."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    text = next((line for line in lines if line), "")
+    if not text or isinstance(error, KeyError):
+        text = f"{type(error).__name__} {text}".strip()
+    return text if len(text) <= MAX_CAUSE else f"{text[: MAX_CAUSE - 3]}..."
 
 
 def taken(field: str, url: str, who: str) -> StorageUnavailable:

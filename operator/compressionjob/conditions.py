@@ -1,5 +1,6 @@
 """Condition types and reasons: part of the API, so they are constants with a meaning."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -18,7 +19,7 @@ COMPLETE: Final = "Complete"
 FAILED: Final = "Failed"
 """The job ended without one."""
 SLA_SATISFIED: Final = "SLASatisfied"
-"""The verdict: True is Pass, False is Fail, Unknown is Inconclusive."""
+"""The verdict: True is Pass, False is Fail, Unknown is Inconclusive or NoLimits."""
 AS_PROMISED: Final = "AsPromised"
 """The result is as small, fast and exact as its method promises, whatever the SLA asks."""
 REVIEWED: Final = "Reviewed"
@@ -58,6 +59,12 @@ JOB_ENDED: Final = "JobEnded"
 IMAGE_PULL_FAILED: Final = "ImagePullFailed"
 CONTAINER_CONFIG_ERROR: Final = "ContainerConfigError"  # a Secret or key is missing: the kubelet's own message
 
+CANNOT_START: Final = (IMAGE_PULL_FAILED, CONTAINER_CONFIG_ERROR)
+"""The pod has a node, and a person must do something before it starts."""
+
+STUCK: Final = (UNSCHEDULABLE, *CANNOT_START, RUNTIME_NOT_FOUND, INVALID_RUNTIME, RUNTIME_WITHOUT_PRICE)
+"""Reasons of Pending that do not go away by waiting alone."""
+
 # Reasons of Suspended.
 SUSPENDED_BY_USER: Final = "SuspendedByUser"
 SUSPENDING: Final = "Suspending"  # its queue was told, and the pod is ending
@@ -65,6 +72,7 @@ RESUMED: Final = "Resumed"
 
 # Reasons of Complete, Failed.
 SLA_MET: Final = "SLAMet"
+PUBLISHED_WITHOUT_LIMITS: Final = "PublishedWithoutLimits"  # there was nothing to judge
 PUBLISHED_FALLBACK: Final = "PublishedFallback"  # onViolation: Fallback: an earlier stage's result, which passes
 PUBLISHED_DESPITE_VIOLATION: Final = "PublishedDespiteViolation"  # onViolation: Alert
 SLA_VIOLATED: Final = "SLAViolated"
@@ -97,6 +105,7 @@ FAILURE_REASONS: Final = (
 VERDICT_PASS: Final = "Pass"
 VERDICT_FAIL: Final = "Fail"
 VERDICT_INCONCLUSIVE: Final = "Inconclusive"
+VERDICT_NO_LIMITS: Final = "NoLimits"
 NO_VERDICT_YET: Final = "NoVerdictYet"
 NO_VERDICT: Final = "NoVerdict"  # the job ended before there was one
 PROMISES_KEPT: Final = "PromisesKept"
@@ -134,3 +143,18 @@ class Condition(Observed):
     message: Annotated[str, Field(max_length=4096)] = Field(default="", description="Why, for people.")
     last_transition_time: Annotated[str, Field(max_length=40)] = Field(description="When the status last changed.")
     observed_generation: int = Field(default=0, description="The generation of the spec that it speaks of.")
+
+
+def reason_of(phase: str, conditions: Mapping[str, tuple[str, str]]) -> str:
+    """Return the reason that explains a phase best, "" where the phase says it all.
+
+    ``conditions`` are type -> (status, reason).
+    """
+    for kind in (COMPLETE, FAILED, SUSPENDED):
+        status, reason = conditions.get(kind, ("", ""))
+        if status == "True":
+            return reason
+    status, reason = conditions.get(ACCEPTED, ("", ""))
+    if status == "False":
+        return reason
+    return conditions.get(SCHEDULED, ("", ""))[1] if phase == "Pending" else ""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from compressionjob.examples import explained
 from compressionjob.group import (
     GROUP,
     JOB_KIND,
@@ -52,11 +53,12 @@ def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, de
 
 _JOB_COLUMNS: Final = [
     _column("Phase", ".status.phase", description="Pending, Running, Suspended, AwaitingReview, Succeeded, Failed"),
+    _column("Reason", ".status.reason", description="Why it is in this phase"),
     _column("Stage", ".status.stage", description="What is being done"),
-    _column("Progress", ".status.progress", "integer", description="Per cent done"),
+    _column("Progress", ".status.progressText", description="Per cent done"),
     _column("Size", ".status.sizeRatio", description="Size of the result divided by the baseline's"),
     _column("P99", ".status.latencyP99", description="99th percentile of the result's latency"),
-    _column("Verdict", ".status.verdict", description="Pass, Fail or Inconclusive"),
+    _column("Verdict", ".status.verdict", description="Pass, Fail, Inconclusive or NoLimits"),
     _column("Confidence", ".status.confidence", priority=1, description="Confidence of the verdict"),
     _column("Runtime", ".spec.runtime", priority=1, description="CompressionRuntime"),
     _column("Cost", ".status.cost", priority=1, description="What its pods have cost so far"),
@@ -75,6 +77,9 @@ _REVIEW_COLUMNS: Final = [
 ]
 _RUNTIME_COLUMNS: Final = [
     _column("Image", ".spec.image", description="Image of the pods"),
+    _column("CPU", ".spec.resources['requests','limits'].cpu", description="CPUs of a pod"),
+    _column("Memory", ".spec.resources['limits','requests'].memory", description="Memory of a pod"),
+    _column("GPU", ".spec.resources.limits['nvidia\\.com/gpu','amd\\.com/gpu']", description="GPUs of a pod"),
     _column("Price", ".spec.pricePerHour", description="Price of one pod for one hour"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]
@@ -130,11 +135,13 @@ def definitions() -> dict[str, dict[str, Any]]:
     """File name -> CustomResourceDefinition."""
     job = _object(
         "A model to compress, and the promises that the result must keep.",
-        spec=_immutable(structural(CompressionJobSpec)),
+        spec=_immutable(explained(structural(CompressionJobSpec))),
         status=structural(CompressionJobStatus, defaults=False),
     )
-    runtime = _object("An image and the hardware for jobs to run on.", spec=structural(CompressionRuntimeSpec))
-    review = _object("A person's decision about a result.", spec=structural(CompressionReviewSpec))
+    runtime = _object(
+        "An image and the hardware for jobs to run on.", spec=explained(structural(CompressionRuntimeSpec))
+    )
+    review = _object("A person's decision about a result.", spec=explained(structural(CompressionReviewSpec)))
     return {
         f"{REVIEW_PLURAL}.yaml": _definition(
             REVIEW_KIND, REVIEW_PLURAL, REVIEW_SHORT_NAME, "Namespaced", review, _REVIEW_COLUMNS

@@ -26,8 +26,15 @@ class Columns(Schema):
     """Names of the columns in the data."""
 
     text: ColumnName = Field(default="text", description="Column with the text.")
+    text_pair: ColumnName | None = Field(
+        default=None,
+        description="Column with the second text of a pair, such as the passage to a query; for text-classification "
+        "and text-regression. Example: passage.",
+    )
     label: ColumnName = Field(
-        default="label", description="Column with the label: an integer, or a name the model knows."
+        default="label",
+        description="Column with the label: an integer, or a name the model knows; for models of several labels a list "
+        "of 0 and 1, or of the names or numbers that apply.",
     )
     image: ColumnName = Field(
         default="image", description="Column with the image: encoded bytes, or an array of pixels."
@@ -61,7 +68,8 @@ class DataSource(Schema):
 
     source: SourceText = Field(
         description="A .parquet, .jsonl, .csv or .npz file, or a folder of images or recordings in one folder for each "
-        "class. For task onnx an .npz whose arrays bear the input names."
+        "class. For task onnx an .npz whose arrays bear the input names: first dimension samples, or one number for "
+        "all of them."
     )
     columns: Columns = Field(default=Columns(), description="Names of the columns.")
 

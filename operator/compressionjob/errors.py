@@ -4,24 +4,49 @@ InvalidSpec
 `-- carries one or more FieldProblem
 """
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+from compressionjob.examples import example_of, flow
+from compressionjob.hints import field_at, fields_of, model_at, nearest, places_of
+from compressionjob.schema import DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN
 
 MAX_VALUE_CHARACTERS = 120
+
+_Context = Mapping[str, Any]
+_SHAPES: Final = ("too_short", "list_type", "dict_type", "model_type", "model_attributes_type")
+"""What pydantic calls a value of another shape than its field."""
+_KINDS: Final = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", type(None): "empty"}
 
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One thing that is wrong: the field's path, the value found there, and what to write instead."""
+    """One thing that is wrong: the field's path, the value found there, and what to write instead.
+
+    ``value`` is "" where it would not help, as of a whole mapping; ``missing`` when the field is not there at all.
+    """
 
     field: str
     value: str
     remedy: str
+    missing: bool = False
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.value!r} is not valid: {self.remedy}"
+        return f"{self.field}{self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """What follows the field's path."""
+        if self.missing:
+            return f" is missing: {self.remedy}"
+        if not self.value or self.field.endswith(f".{self.value}"):
+            return f": {self.remedy}"
+        return f": {self.value!r} is not valid: {self.remedy}"
 
 
 class InvalidSpec(ValueError):
@@ -43,28 +68,157 @@ def field_path(location: Sequence[int | str], prefix: str = "") -> str:
     return path
 
 
-def problems_of(error: ValidationError, prefix: str = "") -> list[FieldProblem]:
-    """Translate pydantic's errors: the problems that a validator named itself, or its message as the remedy."""
+def problems_of(error: ValidationError, prefix: str = "", model: type[BaseModel] | None = None) -> list[FieldProblem]:
+    """Translate pydantic's errors: the problems that a validator named itself, or a sentence about the field.
+
+    With ``model``, the type that was read, the sentences name the field or value that was meant, and what is missing.
+    """
     problems: list[FieldProblem] = []
     for item in error.errors():
         inner = item.get("ctx", {}).get("error")
-        problem = FieldProblem(
-            field=field_path(item["loc"], prefix),
-            value=_shorten(item.get("input")),
-            remedy=_remedy(str(item["type"]), item["msg"]),
-        )
-        problems.extend(inner.problems if isinstance(inner, InvalidSpec) else [problem])
-    return problems
+        problems.extend(inner.problems if isinstance(inner, InvalidSpec) else [_problem(item, prefix, model)])
+    meant = {f"{field_path(item['loc'][:-1], prefix)}.{_meant(item, model)}" for item in error.errors()}
+    # A field that is there under a misspelt name is not missing.
+    return [problem for problem in problems if not (problem.missing and problem.field in meant)]
 
 
-def _remedy(kind: str, message: str) -> str:
+def _meant(item: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    """Return the name that a field was meant to have that there is not."""
+    if item["type"] != "extra_forbidden" or model is None:
+        return ""
+    return nearest(str(item["loc"][-1]), fields_of(model_at(model, item["loc"][:-1])))
+
+
+def _problem(item: Mapping[str, Any], prefix: str, model: type[BaseModel] | None) -> FieldProblem:
+    location, kind = item["loc"], str(item["type"])
+    field = field_path(location, prefix) or "manifest"
     if kind == "missing":
-        return "it is required; add it"
+        return FieldProblem(field, "", _add(model, location), missing=True)
     if kind == "extra_forbidden":
-        return "there is no such field; remove it or correct its name"
-    return message.removeprefix("Value error, ")
+        return FieldProblem(field, "", _no_such_field(model, location, prefix))
+    given = item.get("input")
+    if given is None:
+        return FieldProblem(field, "", f"it is empty: {_add(model, location).removeprefix('add it: ')}")
+    sentence = _SENTENCES.get(kind)
+    if kind == "string_pattern_mismatch":
+        remedy = _pattern(item.get("ctx", {}), example_of(location))
+    elif sentence is not None:
+        remedy = sentence(item.get("ctx", {}), given) + (_such_as(location) if kind in _SHAPES else "")
+    elif kind == "value_error":
+        remedy = str(item["msg"]).removeprefix("Value error, ")
+    else:
+        remedy = f"`kubectl explain` says what it takes: {kind.replace('_', ' ')}"
+    return FieldProblem(field, written(given), remedy)
 
 
-def _shorten(value: object) -> str:
-    text = str(value)
+def _such_as(location: Sequence[int | str]) -> str:
+    """Return an example of what belongs to a location, to be added to a sentence."""
+    example = example_of(location)
+    if isinstance(example, list) and location and isinstance(location[-1], int):
+        example = example[0]
+    return "" if example is None else f", such as {flow(example)}"
+
+
+def written(value: object) -> str:
+    """Return a value as a manifest writes it; "" for a mapping or a list, which the field's path names well enough."""
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    text = json.dumps(value) if isinstance(value, (bool, int, float)) else str(value)
     return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 3] + "..."
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, in words: a mapping, a list, a text, a number."""
+    return next((words for kind, words in _KINDS.items() if isinstance(value, kind)), "a number")
+
+
+def _add(model: type[BaseModel] | None, location: Sequence[int | str]) -> str:
+    """Return what to add where a field is missing: what it is for, and an example."""
+    field = None if model is None else field_at(model, location)
+    if field is None or not field.description:
+        return "add it"
+    example = example_of(location)
+    such_as = "" if example is None else f", such as {location[-1]}: {flow(example)}"
+    return f"add it: {_first_words(field.description)}{such_as}"
+
+
+def _first_words(description: str) -> str:
+    """Return the first clause of a description, without what follows a colon, a semicolon or its end."""
+    words = re.split(r"[:;](?=\s)|\.(?=\s|$)", description, maxsplit=1)[0]
+    return words if words[:2].isupper() else f"{words[0].lower()}{words[1:]}"
+
+
+def _no_such_field(model: type[BaseModel] | None, location: Sequence[int | str], prefix: str) -> str:
+    name, parent = str(location[-1]), field_path(location[:-1], prefix)
+    known = [] if model is None else list(fields_of(model_at(model, location[:-1])))
+    meant = nearest(name, known)
+    if meant:
+        return f"there is no such field; did you mean {meant!r}?"
+    places = [] if model is None else places_of(model, name)
+    if places:
+        return f"there is no such field here; {name!r} belongs to {' or '.join(places)}"
+    fields = f"; {parent or 'a manifest'} has {', '.join(sorted(known))}" if known else ""
+    return f"there is no such field; remove it or correct its name{fields}"
+
+
+def _pattern(context: _Context, example: object) -> str:
+    """Return how a text must be written that has other characters, or others first and last."""
+    pattern = str(context.get("pattern"))
+    if pattern in (DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN):
+        dot = " and '.'" if pattern == DNS_SUBDOMAIN_PATTERN else ""
+        return f"must be lower-case letters, digits, '-'{dot}, with a letter or digit first and last, such as my-name"
+    if example is not None:
+        return f"write it as in {flow(example)}"
+    return f"must match {pattern}"
+
+
+def _one_of(context: _Context, given: object) -> str:
+    words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+    meant = nearest(str(given), words)
+    listed = words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+    return f"must be {listed}" + (f"; did you mean {meant!r}?" if meant and len(words) > 1 else "")
+
+
+def _whole_number(_context: _Context, given: object) -> str:
+    quoted = isinstance(given, str) and re.fullmatch(r"\d+", given)
+    return f"must be a whole number without quotes, such as {given if quoted else 8}"
+
+
+def _must_be(kind: str) -> Callable[[_Context, object], str]:
+    return lambda _context, given: f"it is {kind_of(given)}, and must be {kind}"
+
+
+def _bound(words: str, name: str) -> Callable[[_Context, object], str]:
+    return lambda context, _given: f"must be {words} {context.get(name)}"
+
+
+def _length(words: str, name: str, unit: str) -> Callable[[_Context, object], str]:
+    def sentence(context: _Context, _given: object) -> str:
+        count = context.get(name)
+        return f"must have {words} {count} {unit if count == 1 else f'{unit}s'}".replace("entrys", "entries")
+
+    return sentence
+
+
+def _text(_context: _Context, given: object) -> str:
+    if isinstance(given, (dict, list)):
+        return f"must be a text, and it is {kind_of(given)}"
+    return f'must be a text: write it in quotes, "{written(given)}"'
+
+
+_SENTENCES: Final[Mapping[str, Callable[[_Context, object], str]]] = {
+    "literal_error": _one_of,
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _whole_number),
+    **dict.fromkeys(("bool_type", "bool_parsing"), lambda _context, _given: "must be true or false, without quotes"),
+    "string_type": _text,
+    "list_type": _must_be("a list, whose entries begin with '- '"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _must_be("a mapping of fields")),
+    "string_too_short": _length("at least", "min_length", "character"),
+    "string_too_long": _length("at most", "max_length", "character"),
+    "too_short": _length("at least", "min_length", "entry"),
+    "too_long": _length("at most", "max_length", "entry"),
+    "greater_than_equal": _bound("at least", "ge"),
+    "greater_than": _bound("more than", "gt"),
+    "less_than_equal": _bound("at most", "le"),
+    "less_than": _bound("less than", "lt"),
+}

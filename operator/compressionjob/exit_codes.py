@@ -7,7 +7,7 @@ class ExitCode(IntEnum):
     """Why the runner ended. The child Job's podFailurePolicy and the operator read the same table."""
 
     DONE = 0
-    """A verdict was reached (in a pod: whatever the verdict; on the command line: it is Pass)."""
+    """A verdict was reached (in a pod: whatever the verdict; on the command line: it is Pass or NoLimits)."""
     UNEXPECTED = 1
     """Anything not foreseen; counted and tried again."""
     INVALID = 2

@@ -96,14 +96,30 @@ def _check_source(text: str) -> str:
     try:
         parse_location(text)
     except ValueError as error:
-        raise ValueError(_SOURCE_EXAMPLES) from error
+        raise ValueError(_meant(text) + _SOURCE_EXAMPLES) from error
     return text
 
 
 def _check(text: str) -> str:
-    if parse_location(text).scheme == "hf":
-        raise ValueError(_EXAMPLES)
+    try:
+        scheme = parse_location(text).scheme
+    except ValueError as error:
+        raise ValueError(_meant(text) + _EXAMPLES) from error
+    if scheme == "hf":
+        raise ValueError(f"a job writes nothing to the Hub; {_EXAMPLES}")
     return text
+
+
+def _meant(text: str) -> str:
+    """Return what an author may have meant by a location of no form that there is, "" where that cannot be told."""
+    if re.match(r"s3://(BUCKET|YOUR|<)", text):
+        return "put the name of your bucket there; "
+    if re.match(r"https?://huggingface\.co/", text):
+        name = re.match(r"https?://huggingface\.co/((?:datasets/)?[^/]+/[^/]+)", text)
+        return f"write hf://{name[1]}; " if name else ""
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", text):
+        return f"for a model on the Hugging Face Hub write hf://{text}; "
+    return f"write file://{text}; " if text.startswith("/") else ""
 
 
 def _json_schema(rule: str, examples: str) -> WithJsonSchema:

@@ -1,6 +1,7 @@
 """The limits that a job sets for its result."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -21,12 +22,17 @@ from compressionjob.trust_limits import AttributionLimit, FairnessLimit, FlipLim
 QualityMetric = Literal[
     "cosine",
     "neighbours",
+    "matches",
     "agreement",
     "correlation",
     "accuracy",
     "precision",
     "recall",
     "f1",
+    "f1Micro",
+    "f1Macro",
+    "subsetAccuracy",
+    "subsetAgreement",
     "perplexity",
     "mae",
     "mse",
@@ -38,8 +44,12 @@ QualityMetric = Literal[
 Percentile = Literal["p50", "p90", "p99"]
 LatencyScenario = Literal["SingleStream", "MultiStream", "Server"]
 
-AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "agreement", "correlation"})
+AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "matches", "agreement", "subsetAgreement", "correlation"})
 """Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
+MULTI_LABEL_METRICS: Final[frozenset[QualityMetric]] = frozenset(
+    {"f1Micro", "f1Macro", "subsetAccuracy", "subsetAgreement"}
+)
+"""Metrics of models that give a sample any number of labels (problem_type multi_label_classification)."""
 ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse", "wer"})
 """Metrics of which less is better, without an upper end; the others are scores from 0 to 1 of which more is better."""
 SCORE_LIMITS: Final = ("maxDrop", "min")
@@ -81,11 +91,14 @@ class QualityLimit(Schema):
 
     metric: QualityMetric | None = Field(
         default=None,
-        description="cosine, neighbours (same nearest neighbour), agreement (same answer) and correlation compare with "
-        "the baseline; accuracy, precision, recall and f1 need labels; rouge1, rouge2 and rougeL need reference texts. "
+        description="cosine, neighbours (same nearest neighbour), matches (F1 of output rows that match, for detectors "
+        "that end in NonMaxSuppression), agreement (same answer) and correlation compare with the baseline; accuracy, "
+        "precision, recall and f1 need labels; for models of several labels for a sample accuracy and agreement count "
+        "label by label, and there are f1Micro, f1Macro, subsetAccuracy and subsetAgreement (all labels right, or the "
+        "same); rouge1, rouge2 and rougeL need reference texts. "
         "Errors, of which less is better: perplexity, mae, mse, wer (word error rate). By default cosine for "
-        "embeddings and raw ONNX, perplexity for text-generation; with labels or targets accuracy, mae, rougeL or wer, "
-        "without agreement or correlation.",
+        "embeddings and raw ONNX (matches where the number of rows varies), perplexity for text-generation; with "
+        "labels or targets accuracy, mae, rougeL or wer, without agreement or correlation.",
     )
     max_drop: Drop | None = Field(default=None, description='Largest loss against the baseline, in [0, 1]: "0.01".')
     min: Drop | None = Field(default=None, description='Least score of the result, in [0, 1]: "0.9".')
@@ -230,5 +243,15 @@ class Sla(Schema):
         default="Fail",
         description="Fail: a result that is not a Pass is not published. Fallback: the smallest result of an earlier "
         "stage that passes is published in its place, and the report tells what was given up. Alert: it is published "
-        "and marked.",
+        "and marked. Without limits every result is published, with the verdict NoLimits.",
     )
+
+
+LIMITS: Final = frozenset(Sla.model_fields) - {"runtime", "confidence", "on_violation"}
+"""The fields of an SLA that set limits: each of them at least one."""
+
+
+def sets_limits(spec: Mapping[str, Any]) -> bool:
+    """Return whether a job's spec, as its author wrote it, sets any limit."""
+    sla = spec.get("sla")
+    return isinstance(sla, Mapping) and any(sla.get(name) is not None for name in LIMITS)

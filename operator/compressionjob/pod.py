@@ -9,6 +9,9 @@ from typing import Final
 
 from compressionjob.locations import PVC_MOUNT_ROOT
 
+CORRECT_KEYS: Final = "correct the keys in the Secret"
+"""How the remedy begins where an object store refuses keys; the operator adds the command."""
+
 CONTAINER: Final = "runner"
 """Name of the container that runs the job."""
 

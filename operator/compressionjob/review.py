@@ -73,4 +73,4 @@ def parse_review(manifest: dict[str, Any]) -> CompressionReview:
     try:
         return CompressionReview.model_validate(manifest)
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error)) from error
+        raise InvalidSpec(problems_of(error, model=CompressionReview)) from error

@@ -172,7 +172,7 @@ def parse_runtime(manifest: dict[str, Any]) -> CompressionRuntime:
     try:
         return CompressionRuntime.model_validate(manifest)
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error)) from error
+        raise InvalidSpec(problems_of(error, model=CompressionRuntime)) from error
 
 
 __all__ = [

@@ -4,7 +4,7 @@ Scalars carry their own JSON schema, with CEL rules, so that the API server refu
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -56,7 +56,7 @@ def cel(rule: str, message: str, **more: str) -> dict[str, JsonValue]:
     return {"rule": rule, "message": message, **more}
 
 
-def with_rules(*rules: dict[str, JsonValue]) -> ConfigDict:
+def with_rules(*rules: JsonValue) -> ConfigDict:
     """Configuration of a Schema whose object carries CEL rules."""
     listed: list[JsonValue] = list(rules)
     return ConfigDict(
@@ -76,29 +76,23 @@ def without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def _string(max_length: int, *rules: dict[str, JsonValue], description: str = "") -> WithJsonSchema:
-    schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": max_length}
-    if rules:
-        schema["x-kubernetes-validations"] = list(rules)
-    if description:
-        schema["description"] = description
-    return WithJsonSchema(schema)
-
-
 def _decimal_text(value: float) -> str:
     return format(Decimal(repr(value)).normalize(), "f")
 
 
+_DECIMAL_TEXT: Final = 'must be a decimal number in quotes, such as "0.5"'
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError('write a decimal number as a string, such as "0.5"')
+        raise ValueError(_DECIMAL_TEXT)
     text = value if isinstance(value, str) else _decimal_text(float(value))
-    if not re.fullmatch(DECIMAL_PATTERN, text):
-        raise ValueError('write a decimal number as a string, such as "0.5"')
-    try:
+    if re.fullmatch(DECIMAL_PATTERN, text):
         return float(Decimal(text))
-    except InvalidOperation as error:  # pragma: no cover - the pattern admits only numbers
-        raise ValueError('write a decimal number as a string, such as "0.5"') from error
+    share = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", text)
+    if share is not None:
+        raise ValueError(f'{_DECIMAL_TEXT}: write {text} as "{_decimal_text(float(share[1]) / 100)}"')
+    raise ValueError(_DECIMAL_TEXT)
 
 
 def _between(low: float, high: float, text: str, *, low_open: bool, high_open: bool) -> AfterValidator:
@@ -112,54 +106,67 @@ def _between(low: float, high: float, text: str, *, low_open: bool, high_open: b
     return AfterValidator(check)
 
 
-_MATCHES_DECIMAL: Final = f"self.matches('{DECIMAL_PATTERN}')".replace("\\", "\\\\")
+_MATCHES_DECIMAL: Final = f"string(self).matches('{DECIMAL_PATTERN}')".replace("\\", "\\\\")
 _SERIALIZED: Final = PlainSerializer(_decimal_text, return_type=str, when_used="json")
 _MAX_DECIMAL: Final = 24
 
 
-def _decimal_rule(bounds: str, message: str) -> dict[str, JsonValue]:
-    return cel(f"{_MATCHES_DECIMAL} && {bounds}", message)
+def _decimal(bounds: str, message: str) -> WithJsonSchema:
+    """How the API server checks a decimal number: a string, or a whole number without quotes.
+
+    A structural schema has no type for "a string or any number", so the API server refuses 0.5 without quotes.
+    """
+    return WithJsonSchema(
+        {
+            "maxLength": _MAX_DECIMAL,
+            "x-kubernetes-int-or-string": True,
+            "x-kubernetes-validations": [cel(f"{_MATCHES_DECIMAL} && {bounds}", message)],
+        }
+    )
 
 
-_FRACTION_TEXT: Final = 'must be a decimal number above 0 and below 1, as a string, such as "0.5"'
+_FRACTION_TEXT: Final = 'must be a decimal number above 0 and below 1, in quotes, such as "0.5"'
 Fraction = Annotated[
     float,
     BeforeValidator(_number),
     _between(0, 1, _FRACTION_TEXT, low_open=True, high_open=True),
     _SERIALIZED,
-    _string(_MAX_DECIMAL, _decimal_rule("double(self) > 0.0 && double(self) < 1.0", _FRACTION_TEXT)),
+    _decimal("double(self) > 0.0 && double(self) < 1.0", _FRACTION_TEXT),
 ]
 """A part of a whole, above 0 and below 1 (sparsity, confidence)."""
 
-_DROP_TEXT: Final = 'must be a decimal number from 0 to 1, as a string, such as "0.01"'
+_DROP_TEXT: Final = 'must be a decimal number from 0 to 1, in quotes, such as "0.01"'
 Drop = Annotated[
     float,
     BeforeValidator(_number),
     _between(0, 1, _DROP_TEXT, low_open=False, high_open=False),
     _SERIALIZED,
-    _string(_MAX_DECIMAL, _decimal_rule("double(self) >= 0.0 && double(self) <= 1.0", _DROP_TEXT)),
+    _decimal("double(self) >= 0.0 && double(self) <= 1.0", _DROP_TEXT),
 ]
 """A difference between two scores in [0, 1]."""
 
-_POSITIVE_TEXT: Final = 'must be a decimal number above 0, as a string, such as "1.5"'
+_POSITIVE_TEXT: Final = 'must be a decimal number above 0, in quotes, such as "1.5"'
 Positive = Annotated[
     float,
     BeforeValidator(_number),
     _between(0, float("inf"), _POSITIVE_TEXT, low_open=True, high_open=True),
     _SERIALIZED,
-    _string(_MAX_DECIMAL, _decimal_rule("double(self) > 0.0", _POSITIVE_TEXT)),
+    _decimal("double(self) > 0.0", _POSITIVE_TEXT),
 ]
 """A number above 0 (speed-up, rate, ratio)."""
 
-_NOT_NEGATIVE_TEXT: Final = 'must be a decimal number of 0 or more, as a string, such as "0.5"'
+_NOT_NEGATIVE_TEXT: Final = 'must be a decimal number of 0 or more, in quotes, such as "0.5"'
 NotNegative = Annotated[
     float,
     BeforeValidator(_number),
     _between(0, float("inf"), _NOT_NEGATIVE_TEXT, low_open=False, high_open=True),
     _SERIALIZED,
-    _string(_MAX_DECIMAL, _decimal_rule("double(self) >= 0.0", _NOT_NEGATIVE_TEXT)),
+    _decimal("double(self) >= 0.0", _NOT_NEGATIVE_TEXT),
 ]
 """A number of 0 or more (weight of a loss, weight decay)."""
+
+
+_DURATION_TEXT: Final = 'must be a duration above 0 such as "20ms", "90s" or "1h30m"'
 
 
 def parse_duration(text: str) -> float:
@@ -168,11 +175,19 @@ def parse_duration(text: str) -> float:
     Raises ValueError when the text is not one, or is zero.
     """
     if not re.fullmatch(DURATION_PATTERN, text):
-        raise ValueError('must be a duration above 0 such as "20ms", "90s" or "1h30m"')
+        raise ValueError(_DURATION_TEXT + _duration_hint(text))
     seconds = sum(float(n) * _DURATION_UNITS[unit] for n, _, unit in re.findall(r"(\d+(\.\d+)?)(us|ms|s|m|h)", text))
     if seconds <= 0:
-        raise ValueError('must be a duration above 0 such as "20ms", "90s" or "1h30m"')
+        raise ValueError(_DURATION_TEXT)
     return seconds
+
+
+def _duration_hint(text: str) -> str:
+    """Return what a length of time without a unit, or in days, may stand for."""
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return f': add a unit, such as "{text}s" or "{text}m"'
+    days = re.fullmatch(r"([0-9]{1,5}) ?(?:d|days?)", text)
+    return f': write days in hours, "{24 * int(days[1])}h"' if days else ""
 
 
 def format_duration(seconds: float) -> str:
@@ -189,36 +204,61 @@ def format_duration(seconds: float) -> str:
 
 
 def _duration(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError('must be a duration above 0 such as "20ms", "90s" or "1h30m"')
-    parse_duration(value)
-    return value
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(_DURATION_TEXT)
+    parse_duration(str(value))
+    return str(value)
 
 
 Duration = Annotated[
     str,
     BeforeValidator(_duration),
-    _string(
-        64,
-        cel(
-            f"self.matches('{DURATION_PATTERN}') && duration(self) > duration('0s')".replace("\\", "\\\\"),
-            'must be a duration above 0 such as "20ms", "90s" or "1h30m"',
-        ),
+    WithJsonSchema(
+        {
+            # No whole number is a duration, but this lets the API server say so with the rule's message.
+            "maxLength": 64,
+            "x-kubernetes-int-or-string": True,
+            "x-kubernetes-validations": [
+                cel(
+                    f"string(self).matches('{DURATION_PATTERN}') && duration(string(self)) > duration('0s')".replace(
+                        "\\", "\\\\"
+                    ),
+                    _DURATION_TEXT,
+                )
+            ],
+        }
     ),
 ]
 """A length of time, written as Go writes it; ``parse_duration`` gives seconds."""
+
+
+_QUANTITY_TEXT: Final = 'must be a quantity such as "512Mi", "2" or "500m"'
 
 
 def parse_quantity(text: str | int) -> float:
     """The number that a Kubernetes quantity stands for: ``512Mi`` is 536870912.0, ``500m`` is 0.5."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]{0,2})", str(text))
     if not match or match[2] not in _QUANTITY_UNITS:
-        raise ValueError('must be a quantity such as "512Mi", "2" or "500m"')
+        raise ValueError(_QUANTITY_TEXT + _quantity_hint(str(text)))
     return float(Decimal(match[1]) * _QUANTITY_UNITS[match[2]])
 
 
-def format_bytes(count: float) -> str:
-    """Bytes for people: ``23.0 MB`` (powers of ten, as file sizes are quoted)."""
+def _quantity_hint(text: str) -> str:
+    """Return how Kubernetes writes an amount such as ``400 MB``, where that can be told."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt])(i?)b?", text.lower())
+    if match is None:
+        return ""
+    unit = match[2] if (match[2], match[3]) == ("k", "") else match[2].upper()
+    return f': write {text} as "{match[1]}{unit}{match[3]}"'
+
+
+def format_bytes(count: float, *, like: float | None = None) -> str:
+    """Bytes for people: ``23.0 MB`` (powers of ten, as file sizes are quoted).
+
+    Where ``like``, the amount that the user wrote, was written in powers of two (400Mi), the answer is, too: ``1.6Gi``.
+    """
+    if like is not None and like % 2**20 == 0 and like % 10**6 != 0:
+        return _in_powers_of_two(count)
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -226,9 +266,17 @@ def format_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def _in_powers_of_two(count: float) -> str:
+    for unit in ("Ki", "Mi", "Gi"):
+        count /= 1024
+        if abs(count) < 1024:
+            return f"{count:.1f}".removesuffix(".0") + unit
+    return f"{count / 1024:.1f}".removesuffix(".0") + "Ti"
+
+
 def _quantity(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError('must be a quantity such as "512Mi", "2" or "500m"')
+        raise ValueError(_QUANTITY_TEXT)
     parse_quantity(value)
     return str(value)
 

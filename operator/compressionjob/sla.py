@@ -13,14 +13,26 @@ from compressionjob.objectives import Sla
 from compressionjob.schema import Observed, format_bytes, format_duration, parse_duration, parse_quantity
 from compressionjob.trust_limits import DISTURBANCES
 
-Verdict = Literal["Pass", "Fail", "Inconclusive"]
+LimitVerdict = Literal["Pass", "Fail", "Inconclusive"]
+"""The verdict on one limit."""
+Verdict = Literal[LimitVerdict, "NoLimits"]
+"""The verdict on a result: NoLimits where the job sets none, so that nothing was judged."""
 Direction = Literal["at most", "at least"]
 Unit = Literal["ratio", "score", "error", "seconds", "bytes", "samples per second", "cost per million samples"]
+
+NO_LIMITS_SENTENCE: Final = "the job sets no limits, so nothing was judged"
+NO_LIMITS_WARNING: Final = (
+    "spec.sla sets no limits: the result will be published whatever is measured, with the verdict NoLimits; "
+    "set at least one, such as spec.sla.quality"
+)
+"""What is said before a job without limits runs."""
 
 MAX_REASON: Final = 256
 MAX_MORE_SECONDS: Final = 31_536_000
 """A year: what would take longer is not proposed."""
 MAX_MORE_SAMPLES: Final = 1_000_000_000
+
+_GRAVITY: Final[tuple[LimitVerdict, ...]] = ("Fail", "Inconclusive", "Pass")
 
 QUALITY_DROP: Final = "quality.drop"
 QUALITY_SCORE: Final = "quality.score"
@@ -72,7 +84,7 @@ class ObjectiveResult(Observed):
     measured: float | None = Field(default=None, description="What was measured; absent when it could not be.")
     low: float | None = Field(default=None, description="Lower end of the interval.")
     high: float | None = Field(default=None, description="Upper end of the interval.")
-    verdict: Verdict = Field(description="Verdict on this limit.")
+    verdict: LimitVerdict = Field(description="Verdict on this limit.")
     reason: Annotated[str, Field(max_length=MAX_REASON)] = Field(
         default="", description="Why the measurement does not tell more, where something beside chance is to blame."
     )
@@ -98,16 +110,22 @@ class ObjectiveResult(Observed):
         """Whether this version knows the objective and its unit."""
         return self.name in NAMES and self.unit in get_args(Unit)
 
+    def write(self, value: float) -> str:
+        """A figure of this objective for people, in the unit in which the limit was written."""
+        if self.unit == "bytes" and not unbounded(value, self.unit):
+            return format_bytes(value, like=self.limit)
+        return write_figure(value, self.unit)
+
     def describe(self) -> str:
         """The objective in a sentence for people."""
         because = f" ({self.reason})" if self.reason else ""
         if self.measured is None:
-            limit = write_figure(self.limit, self.unit)
+            limit = self.write(self.limit)
             return f"{self.name} was not measured; it must be {self.direction} {limit}{because}"
-        text = f"{self.name} is {write_figure(self.measured, self.unit)}"
+        text = f"{self.name} is {self.write(self.measured)}"
         if self.low is not None and self.high is not None and self.low != self.high:
-            text += f" ({write_figure(self.low, self.unit)} to {write_figure(self.high, self.unit)})"
-        return f"{text}, limit {self.direction} {write_figure(self.limit, self.unit)}{because}"
+            text += f" ({self.write(self.low)} to {self.write(self.high)})"
+        return f"{text}, limit {self.direction} {self.write(self.limit)}{because}"
 
 
 @dataclass(frozen=True)
@@ -120,9 +138,10 @@ class Judgement:
 
     def sentence(self) -> str:
         """The verdict in one sentence."""
+        if self.verdict == "NoLimits":
+            return NO_LIMITS_SENTENCE
         if self.verdict == "Pass":
-            count = len(self.objectives)
-            return f"all {count} objectives hold at confidence {self.confidence:g}" if count else "no limits were set"
+            return f"all {len(self.objectives)} objectives hold at confidence {self.confidence:g}"
         deciding = [item.describe() for item in self.objectives if item.verdict == self.verdict]
         word = "violated" if self.verdict == "Fail" else "undecided"
         return f"{word}: {'; '.join(deciding)}"
@@ -201,11 +220,12 @@ def judge(sla: Sla, estimates: Mapping[str, Estimate]) -> Judgement:
 
     An objective passes when its whole interval keeps the limit, fails when none of it does, and is inconclusive
     otherwise or when there is no estimate. One Fail fails the job; without a Fail, one Inconclusive leaves it open.
+    Without any objective the verdict is NoLimits.
     """
     results = tuple(_result(objective, estimates.get(objective.name)) for objective in objectives_of(sla))
     verdicts = {result.verdict for result in results}
-    verdict: Verdict = "Fail" if "Fail" in verdicts else "Inconclusive" if "Inconclusive" in verdicts else "Pass"
-    return Judgement(verdict, sla.confidence, results)
+    gravest: Verdict = next((verdict for verdict in _GRAVITY if verdict in verdicts), "NoLimits")
+    return Judgement(gravest, sla.confidence, results)
 
 
 def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
@@ -233,7 +253,7 @@ def _remedy(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def verdict_on(objective: Objective, estimate: Estimate) -> Verdict:
+def verdict_on(objective: Objective, estimate: Estimate) -> LimitVerdict:
     """What an interval says of one limit: kept, broken, or open."""
     if objective.direction == "at most":
         if estimate.high <= objective.limit:

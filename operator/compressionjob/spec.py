@@ -1,12 +1,12 @@
 """CompressionJob: what an ML engineer writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
 from compressionjob.data import Columns, Data, EvaluationData
-from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
+from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.methods.quantize import ENGINES
@@ -14,8 +14,10 @@ from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.review import Decision, ReviewPolicy
-from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema
+from compressionjob.rules import NO_FALLBACK, NO_REVIEW, OWN_DATA, PIPELINE_RULES, SPEC_RULES, either
+from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema, with_rules
 from compressionjob.tasks import TASKS, Task, default_metric
+from compressionjob.text_pairs import pair_problems
 from compressionjob.trust_fit import trust_problems
 
 DEFAULT_RUNTIME: Final = "cpu"
@@ -32,8 +34,8 @@ class Model(Schema):
         "s3://BUCKET/KEY, pvc://CLAIM/PATH, file:///PATH below a volume of the runtime, or hf://ORG/NAME[@REVISION]."
     )
     task: Task = Field(
-        description="What the model does; text-generation is a causal language model, onnx any ONNX model with sample "
-        "inputs."
+        description="What the model does; text-regression predicts one number (rerankers, similarity), text-generation "
+        "is a causal language model, onnx any ONNX model with sample inputs."
     )
     format: Literal["auto", "transformers", "onnx", "gguf"] = Field(
         default="auto", description="Format of the source; auto looks at its files."
@@ -99,11 +101,15 @@ class Output(Schema):
 class CompressionJobSpec(Schema):
     """A model, a pipeline of stages, and the limits that the result must keep."""
 
+    model_config = with_rules(*SPEC_RULES)
+
     model: Model = Field(description="The model to compress.")
     storage: Storage | None = Field(default=None, description="Default for sources and destination without their own.")
     hub: Hub | None = Field(default=None, description="How to reach the Hugging Face Hub, for hf:// sources.")
     data: Data = Field(description="The data to measure with.")
-    pipeline: Pipeline = Field(description="The stages, run in this order.")
+    pipeline: Pipeline = Field(
+        description="The stages, run in this order.", json_schema_extra={"x-kubernetes-validations": PIPELINE_RULES}
+    )
     sla: Sla = Field(default=Sla(), description="The limits that the result must keep.")
     benchmark: Benchmark = Field(default=Benchmark(), description="How speed and memory are measured.")
     output: Output = Field(description="Where the result goes.")
@@ -176,6 +182,7 @@ class CompressionJobSpec(Schema):
             *_format_problems(self),
             *_data_problems(self),
             *_metric_problems(self),
+            *pair_problems(self.sla, self.model.task, self.data),
             *trust_problems(self.sla, self.model.task, self.data.evaluation.columns),
             *_overlap_problems(self),
             *_review_problems(self),
@@ -193,8 +200,8 @@ def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
         for role in sorted(stage.parameters.needs()):
             if spec.data.learned(role) is None:
                 either = "spec.data.training" if role == "training" else "spec.data.calibration or spec.data.training"
-                remedy = f"it needs data of its own; name it in {either}, apart from the evaluation data"
-                problems.append(FieldProblem(f"spec.pipeline[{index}].{stage.method}", stage.method, remedy))
+                field = f"spec.pipeline[{index}].{stage.method}"
+                problems.append(FieldProblem(field, stage.method, OWN_DATA.format(either)))
     return problems
 
 
@@ -226,7 +233,7 @@ def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
     """A metric that the task does not have, and limits of the other kind than the task's own metric."""
     traits, metric, quality = TASKS[spec.model.task], spec.quality_metric, spec.sla.quality
     if metric is not None and metric not in traits.metrics:
-        remedy = f"task {spec.model.task} is not measured by it; use {_either(traits.metrics)}"
+        remedy = f"task {spec.model.task} is not measured by it; use {either(traits.metrics)}"
         return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
     if quality is None or metric is not None:
         return []
@@ -241,10 +248,6 @@ def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
     return [FieldProblem(f"spec.sla.quality.{name}", value, remedy) for name, value in limits.items()]
 
 
-def _either(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-
-
 def _overlap_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
     source = str(parse_location(spec.model.source)).rstrip("/") + "/"
     destination = str(parse_location(spec.output.destination)).rstrip("/") + "/"
@@ -257,22 +260,20 @@ def _overlap_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
 def _review_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
     if spec.review != "Never" or spec.review_timeout is None:
         return []
-    remedy = "nobody reviews this job; set spec.review to Always or OnInconclusive, or leave reviewTimeout out"
-    return [FieldProblem("spec.reviewTimeout", spec.review_timeout, remedy)]
+    return [FieldProblem("spec.reviewTimeout", spec.review_timeout, NO_REVIEW)]
 
 
 def _fallback_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
     """A fallback where no earlier stage gives another model; what is packed is the model that it was before."""
     if spec.sla.on_violation != "Fallback" or sum(stage.method != "pack" for stage in spec.pipeline) > 1:
         return []
-    remedy = "there is no earlier stage to fall back to; use Fail or Alert, or more stages before the last"
-    return [FieldProblem("spec.sla.onViolation", "Fallback", remedy)]
+    return [FieldProblem("spec.sla.onViolation", "Fallback", NO_FALLBACK)]
 
 
 class Metadata(Observed):
     """The part of an object's metadata that this project reads."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Name of the object.")
     namespace: str = "default"
     uid: str = ""
     labels: dict[str, str] = {}
@@ -283,8 +284,8 @@ class CompressionJob(Observed):
 
     api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION
     kind: Literal["CompressionJob"] = JOB_KIND
-    metadata: Metadata
-    spec: CompressionJobSpec
+    metadata: Metadata = Field(description="Name, namespace and labels.")
+    spec: CompressionJobSpec = Field(description="What to compress, how, and the limits to keep.")
 
 
 def parse_job(manifest: object) -> CompressionJob:
@@ -293,12 +294,12 @@ def parse_job(manifest: object) -> CompressionJob:
     Raises InvalidSpec, which names every field that is wrong, its value and the remedy.
     """
     if not isinstance(manifest, dict):
-        remedy = f"a manifest is a mapping with apiVersion: {API_VERSION} and kind: {JOB_KIND}"
-        raise InvalidSpec([FieldProblem("manifest", type(manifest).__name__, remedy)])
+        remedy = f"write a mapping with apiVersion: {API_VERSION} and kind: {JOB_KIND}"
+        raise InvalidSpec([FieldProblem("manifest", "", f"it is {kind_of(manifest)}; {remedy}")])
     try:
-        return CompressionJob.model_validate(manifest)
+        return CompressionJob.model_validate(manifest, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidSpec(problems_of(error)) from error
+        raise InvalidSpec(problems_of(error, model=CompressionJob)) from error
 
 
 __all__ = [

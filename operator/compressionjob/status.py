@@ -1,13 +1,13 @@
 """CompressionJob's status: what ``kubectl get cpj`` and ``kubectl describe`` show."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
 from compressionjob.conditions import Condition
 from compressionjob.notifications import MAX_NOTIFICATIONS, Notification
 from compressionjob.parts import Part
-from compressionjob.report import SideSummary
+from compressionjob.report import RunStep, SideSummary
 from compressionjob.report.bounds import (
     Anomalies,
     FallbackSentence,
@@ -22,8 +22,11 @@ from compressionjob.sla import Verdict
 from compressionjob.usage import ActiveTime, Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
-
+PHASES: tuple[Phase, ...] = get_args(Phase)
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
+
+MAX_STEPS: Final = 64
+"""Most steps of a run that are kept."""
 
 Text = Annotated[str, Field(max_length=256)]
 Time = Annotated[str, Field(max_length=40)]
@@ -43,6 +46,9 @@ class CompressionJobStatus(Observed):
     phase: Phase = Field(
         default="Pending", description="Pending, Running, Suspended, AwaitingReview, Succeeded or Failed."
     )
+    reason: Annotated[str, Field(max_length=128)] = Field(
+        default="", description="Why it is in this phase: the reason of the condition that explains it best."
+    )
     part: Part | None = Field(
         default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."
     )
@@ -51,7 +57,13 @@ class CompressionJobStatus(Observed):
     )
     stage: Text = Field(default="", description="What is being done.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")
-    verdict: Verdict | None = Field(default=None, description="Pass, Fail or Inconclusive.")
+    progress_text: Annotated[str, Field(max_length=8)] = Field(
+        default="", description="The same with its sign, as kubectl get shows it: 81%."
+    )
+    steps: Annotated[list[RunStep], Field(max_length=MAX_STEPS)] = Field(
+        default=[], description="The steps of the run in order, as far as its pod told."
+    )
+    verdict: Verdict | None = Field(default=None, description="Pass, Fail, Inconclusive, or NoLimits.")
     confidence: Annotated[str, Field(max_length=16)] | None = Field(
         default=None, description="Confidence of the verdict."
     )

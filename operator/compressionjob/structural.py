@@ -39,7 +39,7 @@ def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any
         result.pop("default", None)
     if "properties" in result and "default" in result:
         result["default"] = {}  # the server goes on with the defaults inside
-    if result.get("type") == "string" and "default" in result:
+    if (result.get("type") == "string" or "x-kubernetes-int-or-string" in result) and "default" in result:
         result["default"] = str(result["default"])  # decimals are strings
     _translate_children(result, definitions, defaults=defaults)
     return _bounded_string(result)

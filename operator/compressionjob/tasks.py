@@ -13,6 +13,7 @@ from compressionjob.objectives import QualityMetric
 Task = Literal[
     "text-embedding",
     "text-classification",
+    "text-regression",
     "text-generation",
     "image-classification",
     "audio-classification",
@@ -65,20 +66,25 @@ class Traits:
         return "mae" in self.labelled
 
 
-_CLASSES: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall", "f1")
+_CLASSES: Final[tuple[QualityMetric, ...]] = (
+    "accuracy", "precision", "recall", "f1", "f1Micro", "f1Macro", "subsetAccuracy"
+)  # fmt: skip
+_SAME: Final[tuple[QualityMetric, ...]] = ("agreement", "subsetAgreement")
+_ERRORS: Final[tuple[QualityMetric, ...]] = ("mae", "mse")
 
 TASKS: Final[Mapping[Task, Traits]] = {
     "text-embedding": Traits("text", ("cosine", "neighbours")),
-    "text-classification": Traits("text", ("agreement",), _CLASSES),
+    "text-classification": Traits("text", _SAME, _CLASSES),
+    "text-regression": Traits("text", ("correlation",), _ERRORS),
     "text-generation": Traits("text", ("perplexity", "agreement"), running_text=True),
-    "image-classification": Traits("image", ("agreement",), _CLASSES),
-    "audio-classification": Traits("audio", ("agreement",), _CLASSES),
-    "video-classification": Traits("video", ("agreement",), _CLASSES),
-    "tabular-classification": Traits("features", ("agreement",), _CLASSES),
-    "tabular-regression": Traits("features", ("correlation",), ("mae", "mse")),
+    "image-classification": Traits("image", _SAME, _CLASSES),
+    "audio-classification": Traits("audio", _SAME, _CLASSES),
+    "video-classification": Traits("video", _SAME, _CLASSES),
+    "tabular-classification": Traits("features", _SAME, _CLASSES),
+    "tabular-regression": Traits("features", ("correlation",), _ERRORS),
     "summarization": Traits("text", ("agreement",), ("rougeL", "rouge1", "rouge2"), writes=True),
     "automatic-speech-recognition": Traits("audio", ("agreement",), ("wer",), writes=True),
-    "onnx": Traits("arrays", ("cosine", "neighbours")),
+    "onnx": Traits("arrays", ("cosine", "neighbours", "matches")),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from compressionjob.data import Columns
 from compressionjob.errors import FieldProblem
 from compressionjob.objectives import Sla
-from compressionjob.tasks import TASKS, Task
+from compressionjob.tasks import TASKS, Task, Traits
 from compressionjob.trust_limits import CORRUPTIONS, FAIRNESS_ERRORS, CorruptionLimit, FairnessLimit, RobustnessLimit
 
 GROUP: Final = "spec.data.evaluation.columns.group"
@@ -99,11 +99,14 @@ def _corruption_problems(limit: CorruptionLimit, task: Task, field: str) -> Iter
 
 
 def _attribution_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
-    traits = TASKS[task]
-    explained = traits.content in _EXPLAINED and (traits.classifies or traits.predicts_number)
-    if sla.attributions and not explained:
+    if sla.attributions and not is_explained(TASKS[task]):
         remedy = "classes and numbers are explained by pixels, columns or tokens; remove it"
         yield FieldProblem("spec.sla.attributions", task, remedy)
+
+
+def is_explained(traits: Traits) -> bool:
+    """Whether answers of such a task can be attributed to parts of their inputs."""
+    return traits.content in _EXPLAINED and (traits.classifies or traits.predicts_number)
 
 
 def _flip_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:

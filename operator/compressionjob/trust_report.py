@@ -82,9 +82,11 @@ class Flip(Observed):
     """One sample that the models answer differently."""
 
     sample: int = Field(description="Number of the sample in the evaluation data, from 0.")
-    label: int | None = Field(default=None, description="The right class, where the data has it.")
-    baseline: int = Field(description="The baseline's class.")
-    compressed: int | None = Field(default=None, description="The result's; absent where it is no number.")
+    label: int | list[int] | None = Field(
+        default=None, description="The right class, where the data has it; a list of those of several labels."
+    )
+    baseline: int | list[int] = Field(description="The baseline's class, or labels.")
+    compressed: int | list[int] | None = Field(default=None, description="The result's; absent where it is no number.")
 
 
 class FlipsReport(Observed):

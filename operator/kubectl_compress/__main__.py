@@ -16,7 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if find_spec("rich") is None:
         sys.stderr.write(_NO_RICH)
         return ExitCode.REFUSED
-    given = options.parser(version("compression-operator")).parse_args(arguments)
+    given = options.parser(version("compression-operator")).parse_args(
+        options.arranged(sys.argv[1:] if arguments is None else arguments)
+    )
     # --help need not wait for what the commands import.
     from kubectl_compress.running import run
 

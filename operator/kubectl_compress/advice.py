@@ -1,69 +1,130 @@
 """What to do next about a job, in one sentence or command: by its phase and the reason of its state."""
 
+import math
+from collections.abc import Iterator
 from typing import Final
 
 from compressionjob import conditions
-from kubectl_compress.deciding import TIME_LIMIT, samples_that_decide, time_limit_that_decides
+from compressionjob.deciding import TIME_LIMIT
+from compressionjob.group import RUNTIME_PLURAL, RUNTIME_SHORT_NAME
+from compressionjob.pod import CORRECT_KEYS
+from compressionjob.schema import parse_duration
+from kubectl_compress.deciding import samples_that_decide, time_limit, time_limit_that_decides
 from kubectl_compress.job import Job
 
-_REPORT: Final = "see the report: kubectl compress report {name}"
-_AGAIN: Final = "try it again, from its checkpoints: kubectl compress retry {name}"
-_CORRECT: Final = "correct the manifest, and submit it under another name: kubectl compress submit FILE --name NEW"
+# Placeholders: {report}, {retry}, {logs}, {status}, {approve} and {reject} are whole commands about the job.
+_REPORT: Final = "see the report: {report}"
+_JUDGE: Final = _REPORT + "; to have it judged, set limits in spec.sla and submit it under another name"
+_UNKNOWN: Final = "see why: {logs}; then try it again, from its checkpoints: {retry}"
+_CORRECT: Final = "correct the manifest, and submit it under another name: kubectl compress submit FILE {ns} --name NEW"
+_RUNTIMES: Final = f"(those there are: kubectl get {RUNTIME_PLURAL})"
+_BY_ITSELF: Final = "; it goes on by itself: {status} --watch"
 
-_OF_FAILURE: Final = {
+OF_FAILURE: Final = {
     conditions.SLA_VIOLATED: _REPORT + ", then change the pipeline or the limits and submit it under another name",
-    conditions.SLA_INCONCLUSIVE: _REPORT
-    + ", then try again with more data or a longer benchmark: kubectl compress retry {name} --set "
-    "spec.benchmark.timeLimit=30m",
+    conditions.SLA_INCONCLUSIVE: _REPORT + ", then try again with more data or a longer benchmark: {retry} --set "
+    f"{TIME_LIMIT}={{longer}}",
     conditions.INVALID_SPEC: _CORRECT,
-    conditions.INVALID_INPUT: _CORRECT + "; where a source was at fault and is mended: kubectl compress retry {name}",
+    conditions.INVALID_INPUT: _CORRECT + "; where a source or a key was at fault and is corrected: {retry}",
     conditions.BAD_RECIPE: _CORRECT,
-    conditions.OUT_OF_MEMORY: "choose a runtime with more memory: kubectl compress retry {name} "
-    "--set spec.runtime=NAME",
-    conditions.DISK_FULL: "make room, or choose a runtime with a larger workspace: kubectl compress retry {name} "
-    "--set spec.runtime=NAME",
-    conditions.STORAGE_UNAVAILABLE: "when the store answers again: kubectl compress retry {name}",
-    conditions.DEADLINE_EXCEEDED: "give it more time; finished stages are kept: kubectl compress retry {name} --set "
-    "spec.deadline=TIME",
-    conditions.CHILD_CONFLICT: "a Job of its name belongs to somebody else: kubectl compress retry {name}",
+    conditions.OUT_OF_MEMORY: "choose a runtime with more memory " + _RUNTIMES + ": {retry} --set spec.runtime=NAME",
+    conditions.KILLED: "see what became of its node: kubectl get nodes; then, from its checkpoints: {retry}",
+    conditions.DISK_FULL: "make room at the destination, or choose a runtime with a larger workspace "
+    + _RUNTIMES
+    + ": {retry} --set spec.runtime=NAME",
+    conditions.STORAGE_UNAVAILABLE: "check spec.storage.endpoint and that the store is running; then: {retry}",
+    conditions.DEADLINE_EXCEEDED: "give it more time; finished stages are kept: {retry} --set spec.deadline=TIME",
+    conditions.BUDGET_EXCEEDED: "allow it a larger budget; finished stages are kept: {retry} --set spec.budget=MORE",
+    conditions.RETRIES_EXHAUSTED: "see why: {logs}; when the cause is gone, from its checkpoints: {retry}",
+    conditions.CHILD_LOST: "find out who deletes its Jobs: kubectl get events {ns}; then: {retry}",
+    conditions.CHILD_CONFLICT: "a Job of its name belongs to another owner; under a new name: {retry}",
+    conditions.SUMMARY_MISSING: "find out who deletes its pods: kubectl get events {ns}; then measure again: {retry}",
+    conditions.RESULT_CHANGED: "do not use what lies at the destination; find out who writes there; then: {retry}",
     conditions.REVIEW_REJECTED: "read the reviewer's reason; change the pipeline or the limits, and submit it "
-    "under another name",
-    conditions.REVIEW_TIMED_OUT: "nobody reviewed it in time: kubectl compress retry {name}",
+    "under another name: kubectl compress submit FILE {ns} --name NEW",
+    conditions.REVIEW_TIMED_OUT: "ask a reviewer to decide in time: {retry} --set spec.reviewTimeout=TIME",
 }
-_OF_WAITING: Final = {
-    conditions.RUNTIME_NOT_FOUND: "see which runtimes there are: kubectl get compressionruntimes",
-    conditions.INVALID_RUNTIME: "tell the platform team: kubectl describe compressionruntime {runtime}",
-    conditions.UNSCHEDULABLE: "wait for room, or tell the platform team what the scheduler says",
-    conditions.IMAGE_PULL_FAILED: "tell the platform team: the image of the runtime {runtime} cannot be pulled",
-    conditions.CONTAINER_CONFIG_ERROR: "create what is missing in the namespace, such as the Secret; the pod goes on "
-    "by itself",
+"""What to do about each reason of Failed."""
+OF_WAITING: Final = {
+    conditions.RUNTIME_NOT_FOUND: "create it, or delete the job and submit it with another runtime " + _RUNTIMES,
+    conditions.INVALID_RUNTIME: f"let the platform team correct it: kubectl edit {RUNTIME_SHORT_NAME} {{runtime}}",
+    conditions.RUNTIME_WITHOUT_PRICE: "let the platform team set its price: "
+    f"kubectl patch {RUNTIME_SHORT_NAME} {{runtime}} --type=merge "
+    '--patch=\'{{"spec":{{"pricePerHour":"PRICE"}}}}\', '
+    "or delete the job and submit it without spec.budget and spec.sla.cost",
+    conditions.UNSCHEDULABLE: "wait for room, ask the platform team for nodes, or delete the job and submit it with a "
+    "smaller runtime " + _RUNTIMES,
+    conditions.IMAGE_PULL_FAILED: "correct the image of the runtime {runtime} with the commands above, or ask the "
+    "platform team",
+    conditions.CONTAINER_CONFIG_ERROR: "run the command above; the pod then starts by itself",
+    conditions.POD_SCHEDULED: "the image is being pulled, or the container is starting" + _BY_ITSELF,
+    conditions.WAITING_FOR_POD: "the pod is on its way; if it does not come: kubectl get events {ns}" + _BY_ITSELF,
+    conditions.PREEMPTED: "another pod takes its place" + _BY_ITSELF,
+    conditions.QUEUED: "its queue starts it when there is room (kubectl get workloads {ns})" + _BY_ITSELF,
+    conditions.WAITING_FOR_MEASURING_SLOT: "it is measured when CPUs are free" + _BY_ITSELF,
+    conditions.MEASURING_FIRST: "it begins when the jobs before it are measured" + _BY_ITSELF,
+    conditions.DESTINATION_IN_USE: "wait for the other job, or delete this one and submit it with another "
+    "spec.output.destination" + _BY_ITSELF,
+    conditions.PODS_LEFT: "wait, or end the earlier pod with the command above" + _BY_ITSELF,
 }
+"""What to do about each reason of a job that is Pending."""
+OF_CONDITION: Final = {
+    conditions.PROMISE_BROKEN: "compare with what docs/methods promises, and change the method or its parameters",
+    conditions.FORECAST_LATE: "its time may run out; a retry with a longer spec.deadline goes on from its checkpoints",
+    conditions.RECEIVER_NOT_FOUND: "correct the names: kubectl patch cpj {name} {ns} --type=merge "
+    '--patch=\'{{"spec":{{"notifications":[]}}}}\'',
+    conditions.STATUS_REFUSED: "upgrade the CRDs: kubectl apply --server-side --filename=crds/ (docs/install.md)",
+}
+"""What to do about a condition that is bad, whatever phase the job is in."""
 _NOT_SEEN: Final = (
     "no operator has seen it yet; if that stays so, look for one: kubectl get deployments --all-namespaces "
     "--selector=app.kubernetes.io/name=compression-operator"
 )
+_BAD: Final = {(kind, "False") for kind in conditions.CONDITION_TYPES} | {(conditions.DEADLINE_AT_RISK, "True")}
 
 
 def advice(job: Job) -> str:
     """What to do next; "" when there is nothing to do but wait."""
-    return _template(job).format(name=job.name, runtime=job.spec.get("runtime", ""))
+    return _written(_template(job), job)
+
+
+def remarks(job: Job) -> Iterator[str]:
+    """What to do about conditions that are bad, beside what the phase asks for."""
+    for item in job.conditions:
+        template = OF_CONDITION.get(str(item.get("reason")))
+        if template is not None and (item.get("type"), item.get("status")) in _BAD:
+            yield _written(template, job)
+
+
+def _written(template: str, job: Job) -> str:
+    commands = {name: job.command(name) for name in ("report", "retry", "logs", "status", "approve", "reject")}
+    return template.format(name=job.name, ns=job.place, runtime=job.present_runtime, longer=_longer(job), **commands)
 
 
 def _template(job: Job) -> str:
     if job.awaits_review:
-        return "kubectl compress approve {name} --reason TEXT, or reject {name} --reason TEXT"
+        return "{approve} --reason TEXT, or {reject} --reason TEXT"
     if job.phase == "Suspended":
         resume = '{{"spec":{{"suspend":false}}}}'
-        return f"let it go on: kubectl patch cpj {{name}} --type=merge --patch='{resume}'"
+        return f"let it go on: kubectl patch cpj {{name}} {{ns}} --type=merge --patch='{resume}'"
     if job.phase == "Failed" and job.reason == conditions.SLA_INCONCLUSIVE:
-        return _what_decides(job) or _OF_FAILURE[job.reason]
+        return _what_decides(job) or OF_FAILURE[job.reason]
+    if job.phase == "Failed" and CORRECT_KEYS in job.message:
+        return "replace the keys as it says above; then: {retry}"
     if job.phase == "Failed":
-        return _OF_FAILURE.get(job.reason, _AGAIN)
+        return OF_FAILURE.get(job.reason, _UNKNOWN)
     if job.phase == "Succeeded":
-        return _REPORT
+        return _JUDGE if job.verdict == conditions.VERDICT_NO_LIMITS else _REPORT
     if not job.phase:
         return _NOT_SEEN
-    return _OF_WAITING.get(job.reason, "follow it: kubectl compress status {name} --watch")
+    if job.reason == conditions.UNSCHEDULABLE and "not found" in job.message:
+        return "create what is missing, as it says above; the pod is then placed by itself"
+    return OF_WAITING.get(job.reason, "follow it: {status} --watch")
+
+
+def _longer(job: Job) -> str:
+    """Twice the time that the benchmark had: what was not enough is not proposed again."""
+    return f"{max(1, math.ceil(2 * parse_duration(time_limit(job)) / 60))}m"
 
 
 def _what_decides(job: Job) -> str:
@@ -71,12 +132,10 @@ def _what_decides(job: Job) -> str:
     longer, samples = time_limit_that_decides(job), samples_that_decide(job)
     ways = []
     if longer:
-        ways.append(
-            f"measure longer, from its checkpoints: kubectl compress retry {{name}} --set {TIME_LIMIT}={longer}"
-        )
+        ways.append(f"measure longer, from its checkpoints: {{retry}} --set {TIME_LIMIT}={longer}")
     if samples:
         ways.append(
             f"quality needs more samples: set spec.data.evaluation.limit to {samples} in the manifest, and submit it "
-            "under another name: kubectl compress submit FILE --name NEW"
+            "under another name: kubectl compress submit FILE {ns} --name NEW"
         )
     return "; ".join(ways)

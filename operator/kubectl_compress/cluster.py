@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from compressionjob.group import GROUP, JOB_PLURAL, VERSION
+from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, VERSION
 from kubectl_compress.errors import ClusterError
 from kubectl_compress.job import Job
 from kubectl_compress.kubectl import Kubectl
@@ -111,6 +111,15 @@ class Cluster:
         if not name:
             raise ClusterError("the cluster does not say who you are (SelfSubjectReview without a user name)")
         return name
+
+    def read(self, path: str) -> dict[str, Any]:
+        """Read whatever is at a path of the API."""
+        return self._get(path)
+
+    def runtimes(self) -> list[dict[str, Any]]:
+        """Read all CompressionRuntimes."""
+        items: list[dict[str, Any]] = self._get(collection(RUNTIME_PLURAL, "")).get("items") or []
+        return items
 
     def _get(self, path: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.kubectl.run("get", "--raw", path))

@@ -12,9 +12,19 @@ from typing import Final
 
 from kubectl_compress.errors import PluginError
 from kubectl_compress.kubectl import Kubectl
-from kubectl_compress.options import COMMANDS, Command, Flag, Kind, connection_flags, flags_of
+from kubectl_compress.options import (
+    COMMANDS,
+    GLOBAL_FLAGS,
+    Command,
+    Flag,
+    Kind,
+    arranged,
+    connection_flags,
+    flags_of,
+)
 
 PHASES: Final = ("Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed")
+"""Those of ``compressionjob.status``, which takes too long to import for a shell."""
 MANIFESTS: Final = ("yaml", "yml", "json")
 
 _QUICK: Final = "--request-timeout=3s"
@@ -49,16 +59,28 @@ class Completion:
             "user": lambda kubectl: kubectl.run("config", "get-users").splitlines()[1:],
             "phase": lambda _kubectl: list(PHASES),
             "setting": lambda _kubectl: _settings(),
+            "task": lambda _kubectl: _tasks(),
         }
 
     def of(self, words: Sequence[str]) -> tuple[list[str], Directive]:
         """The candidates for the last of the words, after those before it."""
         *before, last = words or [""]
+        before = arranged(before)
         command = next((item for item in COMMANDS if before and item.name == before[0]), None)
         if command is None:
-            offered = [] if before else [f"{item.name}\t{item.help}" for item in COMMANDS]
-            return _starting(offered, last), Directive.NO_FILES
+            return self._outside(before, last)
         return self._inside(command, before[1:], last)
+
+    def _outside(self, before: Sequence[str], last: str) -> tuple[list[str], Directive]:
+        """The candidates before there is a command: flags for kubectl may stand there."""
+        flags = {name: flag for flag in GLOBAL_FLAGS for name in flag.names}
+        positionals, values, waiting = _parsed(flags, before)
+        if waiting is not None:
+            return self._values(waiting.kind, waiting.choices, last, values)
+        if last.startswith("-"):
+            return _starting([f"{flag.names[-1]}\t{flag.help}" for flag in GLOBAL_FLAGS], last), Directive.NO_FILES
+        offered = [] if positionals else [f"{item.name}\t{item.help}" for item in COMMANDS]
+        return _starting(offered, last), Directive.NO_FILES
 
     def _inside(self, command: Command, before: Sequence[str], last: str) -> tuple[list[str], Directive]:
         flags = {name: flag for flag in flags_of(command) for name in flag.names}
@@ -138,6 +160,12 @@ def _settings() -> list[str]:
     from kubectl_compress.overrides import fields
 
     return [f"{field}=" for field in fields()]
+
+
+def _tasks() -> list[str]:
+    from compressionjob.tasks import TASKS
+
+    return list(TASKS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ class ExitCode(IntEnum):
     """How a command ended. 0, 1, 2 and 3 mean what they mean for ``compression-runner run``."""
 
     DONE = 0
-    """Done; of a job that was waited for: published with the verdict Pass, or approved by a person."""
+    """Done; of a job that was waited for: published with the verdict Pass or NoLimits, or approved by a person."""
     REFUSED = 1
     """The cluster or the object store refused or did not answer, or anything else that was not foreseen."""
     INVALID = 2

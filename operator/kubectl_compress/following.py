@@ -108,5 +108,6 @@ class Follower:
             return None
         left = self._end - time.monotonic()
         if left <= 0:
-            raise TimedOut("--timeout is over", "the job goes on; `kubectl compress status` tells how far it is")
+            place = f" -n {self._selection.namespace}" if self._selection.namespace else " -A"
+            raise TimedOut("--timeout is over", f"the job goes on; see how far it is: kubectl compress status{place}")
         return left

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from compressionjob import conditions
 from compressionjob.conditions import AWAITING_REVIEW
 from compressionjob.group import GROUP
+from compressionjob.parts import MEASURE, PUBLISH
 from compressionjob.report import SideSummary
 from compressionjob.sla import ObjectiveResult
 from compressionjob.status import TERMINAL_PHASES
@@ -23,10 +24,13 @@ _ALL_DONE: Final = "done"
 """What /progress says in the moments between the last step and the end of the pod."""
 _BRIEF_METADATA: Final = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}
 _BRIEF_STATUS: Final = {
-    "phase", "stage", "progress", "verdict", "sizeRatio", "latencyP99", "message", "conditions", "review",
+    "phase", "stage", "progress", "verdict", "sizeRatio", "latencyP99", "message", "conditions", "review", "report",
 }  # fmt: skip
 
 StepState = Literal["done", "now", "failed", "to come", "left out"]
+_STATES: Final[Mapping[str, StepState]] = {
+    "Done": "done", "Running": "now", "Failed": "failed", "Pending": "to come", "Skipped": "left out",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Job:
 
     @property
     def verdict(self) -> str:
-        """Pass, Fail, Inconclusive, or "" while there is none."""
+        """Pass, Fail, Inconclusive, NoLimits, or "" while there is none."""
         return str(self.status.get("verdict", ""))
 
     @property
@@ -168,12 +172,48 @@ class Job:
         return next((item for item in self.conditions if item.get("type") == kind), {})
 
     @property
+    def report(self) -> str:
+        """Where its report is; "" while it has none."""
+        return str(self.status.get("report", ""))
+
+    @property
+    def place(self) -> str:
+        """The flag that says its namespace to kubectl and to this plugin; "" where it is not known."""
+        return f"-n {self.namespace}" if self.namespace else ""
+
+    def command(self, verb: str) -> str:
+        """A command of this plugin about it."""
+        return f"kubectl compress {verb} {self.name} {self.place}".rstrip()
+
+    @property
     def reason(self) -> str:
         """Why it ended, or why it does not go on; "" when all is well."""
         kinds = (conditions.FAILED, conditions.COMPLETE) if self.ended else (conditions.ACCEPTED, conditions.SCHEDULED)
         wanted = "True" if self.ended else "False"
         found = next((item for item in map(self.condition, kinds) if item.get("status") == wanted), {})
-        return str(found.get("reason", ""))
+        return str(found.get("reason", "")) or ("" if self.ended else self._held_up)
+
+    @property
+    def _held_up(self) -> str:
+        """Why a pod that has its node does not start."""
+        reason = str(self.condition(conditions.SCHEDULED).get("reason", ""))
+        return reason if reason in conditions.CANNOT_START else ""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a person must do something, or it has failed."""
+        return self.phase == "Failed" or (not self.ended and self.reason in conditions.STUCK)
+
+    @property
+    def measuring_runtime(self) -> str:
+        """The runtime that measures, where it is another than the one that compresses."""
+        return str(self.status.get("measuringRuntime", ""))
+
+    @property
+    def present_runtime(self) -> str:
+        """The runtime of the pod that works now, or will."""
+        measures = self.measuring_runtime and self.status.get("part") in (MEASURE, PUBLISH)
+        return self.measuring_runtime if measures else str(self.spec.get("runtime", ""))
 
     @property
     def stages(self) -> list[str]:
@@ -182,7 +222,9 @@ class Job:
 
     @property
     def steps(self) -> list[Step]:
-        """All steps of its run in order, as far as the spec tells them; a job that failed, where it was seen last."""
+        """All steps of its run in order, as its pod told them, or else as far as the spec tells them."""
+        if self.status.get("steps"):
+            return [Step(str(item.get("title", "")), _state(item.get("state"))) for item in self.status["steps"]]
         titles = [*_BEFORE, *self.stages, *_AFTER]
         if self.verdict:
             return [*(Step(title, "done") for title in titles[:-1]), Step(titles[-1], self._publishing)]
@@ -204,6 +246,10 @@ class Job:
         if self.ended:
             return "done" if self.phase == "Succeeded" else "left out"
         return "to come" if self.awaits_review else "now"
+
+
+def _state(state: object) -> StepState:
+    return _STATES.get(str(state), "to come")
 
 
 def _title(stage: Mapping[str, Any]) -> str:

@@ -118,10 +118,17 @@ def error_of(message: str) -> ClusterError:
         if kind is NotFound and _NOT_SERVED in found["message"]:
             remedy = "install the operator and its CRDs (docs/install.md), or choose another --context"
             return ClusterError("this cluster does not know the resources of compression-operator.io", remedy)
-        return kind(found["message"].strip(), _remedy(kind))
+        return kind(_plain(found["message"]), _remedy(kind))
     if any(words in message for words in _NO_ANSWER):
         return Unreachable(message, _remedy(Unreachable))
-    return ClusterError(message.removeprefix("error: ") or "kubectl failed and said nothing")
+    remedy = "correct it; `kubectl explain cpj.spec` says what each field takes" if " is invalid:" in message else ""
+    return ClusterError(_plain(message).removeprefix("error: ") or "kubectl failed and said nothing", remedy)
+
+
+def _plain(message: str) -> str:
+    """Return the API server's message without what says nothing: fields without a name, rules that were not checked."""
+    lines = [line for line in message.strip().splitlines() if not line.lstrip("* ").startswith("<nil>: ")]
+    return "\n".join(lines).replace("<nil>", "the object")
 
 
 def _remedy(kind: type[ClusterError]) -> str:

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import yaml
 
-from compressionjob.errors import FieldProblem, InvalidSpec
-from compressionjob.group import JOB_KIND
-from compressionjob.spec import parse_job
+from compressionjob.errors import FieldProblem, InvalidSpec, kind_of
+from compressionjob.group import JOB_KIND, REVIEW_KIND, RUNTIME_KIND
+from compressionjob.hints import nearest
+from compressionjob.spec import CompressionJobSpec, parse_job
+from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid, InvalidManifest
+from kubectl_compress.quoting import quoting_problems
 
 STANDARD_INPUT: Final = "-"
 _GENERATED: Final = "xxxxx"
@@ -35,6 +38,14 @@ class Manifest:
     def namespace(self) -> str:
         """The namespace that the manifest names, or ""."""
         return str(self.raw["metadata"].get("namespace", ""))
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The job with a name, where the server makes it from generateName with one that stands for it."""
+        metadata = self.raw["metadata"]
+        if metadata.get("name") or not metadata.get("generateName"):
+            return self.raw
+        return self.raw | {"metadata": metadata | {"name": f"{metadata['generateName']}{_GENERATED}"}}
 
     def renamed(self, name: str) -> "Manifest":
         """The same job under another name."""
@@ -69,32 +80,39 @@ def check(raw: dict[str, Any], origin: str) -> Manifest:
 
     Raises InvalidManifest with every field that is wrong.
     """
-    metadata = raw.get("metadata")
-    prefix = metadata.get("generateName") if isinstance(metadata, dict) else None
-    named = raw
-    if prefix and isinstance(metadata, dict) and not metadata.get("name"):
-        named = raw | {"metadata": metadata | {"name": f"{prefix}{_GENERATED}"}}
+    named = Manifest(origin, raw).named if isinstance(raw.get("metadata"), dict) else raw
+    quoting = list(quoting_problems(raw.get("spec"), structural(CompressionJobSpec), "spec"))
     try:
         parse_job(named)
     except InvalidSpec as error:
-        raise InvalidManifest(origin, error.problems) from error
+        fields = {problem.field for problem in error.problems}
+        more = [problem for problem in quoting if problem.field not in fields]
+        raise InvalidManifest(origin, [*error.problems, *more]) from error
+    if quoting:
+        raise InvalidManifest(origin, quoting)
     return Manifest(origin, {key: value for key, value in raw.items() if key != "status"})
 
 
 def _sort(found: Manifests, document: Any, origin: str) -> None:
     if not isinstance(document, dict):
-        problem = FieldProblem("manifest", type(document).__name__, "a manifest is a mapping with apiVersion and kind")
+        remedy = f"it is {kind_of(document)}; write a mapping with apiVersion and kind"
+        problem = FieldProblem("manifest", "", remedy)
         found.problems.append(InvalidManifest(origin, [problem]))
         return
     kind, metadata = document.get("kind"), document.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, dict) else ""
-    if kind != JOB_KIND and kind is not None:
+    if kind is not None and not _means_job(str(kind)):
         found.others.append(f"{kind}/{name} in {origin}")
         return
     try:
         found.jobs.append(check(document, f"{origin}: {name}" if name else origin))
     except InvalidManifest as error:
         found.problems.append(error)
+
+
+def _means_job(kind: str) -> bool:
+    """Whether a kind is that of a job, or a misspelling of it, which the contract then names."""
+    return kind == JOB_KIND or (kind not in (RUNTIME_KIND, REVIEW_KIND) and bool(nearest(kind, [JOB_KIND])))
 
 
 def _documents(place: str) -> Iterator[Any]:
@@ -111,5 +129,21 @@ def _load(place: str) -> list[Any]:
     try:
         text = sys.stdin.read() if place == STANDARD_INPUT else Path(place).read_text(encoding="utf-8")
         return list(yaml.safe_load_all(text))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise Invalid(f"{place} cannot be read: {error}", "correct it") from error
+    except OSError as error:
+        raise Invalid(
+            f"{place} cannot be read: {error.strerror}", "name a file that is there and can be read"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{place} cannot be read: it is not UTF-8 text", "name a YAML or JSON file") from error
+    except yaml.YAMLError as error:
+        where, problem = yaml_problem(error)
+        remedy = "correct it; keys of one mapping begin at the same column, with blanks, not tabs"
+        raise Invalid(f"{place} cannot be read as YAML{where}: {problem}", remedy) from error
+
+
+def yaml_problem(error: yaml.YAMLError) -> tuple[str, str]:
+    """Return where a file is no YAML, such as " (line 3, column 5)", and why."""
+    mark = getattr(error, "problem_mark", None)
+    where = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+    problem = str(getattr(error, "problem", None) or "it has characters that YAML does not allow")
+    return where, problem.replace(r"'\t'", "tab")

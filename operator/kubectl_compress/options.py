@@ -9,7 +9,7 @@ from kubectl_compress.kubectl import Kubectl
 
 Kind = Literal[
     "", "file", "manifest", "job", "failed job", "waiting job", "context", "cluster", "user", "namespace", "phase",
-    "setting",
+    "setting", "task",
 ]  # fmt: skip
 """What the shell can offer for a value."""
 
@@ -89,7 +89,7 @@ COMMANDS: Final = (
     Command(
         "status",
         "all jobs of a namespace in a table, or one job in full; live with --watch",
-        "Exit status with --watch or --wait: 0 published with the verdict Pass or approved, 3 Fail, Inconclusive or\n"
+        "Exit status with --watch or --wait: 0 published (Pass, NoLimits or approved), 3 Fail, Inconclusive or\n"
         "rejected, 4 failed before a verdict, 5 waits for review, 124 --timeout. Of several jobs the gravest, in the\n"
         "order 4, 3, 5.",
         (("NAME", "?", "job"),),
@@ -101,6 +101,43 @@ COMMANDS: Final = (
             _SELECTOR,
             Flag(("--phase",), "jobs in this phase only; may be repeated", "PHASE", "phase", many=True),
             _output("name", "json"),
+        ),
+    ),
+    Command(
+        "list",
+        "the jobs of a namespace in a table; --reports says where their reports are",
+        "The table of `status` without a name.",
+        (),
+        (
+            Flag(("--reports",), "only jobs with a report: their verdicts, and where the reports are"),
+            Flag(("-A", "--all-namespaces"), "jobs of all namespaces"),
+            _SELECTOR,
+            Flag(("--phase",), "jobs in this phase only; may be repeated", "PHASE", "phase", many=True),
+            _output("name", "json"),
+        ),
+    ),
+    Command(
+        "logs",
+        "what the pods of a job say; the newest pod's log, or that of --pod",
+        "Needs the rights to get and list pods and to get pods/log in the job's namespace.",
+        (("NAME", None, "job"),),
+        (
+            Flag(("-f", "--follow"), "go on until the pod ends"),
+            Flag(("--tail",), "only so many of the newest lines", "LINES"),
+            Flag(("--pod",), "another pod of the job", "NAME"),
+            Flag(("--raw",), "the JSON lines as the runner writes them"),
+        ),
+    ),
+    Command(
+        "init",
+        "a commented manifest for a model: ORG/NAME on the Hugging Face Hub, s3://, pvc://, or a folder here",
+        "The task is guessed from the model's config.json, which is read here or on the Hub (HF_ENDPOINT, HF_TOKEN).\n"
+        "Nothing is sent to a cluster.",
+        (("MODEL", None, "file"),),
+        (
+            Flag(("--task",), "what the model does, where it cannot be guessed", "TASK", "task"),
+            Flag(("--name",), "name of the job; the model's name by default", "NAME", attribute="new_name"),
+            Flag(("--save",), "write the manifest into FILE", "FILE", "file"),
         ),
     ),
     Command(
@@ -171,12 +208,36 @@ _POSITIONALS: Final[dict[Kind, str]] = {
     "job": "a CompressionJob",
     "waiting job": "a job that waits for review",
     "failed job": "a job that failed",
+    "file": "a model: ORG/NAME, a location such as s3://BUCKET/KEY, or a folder or file here",
 }
+
+
+GLOBAL_FLAGS: Final = (_NAMESPACE, *_CONNECTION)
+"""Flags of every command; they may stand before it, too."""
+
+
+def arranged(words: Sequence[str]) -> list[str]:
+    """Return a command line with the flags that stand before the command moved behind it.
+
+    kubectl takes no flags before a plugin's name, so ``kubectl compress -n ml status`` is what people write.
+    """
+    takes_value = {name for flag in _ALL_FLAGS if flag.metavar for name in flag.names}
+    rest, leading = list(words), list[str]()
+    while rest and rest[0].startswith("-") and rest[0] not in _ABOUT_ALL:
+        leading.append(rest.pop(0))
+        if leading[-1] in takes_value and rest:
+            leading.append(rest.pop(0))
+    return [*rest[:1], *leading, *rest[1:]]
 
 
 def flags_of(command: Command) -> tuple[Flag, ...]:
     """All flags of a command, its own first."""
-    return (*command.flags, _NAMESPACE, *_CONNECTION)
+    return (*command.flags, *GLOBAL_FLAGS)
+
+
+_ALL_FLAGS: Final = tuple(flag for command in COMMANDS for flag in flags_of(command))
+_ABOUT_ALL: Final = ("-h", "--help", "--version")
+"""What argparse answers without a command."""
 
 
 def parser(version: str) -> argparse.ArgumentParser:
@@ -208,7 +269,7 @@ def _add(commands: Any, command: Command) -> None:
     for flag in command.flags:
         _add_flag(sub, flag)
     group = sub.add_argument_group("cluster, as for kubectl")
-    for flag in (_NAMESPACE, *_CONNECTION):
+    for flag in GLOBAL_FLAGS:
         _add_flag(group, flag)
 
 

@@ -19,7 +19,7 @@ def outcome(job: Job) -> ExitCode | None:
         return ExitCode.AWAITING_REVIEW
     if job.phase == "Succeeded":
         approved = job.review.get("decision") == "Approve"
-        return ExitCode.DONE if approved or job.verdict in ("Pass", "") else ExitCode.NOT_MET
+        return ExitCode.DONE if approved or job.verdict in ("Pass", "NoLimits", "") else ExitCode.NOT_MET
     if job.phase == "Failed":
         return ExitCode.NOT_MET if job.verdict else ExitCode.NO_VERDICT
     return None

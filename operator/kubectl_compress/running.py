@@ -8,6 +8,9 @@ from typing import Final
 
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.compare import compare
+from kubectl_compress.commands.init import init
+from kubectl_compress.commands.listing import list_jobs
+from kubectl_compress.commands.logs import logs
 from kubectl_compress.commands.report import report
 from kubectl_compress.commands.retry import retry
 from kubectl_compress.commands.review import approve, reject
@@ -23,6 +26,9 @@ Action = Callable[[argparse.Namespace, Cluster, Terminal], ExitCode]
 ACTIONS: Final[Mapping[str, Action]] = {
     "submit": submit,
     "status": status,
+    "list": list_jobs,
+    "logs": logs,
+    "init": init,
     "report": report,
     "compare": compare,
     "approve": approve,

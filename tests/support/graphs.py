@@ -77,3 +77,76 @@ def language_model(vocabulary: int = 40, width: int = 16, hidden: int = 24) -> o
         "down": random(hidden, width, seed=5) / 4,
     }
     return graph(nodes, {"tokens": ["batch", "sequence"]}, ["logits"], weights, {"tokens": TensorProto.INT64})
+
+
+def conditional(width: int, opset: int = 17) -> onnx.ModelProto:
+    """An If whose bodies multiply with a weight of their own: a Constant that is named as another branch's value."""
+    value = helper.make_tensor_value_info
+    then = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "inner"], ["yes"])],
+        "then",
+        [],
+        [value("yes", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(random(width, width, seed=1) / 4, "inner")],
+    )
+    kept = helper.make_node("Constant", [], ["kept"], value=numpy_helper.from_array(random(width, width, seed=2) / 4))
+    otherwise = helper.make_graph(
+        [kept, helper.make_node("Relu", ["x"], ["inner"]), helper.make_node("MatMul", ["inner", "kept"], ["no"])],
+        "else",
+        [],
+        [value("no", TensorProto.FLOAT, None)],
+    )
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
+        helper.make_node("Greater", ["largest", "zero"], ["positive"]),
+        helper.make_node("If", ["positive"], ["chosen"], then_branch=then, else_branch=otherwise),
+        helper.make_node("MatMul", ["chosen", "head"], ["y"], name="head"),
+    ]
+    weights = {"zero": np.float32(0), "head": random(width, 4, seed=3)}
+    model = graph(nodes, {"x": ["batch", width]}, ["y"], {name: np.asarray(array) for name, array in weights.items()})
+    model.opset_import[0].version = opset
+    return model
+
+
+def looped(width: int, opset: int = 17) -> onnx.ModelProto:
+    """A Loop of three rounds whose body multiplies with a stored weight, and with one behind a Transpose."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Constant", [], ["kept"], value=numpy_helper.from_array(random(width, width, seed=1) / 4)),
+            helper.make_node("Transpose", ["turned"], ["straight"], perm=[1, 0]),
+            helper.make_node("MatMul", ["state", "kept"], ["inner"]),
+            helper.make_node("MatMul", ["inner", "straight"], ["next"]),
+            helper.make_node("Identity", ["going"], ["goes"]),
+        ],
+        "body",
+        [
+            value("round", TensorProto.INT64, []),
+            value("going", TensorProto.BOOL, []),
+            value("state", TensorProto.FLOAT, ["batch", width]),
+        ],
+        [value("goes", TensorProto.BOOL, []), value("next", TensorProto.FLOAT, ["batch", width])],
+        [numpy_helper.from_array(random(width, width, seed=2) / 4, "turned")],
+    )
+    nodes = [
+        helper.make_node("Loop", ["rounds", "always", "x"], ["last"], body=body),
+        helper.make_node("MatMul", ["last", "head"], ["y"], name="head"),
+    ]
+    weights = {"rounds": np.int64(3), "always": np.bool_(True), "head": random(width, 4, seed=3)}
+    model = graph(nodes, {"x": ["batch", width]}, ["y"], {name: np.asarray(array) for name, array in weights.items()})
+    model.opset_import[0].version = opset
+    # The shape of what goes round is not inferred.
+    model.graph.output[0].CopyFrom(value("y", TensorProto.FLOAT, ["batch", 4]))
+    return model
+
+
+def constant_graph(weights: np.ndarray) -> onnx.ModelProto:
+    """A product whose weight is a Constant, as older exporters have it; x and y are of its type."""
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(weights)),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    kind = helper.np_dtype_to_tensor_dtype(weights.dtype)
+    model = graph(nodes, {"x": ["batch", len(weights)]}, ["y"], {}, {"x": kind})
+    model.graph.output[0].type.tensor_type.elem_type = kind
+    return model

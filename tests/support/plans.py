@@ -28,3 +28,15 @@ def plan_for(place: Path, task: str, *stages: dict[str, Any], format: str = "aut
         }
     )
     return make_plan(spec, inspect(open_store(place), spec.model))
+
+
+def onnx_spec(place: Path = Path("/model.onnx"), **changes: Any) -> CompressionJobSpec:
+    """Return a job on an ONNX graph and an .npz of its inputs."""
+    spec = {
+        "model": {"source": f"file://{place}", "task": "onnx"},
+        "data": {"evaluation": {"source": "file:///data.npz"}},
+        "pipeline": [{"quantize": {}}],
+        "sla": {"size": {"maxRatio": "2"}},
+        "output": {"destination": "file:///out"},
+    }
+    return CompressionJobSpec.model_validate(spec | changes)

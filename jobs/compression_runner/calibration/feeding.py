@@ -7,7 +7,9 @@ import onnx
 from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
+from compression_runner.inference.batch_axis import locate_batch
 from compression_runner.inference.predictor import TensorInfo
+from compression_runner.inference.value_info import tensor_info
 
 TOKENS_AT_ONCE: Final = 4096
 SAMPLES_AT_ONCE: Final = 32
@@ -27,8 +29,7 @@ def feeds(model: onnx.ModelProto, samples: SampleSet) -> list[Feed]:
     size = max(1, min(SAMPLES_AT_ONCE, TOKENS_AT_ONCE // max(1, longest)))
     given = [info for info in inputs if not info.name.startswith(PAST)]
     past = [info for info in inputs if info.name.startswith(PAST)]
-    batches = (samples.batch(indices, given) for indices in samples.batches(given, size))
-    return [batch | _no_past(past, len(next(iter(batch.values())))) for batch in batches]
+    return [samples.batch(indices, given) | _no_past(past, len(indices)) for indices in samples.batches(given, size)]
 
 
 def _no_past(inputs: list[TensorInfo], batch: int) -> Feed:
@@ -38,12 +39,6 @@ def _no_past(inputs: list[TensorInfo], batch: int) -> Feed:
 
 
 def graph_inputs(model: onnx.ModelProto) -> list[TensorInfo]:
-    """Name, type and shape of what a graph takes; None is a free dimension."""
+    """Name, type, shape and batch axis of what a graph takes; None is a free dimension."""
     constants = {tensor.name for tensor in model.graph.initializer}
-    return [_info(value) for value in model.graph.input if value.name not in constants]
-
-
-def _info(value: onnx.ValueInfoProto) -> TensorInfo:
-    kind = value.type.tensor_type
-    shape = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim)
-    return TensorInfo(value.name, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)), shape)
+    return list(locate_batch([tensor_info(value) for value in model.graph.input if value.name not in constants])[0])

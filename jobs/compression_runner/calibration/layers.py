@@ -1,6 +1,6 @@
 """The layers of an ONNX graph that have constant weights, and which of them share an input."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from compression_runner.formats.onnx_files import reads
 
 OPERATORS: Final = ("MatMul", "Gemm", "Conv")
 FLOATS: Final = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
@@ -157,14 +159,3 @@ def consumers(model: onnx.ModelProto) -> dict[str, list[int]]:
         for name in sorted(set(reads(node))):
             found.setdefault(name, []).append(index)
     return found
-
-
-def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """The names that a node reads, those that its subgraphs take from outside included."""
-    yield from (name for name in node.input if name)
-    for entry in node.attribute:
-        for graph in (entry.g, *entry.graphs):
-            inner = {value.name for value in (*graph.input, *graph.initializer)}
-            for child in graph.node:
-                yield from (name for name in reads(child) if name not in inner)
-                inner.update(child.output)

@@ -40,9 +40,16 @@ def output_changes(
         kind = numpy_helper.to_array(tensor_of(model, name)).dtype
         weight = np.ascontiguousarray(array, kind)
         got = _outputs(session, [{**batch, name: weight} for batch in batches])
-        moved = sum(float(((new - old) ** 2).sum()) for new, old in zip(got, expected, strict=True))
+        moved = sum(_moved(old, new) for new, old in zip(got, expected, strict=True))
         found.append(moved / scale)
     return found
+
+
+def _moved(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
+    """Return the squared distance of two outputs; those of different sizes have nothing in common."""
+    if old.shape != new.shape:
+        return float((old**2).sum() + (new**2).sum())
+    return float(((new - old) ** 2).sum())
 
 
 def _with_weights_as_inputs(model: onnx.ModelProto) -> Any:

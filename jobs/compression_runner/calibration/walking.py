@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from compression_runner.calibration.layers import LayerGroup, constant_nodes, consumers, reads
-from compression_runner.formats.onnx_files import save
+from compression_runner.calibration.layers import LayerGroup, constant_nodes, consumers
+from compression_runner.formats.onnx_files import reads, save
 
 Values = dict[str, NDArray[np.generic]]
 END: Final = 1 << 62

@@ -1,14 +1,16 @@
 """`plan`: what a job would do, with sizes and a memory estimate; only headers are read."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from compression_runner.commands.crash import CrashReporter
 from compression_runner.commands.failures import LOG, Ended, explained
-from compression_runner.commands.manifest import read_manifest
+from compression_runner.commands.manifest import read_manifest, without_limits
 from compression_runner.commands.power import Planned, power_of, undecidable
 from compression_runner.evaluation.machine.cpus import choose_cpus
 from compression_runner.pipeline.places import of_spec, of_trial
@@ -26,9 +28,10 @@ from compressionjob.spec import CompressionJob
 def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
     """Prints the plan; the exit status is that of a run that would end in preflight."""
     logs.configure(as_json=False)
+    sys.excepthook = reporter = CrashReporter()
     try:
         with explained(), tempfile.TemporaryDirectory() as workdir:
-            job = read_manifest(manifest)
+            reporter.job = job = read_manifest(manifest)
             require_price(job.spec, price_of(os.environ, price))
             stores = Stores(environment=os.environ, base=manifest.absolute().parent)
             places = of_spec if publish else of_trial
@@ -36,7 +39,7 @@ def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
     except Ended as end:
         return end.status
     _print(job, prepared, Console())
-    for warning in undecidable(planned_of(job, prepared)):
+    for warning in (*without_limits(job), *undecidable(planned_of(job, prepared))):
         LOG.warning("warning: %s", warning)
     return ExitCode.DONE
 

@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Final, get_args
 
 from compression_runner import garbage_collection
+from compression_runner.commands.crash import CrashReporter
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.machine.cpus import CpuReservation
 from compression_runner.storage import Stores
@@ -42,7 +42,6 @@ from compressionjob.review import ReviewOutcome
 from compressionjob.spec import CompressionJob, parse_job
 
 LOG: Final = logging.getLogger("compression_runner")
-UNEXPECTED: Final = "Unexpected"
 _ISOLATIONS: Final[tuple[Isolation, ...]] = get_args(Isolation)
 
 
@@ -51,34 +50,29 @@ def pod(environment: Mapping[str, str] = os.environ) -> int:
     logs.configure(as_json=True)
     exit_on_sigterm()
     message = Path(environment.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG))
-    sys.excepthook = _last_words(message)
     metrics = RunMetrics()
     progress = RunProgress([metrics, logs.LogListener()])
+    sys.excepthook = reporter = CrashReporter(progress, _leaving(message, progress), traces=True)
     server = serve(progress, metrics, int(environment.get(PORT_VARIABLE, PORT)))
     try:
-        summary, status = _run(environment, progress, metrics)
+        summary, status = _run(environment, progress, metrics, reporter)
     finally:
         server.shutdown()
     leave_message(summary, message)
     return status
 
 
-def _last_words(place: Path) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
-    """What an unforeseen exception leaves behind: a line in the log, and a message that the operator can show."""
-
-    def leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        LOG.critical("unforeseen %s", kind.__name__, exc_info=(kind, error, trace), extra={"reason": UNEXPECTED})
-        said = f"{kind.__name__}: {error}"[:500]
-        violation = Violation(reason=UNEXPECTED, message=said, remedy="see the pod's log, and report it")
-        leave_message(Summary(error=violation), place)
-
-    return leave
+def _leaving(place: Path, progress: RunProgress) -> Callable[[Violation], None]:
+    """Leave a message that the operator can show, with the step that failed."""
+    return lambda violation: leave_message(Summary(error=violation, stage=progress.failed), place)
 
 
-def _run(environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics) -> tuple[Summary, ExitCode]:
+def _run(
+    environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics, reporter: CrashReporter
+) -> tuple[Summary, ExitCode]:
     try:
-        job = _job(environment)
-        return _execute(job, environment, progress, metrics), ExitCode.DONE
+        reporter.job = job = _job(environment)
+        return _execute(job, environment, progress, metrics, reporter), ExitCode.DONE
     except InvalidSpec as error:
         first = error.problems[0]
         LOG.error("%s", error, extra={"reason": INVALID_SPEC, "field": first.field, "value": first.value})
@@ -92,7 +86,7 @@ def _run(environment: Mapping[str, str], progress: RunProgress, metrics: RunMetr
 
         about = {"reason": error.reason, "field": error.field, "value": error.value}
         LOG.error("%s", error, extra=about)
-        return Summary(error=told(error)), error.exit_code
+        return Summary(error=told(error), stage=progress.failed), error.exit_code
 
 
 def _job(environment: Mapping[str, str]) -> CompressionJob:
@@ -103,7 +97,11 @@ def _job(environment: Mapping[str, str]) -> CompressionJob:
 
 
 def _execute(
-    job: CompressionJob, environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics
+    job: CompressionJob,
+    environment: Mapping[str, str],
+    progress: RunProgress,
+    metrics: RunMetrics,
+    reporter: CrashReporter,
 ) -> Summary:
     with garbage_collection.importing():
         from compression_runner.pipeline.places import of_spec
@@ -116,6 +114,7 @@ def _execute(
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
     stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid)
     places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
+    reporter.reports = places.reports
     price, reservation = price_of(environment), reservation_of(environment)
     run = Run(job, places, progress, metrics, job.spec.review, price, reservation=reservation)
     if part == COMPRESS:

@@ -29,9 +29,11 @@ from compressionjob.sla import Objective
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import default_metric
 
-SHARES_OF_SAMPLES: Final[frozenset[QualityMetric]] = frozenset({"agreement", "neighbours"})
+SHARES_OF_SAMPLES: Final[frozenset[QualityMetric]] = frozenset({"agreement", "subsetAgreement", "neighbours"})
 """Scores that compare with the baseline: the drop is the share of samples that go wrong."""
-SHARES_OF_RIGHT: Final[frozenset[QualityMetric]] = frozenset({"accuracy", "precision", "recall", "f1"})
+SHARES_OF_RIGHT: Final[frozenset[QualityMetric]] = frozenset(
+    {"accuracy", "precision", "recall", "f1", "f1Micro", "f1Macro", "subsetAccuracy"}
+)
 USUAL_DISAGREEMENT: Final = 0.05
 USUAL_VARIATION: Final = 0.1
 """Standard deviation of the queries, or of the pairs of blocks, of a run as a share of their mean."""

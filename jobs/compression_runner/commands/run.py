@@ -12,10 +12,11 @@ from rich.console import Console
 
 from compression_runner import garbage_collection
 from compression_runner.artifact import MARKER
+from compression_runner.commands.crash import CrashReporter
 from compression_runner.commands.failures import Ended, explained
-from compression_runner.commands.manifest import read_manifest
+from compression_runner.commands.manifest import read_manifest, without_limits
 from compression_runner.commands.verdict import show
-from compression_runner.pipeline.names import OUTPUT, REPORT_HTML, REPORT_JSON, REPORT_MD
+from compression_runner.pipeline.names import CRASH_REPORT, OUTPUT, REPORT_HTML, REPORT_JSON, REPORT_MD
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compression_runner.telemetry.console import ConsoleListener
@@ -36,6 +37,7 @@ def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = Non
     """
     logs.configure(as_json=False)
     exit_on_sigterm()
+    sys.excepthook = CrashReporter()
     console = Console(stderr=True)
     try:
         with explained():
@@ -45,12 +47,12 @@ def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = Non
     except Ended as end:
         return end.status
     show(report, workdir, Console(), published=publish)
-    return ExitCode.DONE if report.verdict == "Pass" else ExitCode.NOT_MET
+    return ExitCode.DONE if report.verdict in ("Pass", "NoLimits") else ExitCode.NOT_MET
 
 
 def _clear(workdir: Path) -> None:
     """Takes away what a trial before left to be read: it must not be taken for this one's. Checkpoints stay."""
-    for name in (REPORT_JSON, REPORT_HTML, REPORT_MD):
+    for name in (REPORT_JSON, REPORT_HTML, REPORT_MD, CRASH_REPORT):
         (workdir / name).unlink(missing_ok=True)
     if (workdir / OUTPUT / MARKER).is_file():
         (workdir / OUTPUT / MARKER).unlink()
@@ -59,6 +61,8 @@ def _clear(workdir: Path) -> None:
 
 def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, price: str | None) -> Report:
     job = read_manifest(manifest)
+    for warning in without_limits(job):
+        LOG.warning("warning: %s", warning)
     # A manifest from a cluster (kubectl get -o yaml) has the uid of the job there, whose results are not this run's.
     job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": ""})})
     # torch and onnxruntime take seconds to import: a wrong manifest is told before that.
@@ -69,10 +73,12 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, 
         from compression_runner.pipeline.spending import price_of
 
     stores = Stores(environment=os.environ, base=manifest.absolute().parent)
-    places = of_spec(job.spec, stores, workdir) if publish else of_trial(job.spec, stores, workdir)
     metrics = RunMetrics()
     bars = ConsoleListener(console) if console.is_terminal and sys.stderr.isatty() else None
     progress = RunProgress([metrics, bars or logs.LogListener()])
+    sys.excepthook = reporter = CrashReporter(progress)
+    places = of_spec(job.spec, stores, workdir) if publish else of_trial(job.spec, stores, workdir)
+    reporter.job, reporter.reports = job, places.reports
     with closing(bars) if bars else nullcontext():
         # A trial of one's own is nobody else's to review.
         review = job.spec.review if publish else "Never"

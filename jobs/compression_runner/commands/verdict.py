@@ -5,11 +5,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from compressionjob.deciding import remedy_of
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
-from compressionjob.sla import ObjectiveResult, write_figure
+from compressionjob.sla import ObjectiveResult
 
-COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow"}
+COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan"}
 
 
 def show(report: Report, workdir: Path, console: Console, *, published: bool) -> None:
@@ -31,8 +32,8 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
         console.print(table)
     before, after = report.baseline.size_bytes, report.compressed.size_bytes
     console.print(f"size {format_bytes(before)} -> {format_bytes(after)} ({after / before:.3f} of the baseline)")
-    for line in _decoding(report):
-        console.print(line)
+    for line in (*_remedy(report), *_decoding(report)):
+        console.print(line, soft_wrap=True)
     if report.cost is not None:
         console.print(f"cost: {report.cost.sentence()}")
     if not published:
@@ -41,6 +42,12 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
         console.print("[yellow]not published:[/] spec.review wants a person's decision; apply the job to a cluster")
     if report.published:
         console.print(f"model: {report.artifact.uri}", soft_wrap=True)
+
+
+def _remedy(report: Report) -> list[str]:
+    """What to do about a verdict that is no Pass."""
+    remedy = remedy_of(report.verdict, report.objectives)
+    return [f"to do: {remedy}"] if remedy else []
 
 
 def _decoding(report: Report) -> list[str]:
@@ -55,4 +62,4 @@ def _decoding(report: Report) -> list[str]:
 
 
 def _write(item: ObjectiveResult, value: float | None) -> str:
-    return "-" if value is None else write_figure(value, item.unit)
+    return "-" if value is None else item.write(value)

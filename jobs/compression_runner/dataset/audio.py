@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset.problems import COLUMNS, bad_data, row_name
 from compression_runner.dataset.table import Column
+from compression_runner.errors import LIBRARY_ERRORS, cause
 
 FIELD: Final = f"{COLUMNS}.audio"
 PREPROCESSOR: Final = "preprocessor_config.json"
@@ -43,15 +44,17 @@ def prepare_audio(recordings: Column, rates: Column | None, model_dir: Path) -> 
     """Return each recording as the model takes it.
 
     A recording is an encoded file, a mapping with one under "bytes", a mapping with "array" and "sampling_rate", or an
-    array of samples, of shape (samples,) or (samples, channels), whose rate is in `rates`; without a rate it is taken
-    to have the model's. Channels are averaged, and recordings of another rate than the model's resampled. Without a
-    preprocessor_config.json the samples are given as they are. Raises InvalidInput for what is not a recording.
+    array of samples, of shape (samples,), (samples, channels) or (channels, samples), whose rate is in `rates`; without
+    a rate it is taken to have the model's. Channels are averaged, and recordings of another rate than the model's
+    resampled. Without a preprocessor_config.json the samples are given as they are. Raises InvalidInput, naming the
+    row, for what is not a recording.
     """
     extractor = feature_extractor(model_dir)
     wanted = int(extractor.sampling_rate) if extractor else None
-    waves, first = [], None
+    waves, names, first = [], [], None
     for row, value in enumerate(recordings):
         found = _recording(value, None if rates is None else rates[row], row)
+        names.append(row_name(row, value))
         if extractor is None:
             # Nothing says which rate the model wants: that of the first recording, which all must have.
             first = first or found.rate
@@ -61,7 +64,7 @@ def prepare_audio(recordings: Column, rates: Column | None, model_dir: Path) -> 
             waves.append(resampled(found.samples, found.rate or wanted, wanted))
     if extractor is None:
         return Prepared("input_values", waves, free=len({len(wave) for wave in waves}) > 1)
-    return _extracted(extractor, waves)
+    return _extracted(extractor, waves, names)
 
 
 def resampled(samples: Floats, rate: int | None, wanted: int | None) -> Floats:
@@ -76,28 +79,49 @@ def resampled(samples: Floats, rate: int | None, wanted: int | None) -> Floats:
 
 def _recording(value: Any, rate: Any, row: int) -> Recording:
     content = value.get("bytes") if isinstance(value, dict) else value
+    name = row_name(row, value)
     if isinstance(content, bytes):
-        return _decoded(content, row, row_name(row, value))
+        return _decoded(content, name)
     if isinstance(value, dict):
-        rate, value = value.get("sampling_rate", rate), value.get("array")
-    return Recording(_one_channel(_samples(value, row), row), _rate(rate, row))
+        if value.get("array") is None:
+            problem, remedy = f"{name} has no bytes and no array", "store the recordings themselves in the data file"
+            raise bad_data(FIELD, value.get("path"), problem, remedy)
+        rate, value = value.get("sampling_rate", rate), value["array"]
+    return Recording(_one_channel(_samples_first(_samples(value, row), name), name), _rate(rate, row))
 
 
-def _decoded(content: bytes, row: int, name: str) -> Recording:
+def _decoded(content: bytes, name: str) -> Recording:
     import soundfile  # loads a library; only audio needs it
 
     try:
         samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise bad_data(FIELD, f"{len(content)} bytes", f"{name}: {error}", "give wav or flac files") from error
-    return Recording(_one_channel(samples, row), int(rate))
+    except soundfile.LibsndfileError as error:
+        problem = f"{name} is no recording that libsndfile can read: {error.error_string.rstrip('.')}"
+        raise bad_data(FIELD, f"{len(content)} bytes", problem, "give wav or flac files") from error
+    except (soundfile.SoundFileError, MemoryError, *LIBRARY_ERRORS) as error:
+        # The number of samples that a damaged file claims to have is more than memory holds.
+        raise bad_data(FIELD, f"{len(content)} bytes", f"{name} is damaged", "give wav or flac files") from error
+    return Recording(_one_channel(samples, name), int(rate))
+
+
+def _samples_first(samples: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return samples as (samples,) or (samples, channels); torchaudio and others have the channels first."""
+    if samples.ndim == 1:
+        return samples
+    if samples.shape[1] > MAX_CHANNELS >= samples.shape[0] > 0:
+        return samples.T
+    if not 0 < samples.shape[1] <= MAX_CHANNELS:
+        problem = f"{name} has {samples.shape[1]} channels"
+        raise bad_data(FIELD, samples.shape, problem, "give arrays of shape (samples,) or (samples, channels)")
+    return samples
 
 
 def _samples(value: Any, row: int) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise bad_data(FIELD, type(value).__name__, f"row {row} is not a recording: {error}", REMEDY) from error
+        problem = f"row {row} is not a recording: its channels differ in length"
+        raise bad_data(FIELD, type(value).__name__, problem, REMEDY) from error
     if array.dtype.kind not in "uif" or array.ndim not in (1, 2):
         raise bad_data(FIELD, f"{array.dtype} {array.shape}", f"row {row} is not a recording", REMEDY)
     if array.dtype.kind == "f":
@@ -108,16 +132,13 @@ def _samples(value: Any, row: int) -> NDArray[Any]:
     return scaled - 1.0 if array.dtype.kind == "u" else scaled
 
 
-def _one_channel(samples: NDArray[Any], row: int) -> Floats:
+def _one_channel(samples: NDArray[Any], name: str) -> Floats:
+    if not samples.size:
+        raise bad_data(FIELD, "0 samples", f"{name} is empty", "leave empty recordings out")
     if samples.ndim == 2:
-        if not 0 < samples.shape[1] <= MAX_CHANNELS:
-            problem = f"row {row} has {samples.shape[1]} channels"
-            raise bad_data(FIELD, samples.shape, problem, "give arrays of shape (samples,) or (samples, channels)")
         samples = samples.mean(axis=1)
-    if not len(samples):
-        raise bad_data(FIELD, "0 samples", f"row {row} is empty", "leave empty recordings out")
     if not np.isfinite(samples).all():
-        raise bad_data(FIELD, "NaN or infinity", f"row {row} has samples that are not finite", "give finite samples")
+        raise bad_data(FIELD, "NaN or infinity", f"{name} has samples that are not finite", "give finite samples")
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
@@ -160,20 +181,21 @@ def feature_extractor(model_dir: Path) -> Any:
             )
         if not isinstance(extractor, transformers.SequenceFeatureExtractor):
             raise ValueError(f"{type(extractor).__name__} does not prepare audio")
-    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
-        problem, remedy = f"it cannot be loaded: {error}", f"correct {PREPROCESSOR}, or remove it for plain samples"
+    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
+        problem = f"it cannot be loaded: {cause(error)}"
+        remedy = f"correct {PREPROCESSOR}, or remove it for plain samples"
         raise bad_data("spec.model.source", PREPROCESSOR, problem, remedy) from error
     return extractor
 
 
-def _extracted(extractor: Any, waves: Sequence[Floats]) -> Prepared:
+def _extracted(extractor: Any, waves: Sequence[Floats], names: Sequence[str]) -> Prepared:
     name = str(extractor.model_input_names[0])
     inputs = []
-    for row, wave in enumerate(waves):
+    for recording, wave in zip(names, waves, strict=True):
         try:
             values = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")[name][0]
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            problem = f"the model's feature extractor refuses row {row}: {error}"
+        except LIBRARY_ERRORS as error:
+            problem = f"the model's feature extractor refuses {recording}: {cause(error)}"
             raise bad_data(FIELD, f"{len(wave)} samples", problem, "give recordings as in training") from error
         inputs.append(np.ascontiguousarray(values, dtype=np.float32))
     # An extractor of spectrograms gives every recording the same length; one of waveforms leaves it as it is.

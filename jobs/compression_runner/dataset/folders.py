@@ -12,9 +12,11 @@ from compression_runner.dataset.table import Table, require_rows
 
 Kind = Literal["image", "audio"]
 SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
-    "image": (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"),
-    "audio": (".wav", ".flac", ".ogg", ".mp3"),
+    "image": (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif"),
+    "audio": (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"),
 }
+HIDDEN: Final = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)")
+"""What an operating system leaves in a folder: names with a dot in front, thumbnails, a folder's looks."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def listing(paths: Iterable[str], name: str) -> Listing | None:
     The classes take turns, so that a limit takes from each of them. Raises InvalidInput for a folder that mixes images
     with recordings, classes with files of none, or samples with other files.
     """
-    every = sorted(paths, key=_natural)
+    every = sorted((path for path in paths if not HIDDEN.search(path)), key=_natural)
     of_kind = {kind: [path for path in every if path.lower().endswith(suffixes)] for kind, suffixes in SUFFIXES.items()}
     kinds = [kind for kind, found in of_kind.items() if found]
     if not kinds:
@@ -78,7 +80,11 @@ def read_folder(path: Path, kind: str, content: str, label: str, rows: Rows) -> 
 
 def class_folders(path: Path) -> dict[str, int]:
     """Return class name -> number by the order of the folders' names; empty for a file, and where there are none."""
-    return {name: number for number, name in enumerate(sorted(each.name for each in path.glob("*/")))}
+    return {name: number for number, name in enumerate(_folders(path))}
+
+
+def _folders(path: Path) -> list[str]:
+    return sorted(each.name for each in path.glob("*/") if not HIDDEN.search(f"{each.name}/"))
 
 
 def _require_one_depth(samples: Sequence[str], name: str) -> None:

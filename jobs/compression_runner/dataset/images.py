@@ -1,66 +1,48 @@
 """Images as pixel arrays, prepared as the model's preprocessor_config.json says."""
 
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from compression_runner.dataset.problems import COLUMNS, bad_data, row_name
+from compression_runner.dataset.pixels import FIELD, RGB, channels_of, pixels_of, with_channels
+from compression_runner.dataset.problems import bad_data, row_name
 from compression_runner.dataset.table import Column
+from compression_runner.errors import LIBRARY_ERRORS, cause
 
-FIELD = f"{COLUMNS}.image"
 PREPARE_AT_ONCE = 256
 PREPROCESSOR = "preprocessor_config.json"
 
 
 def prepare_images(images: Column, model_dir: Path) -> list[NDArray[np.float32]]:
-    """Return each image as an array of shape (channels, height, width).
+    """Return each image as an array of shape (channels, height, width), all of one shape.
 
     An image is encoded bytes (PNG, JPEG), a mapping with them under "bytes", or pixels of shape (height, width) or
     (height, width, channels). Without a preprocessor_config.json, pixels of whole numbers are divided by 255 and others
-    are taken as they are. Raises InvalidInput for anything that is not an image.
+    are taken as they are. Raises InvalidInput, naming the row, for anything that is not an image of the model.
     """
+    prepare = processor(model_dir) if (model_dir / PREPROCESSOR).is_file() else None
     pixels = [pixels_of(image, row) for row, image in enumerate(images)]
-    if (model_dir / PREPROCESSOR).is_file():
-        return _processed(pixels, model_dir)
-    return [plain(image) for image in pixels]
+    names = [row_name(row, image) for row, image in enumerate(images)]
+    wanted = channels_wanted(pixels, model_dir, prepare)
+    pixels = [with_channels(image, wanted, name) for image, name in zip(pixels, names, strict=True)]
+    prepared = [plain(image) for image in pixels] if prepare is None else _processed(pixels, names, prepare)
+    for name, array in zip(names, prepared, strict=True):
+        if array.shape != prepared[0].shape:
+            problem = f"{name} has shape {array.shape} (channels, height, width), and {names[0]} {prepared[0].shape}"
+            remedy = f"give images of one size, or put a {PREPROCESSOR} that resizes beside the model"
+            raise bad_data(FIELD, array.shape, problem, remedy)
+    return prepared
 
 
-def pixels_of(image: Any, row: int, field: str = FIELD) -> NDArray[Any]:
-    """Return an image, or a frame of a video, as an array of shape (height, width, channels).
-
-    Raises InvalidInput, naming `field` and the row, for what is not an image.
-    """
-    encoded = image.get("bytes") if isinstance(image, dict) else image
-    if isinstance(encoded, bytes):
-        try:
-            with Image.open(io.BytesIO(encoded)) as opened:
-                array = np.asarray(opened if opened.mode in ("L", "RGB") else opened.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
-            raise bad_data(
-                field, f"{len(encoded)} bytes", f"{row_name(row, image)}: {error}", "give PNG or JPEG images"
-            ) from error
-    else:
-        array = _array(encoded, row, field)
-    return array[:, :, np.newaxis] if array.ndim == 2 else array
-
-
-def _array(values: Any, row: int, field: str) -> NDArray[Any]:
-    remedy = "give encoded images (PNG, JPEG) or arrays of height x width or height x width x channels"
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise bad_data(field, type(values).__name__, f"row {row} is not an image: {error}", remedy) from error
-    if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or 0 in array.shape:
-        raise bad_data(field, f"{array.dtype} {array.shape}", f"row {row} is not an image", remedy)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise bad_data(field, "NaN or infinity", f"row {row} has pixels that are not finite", "give finite pixels")
-    return array
+def channels_wanted(pixels: Sequence[NDArray[Any]], model_dir: Path, prepare: Any) -> int:
+    """Return how many channels images get: by the model's configuration, its processor's means, or what is there."""
+    means = getattr(prepare, "image_mean", None)
+    named = channels_of(model_dir) or (len(means) if isinstance(means, (list, tuple)) else None)
+    return named or max((image.shape[2] for image in pixels), default=RGB)
 
 
 def plain(image: NDArray[Any]) -> NDArray[np.float32]:
@@ -69,18 +51,30 @@ def plain(image: NDArray[Any]) -> NDArray[np.float32]:
     return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32) / np.float32(scale)
 
 
-def _processed(pixels: Sequence[NDArray[Any]], model_dir: Path) -> list[NDArray[np.float32]]:
-    prepare = processor(model_dir)
+def _processed(pixels: Sequence[NDArray[Any]], names: Sequence[str], prepare: Any) -> list[NDArray[np.float32]]:
     prepared: list[NDArray[np.float32]] = []
     for start in range(0, len(pixels), PREPARE_AT_ONCE):
         part = [whole_bytes(image) for image in pixels[start : start + PREPARE_AT_ONCE]]
         try:
-            values = prepare(images=part, return_tensors="np", input_data_format="channels_last")["pixel_values"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            problem = f"the model's image processor refuses image {start} or one of the next: {error}"
-            raise bad_data(FIELD, part[0].shape, problem, "give images as the model was trained on") from error
-        prepared.extend(np.asarray(values, dtype=np.float32))
+            prepared.extend(_values(prepare, part))
+        except LIBRARY_ERRORS:
+            # One by one, to find the image that is to blame; or they differ in size, which the caller says.
+            prepared.extend(_one_by_one(prepare, part, names[start:]))
     return prepared
+
+
+def _one_by_one(prepare: Any, images: Sequence[NDArray[Any]], names: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+    for image, name in zip(images, names, strict=False):
+        try:
+            yield from _values(prepare, [image])
+        except LIBRARY_ERRORS as error:
+            problem = f"the model's image processor refuses {name}: {cause(error)}"
+            raise bad_data(FIELD, image.shape, problem, "give images as the model was trained on") from error
+
+
+def _values(prepare: Any, images: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    found = prepare(images=images, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+    return np.asarray(found, dtype=np.float32)
 
 
 def processor(model_dir: Path) -> Any:
@@ -100,8 +94,9 @@ def processor(model_dir: Path) -> Any:
         return transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             model_dir, backend="pil", **options
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        problem, remedy = f"it cannot be loaded: {error}", f"correct {PREPROCESSOR}, or remove it for plain pixels"
+    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
+        problem = f"it cannot be loaded: {cause(error)}"
+        remedy = f"correct {PREPROCESSOR}, or remove it for plain pixels"
         raise bad_data("spec.model.source", PREPROCESSOR, problem, remedy) from error
 
 

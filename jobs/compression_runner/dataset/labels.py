@@ -12,15 +12,60 @@ from compression_runner.dataset.problems import COLUMNS, bad_data
 from compression_runner.dataset.table import Column
 
 FIELD = f"{COLUMNS}.label"
+MODEL = "spec.model.source"
+CONFIG = "config.json"
+DEFAULT = "LABEL_"
+"""What transformers calls a class without a name of its own, before its number."""
 
 
 def class_names(model_dir: Path) -> dict[str, int]:
-    """Return class name -> number from the model's config.json; empty where it names none."""
+    """Return class name -> number from the model's config.json, as `names_of` does; empty where it names none."""
     config = model_dir / "config.json"
-    if not config.is_file():
+    return names_of(json.loads(config.read_text())) if config.is_file() else {}
+
+
+def names_of(config: Mapping[str, Any]) -> dict[str, int]:
+    """Return class name -> number from a configuration: real names first, then LABEL_0 and so on, which go as well.
+
+    transformers answers with id2label, and keeps a default label2id beside it where nobody set one: both count. A name
+    that id2label gives to several classes is the one that label2id says. Raises InvalidInput where the two contradict
+    each other, or one is no such map.
+    """
+    by_number = [(name, number) for number, name in _pairs(config, "id2label")]
+    by_name = _pairs(config, "label2id")
+    numbers: dict[str, list[int]] = {}
+    for name, number in by_number:
+        numbers.setdefault(str(name), []).append(_whole(number, "id2label"))
+    for name, number in by_name:
+        given, known = _whole(number, "label2id"), numbers.get(str(name))
+        if known and given not in known:
+            problem = f"id2label says that {known[0]} is {name}, and label2id that {given} is"
+            raise bad_data(MODEL, CONFIG, problem, "correct the map that is wrong; transformers answers with id2label")
+        numbers[str(name)] = [given]
+    if not numbers:
         return {}
-    names = json.loads(config.read_text()).get("label2id") or {}
-    return {str(name): int(number) for name, number in names.items()}
+    every = {_whole(number, "id2label") for _, number in by_number} or {known[0] for known in numbers.values()}
+    single = {name: known[0] for name, known in numbers.items() if len(known) == 1 and known[0] in every}
+    real = {name: number for name, number in single.items() if name != f"{DEFAULT}{number}"}
+    return real | {f"{DEFAULT}{number}": number for number in sorted(every) if f"{DEFAULT}{number}" not in real}
+
+
+def _pairs(config: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
+    """Return what a map of the configuration pairs; of a list, each place with what stands there."""
+    content = config.get(name) or {}
+    if isinstance(content, list):
+        return list(enumerate(content))
+    if not isinstance(content, dict):
+        raise bad_data(MODEL, CONFIG, f"{name} is no map of names and numbers", "save the model with save_pretrained")
+    return list(content.items())
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    raise bad_data(MODEL, CONFIG, f"{name} has {value!r} where a class's number belongs", "write a whole number from 0")
 
 
 def class_numbers(values: Column, names: Mapping[str, int]) -> NDArray[np.int64]:
@@ -54,5 +99,6 @@ def _class_number(value: Any, names: Mapping[str, int]) -> int | None:
 def _remedy(names: Mapping[str, int]) -> str:
     if not names:
         return "give whole numbers from 0"
-    some = ", ".join(f"{number} ({name})" for name, number in list(names.items())[:8])
-    return f"give one of {some}" + (" and so on" if len(names) > 8 else "")
+    named = {number: name for name, number in reversed(list(names.items()))}
+    some = ", ".join(f"{number} ({named[number]})" for number in sorted(named)[:8])
+    return f"give one of {some}" + (" and so on" if len(named) > 8 else "")

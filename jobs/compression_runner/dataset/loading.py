@@ -10,23 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.artifact import sha256_of
-from compression_runner.dataset.arrays import array_samples
+from compression_runner.dataset.arrays import array_samples, shared_arrays
 from compression_runner.dataset.audio import prepare_audio
 from compression_runner.dataset.features import feature_columns, feature_rows, numbers
 from compression_runner.dataset.folders import Kind, class_folders, read_folder
 from compression_runner.dataset.groups import read_groups
 from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
+from compression_runner.dataset.multi_label import MultiLabel, label_sets, multi_label_of
+from compression_runner.dataset.pad_tokens import fills_in_front
 from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.sample_set import Sample, SampleSet
 from compression_runner.dataset.splitting import MAX_ROWS, rows_wanted
-from compression_runner.dataset.table import Table, column_names, read_table
+from compression_runner.dataset.table import Table, array_shapes, column_names, read_table, read_whole
 from compression_runner.dataset.texts import Texts, tokenize
 from compression_runner.dataset.videos import prepare_videos
 from compression_runner.dataset.windows import windows
 from compression_runner.dataset.writing import DECODER, reference_texts, writing_of
 from compression_runner.errors import InvalidInput
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.data import CalibrationData, Columns, DataRole, EvaluationData, Split, TrainingData
 from compressionjob.objectives import QualityMetric
 from compressionjob.tasks import TASKS, Task
@@ -42,23 +45,25 @@ def load_samples(
     metric: QualityMetric | None = None,
     role: DataRole = "evaluation",
     split: Split | None = None,
+    inputs: Sequence[TensorInfo] = (),
 ) -> SampleSet:
     """Read `path`, which is `data.source` on this machine, and prepare its samples with the files in `model_dir`.
 
     Text is cut at `sequence_length` tokens; for tasks measured on running text the rows are joined, `sequence_length`
     is the length of a window, and `data.limit` counts windows. Labels are read where the column is there; `metric` says
     whether they must be. An .npz without the column of the task's inputs holds the model's inputs by name, whatever the
-    task. With `split`, only the rows of `role` are kept. Raises InvalidInput, naming the field, for data that cannot be
-    used.
+    task; `inputs` are those that the model's file states, if any: an array in the shape of one that has no batch axis
+    holds for all samples. With `split`, only the rows of `role` are kept. Raises InvalidInput, naming the field, for
+    data that cannot be used.
     """
     # A row has one token at least: more than these are never needed to fill the windows.
     most = min(data.limit * sequence_length, MAX_ROWS) if TASKS[task].running_text else data.limit
-    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most), role)
+    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most), role, inputs)
     try:
         found = _load(wanted, sequence_length, data.limit)
         if role == "evaluation" and data.columns.group is not None:
             found = replace(found, groups=read_groups(path, data.columns.group, wanted.rows))
-        return found
+        return replace(found, multi_label=_multi_label(found, wanted)) if TASKS[task].classifies else found
     except InvalidInput as error:
         field = error.field.replace(EVALUATION, f"spec.data.{role}", 1)
         raise InvalidInput(error.reason, field, error.value, error.problem, error.remedy) from error
@@ -75,6 +80,7 @@ class Wanted:
     metric: QualityMetric | None
     rows: Rows
     role: DataRole
+    inputs: Sequence[TensorInfo]
 
     def table(self, columns: Sequence[str], optional: Sequence[str]) -> Table:
         """The columns, of the wanted rows alone."""
@@ -90,14 +96,15 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
     content = TASKS[wanted.task].content
     if wanted.path.is_dir():
         return _folder(wanted)
-    if content == "features":
-        return _features(wanted)
     path, digest = wanted.path, data_digest(wanted.path)
+    if content == "features":
+        return _arrays(wanted, digest) if _names_inputs(wanted) else _features(wanted)
     column = "" if content == "arrays" else str(getattr(wanted.columns, content))
     if not column or (path.suffix.lower() == ".npz" and column not in column_names(path)):
         return _arrays(wanted, digest)
+    pair = wanted.columns.text_pair if content == "text" else None
     optional = [wanted.answer, *([wanted.columns.sampling_rate] if content == "audio" else [])]
-    table = wanted.table([column], optional)
+    table = wanted.table([column, *([pair] if pair else [])], optional)
     if TASKS[wanted.task].writes:
         return _written(wanted, table, column, sequence_length, digest)
     labels = _answers(wanted, table)
@@ -105,10 +112,12 @@ def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
         samples, padding = windows(table[column], wanted.model_dir, sequence_length, limit)
         return SampleSet(samples=samples, digest=digest, padding=padding)
     if content == "text":
-        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
-        rows = list(table[column]) if wanted.role == "evaluation" else None
-        texts = Texts(rows, wanted.model_dir, sequence_length) if rows else None
-        return SampleSet(samples=samples, digest=digest, labels=labels, padding=padding, texts=texts)
+        embedded, pairs = wanted.task == "text-embedding", table[pair] if pair else None
+        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length, pairs, embedded=embedded)
+        rows = list(table[column]) if wanted.role == "evaluation" and not pair else None
+        texts = Texts(rows, wanted.model_dir, sequence_length, embedded) if rows else None
+        left = fills_in_front(wanted.model_dir)
+        return SampleSet(samples, digest, labels, padding, left=left, texts=texts)
     return _signals(wanted, table, column, labels, digest)
 
 
@@ -183,11 +192,19 @@ def _arrays(wanted: Wanted, digest: str) -> SampleSet:
         remedy = "give an .npz file whose arrays bear the names of the model's inputs"
         raise bad_data(SOURCE, path.name, f"task {wanted.task} takes sample inputs as arrays", remedy)
     table = wanted.table([], [])
+    shared = shared_arrays(array_shapes(path), wanted.inputs)
+    table |= read_whole(path, sorted(shared)) if shared else {}
     column = table.pop(wanted.answer, None) if TASKS[wanted.task].labelled else None
     if wanted.columns.group:
         table.pop(wanted.columns.group, None)
     answers = {} if column is None else {wanted.answer: column}
-    return SampleSet(samples=array_samples(table, path.name), digest=digest, labels=_answers(wanted, answers))
+    return SampleSet(samples=array_samples(table, path.name, shared), digest=digest, labels=_answers(wanted, answers))
+
+
+def _names_inputs(wanted: Wanted) -> bool:
+    """Return whether the data is an .npz that has every input of a model of several by name."""
+    names = {info.name for info in wanted.inputs}
+    return len(names) > 1 and wanted.path.suffix.lower() == ".npz" and names <= set(column_names(wanted.path))
 
 
 def _answers(wanted: Wanted, table: Table) -> NDArray[Any] | None:
@@ -198,10 +215,19 @@ def _answers(wanted: Wanted, table: Table) -> NDArray[Any] | None:
     field = "label" if traits.classifies else "target"
     if column is not None:
         if traits.classifies:
-            return class_numbers(column, class_names(wanted.model_dir) or class_folders(wanted.path))
+            names = class_names(wanted.model_dir) or class_folders(wanted.path)
+            if multi_label_of(wanted.model_dir, column):
+                return label_sets(column, names, wanted.model_dir)
+            return class_numbers(column, names)
         return numbers(column, f"{COLUMNS}.{field}", wanted.answer).astype(np.float32)
     _require_none_asked(wanted, field)
     return None
+
+
+def _multi_label(found: SampleSet, wanted: Wanted) -> MultiLabel | None:
+    """Return how labels are read where a sample may have several."""
+    several = found.labels is not None and found.labels.ndim == 2
+    return multi_label_of(wanted.model_dir, found.labels if several else None)
 
 
 def _require_none_asked(wanted: Wanted, field: str) -> None:

@@ -15,21 +15,34 @@ SUFFIX: Final = ".npy"
 
 
 def read_npz(path: Path, names: Sequence[str], rows: Rows) -> dict[str, NDArray[Any]]:
-    """Return arrays by name, their first dimension cut to the rows; without names, all of them."""
+    """Return arrays by name, their first dimension cut to the rows; without names, all of them.
+
+    A single number stays one.
+    """
     with zipfile.ZipFile(path) as archive:
         there = _names(archive)
         return {name: _read(archive, name, rows) for name in (names or there) if name in there}
 
 
+def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: shape for name, (shape, _) in _headers(archive).items()}
+
+
 def npz_columns(path: Path) -> dict[str, bool]:
     """Return for each array whether it holds one number per row."""
     with zipfile.ZipFile(path) as archive:
-        found = {}
-        for name in _names(archive):
-            with archive.open(name + SUFFIX) as file:
-                shape, _, dtype = _header(file)
-            found[name] = len(shape) == 1 and dtype.kind in "uifb"
-        return found
+        return {name: len(shape) == 1 and dtype.kind in "uifb" for name, (shape, dtype) in _headers(archive).items()}
+
+
+def _headers(archive: zipfile.ZipFile) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    found = {}
+    for name in _names(archive):
+        with archive.open(name + SUFFIX) as file:
+            shape, _, dtype = _header(file)
+        found[name] = shape, dtype
+    return found
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
@@ -40,7 +53,7 @@ def _read(archive: zipfile.ZipFile, name: str, rows: Rows) -> NDArray[Any]:
     with archive.open(name + SUFFIX) as file:
         shape, by_column, dtype = _header(file)
         if dtype.hasobject:
-            raise ValueError(f"the array {name} holds Python objects, which are never loaded")
+            raise ValueError(f"the array {name} holds Python objects; store texts as an array of dtype str")
         if not shape or by_column:
             with archive.open(name + SUFFIX) as again:
                 whole = np.asarray(npy.read_array(again, allow_pickle=False))

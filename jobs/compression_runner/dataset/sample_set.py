@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset.cache_inputs import empty_past, is_past
+from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.dataset.problems import SOURCE, bad_data
 from compression_runner.dataset.texts import Texts
 from compression_runner.dataset.writing import Writing
+from compression_runner.inference.batch_axis import fixed_batch
 from compression_runner.inference.predictor import TensorInfo
 
 Sample = Mapping[str, NDArray[np.generic]]
-"""Input name -> array of one sample, without the batch dimension."""
+"""Input name -> array of one sample, without the batch dimension; what all samples share is in each of them."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,21 @@ class SampleSet:
     """Samples of one data file, or of a folder.
 
     `padding` names the inputs whose first dimension is a sequence of free length (tokens), with the value that fills
-    them up; `free` those that differ in length without being tokens (recordings), which are filled up with zeros.
-    `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32). Where
+    them up, at the end or, with `left`, in front; `free` those that differ in length without being tokens (recordings),
+    which are filled up with zeros.
+    `labels` has shape (samples,): numbers of classes (int64), or those that a regression predicts (float32); of a
+    `multi_label` model it has shape (samples, labels), a 0 or a 1 for each. Where
     `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `references` are the
     texts that a model should write, and `writing` says how it writes. Of evaluation data, `groups` are the names of the
     samples' groups, and `texts` what samples of tokens were made of. `features` are the names of a table's columns.
-    `digest` is the SHA-256 of the data.
+    `axes` are the batch axes of inputs that were found by running the model. `digest` is the SHA-256 of the data.
     """
 
     samples: Sequence[Sample]
     digest: str
     labels: NDArray[Any] | None = None
     padding: Mapping[str, int] = field(default_factory=dict)
+    left: bool = False
     free: frozenset[str] = frozenset()
     unnamed: bool = False
     references: Sequence[str] | None = None
@@ -42,6 +47,8 @@ class SampleSet:
     groups: Sequence[str] | None = None
     texts: Texts | None = None
     features: Sequence[str] = ()
+    axes: Mapping[str, int | None] = field(default_factory=dict)
+    multi_label: MultiLabel | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -85,19 +92,33 @@ class SampleSet:
             there, wanted = next(iter(self.samples[0])), ", ".join(info.name for info in inputs)
             problem = f"the model has the inputs {wanted}; the data gives one: {there}"
             raise bad_data(SOURCE, wanted, problem, "give an .npz whose arrays bear the names of the model's inputs")
-        return {info.name: self._stacked(indices, info, sequence_length) for info in inputs}
+        return {info.name: self._stacked(indices, info, sequence_length) for info in self.located(inputs)}
 
     def batches(self, inputs: Sequence[TensorInfo], size: int) -> Iterator[list[int]]:
         """Yield indices in batches; sequences of like length together, so that little is filled up.
 
-        A model with a fixed batch gets it; its last batch is filled up by repeating the last sample.
+        A model with a fixed batch gets it; its last batch is filled up by repeating the last sample. Samples that
+        differ in an input without a batch axis come one at a time.
         """
-        fixed = fixed_batch(inputs)
+        inputs = self.located(inputs)
+        fixed = fixed_batch(inputs) or (1 if any(map(self._differs, inputs)) else None)
         order = sorted(range(len(self)), key=self.length) if self.padding or self.free else list(range(len(self)))
         step = fixed or size
         for start in range(0, len(order), step):
             part = order[start : start + step]
             yield part + part[-1:] * (step - len(part) if fixed else 0)
+
+    def located(self, inputs: Sequence[TensorInfo]) -> tuple[TensorInfo, ...]:
+        """Return a model's inputs with the batch axes that were found."""
+        return tuple(replace(info, axis=self.axes.get(info.name, info.axis)) for info in inputs)
+
+    def _differs(self, info: TensorInfo) -> bool:
+        """Return whether samples differ in an input that has no batch axis."""
+        first = self.samples[0].get(info.name)
+        if info.axis is not None or first is None:
+            return False
+        others = (sample[info.name] for sample in self.samples)
+        return any(other is not first and not np.array_equal(other, first) for other in others)
 
     def _stacked(self, indices: Sequence[int], info: TensorInfo, sequence_length: int | None) -> NDArray[np.generic]:
         if is_past(info.name):
@@ -110,34 +131,56 @@ class SampleSet:
             raise bad_data(SOURCE, info.name, problem, "give data that has it (for task onnx an array of that name)")
         arrays = [self.samples[index][name] for index in indices]
         if name in self.padding or name in self.free:
-            fixed = info.shape[1] if len(info.shape) > 1 else None
+            fixed = info.sample_shape[0] if info.sample_shape else None
             asked = self._longest if sequence_length and name in self.free else sequence_length
             length = fixed or asked or max(len(array) for array in arrays)
-            arrays = [_filled(array, length, self.padding.get(name, 0)) for array in arrays]
-        stacked = np.stack(arrays)
-        _require_shape(stacked.shape, info)
-        return _cast(stacked, info)
+            arrays = [_filled(array, length, self.padding.get(name, 0), left=self.left) for array in arrays]
+        return _cast(_of_all(arrays, info) if info.axis is None else _along(arrays, info, info.axis), info)
 
 
-def fixed_batch(inputs: Sequence[TensorInfo]) -> int | None:
-    """Return the batch size that a model fixes, None where it is free."""
-    return next((info.shape[0] for info in inputs if info.shape and info.shape[0] is not None), None)
+def _along(arrays: Sequence[NDArray[np.generic]], info: TensorInfo, axis: int) -> NDArray[np.generic]:
+    """Return the samples side by side along the batch axis."""
+    return np.stack([_shaped(array, info) for array in arrays], axis=axis)
 
 
-def _filled(array: NDArray[np.generic], length: int, value: int) -> NDArray[np.generic]:
-    """Return a sequence of exactly `length`, cut or filled up at its end."""
+def _of_all(arrays: Sequence[NDArray[np.generic]], info: TensorInfo) -> NDArray[np.generic]:
+    """Return what all samples share, for an input without a batch axis."""
+    first = np.asarray(arrays[0])
+    if any(other is not arrays[0] and not np.array_equal(other, first) for other in arrays[1:]):
+        problem = f"input {info.name} has no batch axis (its shape is {_written(info.shape)}), and samples differ in it"
+        remedy = "set spec.benchmark.batchSize to 1, give one value for all samples, or export it with a batch axis"
+        raise bad_data(SOURCE, info.name, problem, remedy)
+    return _shaped(first, info)
+
+
+def _filled(array: NDArray[np.generic], length: int, value: int, *, left: bool) -> NDArray[np.generic]:
+    """Return a sequence of exactly `length`, cut at its end, and filled up there or in front."""
     missing = max(0, length - len(array))
-    return np.pad(array[:length], [(0, missing)] + [(0, 0)] * (array.ndim - 1), constant_values=value)
+    sides = (missing, 0) if left else (0, missing)
+    return np.pad(array[:length], [sides] + [(0, 0)] * (array.ndim - 1), constant_values=value)
 
 
-def _require_shape(shape: tuple[int, ...], info: TensorInfo) -> None:
-    fits = len(shape) == len(info.shape) and all(
-        want is None or have == want for have, want in zip(shape[1:], info.shape[1:], strict=True)
-    )
-    if not fits:
-        wanted = tuple("any" if size is None else size for size in info.shape)
-        problem = f"input {info.name} has shape {shape} in the data, the model takes {wanted}"
-        raise bad_data(SOURCE, info.name, problem, "give data of that shape; the first dimension counts the samples")
+def _shaped(array: NDArray[np.generic], info: TensorInfo) -> NDArray[np.generic]:
+    """Return one sample as the model takes it; refuse one of another shape, unless both are a single number."""
+    shape, wanted = array.shape, info.sample_shape
+    if len(shape) == len(wanted) and all(want in (None, have) for have, want in zip(shape, wanted, strict=True)):
+        return array
+    if not shape and all(size == 1 for size in wanted):
+        return np.reshape(array, (1,) * len(wanted))
+    problem = f"a sample of input {info.name} has shape {_written(shape)} in the data; {_takes(info)}"
+    remedy = "give an array whose first dimension counts the samples, and whose others are those of one sample"
+    raise bad_data(SOURCE, info.name, problem, remedy)
+
+
+def _takes(info: TensorInfo) -> str:
+    if info.axis is None:
+        return f"the model takes {_written(info.shape)} for all samples of a batch"
+    where = f"{_written(info.shape)} with the batch as dimension {info.axis}"
+    return f"the model takes {_written(info.sample_shape)} ({where})"
+
+
+def _written(shape: Sequence[int | None]) -> str:
+    return str(tuple("any" if size is None else size for size in shape)).replace("'", "")
 
 
 def _cast(array: NDArray[np.generic], info: TensorInfo) -> NDArray[np.generic]:

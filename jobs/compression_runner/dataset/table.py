@@ -1,21 +1,26 @@
 """Columns of a data file, or of a folder of images or recordings: the rows that are wanted, and no others."""
 
 import csv
-import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from compression_runner.dataset.npz import npz_columns, read_npz
+from compression_runner.dataset.npz import npz_columns, npz_shapes, read_npz
 from compression_runner.dataset.parquet import parquet_columns, read_parquet
 from compression_runner.dataset.problems import COLUMNS, SOURCE, bad_data
 from compression_runner.dataset.rows import Rows, chosen
+from compression_runner.dataset.text_files import csv_header, csv_rows, json_rows, utf8_text
+from compression_runner.errors import cause
 
+MOST_ROWS: Final = 1 << 31
 Column = Sequence[Any] | NDArray[Any]
 Table = dict[str, Column]
 """Column name -> values, all of one length."""
@@ -39,9 +44,22 @@ def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], rows:
     return table
 
 
+def read_whole(path: Path, names: Sequence[str]) -> Table:
+    """Return arrays of an .npz file with all that they hold. Raises InvalidInput for a damaged file."""
+    with _intact(path):
+        return dict(read_npz(path, names, range(MOST_ROWS)))
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of an .npz file. Raises InvalidInput for a damaged file."""
+    with _intact(path):
+        return npz_shapes(path)
+
+
 def require_rows(table: Table, rows: Rows, name: str) -> None:
     """Raise InvalidInput for a table without rows."""
-    if table and len(next(iter(table.values()))):
+    counted = [column for column in table.values() if not isinstance(column, np.ndarray) or column.ndim]
+    if table and all(map(len, counted)):
         return
     if isinstance(rows, range):
         raise bad_data(SOURCE, name, "the file has no rows", "give data with at least one row")
@@ -69,11 +87,11 @@ def _intact(path: Path) -> Iterator[None]:
     """Turn what readers raise for damaged files into InvalidInput."""
     try:
         yield
-    except (pyarrow.ArrowException, OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise bad_data(
-            SOURCE, path.name, f"cannot be read as {path.suffix}: {reason}", "give an intact file"
-        ) from error
+    except (
+        pyarrow.ArrowException, OSError, ValueError, RuntimeError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        problem = f"cannot be read as {path.suffix}: {cause(error)}"
+        raise bad_data(SOURCE, path.name, problem, "give an intact file") from error
 
 
 def _columns(path: Path) -> Mapping[str, bool]:
@@ -83,13 +101,13 @@ def _columns(path: Path) -> Mapping[str, bool]:
             return parquet_columns(path)
         if path.suffix.lower() == ".npz":
             return npz_columns(path)
-        with path.open(encoding="utf-8", newline="") as lines:
+        with utf8_text(path) as lines:
             if path.suffix.lower() == ".csv":
-                rows = csv.reader(lines)
-                names = next(rows, [])
-                values: list[Any] = next(rows, [])
+                names, delimiter = csv_header(lines)
+                values: list[Any] = next(islice(csv.reader(lines, delimiter=delimiter), 1, None), [])
                 return {name: row < len(values) and _is_number(values[row]) for row, name in enumerate(names)}
-            return {name: isinstance(value, (int, float)) for name, value in next(_json_rows(lines), {}).items()}
+            first = next(json_rows(lines, path.name), {})
+            return {name: isinstance(value, (int, float)) for name, value in first.items()}
 
 
 def _is_number(text: str) -> bool:
@@ -101,22 +119,13 @@ def _is_number(text: str) -> bool:
 
 
 def _read_csv(path: Path, names: Sequence[str], rows: Rows) -> Table:
-    with path.open(encoding="utf-8", newline="") as lines:
-        return _of_rows(chosen(csv.DictReader(lines, strict=True), rows), names)
+    with utf8_text(path) as lines:
+        return _of_rows(chosen(csv_rows(lines, path.name, names), rows), names)
 
 
 def _read_jsonl(path: Path, names: Sequence[str], rows: Rows) -> Table:
-    with path.open(encoding="utf-8") as lines:
-        return _of_rows(chosen(_json_rows(lines), rows), names)
-
-
-def _json_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError(f"line {number} is not a JSON object")
-            yield row
+    with utf8_text(path) as lines:
+        return _of_rows(chosen(json_rows(lines, path.name), rows), names)
 
 
 def _of_rows(rows: Iterable[dict[str, Any]], names: Sequence[str]) -> Table:

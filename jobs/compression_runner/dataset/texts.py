@@ -1,6 +1,5 @@
 """Texts as token ids of the model's own tokenizer."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner import garbage_collection
+from compression_runner.dataset.pad_tokens import pad_token
 from compression_runner.dataset.problems import COLUMNS, bad_data
+from compression_runner.dataset.sentence_settings import SentenceSettings, files_of, sentence_settings
 from compression_runner.dataset.table import Column
+from compression_runner.dataset.text_lengths import require_positions
 
 Tokens = dict[str, NDArray[np.int64]]
 """Input name -> values of one text, shape (tokens,)."""
@@ -19,11 +21,12 @@ Tokens = dict[str, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts, and how they become tokens."""
+    """Texts, and how they become tokens: with `embedded`, as sentence-transformers' settings say."""
 
     rows: Sequence[str]
     model_dir: Path
     sequence_length: int
+    embedded: bool = False
 
     def only(self, rows: Sequence[int]) -> "Texts":
         """Return these texts alone, in this order."""
@@ -31,22 +34,40 @@ class Texts:
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the inputs of other texts, as `tokenize` does."""
-        return tokenize(texts, self.model_dir, self.sequence_length)[0]
+        return tokenize(texts, self.model_dir, self.sequence_length, embedded=self.embedded)[0]
 
 
-def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list[Tokens], dict[str, int]]:
+def tokenize(
+    texts: Column,
+    model_dir: Path,
+    sequence_length: int,
+    pairs: Column | None = None,
+    *,
+    embedded: bool = False,
+) -> tuple[list[Tokens], dict[str, int]]:
     """Return the inputs of each text, cut at `sequence_length` tokens, and the value that fills each input up.
 
-    Raises InvalidInput for a row that is not text, for a length that the model has no positions for, and for a model
-    without a tokenizer that loads without remote code.
+    With `pairs`, a sample is a text and its second text (a query and a passage); the longer one is cut first.
+    Texts to be `embedded` get the prompt that sentence-transformers puts in front of them. Raises InvalidInput for a
+    row that is not text, for a length that the model has no positions for, and for a model without a pad token or a
+    tokenizer that loads without remote code.
     """
     require_texts(texts)
+    if pairs is not None:
+        require_texts(pairs, f"{COLUMNS}.textPair")
     require_positions(model_dir, sequence_length)
     tokenizer = load_tokenizer(model_dir)
-    encoded = tokenizer(list(texts), truncation=True, max_length=sequence_length, padding=False)
+    settings = sentence_settings(files_of(model_dir)) if embedded else SentenceSettings()
+    encoded = tokenizer(
+        [settings.text(text) for text in texts],
+        None if pairs is None else list(pairs),
+        truncation=True,
+        max_length=sequence_length,
+        padding=False,
+    )
     names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoded]
     samples = [{name: np.asarray(encoded[name][row], dtype=np.int64) for name in names} for row in range(len(texts))]
-    padding = {"input_ids": int(tokenizer.pad_token_id or 0), "attention_mask": 0, "token_type_ids": 0}
+    padding = {"input_ids": pad_token(model_dir, tokenizer), "attention_mask": 0, "token_type_ids": 0}
     if samples and "token_type_ids" not in names:
         # A model may ask for segment ids though its tokenizer makes none: one text is all segment 0.
         for sample in samples:
@@ -54,21 +75,12 @@ def tokenize(texts: Column, model_dir: Path, sequence_length: int) -> tuple[list
     return samples, padding
 
 
-def require_texts(texts: Column) -> None:
+def require_texts(texts: Column, field: str = f"{COLUMNS}.text") -> None:
     """Raise InvalidInput for a row that is not text."""
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             remedy = "give text in every row, or name the column that has it"
-            raise bad_data(f"{COLUMNS}.text", repr(text), f"row {row} is not text", remedy)
-
-
-def require_positions(model_dir: Path, sequence_length: int) -> None:
-    """Refuse a length beyond the model's last position, at which it would fail after hours of work."""
-    config = model_dir / "config.json"
-    positions = json.loads(config.read_text()).get("max_position_embeddings") if config.is_file() else None
-    if isinstance(positions, int) and 0 < positions < sequence_length:
-        problem, remedy = f"the model takes at most {positions} tokens", f"set it to {positions} or less"
-        raise bad_data("spec.benchmark.sequenceLength", sequence_length, problem, remedy)
+            raise bad_data(field, repr(text), f"row {row} is not text", remedy)
 
 
 def load_tokenizer(model_dir: Path) -> Any:

@@ -1,15 +1,18 @@
 """Videos as frames, prepared as the model's preprocessor_config.json says."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compression_runner.dataset.images import PREPROCESSOR, pixels_of, plain, processor, whole_bytes
+from compression_runner.dataset.images import PREPROCESSOR, channels_wanted, plain, processor, whole_bytes
+from compression_runner.dataset.pixels import pixels_of, with_channels
 from compression_runner.dataset.problems import COLUMNS, bad_data
 from compression_runner.dataset.table import Column
+from compression_runner.errors import LIBRARY_ERRORS, cause
 
 FIELD: Final = f"{COLUMNS}.video"
 REMEDY: Final = "give arrays of frames x height x width x channels, or lists of encoded frames (PNG, JPEG)"
@@ -20,13 +23,17 @@ def prepare_videos(videos: Column, model_dir: Path) -> list[NDArray[np.float32]]
 
     A video is an array of shape (frames, height, width, channels) or (frames, height, width), or a list of encoded
     frames. A model that names its number of frames gets that many, evenly spaced over the whole video. Without a
-    preprocessor_config.json, pixels of whole numbers are divided by 255. Raises InvalidInput for what is not a video.
+    preprocessor_config.json, pixels of whole numbers are divided by 255. Raises InvalidInput, naming the row, for what
+    is not a video of the model.
     """
     count = frames_wanted(model_dir)
     prepare = processor(model_dir) if (model_dir / PREPROCESSOR).is_file() else None
     prepared = []
     for row, video in enumerate(videos):
         frames = _frames(video, row, count)
+        wanted = channels_wanted(frames, model_dir, prepare)
+        frames = [with_channels(frame, wanted, f"a frame of row {row}", FIELD) for frame in frames]
+        _require_one_size(frames, row)
         if prepare is None:
             prepared.append(np.stack([plain(frame) for frame in frames]))
             continue
@@ -34,11 +41,18 @@ def prepare_videos(videos: Column, model_dir: Path) -> list[NDArray[np.float32]]
             # A list in a list is one video of several images.
             given = [[whole_bytes(frame) for frame in frames]]
             values = np.asarray(prepare(given, return_tensors="np", input_data_format="channels_last")["pixel_values"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            problem = f"the model's processor refuses row {row}: {error}"
+        except LIBRARY_ERRORS as error:
+            problem = f"the model's processor refuses row {row}: {cause(error)}"
             raise bad_data(FIELD, frames[0].shape, problem, "give videos as the model was trained on") from error
         # A processor of single images knows nothing of videos, and leaves out the dimension of the video.
         prepared.append(np.asarray(values[0] if values.ndim == 5 else values, dtype=np.float32))
+    for row, video in enumerate(prepared):
+        if video.shape != prepared[0].shape:
+            problem = (
+                f"row {row} has shape {video.shape} (frames, channels, height, width), and row 0 {prepared[0].shape}"
+            )
+            remedy = f"give videos of one shape, or name num_frames in config.json and put a {PREPROCESSOR} beside it"
+            raise bad_data(FIELD, video.shape, problem, remedy)
     return prepared
 
 
@@ -61,8 +75,10 @@ def _frames(video: Any, row: int, wanted: int | None) -> list[NDArray[Any]]:
     if not len(video):
         raise bad_data(FIELD, "0 frames", f"row {row} is empty", "leave empty videos out")
     chosen = evenly(len(video), wanted) if wanted else range(len(video))
-    frames = [pixels_of(video[index], row, FIELD) for index in chosen]
+    return [pixels_of(video[index], row, FIELD) for index in chosen]
+
+
+def _require_one_size(frames: Sequence[NDArray[Any]], row: int) -> None:
     shapes = {frame.shape for frame in frames}
     if len(shapes) > 1:
         raise bad_data(FIELD, sorted(shapes), f"the frames of row {row} differ in size", "give frames of one size")
-    return frames

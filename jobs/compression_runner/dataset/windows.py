@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset.problems import SOURCE, bad_data
 from compression_runner.dataset.table import Column
-from compression_runner.dataset.texts import Tokens, load_tokenizer, require_positions, require_texts
+from compression_runner.dataset.text_lengths import require_positions
+from compression_runner.dataset.texts import Tokens, load_tokenizer, require_texts
 
 ROWS_AT_ONCE: Final = 1000
 SEPARATOR: Final = "\n"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
+from compression_runner.evaluation.answers.batch_axes import place_batch
 from compression_runner.evaluation.answers.model import Answering
 from compression_runner.evaluation.answers.pair import AnsweredData, AnswerPair
 from compression_runner.evaluation.figures import (
@@ -31,6 +32,7 @@ from compression_runner.evaluation.quality.comparison import (
     Quality,
     unchanged,
 )
+from compression_runner.evaluation.quality.rows import rows_quality
 from compression_runner.evaluation.request import looks_at_samples, quality_metric, requests_trust
 from compression_runner.evaluation.speed.contender import contender, offline_batch, prepared_queries
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE, LatencyPlan, measure_latency
@@ -45,7 +47,7 @@ from compressionjob import sla
 from compressionjob.cost import cost_per_million
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric, Sla
-from compressionjob.report import Environment, ModelFigures, ObjectiveLooks
+from compressionjob.report import Environment, ModelFigures, ObjectiveLooks, QualityPart
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.trust_report import TrustReport
@@ -82,6 +84,7 @@ class Measurements:
     timings: dict[str, float] = field(default_factory=dict)
     trust: TrustReport | None = None
     looks: list[ObjectiveLooks] = field(default_factory=list)
+    quality_parts: list[QualityPart] = field(default_factory=list)
 
     def judgement(self, limits: Sla) -> sla.Judgement:
         """Return the verdict on the SLA for which the measurements were made."""
@@ -122,6 +125,7 @@ def measure(
         open_predictor(compressed.model, threads, engine) as after,
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
+        place_batch(spec, predictors, data)
         sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence)
         answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
         answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
@@ -161,6 +165,7 @@ def measure(
         timings=watch.seconds,
         trust=trust.report,
         looks=interim.report(),
+        quality_parts=[QualityPart(name=part.name, metric=part.metric, score=part.value) for part in quality.parts],
     )
 
 
@@ -172,7 +177,10 @@ def _answers(
     for index, size in enumerate(sizes):
         answered = answering.first(size)
         at_look = look_of_data(confidence, index, len(sizes))
-        quality = compare(spec, answered.baseline, answered.compressed, answered.data, at_look)
+        if answered.varying:
+            quality = rows_quality(answered.varying, at_look)
+        else:
+            quality = compare(spec, answered.baseline, answered.compressed, answered.data, at_look, answered.parts)
         if answered.same:
             quality = unchanged(quality)
         metric = quality_metric(spec, quality.scores, answered.data)

@@ -89,7 +89,7 @@ class Interim:
         """Return the estimates with what would decide those that are open, as their reason."""
         return {name: self._explained(name, estimate, noise) for name, estimate in estimates.items()}
 
-    def _look(self, objective: Objective, estimate: Estimate | None, count: int, new: _History) -> sla.Verdict:
+    def _look(self, objective: Objective, estimate: Estimate | None, count: int, new: _History) -> sla.LimitVerdict:
         if estimate is None:
             return "Inconclusive"
         verdict = sla.verdict_on(objective, estimate)

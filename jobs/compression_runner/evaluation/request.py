@@ -10,14 +10,16 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.statistics.looks import look_of_data, look_sizes
 from compression_runner.evaluation.statistics.power import samples_for_share
 from compressionjob.conditions import INVALID_INPUT
-from compressionjob.objectives import ERROR_METRICS, QualityLimit, QualityMetric
+from compressionjob.objectives import ERROR_METRICS, MULTI_LABEL_METRICS, QualityLimit, QualityMetric
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, default_metric
 
 FIRST_SAMPLES: Final = 100
 """Fewest samples at the first look at quality."""
 QUALITY_LOOKS: Final = 4
-BOUNDED: Final[Collection[QualityMetric]] = ("accuracy", "agreement", "rouge1", "rouge2", "rougeL")
+BOUNDED: Final[Collection[QualityMetric]] = (
+    "accuracy", "agreement", "subsetAccuracy", "subsetAgreement", "rouge1", "rouge2", "rougeL"
+)  # fmt: skip
 """Metrics whose interval takes what was not drawn for as bad as may be."""
 
 
@@ -31,10 +33,16 @@ def requests_trust(spec: CompressionJobSpec) -> bool:
 def quality_metric(spec: CompressionJobSpec, measured: Collection[QualityMetric], data: SampleSet) -> QualityMetric:
     """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
     metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.answered)
+    if "matches" in measured and spec.quality_metric is None:
+        metric = "matches"
     if metric in measured:
         _require_limits_of_its_kind(spec, metric)
         return metric
     needs = "needs at least 3 samples" if metric == "neighbours" else "needs labels"
+    if "matches" in measured:
+        needs = "needs outputs of one size, and their number of rows differs between samples or models"
+    elif metric == "matches":
+        needs = "needs outputs whose number of rows differs between samples, at spec.benchmark.batchSize 1"
     there = ", ".join(measured)
     raise InvalidInput(
         INVALID_INPUT, "spec.sla.quality.metric", metric, f"it {needs}", f"give them, or choose one of {there}"
@@ -78,15 +86,35 @@ def _first_samples(
     running_text = TASKS[spec.model.task].running_text
     if metric in BOUNDED and not running_text:
         return FIRST_SAMPLES
-    if metric == "cosine" or (metric == "agreement" and running_text):
+    if metric in ("cosine", "matches") or (metric == "agreement" and running_text):
         losses = [limits.max_drop, None if limits.min is None else 1.0 - limits.min]
         least = min((loss for loss in losses if loss is not None), default=0.0)
         return max(FIRST_SAMPLES, samples_for_share(least, confidence)) if least > 0 else None
     return None
 
 
+def require_label_kind(spec: CompressionJobSpec, *, several: bool) -> None:
+    """Raise InvalidInput for what cannot be measured where a sample has `several` labels, or one class."""
+    metric = spec.quality_metric
+    if not several and metric in MULTI_LABEL_METRICS:
+        problem = "the model gives each sample one class; it is for models of several labels"
+        remedy = "use accuracy, f1 or agreement; of several labels config.json has multi_label_classification"
+        raise InvalidInput(INVALID_INPUT, "spec.sla.quality.metric", metric, problem, remedy)
+    columns, limits = spec.data.evaluation.columns, spec.sla
+    asked = {
+        "spec.data.evaluation.columns.group": columns.group,
+        "spec.sla.fairness": limits.fairness,
+        "spec.sla.robustness": limits.robustness,
+    }
+    for field in (field for field, value in asked.items() if several and value is not None):
+        problem = "it is measured by one class for each sample, and the model gives several labels"
+        raise InvalidInput(INVALID_INPUT, field, spec.model.task, problem, "remove it; limit sla.quality or sla.flips")
+
+
 def require_data(spec: CompressionJobSpec, data: SampleSet) -> None:
-    """Raise InvalidInput where inputs should be disturbed or explained that cannot be."""
+    """Raise InvalidInput where labels are of another kind, or inputs cannot be disturbed or explained as asked."""
+    if TASKS[spec.model.task].classifies:
+        require_label_kind(spec, several=data.multi_label is not None)
     for name, limit in (("robustness", spec.sla.robustness), ("attributions", spec.sla.attributions)):
         if limit is None:
             continue

@@ -89,7 +89,7 @@ def _groups(
 def _flips(
     spec: CompressionJobSpec, data: SampleSet, found: tuple[Floats, Floats], confidence: float, *, same: bool
 ) -> FlipsReport | None:
-    return flips(*found, data.labels, confidence, same=same) if spec.sla.flips else None
+    return flips(*found, data.labels, confidence, same=same, multi_label=data.multi_label) if spec.sla.flips else None
 
 
 def _robustness(

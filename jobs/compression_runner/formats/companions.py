@@ -1,29 +1,37 @@
 """The files that go along with a model from one format to the next: configuration and tokenizer."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Final
 
 from compression_runner.artifact import Artifact
 
-# Pooling and normalisation become part of an exported graph: their files would have them applied twice.
-BAKED_IN: Final = (
-    "modules.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/",
-    "2_Normalize/",
-    "2_Dense/",
-    "surgery.json",
-)
+MODULES: Final = "modules.json"
+PROMPTS: Final = "config_sentence_transformers.json"
+# Pooling and what follows it become part of an exported graph: their files would have them applied twice.
+BAKED_IN: Final = (MODULES, "1_Pooling/", "2_Normalize/", "2_Dense/", "surgery.json")
 
 
-def copy_companions(artifact: Artifact, into: Path, *, exported: bool = False) -> None:
-    """Copies every file that is not weights; with `exported`, not what the graph has taken over."""
+def copy_companions(artifact: Artifact, into: Path, *, exported: bool = False, modules: bool = False) -> None:
+    """Copies every file that is not weights; with `exported`, not what the graph has taken over.
+
+    With `modules`, the weights of sentence-transformers' modules behind the model go along, which lie in folders of
+    their own.
+    """
+    baked = _baked_in(artifact.path) if exported else ()
     for file in artifact.files:
-        if file.weights or file.path.endswith(".safetensors.index.json"):
-            continue
-        if exported and file.path.startswith(BAKED_IN):
+        weights = file.weights and not (modules and "/" in file.path)
+        if weights or file.path.endswith(".safetensors.index.json") or file.path.startswith(baked):
             continue
         target = into / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(artifact.path / file.path, target)
+
+
+def _baked_in(folder: Path) -> tuple[str, ...]:
+    """What the paths of files begin with that a graph has taken over; a prompt in front of texts is not part of it."""
+    listed = json.loads((folder / MODULES).read_text()) if (folder / MODULES).is_file() else []
+    folders = (f"{module['path']}/" for module in listed if module["path"])
+    prompted = (folder / PROMPTS).is_file() and json.loads((folder / PROMPTS).read_text()).get("default_prompt_name")
+    return (*BAKED_IN, *folders, *(() if prompted else (PROMPTS,)))

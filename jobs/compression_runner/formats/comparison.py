@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
 from compression_runner.formats.probes import Probe
 from compression_runner.formats.task_module import Interface
 from compression_runner.inference.session import RUNTIME_ERRORS, open_session
@@ -65,8 +66,7 @@ def compare_answers(
     """As `compare`, with whatever `answer` runs in the place of a graph."""
     worst, scale = [0.0] * len(interface.outputs), [1.0] * len(interface.outputs)
     for tensors in inputs:
-        with torch.no_grad():
-            outputs = source(*tensors)
+        outputs = _outputs(source, tensors, refused)
         found = answer(tensors)
         answers = [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
         for index, (got, expected) in enumerate(zip(found, answers, strict=True)):
@@ -79,6 +79,15 @@ def compare_answers(
         if apart > tolerance * largest:
             raise refused(f"outputs {name} differ by up to {apart:.3g}, allowed are {tolerance * largest:.3g}")
     return Comparison(len(inputs), worst[0], tolerance * scale[0])
+
+
+def _outputs(source: torch.nn.Module, tensors: Probe, refused: Callable[[str], BadRecipe]) -> Any:
+    try:
+        with torch.no_grad():
+            return source(*tensors)
+    except MODEL_ERRORS as error:
+        shape = tuple(tensors[0].shape)
+        raise refused(f"the model itself does not run on an input of {shape}: {cause_of(error)}") from error
 
 
 def _session(graph: Path, refused: Callable[[str], BadRecipe], exact: bool) -> Any:

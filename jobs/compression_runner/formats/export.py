@@ -21,6 +21,7 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats import float8_checkpoint
 from compression_runner.formats.comparison import TOLERANCE, Comparison, compare
 from compression_runner.formats.decoder import decoder, decoder_probes, dynamic_shapes
+from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
 from compression_runner.formats.onnx_files import forget_origin, save
 from compression_runner.formats.probes import Probe, probes
 from compression_runner.formats.signals import SIGNALS
@@ -29,6 +30,7 @@ from compression_runner.formats.transformers_model import load_model, sequence_l
 
 OPSET: Final = 20
 MAX_BATCH: Final = 4096
+EXPORT_ERRORS: Final[tuple[type[Exception], ...]] = (torch.onnx.OnnxExporterError, *MODEL_ERRORS)
 INNER: Final = "model."
 """What the names of a Transformers model begin with inside of the module that is exported."""
 
@@ -67,13 +69,21 @@ class Exportable:
 
 
 def take(artifact: Artifact) -> Exportable:
-    """A model ready to be exported, in whatever way."""
+    """A model ready to be exported, in whatever way.
+
+    Raises BadRecipe where it does not run on a trial input.
+    """
     model = load_model(artifact.path, artifact.task)
     longest = sequence_length_limit(model)
     module: torch.nn.Module
     if artifact.task == "text-generation":
-        module, interface = decoding, _ = decoder(model)
-        inputs, axes = decoder_probes(decoding, longest), dynamic_shapes(interface, longest)
+        try:
+            module, interface = decoding, _ = decoder(model)
+            inputs, axes = decoder_probes(decoding, longest), dynamic_shapes(interface, longest)
+        except MODEL_ERRORS as error:
+            problem = f"the model does not run on a trial input: {cause_of(error)}"
+            remedy = "export the model to ONNX yourself, and name that as the source"
+            raise BadRecipe("UnsupportedModel", "spec.model.source", "export to ONNX", problem, remedy) from error
     else:
         module, interface = wrap(model, artifact.path, artifact.task)
         inputs = probes(model, artifact.path, interface)
@@ -104,11 +114,6 @@ def plain_graph(artifact: Artifact) -> tuple[onnx.ModelProto, frozenset[str]]:
     del graph.graph.initializer[:]
     graph.graph.initializer.extend(kept)
     return graph, frozenset(first.values()).intersection(initializers)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what torch says, which says most; the error's name where it says nothing."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def graph_of(module: torch.nn.Module, model: torch.nn.Module, path: Path, interface: Interface) -> onnx.ModelProto:
@@ -152,8 +157,8 @@ def _export(
                 optimize=optimize,
                 verbose=False,
             )
-        except (torch.onnx.OnnxExporterError, RuntimeError, ValueError, TypeError) as error:
-            problem, remedy = f"torch cannot export the model: {first_line(error)}", "export it to ONNX yourself"
+        except EXPORT_ERRORS as error:
+            problem, remedy = f"torch cannot export the model: {cause_of(error)}", "export it to ONNX yourself"
             raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", problem, remedy) from error
     if program is None:
         raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", "torch gave no program", "report this")

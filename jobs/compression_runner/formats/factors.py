@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from torch import nn
 
+from compression_runner.formats.linear import features
+
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """The convolutions that can be factorized; classes that derive from these may use weights otherwise."""
 
@@ -37,8 +39,9 @@ def factorized(old: nn.Module, change: Mapping[str, Any]) -> nn.Module:
     Raises ValueError where it cannot be.
     """
     kind = change["kind"]
-    if kind == "factorized-linear" and isinstance(old, nn.Linear):
-        return FactorizedLinear(old.in_features, int(change["rank"]), old.out_features, bias=old.bias is not None)
+    size = features(old)
+    if kind == "factorized-linear" and size is not None:
+        return FactorizedLinear(size[0], int(change["rank"]), size[1], bias=getattr(old, "bias", None) is not None)
     if kind == "factorized-embedding" and isinstance(old, nn.Embedding):
         return FactorizedEmbedding(old.num_embeddings, int(change["rank"]), old.embedding_dim, old.padding_idx)
     if kind == "factorized-convolution" and type(old) in CONVOLUTIONS:

@@ -1,7 +1,8 @@
 """Loading and saving of ONNX graphs together with their external data."""
 
+import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ import onnx
 SINGLE_FILE_LIMIT: Final = 1_500_000_000
 GRAPH: Final = "model.onnx"
 DATA: Final = "model.onnx.data"
+GRAPHS: Final = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 def external_files(graph: Path) -> list[Path]:
@@ -18,7 +20,7 @@ def external_files(graph: Path) -> list[Path]:
     model = onnx.load(graph, load_external_data=False)
     locations = {
         entry.value
-        for tensor in model.graph.initializer
+        for tensor in tensors(model)
         if tensor.data_location == onnx.TensorProto.EXTERNAL
         for entry in tensor.external_data
         if entry.key == "location"
@@ -28,11 +30,11 @@ def external_files(graph: Path) -> list[Path]:
 
 def is_large(model: onnx.ModelProto) -> bool:
     """Whether the weights are too many for one file with the graph."""
-    return sum(map(size_of, model.graph.initializer)) > SINGLE_FILE_LIMIT
+    return sum(map(size_of, tensors(model))) > SINGLE_FILE_LIMIT
 
 
 def size_of(tensor: onnx.TensorProto) -> int:
-    """Bytes of an initializer's numbers, in whatever field of the file they lie."""
+    """Bytes of a tensor's numbers, in whatever field of the file they lie."""
     numbers: int = math.prod(tensor.dims)
     return numbers * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
@@ -70,3 +72,67 @@ def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 yield from nodes(inner)
+
+
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph, and every one within it: bodies of If, Loop and Scan."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs) if attribute.type in GRAPHS else ():
+                yield from graphs(inner)
+
+
+def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor that is stored: initializers, and attributes of nodes (Constant), those of bodies included."""
+    for graph in graphs(model.graph):
+        yield from graph.initializer
+        for node in graph.node:
+            for attribute in node.attribute:
+                yield from (*((attribute.t,) if attribute.HasField("t") else ()), *attribute.tensors)
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """The names that a node reads, those that its subgraphs take from outside included."""
+    yield from (name for name in node.input if name)
+    for entry in node.attribute:
+        for graph in (entry.g, *entry.graphs):
+            inner = {value.name for value in (*graph.input, *graph.initializer)}
+            for child in graph.node:
+                yield from (name for name in reads(child) if name not in inner)
+                inner.update(child.output)
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Puts every node after those whose results it reads; nodes that are in order stay as they are."""
+    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    needs = [{makers[name] for name in reads(node) if name in makers} for node in graph.node]
+    if all(max(before, default=-1) < index for index, before in enumerate(needs)):
+        return
+    readers: dict[int, list[int]] = {}
+    for index, before in enumerate(needs):
+        for place in before:
+            readers.setdefault(place, []).append(index)
+    waiting = [len(before) for before in needs]
+    ready = [index for index, count in enumerate(waiting) if not count]
+    order = []
+    while ready:
+        index = heapq.heappop(ready)
+        order.append(index)
+        for reader in readers.get(index, ()):
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                heapq.heappush(ready, reader)
+    if len(order) == len(graph.node):  # otherwise it has a circle, which no order helps
+        arrange(graph, [graph.node[index] for index in order])
+
+
+def arrange(graph: onnx.GraphProto, wanted: Sequence[onnx.NodeProto]) -> None:
+    """Makes these the nodes of a graph, in this order; they may be its own."""
+    kept = []
+    for node in wanted:
+        copied = onnx.NodeProto()
+        copied.CopyFrom(node)
+        kept.append(copied)
+    del graph.node[:]
+    graph.node.extend(kept)

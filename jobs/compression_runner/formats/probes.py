@@ -37,10 +37,13 @@ def probes(model: torch.nn.Module, path: Path, interface: Interface) -> list[Pro
 
 def _text(model: torch.nn.Module, interface: Interface, batch: int, length: int, generator: torch.Generator) -> Probe:
     config: Any = model.config
-    given = {"input_ids": torch.randint(0, int(config.vocab_size), (batch, length), generator=generator)}
+    vocabulary = int(config.get_text_config().vocab_size)
+    given = {"input_ids": torch.randint(0, vocabulary, (batch, length), generator=generator)}
     mask = torch.ones((batch, length), dtype=torch.int64)
     # The last row is padded, so that a mask without effect is noticed.
     mask[-1, max(2, length - length // 3) :] = 0
+    if getattr(config, "is_encoder_decoder", False):
+        _end(given["input_ids"], mask, config.eos_token_id, vocabulary)
     given["attention_mask"] = mask
     kinds = int(getattr(config, "type_vocab_size", 0) or 0)
     segments = torch.zeros((batch, length), dtype=torch.int64)
@@ -48,3 +51,10 @@ def _text(model: torch.nn.Module, interface: Interface, batch: int, length: int,
         segments[:, length // 2 :] = 1
     given["token_type_ids"] = segments
     return tuple(given[name] for name in interface.inputs if name in given)
+
+
+def _end(tokens: torch.Tensor, mask: torch.Tensor, end: Any, vocabulary: int) -> None:
+    """Ends each text with the one token for that, in place: BART and T5 classify by it, and take it once per text."""
+    if isinstance(end, int) and 0 <= end < vocabulary:
+        tokens[tokens == end] = (end + 1) % vocabulary
+        tokens[torch.arange(len(tokens)), mask.sum(1) - 1] = end

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from compression_runner.formats.factors import factorized
 
@@ -100,6 +101,8 @@ def adjust(module: nn.Module) -> None:
         return
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = weight.shape
+    elif isinstance(module, Conv1D):
+        module.nx, module.nf = weight.shape
     elif isinstance(module, nn.modules.conv._ConvNd):
         outputs, inputs = (int(weight.shape[0]), int(weight.shape[1]))
         depthwise = module.groups == module.out_channels and inputs == 1

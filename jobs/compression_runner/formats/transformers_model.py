@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file
 from transformers import (
     AutoModel,
@@ -18,19 +19,23 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForSpeechSeq2Seq,
+    AutoModelForTextEncoding,
     AutoModelForVideoClassification,
     CompressedTensorsConfig,
 )
 
 from compression_runner import garbage_collection
+from compression_runner.dataset.text_lengths import position_limit
 from compression_runner.errors import BadRecipe, InvalidInput
 from compression_runner.formats import float8_checkpoint, surgery
+from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
 from compression_runner.formats.safetensors_files import save_shard
 from compressionjob.spec import Task
 
 CLASSES: Final[dict[str, Any]] = {
     "text-embedding": AutoModel,
     "text-classification": AutoModelForSequenceClassification,
+    "text-regression": AutoModelForSequenceClassification,
     "text-generation": AutoModelForCausalLM,
     "image-classification": AutoModelForImageClassification,
     "audio-classification": AutoModelForAudioClassification,
@@ -38,8 +43,13 @@ CLASSES: Final[dict[str, Any]] = {
     "summarization": AutoModelForSeq2SeqLM,
     "automatic-speech-recognition": AutoModelForSpeechSeq2Seq,
 }
+ENCODERS: Final = ("t5", "mt5", "umt5")
+"""Types of models with a decoder that embeddings are made without, as sentence-transformers does."""
 FIELD: Final = "spec.model.source"
 WEIGHTS: Final = "model.safetensors"
+LOADING_ERRORS: Final[tuple[type[Exception], ...]] = (StrictDataclassError, *MODEL_ERRORS)
+UNKNOWN_LENGTH: Final = 512
+"""The longest text that a model without a last position is tried with."""
 
 
 def load_model(path: Path, task: Task) -> torch.nn.Module:
@@ -55,14 +65,13 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
     try:
         with garbage_collection.paused():  # transformers imports the model's modules only now
             model, loaded = _loaded(path, task)
-    except (ValueError, KeyError, ImportError) as error:
-        remedy = "export the model to ONNX yourself, and name that as the source"
-        raise BadRecipe(
-            "UnsupportedModel", FIELD, path.name, f"transformers cannot load it: {error}", remedy
-        ) from error
     except (OSError, RuntimeError) as error:
-        problem = f"the weights do not fit the configuration: {error}"
+        problem = f"the weights do not fit the configuration: {cause_of(error)}"
         raise InvalidInput("InvalidModel", FIELD, path.name, problem, "save the model with save_pretrained") from error
+    except LOADING_ERRORS as error:
+        problem = f"transformers cannot load it: {cause_of(error)}"
+        remedy = "export the model to ONNX yourself, and name that as the source"
+        raise BadRecipe("UnsupportedModel", FIELD, path.name, problem, remedy) from error
     # An encoder's pooler has no part in pooled embeddings, and sentence-transformers often do not save it.
     missing = [name for name in loaded["missing_keys"] if not (task == "text-embedding" and "pooler" in name)]
     if missing:
@@ -112,11 +121,13 @@ def _is_compressed(path: Path) -> bool:
 
 
 def _class_for(path: Path, task: Task) -> Any:
-    """Transformers' class for a task; speech is recognised by models of two kinds."""
-    if task == "automatic-speech-recognition":
-        architectures = json.loads((path / "config.json").read_text()).get("architectures") or [""]
-        if str(architectures[0]).endswith("ForCTC"):
-            return AutoModelForCTC
+    """Transformers' class for a task; speech is recognised by models of two kinds, and encoders embed alone."""
+    config = json.loads((path / "config.json").read_text())
+    architectures = config.get("architectures") or [""]
+    if task == "automatic-speech-recognition" and str(architectures[0]).endswith("ForCTC"):
+        return AutoModelForCTC
+    if task == "text-embedding" and config.get("model_type") in ENCODERS:
+        return AutoModelForTextEncoding
     return CLASSES[task]
 
 
@@ -162,4 +173,5 @@ def save_model(model: torch.nn.Module, changes: surgery.Surgery | None, into: Pa
 def sequence_length_limit(model: torch.nn.Module) -> int:
     """The longest input in tokens; 512 where the configuration does not tell."""
     config: Any = model.config
-    return int(getattr(config, "max_position_embeddings", 512) or 512)
+    limit = position_limit(config.get_text_config().to_dict())
+    return limit.tokens if limit else UNKNOWN_LENGTH

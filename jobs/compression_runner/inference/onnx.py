@@ -6,7 +6,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from compression_runner.inference.predictor import Feed, Predictor, TensorInfo
+from compression_runner.inference.batch_axis import locate_batch
+from compression_runner.inference.predictor import Feed, Predictor, TensorInfo, not_running
+from compression_runner.inference.session import RUNTIME_ERRORS
 
 
 class OnnxPredictor(Predictor):
@@ -27,14 +29,22 @@ class OnnxPredictor(Predictor):
         self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )
-        self.inputs = tuple(_info(node) for node in self._session.get_inputs())
-        self.outputs = tuple(_info(node) for node in self._session.get_outputs())
+        self.inputs, self.outputs = locate_batch(
+            [_info(node) for node in self._session.get_inputs()],
+            [_info(node) for node in self._session.get_outputs()],
+        )
 
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
-        """Return the named outputs (all by default) for one batch."""
+        """Return the named outputs (all by default) for one batch.
+
+        Raises InvalidInput where the graph does not run on it.
+        """
         if self._session is None:
             raise ValueError("the predictor is closed")
-        return list(self._session.run(outputs, dict(feed)))
+        try:
+            return list(self._session.run(outputs, dict(feed)))
+        except RUNTIME_ERRORS as error:
+            raise not_running("onnxruntime", feed, error) from error
 
     def close(self) -> None:
         """Free the session."""
@@ -61,4 +71,6 @@ _NUMPY_TYPES = {
 def _info(node: onnxruntime.NodeArg) -> TensorInfo:
     """Return what onnxruntime says of an input or output; a type without a numpy equal counts as object."""
     shape = tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
-    return TensorInfo(name=node.name, dtype=np.dtype(_NUMPY_TYPES.get(node.type, np.object_)), shape=shape)
+    symbols = tuple(size if isinstance(size, str) else "" for size in node.shape)
+    dtype = np.dtype(_NUMPY_TYPES.get(node.type, np.object_))
+    return TensorInfo(name=node.name, dtype=dtype, shape=shape, symbols=symbols)

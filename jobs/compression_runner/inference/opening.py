@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Final
 
+from compression_runner.errors import InvalidInput, cause
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.inference.predictor import Engine, Predictor
+from compression_runner.inference.session import RUNTIME_ERRORS
 
 IR_SUFFIX: Final = ".xml"
+LOAD_ERRORS: Final[tuple[type[Exception], ...]] = (RuntimeError, *RUNTIME_ERRORS)
+"""OpenVINO raises RuntimeError, onnxruntime its own."""
 
 
 def engine_of(model: Path) -> Engine:
@@ -15,10 +19,17 @@ def engine_of(model: Path) -> Engine:
 
 
 def open_predictor(model: Path, threads: int, engine: Engine) -> Predictor:
-    """Load a graph; OpenVINO reads ONNX too. Raises the engine's exceptions for a file that it cannot load."""
-    if engine == "openvino":
-        # It takes half a second to import, and few jobs need it.
-        from compression_runner.inference.openvino import OpenVinoPredictor
+    """Load a graph; OpenVINO reads ONNX too. Raises InvalidInput for a file that the engine cannot load."""
+    try:
+        if engine == "openvino":
+            # It takes half a second to import, and few jobs need it.
+            from compression_runner.inference.openvino import OpenVinoPredictor
 
-        return OpenVinoPredictor(model, threads)
-    return OnnxPredictor(model, threads)
+            return OpenVinoPredictor(model, threads)
+        return OnnxPredictor(model, threads)
+    except LOAD_ERRORS as error:
+        problem, remedy = (
+            f"{engine} cannot load the graph: {cause(error)}",
+            f"give a model that {engine} runs on the CPU",
+        )
+        raise InvalidInput("InvalidModel", "spec.model.source", model.name, problem, remedy) from error

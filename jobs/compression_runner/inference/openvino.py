@@ -7,8 +7,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from compression_runner.inference.batch_axis import locate_batch
 from compression_runner.inference.openvino_settings import cpu_settings
-from compression_runner.inference.predictor import Feed, Predictor, TensorInfo
+from compression_runner.inference.predictor import Feed, Predictor, TensorInfo, not_running
 
 
 class OpenVinoPredictor(Predictor):
@@ -22,14 +23,21 @@ class OpenVinoPredictor(Predictor):
         core = openvino.Core()
         compiled: Any = core.compile_model(core.read_model(model), "CPU", cpu_settings(threads))
         self._request: Any = compiled.create_infer_request()
-        self.inputs = tuple(_info(port) for port in compiled.inputs)
-        self.outputs = tuple(_info(port) for port in compiled.outputs)
+        self.inputs, self.outputs = locate_batch(
+            [_info(port) for port in compiled.inputs], [_info(port) for port in compiled.outputs]
+        )
 
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
-        """Return the named outputs (all by default) for one batch."""
+        """Return the named outputs (all by default) for one batch.
+
+        Raises InvalidInput where the graph does not run on it.
+        """
         if self._request is None:
             raise ValueError("the predictor is closed")
-        found = self._request.infer(dict(feed))
+        try:
+            found = self._request.infer(dict(feed))
+        except RuntimeError as error:
+            raise not_running("openvino", feed, error) from error
         return [found[name] for name in outputs or [output.name for output in self.outputs]]
 
     def close(self) -> None:

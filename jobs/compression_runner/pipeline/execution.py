@@ -92,6 +92,7 @@ class Execution:
                 context = replace(context, keep=keep, kept=kept)
             with room_on(output, "workdir", WORK_REMEDY):
                 outcome = step.method.run(before.artifact, step.parameters, context)
+                _require_valid(outcome.artifact, step.field)
             seconds = round(time.monotonic() - start, 3)
             stages = (*before.stages, _report(step, outcome.artifact, seconds, outcome.details))
             provenance = {
@@ -105,6 +106,14 @@ class Execution:
             if step.trains:
                 self._checkpoints.forget(step.fingerprint)
             return Made(committed, stages, before.source)
+
+
+def _require_valid(artifact: Artifact, field: str) -> None:
+    """Raise BadRecipe for a graph that is not valid, whatever method made it."""
+    if artifact.format == "onnx" and artifact.packing is None:
+        from compression_runner.formats.normalization import require_valid
+
+        require_valid(artifact.model_file, field)
 
 
 def _report(step: Step, artifact: Artifact, seconds: float, details: Mapping[str, Any]) -> StageReport:

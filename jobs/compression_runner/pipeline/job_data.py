@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from compression_runner.dataset.preparation import identity
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.splitting import rows_wanted
 from compression_runner.errors import InvalidInput
+from compression_runner.inference.predictor import TensorInfo
 from compression_runner.pipeline.fetching import fetch_data
 from compression_runner.storage import Readable
 from compressionjob.data import DataRole
@@ -26,7 +28,10 @@ ACCIDENTAL: Final = 0.05
 
 
 class JobData:
-    """The samples of each role. `teacher` fetches the job's model, `model` another; when a stage asks."""
+    """The samples of each role. `teacher` fetches the job's model, `model` another; when a stage asks.
+
+    `inputs` are those of a model that came as a graph.
+    """
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class JobData:
         scratch: Path,
         teacher: Callable[[], Artifact],
         model: Callable[[str], Artifact],
+        inputs: Sequence[TensorInfo] = (),
     ) -> None:
         self._spec = spec
         self._stores = stores
@@ -43,9 +49,11 @@ class JobData:
         self._scratch = scratch
         self._teacher = teacher
         self._model = model
+        self._inputs = inputs
         self._fetched: dict[DataRole, Path] = {}
         self._loaded: dict[tuple[DataRole, str], SampleSet] = {}
         self.sequence_length = spec.benchmark.sequence_length
+        self._axes: Mapping[str, int | None] = {}
 
     def teacher(self) -> Artifact:
         """The job's model as it came."""
@@ -64,8 +72,14 @@ class JobData:
         key = (role, identity(model_dir))
         if key not in self._loaded:
             found = self._load(role, model_dir)
-            self._loaded[key] = found if role == "evaluation" else self._apart(found, role, model_dir)
+            chosen = found if role == "evaluation" else self._apart(found, role, model_dir)
+            self._loaded[key] = replace(chosen, axes=self._axes)
         return self._loaded[key]
+
+    def place_batch(self, axes: Mapping[str, int | None]) -> None:
+        """Have all samples put together along these axes of the model's inputs, which were found by running it."""
+        self._axes = axes
+        self._loaded = {key: replace(samples, axes=axes) for key, samples in self._loaded.items()}
 
     def file(self, role: DataRole) -> Path:
         """The file or folder of a role on this machine."""
@@ -91,6 +105,7 @@ class JobData:
             metric=self._spec.labelled_metric if role == "evaluation" else None,
             role=role,
             split=self._spec.data.split,
+            inputs=self._inputs,
         )
 
     def _apart(self, learned: SampleSet, role: DataRole, model_dir: Path) -> SampleSet:

@@ -11,6 +11,7 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline import fingerprint
 from compression_runner.stages.method import Method
 from compressionjob.pipeline import Stage
+from compressionjob.sla import objectives_of
 from compressionjob.spec import CompressionJobSpec, OutputFormat
 
 EXPORT: Final = METHODS["export"]
@@ -159,7 +160,9 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
         ends.append((stage.title, chain.copy()))
     if spec.pipeline[-1].method != "pack":
         _finish(chain, spec.output.format)
-    fallbacks = _fallbacks(spec, chain, ends, source) if spec.sla.on_violation == "Fallback" else ()
+    # Without limits there is nothing to fall back from.
+    wanted = spec.sla.on_violation == "Fallback" and objectives_of(spec.sla)
+    fallbacks = _fallbacks(spec, chain, ends, source) if wanted else ()
     measured = _measured(chain, source)
     return Plan(start, tuple(chain.steps), _baseline(chain, source), measured, imported, fallbacks)
 

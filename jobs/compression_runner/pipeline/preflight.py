@@ -8,17 +8,21 @@ from typing import Any
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.files import DataFiles, find_data
+from compression_runner.dataset.text_lengths import require_length
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.machine.cpus import CpuReservation, MeasuringCpus, choose_cpus, require_exclusive
+from compression_runner.evaluation.request import require_label_kind
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import disk_forecast, memory_forecast
+from compression_runner.pipeline.interface import check_interface
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan, make_plan
 from compression_runner.pipeline.publishing import existing_artifact
 from compression_runner.pipeline.resources import MemoryForecast, check_disk, check_memory, memory_limit
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJob, CompressionJobSpec
+from compressionjob.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,15 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
         role: find_data(store, spec.model.task, f"spec.data.{spec.data.field_of(role)}.source")
         for role, store in places.data.items()
     }
+    check_interface(spec, source, data)
     models = {
         location: inspect(store, spec.model.model_copy(update={"source": location, "format": "transformers"}))
         for location, store in places.models.items()
     }
+    for model in (source, *models.values()):
+        require_length(model.limit, spec.benchmark.sequence_length)
+    if source.several_labels is not None and TASKS[spec.model.task].classifies:
+        require_label_kind(spec, several=source.several_labels)
     seen = {location: model.identity for location, model in models.items()}
     plan = make_plan(spec, source, _identities(spec, data) | seen)
     check_stages(spec, source)

@@ -118,6 +118,7 @@ def make_report(facts: Facts, provenance: Provenance, destination: Store, public
         compressed=found.compressed,
         speedups=found.speedups,
         quality_drops=found.quality_drops,
+        quality_parts=found.quality_parts,
         trust=found.trust,
         stages=list(facts.result.stages),
         fallback=facts.fallback,

@@ -39,11 +39,11 @@ def check_memory(forecast: MemoryForecast, limit: int) -> None:
     """Raises InvalidInput where even the least need is above the limit."""
     if forecast.least > limit:
         problem = (
-            f"{forecast.step} needs at least {format_bytes(forecast.least)} of memory "
-            f"(about {format_bytes(forecast.expected)}) and {format_bytes(limit)} are allowed"
+            f"{forecast.step} needs at least {format_bytes(forecast.least, like=limit)} of memory "
+            f"(about {format_bytes(forecast.expected, like=limit)}) and {format_bytes(limit, like=limit)} are allowed"
         )
         remedy = "name a runtime with a larger memory limit, or a smaller model"
-        raise InvalidInput("InsufficientMemory", "spec.runtime", format_bytes(limit), problem, remedy)
+        raise InvalidInput("InsufficientMemory", "spec.runtime", format_bytes(limit, like=limit), problem, remedy)
 
 
 def check_disk(place: Path, needed: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from compression_runner.artifact import Artifact
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import WORK_REMEDY, room_on
+from compression_runner.evaluation.answers.batch_axes import batch_of_inputs
 from compression_runner.evaluation.request import require_data
 from compression_runner.pipeline.checkpoints import Checkpoints
 from compression_runner.pipeline.execution import Execution, Made
@@ -66,13 +67,17 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     def other(location: str) -> Artifact:
         return fetch_source(places.models[location], prepared.models[location], places.scratch / "models")
 
-    data = JobData(spec, places.data, prepared.data, places.scratch, lambda: model().artifact, other)
+    inputs = prepared.source.inputs
+    data = JobData(spec, places.data, prepared.data, places.scratch, lambda: model().artifact, other, inputs)
     baseline = plan.baseline
     resumes = baseline is not None and checkpoints.has(baseline.fingerprint)
     first = execution.make(baseline) if baseline and resumes else model()
     with progress.phase("data"):
         evaluation = data.samples("evaluation", first.artifact.path)
         require_data(spec, evaluation)
+        if prepared.source.format == "onnx":
+            data.place_batch(batch_of_inputs(spec, first.artifact.model_file, evaluation))
+            evaluation = data.samples("evaluation", first.artifact.path)
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, places.scratch)

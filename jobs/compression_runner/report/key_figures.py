@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from compression_runner.report import wording
+from compression_runner.report.judged_figures import loss_of, speedup_of
 from compression_runner.report.objective_rows import TOKENS, Terms
 from compressionjob.estimate import UNBOUNDED_SECONDS
 from compressionjob.objectives import ERROR_METRICS
@@ -39,8 +40,9 @@ def key_figures(report: Report, terms: Terms) -> list[Tile]:
         ratio = wording.significant(after.energy_joules_per_sample / before.energy_joules_per_sample)
         joules = [f"{wording.significant(side.energy_joules_per_sample or 0.0)} J" for side in (after, before)]
         tiles.append(Tile("Energy of a sample", joules[0], joules[1], f"{ratio} of the baseline"))
-    if terms.metric in after.quality and terms.metric in report.quality_drops:
-        tiles.append(_quality(report, terms.metric))
+    loss = loss_of(report, terms, terms.metric)
+    if terms.metric in after.quality and loss is not None:
+        tiles.append(_quality(report, terms.metric, loss.value))
     return tiles
 
 
@@ -49,7 +51,8 @@ def _latency(report: Report, terms: Terms, name: str) -> list[Tile]:
     if name not in before or name not in after:
         return []
     old, new = before[name], after[name]
-    faster = report.speedups[name].value if name in report.speedups else old / new
+    speedup = speedup_of(report, terms, name)
+    faster = speedup.value if speedup else old / new
     # In a queue, a model that cannot keep the rate has no latency to compare.
     endless = old >= UNBOUNDED_SECONDS and new >= UNBOUNDED_SECONDS
     change = "neither keeps the rate" if endless else f"{wording.significant(faster)} times as fast"
@@ -62,8 +65,7 @@ def _latency(report: Report, terms: Terms, name: str) -> list[Tile]:
     return tiles
 
 
-def _quality(report: Report, metric: str) -> Tile:
-    drop = report.quality_drops[metric].value
+def _quality(report: Report, metric: str, drop: float) -> Tile:
     change = "nothing lost" if drop == 0 else _change(metric, drop)
     unit = wording.metric_unit(metric)
     scores = [wording.number(side.quality.get(metric, 1.0), unit) for side in (report.compressed, report.baseline)]

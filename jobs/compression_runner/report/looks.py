@@ -9,7 +9,7 @@ from compression_runner.report.closing import Closing, closing
 from compression_runner.report.objective_rows import SAMPLES, Terms
 from compressionjob.report import ObjectiveLooks, Report
 from compressionjob.schema import format_duration
-from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.sla import LimitVerdict, ObjectiveResult
 
 _COUNTS: Final = {
     "samples": "samples",
@@ -30,7 +30,7 @@ class LooksRow:
 
     title: str
     limit: str
-    verdict: Verdict
+    verdict: LimitVerdict
     picture: Closing
     course: str
     power: str
@@ -59,7 +59,7 @@ def _row(result: ObjectiveResult, found: ObjectiveLooks, terms: Terms) -> LooksR
     )
 
 
-def _decisive(verdicts: Sequence[Verdict]) -> int:
+def _decisive(verdicts: Sequence[LimitVerdict]) -> int:
     """Return the number of the first look from which on the verdict is that of the last one; the last if it is open."""
     at = len(verdicts) - 1
     while verdicts[-1] != "Inconclusive" and at > 0 and verdicts[at - 1] == verdicts[-1]:

@@ -10,7 +10,14 @@ from compression_runner.report.by_stage import stage_rows
 from compression_runner.report.given_up import GivenUp, given_up
 from compression_runner.report.key_figures import key_figures
 from compression_runner.report.looks import LooksRow, looks_rows
-from compression_runner.report.objective_rows import Terms, objective_row, terms_of, verdict_sentence
+from compression_runner.report.objective_rows import (
+    Terms,
+    objective_row,
+    said_of,
+    terms_of,
+    verdict_of,
+    verdict_sentence,
+)
 from compression_runner.report.page import VERDICTS, publication
 from compression_runner.report.reproducing import Reproduction, reproduction
 from compression_runner.report.trust_rows import Pairs, TrustView, trust_view
@@ -78,15 +85,16 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: str) ->
 
 
 def _head(report: Report, terms: Terms) -> list[str]:
-    mark, word, meaning = VERDICTS[report.verdict]
+    verdict = verdict_of(report)
+    mark, word, meaning = VERDICTS[verdict]
     rows = [objective_row(item, terms) for item in report.objectives]
-    sentence = verdict_sentence(report.verdict, rows) or report.sentence or meaning
+    sentence = verdict_sentence(verdict, rows) or said_of(report) or meaning
+    confidence = f"Confidence {wording.per_cent(report.confidence)} over all objectives together." if rows else ""
     about = [report.job.task, report.job.source, report.job.destination]
     review = report.review
     return [
         f"## {mark} {word}: {code(report.job.name or 'job')}",
-        f"**{text(sentence)}** {text(publication(report))} "
-        f"Confidence {wording.per_cent(report.confidence)} over all objectives together.",
+        f"**{text(sentence)}** {text(publication(report))} {confidence}".rstrip(),
         "\n".join(f"> **Not as promised:** {text(anomaly)}" for anomaly in report.anomalies),
         f"Review: {review.decision} by {code(review.reviewer)} ({text(review.time)}): {text(review.reason)}"
         if review
@@ -98,7 +106,7 @@ def _head(report: Report, terms: Terms) -> list[str]:
 def _objectives(report: Report, terms: Terms) -> list[str]:
     rows = [objective_row(item, terms) for item in report.objectives]
     if not rows:
-        return ["The job set no limits."]
+        return []
     cells = [
         [
             text(row.title),

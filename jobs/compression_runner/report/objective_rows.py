@@ -8,7 +8,7 @@ from compression_runner.report import wording
 from compression_runner.report.charts import Track, track
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
-from compressionjob.sla import ObjectiveResult
+from compressionjob.sla import ObjectiveResult, Verdict
 
 SAMPLES: Final = "samples per second"
 TOKENS: Final = "tokens per second"
@@ -39,7 +39,8 @@ def terms_of(report: Report) -> Terms:
     """Return the words of a report: the SLA's metric and percentile, or the defaults."""
     traits = report.job.traits
     defaults = traits.defaults if traits else ()
-    metric = report.job.quality_metric or next((name for name in defaults if name in report.quality_drops), "quality")
+    measured = [name for name in (*defaults, "matches") if name in report.quality_drops]
+    metric = report.job.quality_metric or next(iter(measured), "quality")
     # A language model is measured by the tokens that it writes.
     rate = TOKENS if traits and traits.running_text else SAMPLES
     return Terms(metric, report.job.latency_percentile or "p99", rate)
@@ -48,17 +49,31 @@ def terms_of(report: Report) -> Terms:
 def objective_row(result: ObjectiveResult, terms: Terms) -> ObjectiveRow:
     """Return one objective in the words of its report."""
     unit = terms.rate if result.unit == SAMPLES else result.unit
-    interval = None
-    if result.measured is not None and result.low is not None and result.high is not None:
-        interval = Estimate(value=result.measured, low=result.low, high=result.high)
     return ObjectiveRow(
         title=wording.objective_title(result.name, terms.metric, terms.percentile),
         result=result,
         limit=f"{result.direction} {wording.number(result.limit, unit)}",
         measured="not measured" if result.measured is None else wording.number(result.measured, unit),
-        span=wording.span(interval, unit),
+        span=wording.span(interval_of(result), unit),
         track=track(result),
     )
+
+
+def interval_of(result: ObjectiveResult) -> Estimate | None:
+    """Return what was measured of an objective with its interval, None where it has none."""
+    if result.measured is None or result.low is None or result.high is None:
+        return None
+    return Estimate(value=result.measured, low=result.low, high=result.high)
+
+
+def verdict_of(report: Report) -> Verdict:
+    """Return the verdict of a report; one of a version before NoLimits calls a job without limits a Pass."""
+    return "NoLimits" if report.verdict == "Pass" and not report.objectives else report.verdict
+
+
+def said_of(report: Report) -> str:
+    """Return the verdict in the run's own sentence, nothing where there was nothing to judge."""
+    return "" if verdict_of(report) == "NoLimits" else report.sentence
 
 
 def verdict_sentence(verdict: str, rows: Sequence[ObjectiveRow]) -> str:

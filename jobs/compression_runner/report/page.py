@@ -10,14 +10,16 @@ from compression_runner.report.by_stage import phases, stage_rows, time_spent
 from compression_runner.report.charts import PLOT_HEIGHT, PLOT_WIDTH, TRACK, distribution
 from compression_runner.report.closing import HEIGHT, WIDTH
 from compression_runner.report.given_up import given_up
+from compression_runner.report.judged_figures import judged, latency_of, loss_of, speedup_of
 from compression_runner.report.key_figures import key_figures
 from compression_runner.report.looks import looks_rows
 from compression_runner.report.objective_rows import (
     TOKENS,
-    ObjectiveRow,
     Terms,
     objective_row,
+    said_of,
     terms_of,
+    verdict_of,
     verdict_sentence,
 )
 from compression_runner.report.reproducing import reproduction
@@ -25,12 +27,13 @@ from compression_runner.report.trust_rows import HALF, SIDE, trust_view
 from compressionjob.estimate import Estimate
 from compressionjob.report import ModelFigures, Report, ReportSection
 from compressionjob.schema import format_bytes
-from compressionjob.sla import LATENCY
+from compressionjob.sla import LATENCY, SPEEDUP
 
 VERDICTS: Final = {
     "Pass": ("✓", "Pass", "Every limit is kept."),
     "Fail": ("✕", "Fail", "A limit is broken."),
     "Inconclusive": ("?", "Inconclusive", "The measurement cannot tell."),
+    "NoLimits": ("–", "No limits", "The job sets no limits, so nothing was judged."),
 }
 
 SHOWN_ELSEWHERE: Final = (
@@ -38,6 +41,10 @@ SHOWN_ELSEWHERE: Final = (
     "digest", "noise",
 )  # fmt: skip
 """Facts of environment, provenance and artifact that have their own place on the page."""
+
+
+MOST_PARTS: Final = 8
+"""Parts of the answers that the page names."""
 
 
 def render_html(report: Report, now: datetime | None = None) -> str:
@@ -49,12 +56,14 @@ def render_html(report: Report, now: datetime | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = wording.unbroken
     return environment.get_template("page.html.j2").render(_view(report, now or datetime.now(UTC)))
 
 
 def _view(report: Report, now: datetime) -> dict[str, Any]:
     job, terms = report.job, terms_of(report)
-    mark, word, meaning = VERDICTS[report.verdict]
+    verdict = verdict_of(report)
+    mark, word, meaning = VERDICTS[verdict]
     objectives = [objective_row(result, terms) for result in report.objectives]
     return {
         "report": report,
@@ -64,10 +73,10 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "destination": job.destination,
         "task": job.task,
         "written": now.strftime("%Y-%m-%d %H:%M UTC"),
-        "verdict": {"mark": mark, "word": word, "meaning": meaning, "kind": report.verdict.lower()},
+        "verdict": {"mark": mark, "word": word, "meaning": meaning, "kind": verdict.lower()},
         "marks": {name: texts[0] for name, texts in VERDICTS.items()},
         "confidence": wording.per_cent(report.confidence),
-        "sentence": _sentence(report, objectives) or meaning,
+        "sentence": verdict_sentence(verdict, objectives) or said_of(report) or meaning,
         "publication": publication(report),
         "objectives": objectives,
         "looks": looks_rows(report, terms),
@@ -76,8 +85,9 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "metric": terms.metric,
         "stages": stage_rows(report, terms.metric),
         "distribution": _distribution(report),
-        "latencies": _latencies(report),
-        "quality": _quality(report),
+        "latencies": _latencies(report, terms),
+        "limited_speedup": terms.percentile if judged(report, SPEEDUP) else "",
+        "quality": _quality(report, terms),
         "quality_note": _quality_note(report, terms),
         "trust": trust_view(report),
         "phases": phases(report),
@@ -89,9 +99,9 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
             *_spoken(report.environment),
             *([("cost", report.cost.sentence())] if report.cost is not None else []),
         ],
-        "provenance": _facts(report.provenance),
+        "provenance": _told(report.provenance),
         "versions": list(report.provenance.versions.items()),
-        "artifact": _facts(report.artifact),
+        "artifact": _told(report.artifact),
         "packing": _packing(report),
         "files": report.artifact.files,
         "reproduction": reproduction(report),
@@ -122,12 +132,12 @@ def _facts(section: ReportSection) -> list[tuple[str, str]]:
     return wording.flat({key: item for key, item in written.items() if key not in SHOWN_ELSEWHERE})
 
 
+def _told(section: ReportSection) -> list[tuple[str, str]]:
+    return [(wording.spoken_path(name), text) for name, text in _facts(section)]
+
+
 def _spoken(section: ReportSection) -> list[tuple[str, str]]:
     return [(wording.spoken(name), text) for name, text in _facts(section)]
-
-
-def _sentence(report: Report, objectives: list[ObjectiveRow]) -> str:
-    return verdict_sentence(report.verdict, objectives) or report.sentence
 
 
 def _distribution(report: Report) -> Any:
@@ -139,16 +149,17 @@ def _distribution(report: Report) -> Any:
     return distribution([(name, report.latency_samples.get(name, [])) for name in marks], marks, limit)
 
 
-def _latencies(report: Report) -> list[dict[str, str]]:
-    def cell(side: ModelFigures, name: str) -> tuple[str, str]:
+def _latencies(report: Report, terms: Terms) -> list[dict[str, str]]:
+    def cell(side: ModelFigures, name: str, interval: Estimate | None) -> tuple[str, str]:
         if name not in side.latency_seconds:
             return "", ""
-        return wording.duration(side.latency_seconds[name]), wording.span(side.latency_intervals.get(name), "seconds")
+        return wording.duration(side.latency_seconds[name]), wording.span(interval, "seconds")
 
     rows = []
     for name in report.compressed.latency_seconds:
-        (old, old_span), (new, new_span) = cell(report.baseline, name), cell(report.compressed, name)
-        speedup = report.speedups.get(name)
+        old, old_span = cell(report.baseline, name, report.baseline.latency_intervals.get(name))
+        new, new_span = cell(report.compressed, name, latency_of(report, terms, name))
+        speedup = speedup_of(report, terms, name)
         rows.append(
             {
                 "name": name,
@@ -163,15 +174,16 @@ def _latencies(report: Report) -> list[dict[str, str]]:
     return rows
 
 
-def _quality(report: Report) -> list[dict[str, str]]:
+def _quality(report: Report, terms: Terms) -> list[dict[str, str]]:
+    losses = {name: loss_of(report, terms, name) for name in report.compressed.quality}
     return [
         {
             "name": name,
             "meaning": wording.METRICS.get(name, ""),
             "baseline": _score(name, report.baseline.quality.get(name)),
             "compressed": _score(name, score),
-            "drop": wording.lost(name, report.quality_drops[name].value) if name in report.quality_drops else "",
-            "drop_span": _lost_span(name, report.quality_drops.get(name)),
+            "drop": _lost(name, losses[name]),
+            "drop_span": _lost_span(name, losses[name]),
         }
         for name, score in report.compressed.quality.items()
     ]
@@ -179,6 +191,10 @@ def _quality(report: Report) -> list[dict[str, str]]:
 
 def _score(metric: str, value: float | None) -> str:
     return "" if value is None else wording.number(value, wording.metric_unit(metric))
+
+
+def _lost(metric: str, loss: Estimate | None) -> str:
+    return "" if loss is None else wording.lost(metric, loss.value)
 
 
 def _lost_span(metric: str, drop: Estimate | None) -> str:
@@ -195,7 +211,21 @@ def _quality_note(report: Report, terms: Terms) -> str:
     parts.append(
         f"The largest difference between two {values} is {wording.significant(apart)}." if apart is not None else ""
     )
+    parts.append(_parts_said(report))
     return " ".join(part for part in parts if part)
+
+
+def _parts_said(report: Report) -> str:
+    """Return how the parts that are judged apart fared, in one sentence; nothing where there is one part."""
+    found = report.quality_parts
+    if not found:
+        return ""
+    unit = wording.metric_unit(found[0].metric)
+    texts = [f"{part.name}: {wording.number(part.score, unit)}" for part in found[:MOST_PARTS]]
+    more = f"; and {len(found) - MOST_PARTS} more" if len(found) > MOST_PARTS else ""
+    return (
+        f"{len(found)} parts are judged apart, and a sample counts as its worst. Worst first: {'; '.join(texts)}{more}."
+    )
 
 
 def _packing(report: Report) -> str:

@@ -2,7 +2,10 @@
 
 import math
 import re
+from itertools import zip_longest
 from typing import Any, Final
+
+from markupsafe import Markup, escape
 
 from compressionjob import sla
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate, unbounded
@@ -12,10 +15,16 @@ from compressionjob.report import Environment
 from compressionjob.schema import format_bytes
 
 METRICS: Final = {
-    "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction)",
+    "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction); of several "
+    "outputs the worst of each input counts",
     "neighbours": "share of inputs whose most similar other input stays the same",
-    "agreement": "share of inputs that both models answer alike",
-    "accuracy": "share of inputs answered right",
+    "matches": "how many output rows (detections) both models give: the F1 of matched rows, mean over inputs",
+    "agreement": "share of inputs that both models answer alike (of several labels: share of labels)",
+    "subsetAgreement": "share of inputs for which both models set the same labels",
+    "accuracy": "share of inputs answered right (of several labels: share of labels)",
+    "subsetAccuracy": "share of inputs for which all labels are right",
+    "f1Micro": "harmonic mean of precision and recall over all labels together",
+    "f1Macro": "harmonic mean of precision and recall, mean over labels",
     "precision": "how often a claimed class is right (mean over classes where there are more than two)",
     "recall": "how often a class that is there is found (mean over classes where there are more than two)",
     "f1": "harmonic mean of precision and recall",
@@ -56,6 +65,18 @@ _OBJECTIVES: Final = {
     sla.ATTRIBUTIONS: "Agreement of attributions",
     sla.FLIPS: "Answers that changed",
 }
+
+_LABELS: Final = {
+    "cpu": "processor",
+    "maxAbsDifference": "largest difference of outputs",
+    "frequencyGHz": "mean frequency in GHz",
+}
+"""Names of facts that are no words, or not those of people."""
+_ABBREVIATIONS: Final = {"cpus": "CPUs", "gpu": "GPU", "gpus": "GPUs", "uri": "address", "sha256": "SHA-256"}
+_FIGURE: Final = re.compile(
+    r"(?<![\w.,])([-+−]?\d[\d.,]*\d? (?:%|µs|ms|s|min|h|[kMGTP]i?B|B|[kM]?J|tokens/s|GHz)(?!\w))"
+)
+"""A number and its unit."""
 
 _ISOLATIONS: Final = {
     STATIC_CPUS: "its node reserved them for the pod alone",
@@ -161,8 +182,24 @@ def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def spoken(name: str) -> str:
     """Return the last part of a camelCase path as words: noise.otherShare is "other share"."""
-    words = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f" {found[1].lower()}", name.rsplit(".", 1)[-1])
-    return words.removesuffix(" bytes")
+    last = name.rsplit(".", 1)[-1]
+    if last in _LABELS:
+        return _LABELS[last]
+    words = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f" {found[1].lower()}", last)
+    return " ".join(_ABBREVIATIONS.get(word, word) for word in words.removesuffix(" bytes").split(" "))
+
+
+def spoken_path(name: str) -> str:
+    """Return a camelCase path as words: source.sizeBytes is "source size"."""
+    return " ".join(spoken(part) for part in name.split("."))
+
+
+def unbroken(text: str) -> Markup:
+    """Return text as HTML in which no line breaks between a figure and its unit."""
+    pieces = _FIGURE.split(text)
+    # re.split puts what the group matched at the odd places.
+    marked = (Markup('<span class="figure">{}</span>').format(one) for one in pieces[1::2])
+    return Markup("").join(piece for pair in zip_longest(map(escape, pieces[::2]), marked) for piece in pair if piece)
 
 
 def _fact(name: str, value: Any) -> str:

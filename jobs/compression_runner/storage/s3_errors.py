@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from compression_runner.errors import DiskFull, InvalidInput, RunnerError, StorageUnavailable
 from compression_runner.storage.store import Entry
+from compressionjob.pod import CORRECT_KEYS
 
 CREDENTIALS: Final = {
     "AccessDenied",
@@ -88,7 +89,7 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
     if code in NO_ROOM or status == 507:
         return DiskFull("DestinationFull", field, value, said, "free some room there, or name another destination")
     if code in CREDENTIALS or status in (401, 403):
-        return InvalidInput("CredentialsRefused", field, value, said, "correct the keys in the Secret, or their rights")
+        return InvalidInput("CredentialsRefused", field, value, said, f"{CORRECT_KEYS}, or their rights")
     if code == "NoSuchBucket":
         return InvalidInput("BucketNotFound", field, value, said, "correct the bucket's name, or create it")
     if code == "NoSuchUpload":
@@ -102,7 +103,7 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
         return StorageUnavailable("SourceChanged", field, value, problem, "leave the source alone while a job reads it")
     if status == 501:
         # Some servers answer this to an access key that they do not know (versitygw with one user).
-        remedy = "correct the keys in the Secret, or name a server that implements S3"
+        remedy = f"{CORRECT_KEYS}, or name a server that implements S3"
         return InvalidInput("RequestRefused", field, value, said, remedy)
     if status >= 500 or status in (408, 429) or code in ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed"):
         return StorageUnavailable("StorageUnavailable", field, value, said, "see to the object store")

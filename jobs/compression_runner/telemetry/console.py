@@ -1,6 +1,7 @@
 """A progress bar for each phase, on a terminal."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from compression_runner.telemetry.phase import Phase
@@ -35,6 +36,13 @@ class ConsoleListener:
         """The bar of the current phase."""
         if self._phase is not None:
             self._bars.update(self._phase, completed=within, detail=progress.detail)
+
+    def failed(self, phase: Phase, seconds: float, progress: report.Progress) -> None:
+        """A bar that stays where it was, marked as failed."""
+        if self._phase is not None:
+            self._bars.update(self._phase, description=f"[red]✗ {escape(phase.title)}", detail="failed")
+            self._bars.stop_task(self._phase)
+            self._phase = None
 
     def ended(self, phase: Phase, seconds: float, progress: report.Progress) -> None:
         """A full bar."""

@@ -24,6 +24,8 @@ OVERDUE: Final = 0.1
 """What is over its time and shows no progress will take so much of its time so far again, as far as anybody knows."""
 SMOOTHING: Final = 0.1
 """Time constant of the smoothing, as a share of the time that is left."""
+USUAL_SHARE: Final = 0.95
+"""What a phase that tells nothing comes to by its usual time alone."""
 SPEEDS: Final = (0.2, 5.0)
 """Bounds of how much slower or faster this machine is taken to be than that of earlier runs."""
 
@@ -85,6 +87,13 @@ class Forecaster:
         left = self._left_of_current(rate, speed)
         left += sum(self._estimate(phase, rate, speed) for phase in self._upcoming) + self._beyond * rate
         return Remaining(seconds=round(min(self._smooth(left), 1e9), 1), basis=self._basis())
+
+    def usual_share(self) -> float:
+        """Share of the phase that goes on by the time that it usually takes, which never says that it is over."""
+        if self._current is None:
+            return 0.0
+        expected = self._estimate(self._current, self._rate() or 1.0, self._speed())
+        return USUAL_SHARE * (1.0 - math.exp((self._began - self._clock()) / max(expected, 1.0)))
 
     def _known(self) -> dict[Key, float]:
         """Seconds of every phase of the plan that is known, this run's own before an earlier one's."""

@@ -33,6 +33,11 @@ class LogListener:
     def advanced(self, progress: Progress, within: float) -> None:
         """Nothing: /progress has it."""
 
+    def failed(self, phase: Phase, seconds: float, progress: Progress) -> None:
+        """One line."""
+        about = {"stage": phase.title, "method": phase.method, "seconds": round(seconds, 3)}
+        LOG.error("[%d/%d] %s failed after %.1f s", progress.index, progress.total, phase.title, seconds, extra=about)
+
     def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
         """One line."""
         about = {"stage": phase.title, "method": phase.method, "seconds": round(seconds, 3)}

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from compression_runner.telemetry.forecast import Forecaster
 from compression_runner.telemetry.phase import Key, Phase
-from compressionjob.report import Progress
+from compressionjob.report import Progress, RunStep
 
 MAX_DETAIL = 256
+MAX_STEPS = 64
 
 
 class Listener(Protocol):
@@ -24,6 +25,14 @@ class Listener(Protocol):
 
     def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
         """A phase ended well."""
+
+
+@runtime_checkable
+class FailureListener(Protocol):
+    """Who is told of what did not end well, too."""
+
+    def failed(self, phase: Phase, seconds: float, progress: Progress) -> None:
+        """A phase ended with an error."""
 
 
 def counting(total: int, advance: Callable[[float, str], None], share: float = 1.0) -> Callable[[int], None]:
@@ -50,7 +59,9 @@ class RunProgress:
         self._forecaster = Forecaster(clock)
         self._lock = threading.Lock()
         self._phases: list[Phase] = []
+        self._states: dict[int, str] = {}
         self._index = 0
+        self._total = 0.0
         self._done = 0.0
         self._within = 0.0
         self._open = 0
@@ -63,7 +74,14 @@ class RunProgress:
         ``beyond`` is the weight of what follows this run elsewhere: it counts in the forecast, not in the progress.
         """
         with self._lock:
+            left = sum(phase.weight for phase in phases)
+            reached = self._done / self._total if self._total else 0.0
             self._phases = self._phases[: self._index] + list(phases)
+            self._total = sum(phase.weight for phase in self._phases)
+            if left and 0.0 < reached < 1.0 and self._done < reached * self._total:
+                # More is to come than was thought: what is left takes the rest of the way, and nothing goes back.
+                self._done = reached / (1.0 - reached) * left
+                self._total = self._done + left
             self._forecaster.expect(phases, beyond)
 
     def recall(self, seconds: Mapping[Key, float]) -> None:
@@ -79,13 +97,20 @@ class RunProgress:
         """
         with self._lock:
             outer = (self._current, self._within)
-        current = self._enter(title, method)
+        current, at = self._enter(title, method)
         self._open += 1
         start = self._clock()
         for listener in self._listeners:
             listener.started(current, self.snapshot())
-        yield self._advance
+        well = False
+        try:
+            yield self._advance
+            well = True
+        finally:
+            if not well:
+                self._fail(current, at, self._clock() - start)
         with self._lock:
+            self._states[at] = "Done"
             self._open -= 1
             self._done += current.weight
             self._within, self._detail = 0.0, ""
@@ -99,27 +124,57 @@ class RunProgress:
     def finish(self) -> None:
         """All is done."""
         with self._lock:
-            self._done = sum(phase.weight for phase in self._phases) or 1.0
+            self._done = self._total = self._total or 1.0
             self._forecaster = Forecaster(self._clock)
             self._current = Phase("done", "", 0.0)
         for listener in self._listeners:
             listener.advanced(self.snapshot(), 1.0)
 
+    def titles(self) -> list[str]:
+        """The phases in order, as far as they are known."""
+        with self._lock:
+            return [phase.title for phase in self._phases]
+
     def snapshot(self) -> Progress:
         """The state in the contract's words."""
         with self._lock:
-            total = sum(phase.weight for phase in self._phases)
-            done = self._done + self._within * self._current.weight
+            total, weight = self._total, self._current.weight
+            usual = self._forecaster.usual_share() if self._open == 1 else 0.0
+            done, likely = (self._done + share * weight for share in (self._within, max(self._within, usual)))
             return Progress(
                 stage=self._current.title,
                 index=self._index,
                 total=len(self._phases),
                 fraction=min(1.0, done / total) if total else 0.0,
+                estimate=min(1.0, likely / total) if total else 0.0,
+                steps=self._steps(),
                 detail=self._detail[:MAX_DETAIL],
                 remaining=self._forecaster.remaining(),
             )
 
-    def _enter(self, title: str, method: str) -> Phase:
+    @property
+    def failed(self) -> str:
+        """The step that failed, the innermost one; empty where none did."""
+        with self._lock:
+            return next((self._phases[at].title for at, state in self._states.items() if state == "Failed"), "")
+
+    def _fail(self, phase: Phase, at: int, seconds: float) -> None:
+        with self._lock:
+            # In the order in which they fail: the innermost one first.
+            self._states.pop(at, None)
+            self._states[at] = "Failed"
+        for listener in self._listeners:
+            if isinstance(listener, FailureListener):
+                listener.failed(phase, seconds, self.snapshot())
+
+    def _steps(self) -> list[RunStep]:
+        """Return the steps in order; one that came later than it was expected stands where it came."""
+        listed = [(phase, self._states.get(at, "Pending")) for at, phase in enumerate(self._phases)]
+        run = {phase.key for phase, state in listed if state not in ("Skipped", "Pending")}
+        shown = [(phase, state) for phase, state in listed if state != "Skipped" or phase.key not in run]
+        return [RunStep(title=phase.title[:128], state=state) for phase, state in shown[:MAX_STEPS]]
+
+    def _enter(self, title: str, method: str) -> tuple[Phase, int]:
         with self._lock:
             upcoming = self._phases[self._index :]
             # A phase may turn out not to be needed (a checkpoint is there): those before the one that begins are done.
@@ -130,12 +185,14 @@ class RunProgress:
                 self._phases.insert(self._index, Phase(title, method, 0.0))
                 skipped = 0
             self._done += sum(phase.weight for phase in upcoming[:skipped])
-            self._current = self._phases[self._index + skipped]
-            self._index += skipped + 1
+            at = self._index + skipped
+            self._states |= dict.fromkeys(range(self._index, at), "Skipped") | {at: "Running"}
+            self._current = self._phases[at]
+            self._index = at + 1
             self._within = 0.0
             if not self._open:
                 self._forecaster.begin(self._current, self._phases[self._index :])
-            return self._current
+            return self._current, at
 
     def _advance(self, fraction: float, detail: str = "") -> None:
         with self._lock:

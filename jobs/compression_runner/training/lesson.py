@@ -8,19 +8,19 @@ from typing import Any
 import torch
 
 from compression_runner.dataset import SampleSet
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, InvalidInput
 from compression_runner.gpu.watch import watching
 from compression_runner.stages.method import StageContext
 from compression_runner.training.batches import Batch, Batches
 from compression_runner.training.compute import fastest
 from compression_runner.training.holdout import for_task, hold_back
-from compression_runner.training.loop import Keeping, Trained, train
+from compression_runner.training.loop import Diverged, Keeping, Trained, train
 from compression_runner.training.losses import Distillation, NoStates, Score, asks_labels, score
 from compression_runner.training.model import Trainable
 from compression_runner.training.positions import slices
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.training import Training
-from compressionjob.tasks import Task
+from compressionjob.tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,17 @@ class Lesson:
         for model in (self.student, self.teacher):
             if model is not None:
                 model.move(compute)
+        self._require_known_classes()
+
+    def _require_known_classes(self) -> None:
+        """Raise InvalidInput for labels of classes that the student does not have."""
+        labels, classes = self.data.labels, getattr(self.student.inner.config, "num_labels", None)
+        if labels is None or labels.ndim != 1 or not self.student.task.endswith("classification") or not classes:
+            return
+        if int(labels.max()) >= classes:
+            row, problem = int(labels.argmax()), f"the model has {classes} classes, numbered from 0"
+            remedy = f"correct the labels; row {row} has the first of these"
+            raise InvalidInput("InvalidData", "spec.data.training.columns.label", int(labels.max()), problem, remedy)
 
     @cached_property
     def _parts(self) -> tuple[SampleSet, SampleSet]:
@@ -90,15 +101,16 @@ class Lesson:
                 self.student.settle()
                 return replace(trained, gpu=watch.told())
         except NoStates as error:
-            name = "hidden" if str(error) == "hidden_states" else "attention"
-            kind, problem = type(self.student.inner).__name__, f"a model with an encoder and a decoder tells no {error}"
+            name = "hidden" if error.states == "hidden_states" else "attention"
+            kind = type(self.student.inner).__name__
+            problem = f"a model with an encoder and a decoder tells no {error.states}"
             where = f"{context.field}.losses.{name}"
             raise BadRecipe("UnsupportedModel", where, kind, problem, "use losses.output") from error
         except torch.OutOfMemoryError as error:
             value, problem = settings.batch_size, "the GPU has too little memory for a step of so many samples"
             less = "choose a smaller training.batchSize, or a runtime with more memory"
             raise BadRecipe("OutOfMemory", f"{context.field}.training.batchSize", value, problem, less) from error
-        except ValueError as error:
+        except Diverged as error:
             raise BadRecipe("TrainingDiverged", context.field, settings.learning_rate, str(error), remedy) from error
 
     def _slices(self, batch: Batch) -> list[tuple[Batch, float]]:
@@ -115,5 +127,6 @@ def require_labels(data: SampleSet, task: Task, field: str, value: object, remed
     if data.labels is None and asks_labels(task):
         problem = "the training data has no labels"
         if task.endswith(("classification", "regression")):
-            remedy = f"name their column in spec.data.training.columns.label, or {remedy}"
+            column = "label" if TASKS[task].classifies else "target"
+            remedy = f"name their column in spec.data.training.columns.{column}, or {remedy}"
         raise BadRecipe("NoLabels", field, value, problem, remedy)

@@ -18,6 +18,10 @@ STATE: Final = "state-"
 Loss = Callable[[Batch], torch.Tensor]
 
 
+class Diverged(Exception):
+    """A training whose loss is no longer finite."""
+
+
 @dataclass(frozen=True)
 class Keeping:
     """Where the loop keeps its state (None: nowhere), and whom it tells that the state is whole."""
@@ -66,7 +70,7 @@ def train(
 
     `slices` are the parts of a batch that a step goes through one after the other, each with its share of the loss.
     `after_step` runs after each step (to keep zeros at zero); after each epoch the training ends if it is `enough`.
-    Raises ValueError where the loss is no longer finite.
+    Raises Diverged where the loss is no longer finite.
     """
     total = planned_steps(batches, settings)
     optimizer = _optimizer(learner, settings)
@@ -85,7 +89,7 @@ def train(
             partial.backward()  # type: ignore[no-untyped-call]
             loss += float(partial.detach())
         if not math.isfinite(loss):
-            raise ValueError(f"the loss is {loss} at step {step}")
+            raise Diverged(f"the loss is {loss} at step {step}")
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         schedule.step()

@@ -7,7 +7,7 @@ maps: TinyBERT, Jiao et al. 2019 (arXiv:1909.10351). Feature maps of convolution
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 import torch
 from torch.nn import functional
@@ -18,6 +18,9 @@ from compression_runner.training.positions import SEQUENTIAL, counted, next_toke
 from compressionjob.methods.losses import Losses
 from compressionjob.tasks import TASKS, Task
 
+States = Literal["hidden_states", "attentions"]
+"""How transformers calls what a model tells of its layers."""
+
 
 def asks_labels(task: Task) -> bool:
     """Whether labels have to be given: a language model's are the tokens that follow."""
@@ -25,7 +28,12 @@ def asks_labels(task: Task) -> bool:
 
 
 def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of logits (batch, classes); mean squared error of a regression (batch, 1)."""
+    """Cross entropy of logits (batch, classes); mean squared error of a regression (batch, 1).
+
+    Labels of shape (batch, labels), a 0 or a 1 for each, have the binary cross entropy of each label.
+    """
+    if labels.dim() == 2:
+        return functional.binary_cross_entropy_with_logits(answers, labels.to(answers.dtype))
     if task.endswith("regression"):
         return functional.mse_loss(answers.flatten(), labels.to(answers.dtype))
     return functional.cross_entropy(answers, labels)
@@ -129,8 +137,12 @@ class Distillation(torch.nn.Module):
 class NoStates(Exception):
     """A model that tells no hidden states, or no attention maps, of one stack of layers: an encoder with a decoder."""
 
+    def __init__(self, states: States) -> None:
+        super().__init__(states)
+        self.states: Final = states
 
-def states_of(outputs: Any, name: str = "hidden_states") -> Sequence[torch.Tensor]:
+
+def states_of(outputs: Any, name: States = "hidden_states") -> Sequence[torch.Tensor]:
     """Hidden states or attention maps, layer by layer, that a model was asked for. Raises NoStates."""
     states: Sequence[torch.Tensor] | None = getattr(outputs, name, None)
     if not states:
@@ -189,7 +201,13 @@ class Score:
 
 
 def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> Score:
-    """Accuracy where there are labels, otherwise agreement with the teacher (same class or token, or mean cosine)."""
+    """Accuracy where there are labels, otherwise agreement with the teacher (same class or token, or mean cosine).
+
+    Of several labels for a sample it counts label by label. Numbers are compared by Pearson's correlation with the
+    teacher's, or with the labels where there is no teacher.
+    """
+    if TASKS[model.task].predicts_number:
+        return _correlation(model, teacher, batches)
     good, count, what = 0.0, 0, "agreement"
     classifies = model.task.endswith("classification")
     with torch.no_grad():
@@ -197,7 +215,7 @@ def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch])
             batch = given.to(model.compute.device)
             answers = model.outputs(batch.inputs)[0]
             if classifies and batch.labels is not None:
-                good, what = good + float((answers.argmax(-1) == batch.labels).sum()), "accuracy"
+                good, what = good + _right(answers, batch.labels), "accuracy"
             elif teacher is not None:
                 wanted = teacher.outputs(batch.inputs)[0].to(answers.device)
                 same = answers.argmax(-1) == wanted.argmax(-1)
@@ -209,3 +227,32 @@ def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch])
                     good += float(alike.sum())
             count += len(answers)
     return Score(good / max(1, count), what)
+
+
+def _right(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    """How many samples of a batch are answered right; of several labels, the sum of the shares that are."""
+    if labels.dim() == 2:
+        return float(((answers > 0) == labels.bool()).float().mean(1).sum())
+    return float((answers.argmax(-1) == labels).sum())
+
+
+def _correlation(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> Score:
+    """How numbers go together with the teacher's or the labels', 0 where they go apart; 1 where neither side varies."""
+    mine: list[torch.Tensor] = []
+    wanted: list[torch.Tensor] = []
+    with torch.no_grad():
+        for given in batches:
+            batch = given.to(model.compute.device)
+            mine.append(model.outputs(batch.inputs)[0].flatten().cpu())
+            target = teacher.outputs(batch.inputs)[0] if teacher is not None else batch.labels
+            if target is not None:
+                wanted.append(target.flatten().float().cpu())
+    if not wanted:
+        return Score(0.0, "correlation")
+    pair = torch.stack([torch.cat(mine), torch.cat(wanted)]).double()
+    spread = pair - pair.mean(1, keepdim=True)
+    varies = spread.norm(dim=1) > 1e-12 * pair.norm(dim=1)
+    if not bool(varies.all()):
+        return Score(float(not bool(varies.any())), "correlation")
+    found = functional.cosine_similarity(spread[0], spread[1], dim=0)
+    return Score(max(0.0, float(found)), "correlation")

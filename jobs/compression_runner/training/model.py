@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from compression_runner.artifact import Artifact, Format, seal
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats import surgery
 from compression_runner.formats.companions import copy_companions
+from compression_runner.formats.linear import as_linear, as_stored
 from compression_runner.formats.safetensors_files import stored_type
 from compression_runner.formats.surgery import Surgery
 from compression_runner.formats.task_module import Interface, wrap
@@ -40,13 +41,26 @@ class Trainable:
         return model
 
     def outputs(self, inputs: tuple[torch.Tensor, ...], **more: bool) -> tuple[torch.Tensor, Any]:
-        """What the task's module answers, and the inner model's outputs; `more` asks for hidden states, attentions."""
+        """What the task's module answers, and the inner model's outputs; `more` asks for hidden states, attentions.
+
+        Raises BadRecipe where the model does not run on these inputs.
+        """
         here = (tensor.to(self.compute.device) for tensor in inputs)
         given: Mapping[str, torch.Tensor] = dict(zip(self.interface.inputs, here, strict=True))
         with self.compute.autocast:
-            found = self.inner(**given, **more)
+            found = self._run(given, **more)
             answers: torch.Tensor = self.module.reduce(found, given)  # type: ignore[operator]
         return answers.float(), found
+
+    def _run(self, given: Mapping[str, torch.Tensor], **more: bool) -> Any:
+        try:
+            return self.inner(**given, **more)
+        except torch.OutOfMemoryError:
+            raise
+        except LIBRARY_ERRORS as error:
+            kind, problem = type(self.inner).__name__, f"the model does not run on the data: {cause(error)}"
+            remedy = "see that it runs in transformers on this data"
+            raise BadRecipe("UnsupportedModel", "spec.model.source", kind, problem, remedy) from error
 
     def move(self, compute: Compute) -> None:
         """Moves the model, in place; until it is moved back nothing but training can use it."""
@@ -92,11 +106,22 @@ def load(artifact: Artifact) -> Trainable:
     return Trainable(module, interface, artifact.task, changes, stored=stored_type(artifact.path))
 
 
+def load_linear(artifact: Artifact) -> Trainable:
+    """The model as `load` has it, whose linear layers are all nn.Linear; `save` turns them back.
+
+    Raises InvalidInput or BadRecipe as `load_model` does.
+    """
+    trainable = load(artifact)
+    as_linear(trainable.inner)
+    return trainable
+
+
 def save(trainable: Trainable, before: Artifact, into: Path) -> Artifact:
     """Seals the model in `into`, with the tokenizer and other companions of `before`; in 16 bits if it came so."""
     trainable.bring_home()
     trainable.settle()
-    copy_companions(before, into)
+    as_stored(trainable.inner)
+    copy_companions(before, into, modules=True)
     (into / surgery.SURGERY).unlink(missing_ok=True)
     trainable.inner.to(trainable.stored)
     save_model(trainable.inner, trainable.changes, into)

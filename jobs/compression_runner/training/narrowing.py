@@ -12,15 +12,20 @@ from typing import Any, Final
 import torch
 
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.linear import as_linear, as_stored
 from compression_runner.formats.task_module import Interface
 from compression_runner.training.model import Trainable
 from compressionjob.methods.distill import Student
 
 LAYER: Final = re.compile(r"^(.*\.)?(layers?|h|blocks?)\.(\d+)\.")
 HEAD_OUT: Final = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|q_lin|k_lin|v_lin)\.(weight|bias)$")
-HEAD_IN: Final = re.compile(r"\b(attention\.output\.dense|o_proj|out_proj|out_lin)\.weight$")
-NEURON_OUT: Final = re.compile(r"\b(intermediate\.dense|gate_proj|up_proj|fc1|lin1|ffn\.lin1)\.(weight|bias)$")
-NEURON_IN: Final = re.compile(r"(?<!attention\.)\b(output\.dense|down_proj|fc2|lin2)\.weight$")
+HEADS_OUT: Final = re.compile(r"\battn\.c_attn\.(weight|bias)$")
+"""Query, key and value in one layer, one after the other."""
+HEAD_IN: Final = re.compile(r"\b(attention\.output\.dense|o_proj|out_proj|out_lin|attn\.c_proj)\.weight$")
+NEURON_OUT: Final = re.compile(
+    r"\b(intermediate\.dense|gate_proj|up_proj|fc1|lin1|ffn\.lin1|mlp\.c_fc)\.(weight|bias)$"
+)
+NEURON_IN: Final = re.compile(r"(?<!attention\.)\b(output\.dense|down_proj|fc2|lin2|mlp\.c_proj)\.weight$")
 NAMES: Final = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
 
 
@@ -66,11 +71,15 @@ def _built(teacher: Trainable, before: Shape, after: Shape, layers: list[int], f
     config: Any = copy.deepcopy(teacher.inner.config)
     for name, value in zip(NAMES, (after.layers, after.hidden, after.heads, after.intermediate), strict=True):
         setattr(config, name, value)
+    if hasattr(config, "n_inner"):
+        config.n_inner = after.intermediate
     for name, value in config.to_dict().items():
         # What is told layer by layer: kinds of attention, which layers have positions.
         if "layer" in name and isinstance(value, list | tuple) and len(value) == before.layers:
             setattr(config, name, [value[index] for index in layers])
     student = type(teacher.inner)(config)
+    as_linear(teacher.inner)
+    as_linear(student)
     if getattr(teacher.inner, "pooler", student) is None:
         student.pooler = None  # type: ignore[assignment]
     tensors = _take(teacher.inner.state_dict(), before, after, layers)
@@ -83,6 +92,8 @@ def _built(teacher: Trainable, before: Shape, after: Shape, layers: list[int], f
         problem = f"the weights of {wrong[0]} cannot be taken over into this shape"
         raise BadRecipe("UnsupportedModel", field, type(teacher.inner).__name__, problem, "leave widths as they are")
     student.load_state_dict(tensors)
+    as_stored(teacher.inner)
+    as_stored(student)
     module = copy.copy(teacher.module)
     module._modules = dict(teacher.module._modules)
     module.model = student
@@ -98,6 +109,10 @@ def kept_layers(count: int, wanted: int) -> list[int]:
 
 
 def _shape(config: Any, field: str) -> Shape:
+    if hasattr(config, "n_inner"):
+        # GPT-2's configuration leaves the width of its feed-forward blocks out where it is the usual one.
+        config = copy.copy(config)
+        config.intermediate_size = config.n_inner or 4 * config.hidden_size
     missing = [name for name in NAMES if not isinstance(getattr(config, name, None), int)]
     if missing:
         problem = f"its configuration has no {missing[0]}"
@@ -171,6 +186,8 @@ def _cut(
     axes: dict[int, torch.Tensor] = {}
     if HEAD_OUT.search(name) and heads is not None:
         axes[0] = heads
+    elif HEADS_OUT.search(name) and heads is not None:
+        axes[0] = torch.cat([heads + part * before.hidden for part in range(3)])
     elif NEURON_OUT.search(name) and neurons is not None:
         axes[0] = neurons
     if HEAD_IN.search(name) and heads is not None:

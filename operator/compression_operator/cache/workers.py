@@ -73,8 +73,9 @@ class Workers:
 
     def take(self, progress: Progress, forecast: Forecast | None) -> tuple[bool, bool]:
         """Remember what a pod told; says whether it got on, and whether that or its forecast is worth a look."""
-        got_on = self.progress != progress
-        is_news = got_on or differs(self.noticed, forecast)
+        got_on = _without_estimate(self.progress) != _without_estimate(progress)
+        moved = self.progress is None or self.progress.percent != progress.percent
+        is_news = got_on or moved or differs(self.noticed, forecast)
         self.progress, self.forecast = progress, forecast
         if is_news:
             self.noticed = forecast
@@ -88,3 +89,8 @@ class Workers:
     def of(self, resource: Resource) -> dict[str, Any]:
         """The records of Jobs or pods by uid."""
         return self.children if resource is JOBS else self.pods
+
+
+def _without_estimate(progress: Progress | None) -> Progress | None:
+    """Return what a pod told without what moves by itself: a pod that hangs does not get on."""
+    return progress.model_copy(update={"estimate": 0.0}) if progress is not None else None

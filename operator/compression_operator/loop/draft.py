@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from compression_operator.cache.observed import Observed
+from compression_operator.loop import steps
 from compression_operator.loop.job_events import news
 from compression_operator.loop.plan import Plan
 from compression_operator.records.child import ChildRecord
@@ -16,6 +17,7 @@ from compression_operator.telemetry.notes import MAX_NOTE, EventType, Note
 from compressionjob import conditions
 from compressionjob.conditions import Condition, ConditionType
 from compressionjob.notifications import Notification
+from compressionjob.report import RunStep
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
@@ -106,6 +108,16 @@ class Draft:
         """Change fields of the status, by their Python names."""
         self._fields.update(fields)
 
+    def reach(self, percent: int) -> None:
+        """State how far the job has come."""
+        self.set(progress=percent, progress_text=f"{percent}%")
+
+    @property
+    def steps(self) -> list[RunStep]:
+        """The steps of the run, as they stand now."""
+        found: list[RunStep] = self._fields.get("steps", self.before.steps)
+        return found
+
     def accompany(self, **fields: Any) -> None:
         """Change fields that move all the time: written when something else is, and never for their own sake."""
         self._companions.update(fields)
@@ -135,6 +147,8 @@ class Draft:
         self.set_condition(conditions.FAILED, "False" if succeeded else "True", reason, message)
         self._conclude_conditions(reason)
         self.set(phase=phase, message=message[:MAX_MESSAGE], completion_time=timestamp(self.now))
+        if not succeeded:
+            self.set(steps=steps.failed(self.steps))
         self.set(deadline_time=None, expected_completion_time=None)
         event_reason = event_reasons.COMPLETED if succeeded else event_reasons.FAILED
         self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
@@ -199,9 +213,10 @@ class Draft:
         after = after.model_copy(update={"notifications": told})
         changed = after != self.before
         if changed:
-            after = after.model_copy(
-                update={key: it for key, it in self._companions.items() if key not in self._fields}
-            )
+            # A CRD that is older drops the reason: it is no reason to write.
+            known = {item.type: (item.status, item.reason) for item in after.conditions}
+            companions = {key: it for key, it in self._companions.items() if key not in self._fields}
+            after = after.model_copy(update=companions | {"reason": conditions.reason_of(after.phase, known)})
         return Plan(
             patch_child=self._patch_child,
             queued=self._queued,

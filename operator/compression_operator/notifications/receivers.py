@@ -5,6 +5,7 @@ The chart writes it from ``notifications`` in its values.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -89,7 +90,7 @@ def read_receivers(path: Path | None) -> Receivers:
     try:
         return Receivers.model_validate({} if content is None else content)
     except ValidationError as error:
-        raise InvalidSpec([_discreet(problem) for problem in problems_of(error, "notifications")]) from None
+        raise InvalidSpec([_discreet(problem) for problem in problems_of(error, "notifications", Receivers)]) from None
 
 
 def _unusable(path: Path, remedy: str) -> InvalidSpec:
@@ -114,4 +115,4 @@ def _discreet(problem: FieldProblem) -> FieldProblem:
         return problem
     host = "" if "@" in text[start:] else re.split(r"[/?#\s'\"]", text[start:], maxsplit=1)[0]
     shown = text[:start] + host
-    return FieldProblem(problem.field, shown if shown == text else f"{shown}...", problem.remedy)
+    return replace(problem, value=shown if shown == text else f"{shown}...")

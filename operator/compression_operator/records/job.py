@@ -9,7 +9,7 @@ from typing import Any, Final
 from compression_operator.records.delivery import NotificationKey
 from compression_operator.records.places import places_of
 from compression_operator.records.reading import Raw, amount, seconds, to_json, version
-from compressionjob.conditions import ACCEPTED, COMPLETE, FAILED, SCHEDULED, SUSPENDED
+from compressionjob.conditions import SUSPENDED, reason_of
 from compressionjob.group import QUEUE_LABEL
 from compressionjob.parts import COMPRESS, RUN, Part, first_part
 from compressionjob.spec import DEFAULT_RETRIES, DEFAULT_RUNTIME
@@ -161,13 +161,8 @@ class JobRecord:
 
 def _reason(status: Raw, phase: str) -> str:
     """The reason that explains the phase best: one of the constants of compressionjob.conditions."""
-    conditions = {item["type"]: item for item in status.get("conditions") or ()}
-    for kind in (COMPLETE, FAILED, SUSPENDED):
-        if kind in conditions and conditions[kind].get("status") == "True":
-            return str(conditions[kind].get("reason", ""))
-    if conditions.get(ACCEPTED, {}).get("status") == "False":
-        return str(conditions[ACCEPTED].get("reason", ""))
-    return str(conditions.get(SCHEDULED, {}).get("reason", "")) if phase == "Pending" else ""
+    items = status.get("conditions") or ()
+    return reason_of(phase, {item["type"]: (item.get("status", ""), str(item.get("reason", ""))) for item in items})
 
 
 def _rests(status: Raw) -> bool:

@@ -59,7 +59,7 @@ def seconds(text: object) -> float | None:
 def amount(text: object) -> float | None:
     """Return a price, None where there is none or it is invalid."""
     try:
-        return parse_price(text) if isinstance(text, str) else None
+        return parse_price(str(text)) if isinstance(text, (str, int)) else None
     except ValueError:
         return None  # of a spec validation says it; of an annotation nobody but us should have written it
 

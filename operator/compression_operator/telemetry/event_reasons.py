@@ -22,6 +22,8 @@ RESUMED: Final = "Resumed"
 """The job goes on."""
 REFUSED: Final = "Refused"
 """The specification cannot work."""
+NO_LIMITS: Final = "NoLimits"
+"""The job sets no limits: its result is published whatever is measured."""
 MEASURING: Final = "Measuring"
 """The stages are done; another pod measures, on its own runtime."""
 AWAITING_REVIEW: Final = "AwaitingReview"
@@ -49,7 +51,7 @@ ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
         EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK, RECEIVER_NOT_FOUND,
-        NOTIFICATION_DROPPED, STRANGER_DELETED, REVIEW_IGNORED,
+        NOTIFICATION_DROPPED, STRANGER_DELETED, REVIEW_IGNORED, NO_LIMITS,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

@@ -2,11 +2,11 @@
 
 from compressionjob.report.artifact import ArtifactReport, FileReport, PackingReport
 from compressionjob.report.environment import Environment, Machine, NoiseReport
-from compressionjob.report.figures import ModelFigures, Percentiles
+from compressionjob.report.figures import ModelFigures, Percentiles, QualityPart
 from compressionjob.report.job import JobReference, JobReport
 from compressionjob.report.judged import Judged
 from compressionjob.report.looks import Look, ObjectiveLooks
-from compressionjob.report.progress import Progress, Remaining
+from compressionjob.report.progress import Progress, Remaining, RunStep
 from compressionjob.report.provenance import DataReference, Provenance, SourceReference
 from compressionjob.report.report import Report, RunCost
 from compressionjob.report.section import ReportSection
@@ -33,10 +33,12 @@ __all__ = [
     "Percentiles",
     "Progress",
     "Provenance",
+    "QualityPart",
     "Remaining",
     "Report",
     "ReportSection",
     "RunCost",
+    "RunStep",
     "SideSummary",
     "SourceReference",
     "StageReport",

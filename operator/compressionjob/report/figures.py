@@ -22,3 +22,11 @@ class ModelFigures(Observed):
     )
     energy_interval: Estimate | None = Field(default=None, description="The same with its interval.")
     quality: dict[str, float] = Field(default={}, description="Score by metric.")
+
+
+class QualityPart(Observed):
+    """A part of the answers that is judged apart: an output, or channels of unlike magnitude within one."""
+
+    name: str = Field(description="The output, with the channels and their axis where it is divided.")
+    metric: str = Field(description="What it is measured by.")
+    score: float = Field(description="The result's score, mean over samples.")

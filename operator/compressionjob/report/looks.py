@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from compressionjob.report.section import ReportSection
-from compressionjob.sla import Verdict
+from compressionjob.sla import LimitVerdict
 
 
 class Look(ReportSection):
@@ -14,7 +14,7 @@ class Look(ReportSection):
     value: float = Field(description="What was measured so far.")
     low: float = Field(description="Lower end of its interval.")
     high: float = Field(description="Upper end of its interval.")
-    verdict: Verdict = Field(description="What the interval says of the limit.")
+    verdict: LimitVerdict = Field(description="What the interval says of the limit.")
 
 
 class ObjectiveLooks(ReportSection):

@@ -14,6 +14,15 @@ class Remaining(Observed):
     basis: Annotated[str, Field(max_length=256)] = Field(default="", description="What the forecast rests on.")
 
 
+class RunStep(Observed):
+    """One step of a run, and how it stands."""
+
+    title: Annotated[str, Field(max_length=128)] = Field(description="Name of the step.")
+    state: Annotated[str, Field(max_length=16)] = Field(
+        description="Pending, Running, Done, Failed, or Skipped where a checkpoint or the verdict made it needless."
+    )
+
+
 class Progress(Observed):
     """What ``/progress`` answers while a pod works."""
 
@@ -23,6 +32,11 @@ class Progress(Observed):
     fraction: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0, description="Share of the whole run that is done."
     )
+    estimate: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description="The same by the usual pace of the step that goes on: it moves while that step tells nothing.",
+    )
+    steps: list[RunStep] = Field(default=[], description="The steps of the run in order.")
     detail: Annotated[str, Field(max_length=256)] = Field(default="", description="More, for people.")
     remaining: Remaining | None = Field(
         default=None, description="How long the rest will take; absent until there is something to tell it from."
@@ -31,4 +45,4 @@ class Progress(Observed):
     @property
     def percent(self) -> int:
         """Whole per cent, 100 only when all is done."""
-        return int(self.fraction * 100)
+        return int(max(self.fraction, self.estimate) * 100)

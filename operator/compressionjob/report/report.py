@@ -8,7 +8,7 @@ from compressionjob.cost import format_cost
 from compressionjob.estimate import Estimate
 from compressionjob.report.artifact import ArtifactReport
 from compressionjob.report.environment import Environment
-from compressionjob.report.figures import ModelFigures
+from compressionjob.report.figures import ModelFigures, QualityPart
 from compressionjob.report.job import JobReport
 from compressionjob.report.looks import ObjectiveLooks
 from compressionjob.report.provenance import Provenance
@@ -57,6 +57,11 @@ class Report(Observed):
     speedups: dict[str, Estimate] = Field(default={}, description="Baseline's latency divided by the result's.")
     quality_drops: dict[str, Estimate] = Field(
         default={}, description="Loss by metric, with intervals: a score's drop, an error's increase as a share."
+    )
+    quality_parts: list[QualityPart] = Field(
+        default=[],
+        description="What is judged apart, the worst first: a sample's score is that of its worst part. Empty where "
+        "answers are one thing.",
     )
     trust: TrustReport | None = Field(default=None, description="Groups, disturbed inputs, attributions and flips.")
     stages: list[StageReport] = Field(default=[], description="The stages in order.")

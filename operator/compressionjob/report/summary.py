@@ -2,7 +2,7 @@
 
 import json
 from functools import cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -74,6 +74,8 @@ class Summary(Observed):
     """Fingerprint of the checkpoint that holds the result."""
     report_digest: Fingerprint = ""
     """sha256:... of report.json."""
+    stage: Annotated[str, Field(max_length=256)] = ""
+    """What was being done when the run failed."""
     stages_run: int = 0
     stages_reused: int = 0
     error: Violation | None = None

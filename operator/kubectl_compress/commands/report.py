@@ -38,7 +38,7 @@ def report(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
 
 
 def _status(job: Job) -> str:
-    return f"kubectl compress status {job.name}"
+    return job.command("status")
 
 
 def _deliver(given: argparse.Namespace, place: ReportPlace, terminal: Terminal) -> None:
@@ -92,4 +92,4 @@ def _whereabouts(job: Job) -> Iterator[Text]:
             f"{job.review.get('reason', '')}"
         )
     yield Text(f"report      {job.status.get('report', '')}")
-    yield Text(f"to read it  kubectl compress report {job.name} --open, or --save report.html")
+    yield Text(f"to read it  {job.command('report')} --open, or --save report.html")

@@ -5,13 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from compressionjob.deciding import TIME_LIMIT
 from compressionjob.group import API_VERSION, JOB_KIND, RETRY_OF_ANNOTATION
 from compressionjob.locations import parse_location
 from kubectl_compress import overrides
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.following import end_of
 from kubectl_compress.commands.submit import create, told
-from kubectl_compress.deciding import TIME_LIMIT, time_limit, time_limit_that_decides
+from kubectl_compress.deciding import time_limit, time_limit_that_decides
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.errors import AlreadyExists, Invalid
 from kubectl_compress.exit_codes import ExitCode
@@ -82,9 +83,7 @@ def _require_failed(job: Job) -> None:
         remedy = "submit it under another name to run it again"
         raise Invalid(f"the job {job.name} succeeded; there is nothing to try again", remedy)
     state = f"it is {job.phase}" if job.phase else "no operator has seen it yet"
-    raise Invalid(
-        f"the job {job.name} has not ended; {state}", f"follow it: kubectl compress status {job.name} --watch"
-    )
+    raise Invalid(f"the job {job.name} has not ended; {state}", f"follow it: {job.command('status')} --watch")
 
 
 def _create(given: argparse.Namespace, cluster: Cluster, job: Job, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _confirm(cluster: Cluster, job: Job, review: str, terminal: Terminal) -> Exi
         if now.review:
             return _tell(now, review, terminal)
         time.sleep(0.5)
-    terminal.note(f"the operator has not taken it up yet: kubectl compress status {job.name}")
+    terminal.note(f"the operator has not taken it up yet: {job.command('status')}")
     return ExitCode.DONE
 
 

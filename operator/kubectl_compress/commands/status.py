@@ -1,7 +1,10 @@
 """`status`: all jobs in a table, or one in full, once or as they change."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 
+from compressionjob.hints import nearest
+from compressionjob.status import PHASES
 from kubectl_compress.cluster import Cluster, Selection
 from kubectl_compress.commands.following import many, one
 from kubectl_compress.display import terminal as display
@@ -28,6 +31,7 @@ def _check(given: argparse.Namespace) -> None:
         raise Invalid("--phase goes without --watch and --wait: phases change", "use --selector, or leave it out")
     if waits and not given.name and given.output:
         raise Invalid(f"--output={given.output} is for one job when it is followed", "give its NAME")
+    _check_phases(given.phase)
     if given.timeout and not waits:
         raise Invalid("--timeout goes with --watch or --wait", "add one of them")
 
@@ -52,26 +56,50 @@ def _show(job: Job, output: str, terminal: Terminal) -> None:
 
 
 def _all(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
-    selection = Selection("" if given.all_namespaces else cluster.namespace, labels=given.selector)
     if given.watch or given.wait:
         listener = many(terminal, namespaces=given.all_namespaces, silent=given.wait)
-        ended = follow_all(cluster, selection, listener, seconds_of(given.timeout))
-        _table(cluster, selection, given, terminal)
+        ended = follow_all(cluster, _selection(given, cluster), listener, seconds_of(given.timeout))
+        _table(cluster, given, terminal)
         return gravest(outcome(job) or ExitCode.DONE for job in ended)
+    return show_all(given, cluster, terminal)
+
+
+def show_all(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+    """Show the jobs of a selection once."""
+    _check_phases(given.phase)
     if given.output == "json":
-        items = [job.raw for job in cluster.jobs(selection) if _wanted(job, given)]
+        items = [job.raw for job in selected(given, cluster)]
         terminal.show_json({"apiVersion": "v1", "kind": "List", "items": items})
     elif given.output == "name":
-        for job in cluster.jobs(selection):
-            if _wanted(job, given):
-                terminal.show_line(job.resource)
+        for job in selected(given, cluster):
+            terminal.show_line(job.resource)
     else:
-        _table(cluster, selection, given, terminal)
+        _table(cluster, given, terminal)
     return ExitCode.DONE
 
 
-def _table(cluster: Cluster, selection: Selection, given: argparse.Namespace, terminal: Terminal) -> None:
-    jobs = [job.brief() for job in cluster.jobs(selection) if _wanted(job, given)]
+def selected(given: argparse.Namespace, cluster: Cluster) -> Iterator[Job]:
+    """Read the jobs that the flags of a command choose."""
+    _check_phases(given.phase)
+    for job in cluster.jobs(_selection(given, cluster)):
+        if not given.phase or job.phase in given.phase:
+            yield job
+
+
+def _check_phases(phases: Sequence[str]) -> None:
+    for phase in phases:
+        if phase not in PHASES:
+            meant = nearest(phase, PHASES)
+            hint = f"; did you mean {meant}?" if meant else ""
+            raise Invalid(f"--phase {phase}: there is no such phase", f"use one of {', '.join(PHASES)}{hint}")
+
+
+def _selection(given: argparse.Namespace, cluster: Cluster) -> Selection:
+    return Selection("" if given.all_namespaces else cluster.namespace, labels=given.selector)
+
+
+def _table(cluster: Cluster, given: argparse.Namespace, terminal: Terminal) -> None:
+    jobs = [job.brief() for job in selected(given, cluster)]
     if jobs:
         terminal.show(jobs_table(jobs, display.now(), namespaces=given.all_namespaces))
     else:
@@ -79,7 +107,3 @@ def _table(cluster: Cluster, selection: Selection, given: argparse.Namespace, te
         terminal.note(
             f"there are no such jobs {place}" if given.phase or given.selector else f"there are no jobs {place}"
         )
-
-
-def _wanted(job: Job, given: argparse.Namespace) -> bool:
-    return not given.phase or job.phase in given.phase

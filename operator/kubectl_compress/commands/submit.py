@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from compressionjob.group import JOB_PLURAL
+from compressionjob.objectives import sets_limits
+from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.spec import MUTABLE_FIELDS
 from kubectl_compress import manifests
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.following import end_of
 from kubectl_compress.differences import differences
 from kubectl_compress.display.terminal import Terminal, answer_of
-from kubectl_compress.errors import AlreadyExists, Invalid, PluginError
+from kubectl_compress.errors import AlreadyExists, Invalid, InvalidManifest, PluginError
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 from kubectl_compress.manifests import Manifest
+from kubectl_compress.runtimes import require_runtimes, runtimes_of
 
 MOST_DIFFERENCES: Final = 8
 """Differing fields that are listed when a name is taken."""
@@ -23,7 +26,7 @@ MOST_DIFFERENCES: Final = 8
 def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
     """Create the jobs of all files; what the cluster refuses is said, and the others are created all the same."""
     jobs = _jobs(given, terminal)
-    if jobs is None:
+    if jobs is None or not _fit(jobs, cluster, terminal):
         return ExitCode.INVALID
     created: list[dict[str, Any]] = []
     status = ExitCode.DONE
@@ -37,6 +40,10 @@ def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
             status = error.status
             continue
         told(terminal, created[-1], given.output, dry_run=given.dry_run)
+        if not sets_limits(manifest.raw["spec"]) and not any(
+            NO_LIMITS_WARNING in it for it in cluster.kubectl.warnings
+        ):
+            terminal.note(f"warning: {manifest.name or manifest.origin}: {NO_LIMITS_WARNING}")
     if given.output == "json" and created:
         terminal.show_json(created[0] if len(created) == 1 else _list(created))
     if not given.watch or given.dry_run or status is not ExitCode.DONE:
@@ -78,6 +85,23 @@ def _jobs(given: argparse.Namespace, terminal: Terminal) -> list[Manifest] | Non
     return [manifests.check(found.jobs[0].renamed(given.new_name).raw, found.jobs[0].origin)]
 
 
+def _fit(jobs: list[Manifest], cluster: Cluster, terminal: Terminal) -> bool:
+    """Whether the cluster's runtimes have what the jobs need; what they lack is said."""
+    runtimes = runtimes_of(cluster)
+    if runtimes is None:
+        return True
+    fits = True
+    for manifest in jobs:
+        try:
+            require_runtimes(manifest, runtimes)
+        except InvalidManifest as error:
+            terminal.explain(error)
+            fits = False
+    if not fits and len(jobs) > 1:
+        terminal.note("nothing was created")
+    return fits
+
+
 def _namespace(manifest: Manifest, cluster: Cluster) -> str:
     wanted, flag = manifest.namespace, cluster.kubectl.namespace_flag
     if wanted and flag and wanted != flag:
@@ -93,7 +117,7 @@ def _conflict(there: Job, manifest: Manifest) -> PluginError:
     again = f"to run another, give it another name: --name {next_name(there.name)}, or metadata.name in the manifest"
     if not found:
         if there.phase == "Failed":
-            again = f"to try it again: kubectl compress retry {there.name}"
+            again = f"to try it again: {there.command('retry')}"
         return AlreadyExists(f"the job {there.name} is there already with this very spec; {state}", again)
     lines = [f"\n  {item.field}: {item.first or 'unset'} there, {item.second or 'unset'} here" for item in found]
     more = f"\n  and {len(found) - MOST_DIFFERENCES} more fields" if len(found) > MOST_DIFFERENCES else ""

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from compressionjob import conditions
 from compressionjob.schema import parse_duration
-from compressionjob.sla import ObjectiveResult, write_figure
-from kubectl_compress.advice import advice
+from compressionjob.sla import ObjectiveResult
+from kubectl_compress.advice import advice, remarks
 from kubectl_compress.display.table import columns
 from kubectl_compress.display.terminal import age, coloured, span
 from kubectl_compress.job import Job, Step, parse_time
@@ -36,6 +36,8 @@ _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
     conditions.COMPLETE: ("complete", None, None),
     conditions.FAILED: ("failed", None, None),
 }
+_BY_REASON: Final = {conditions.VERDICT_NO_LIMITS: "not judged"}
+_CANNOT_START: Final = ("", "a node was found, but the pod cannot start", "")
 # Reasons whose message says no more than the condition, reasons that it names itself, and those not worth a line.
 _OBVIOUS: Final = {
     conditions.VALID, conditions.POD_SCHEDULED, conditions.PROMISES_KEPT, conditions.AWAITING_REVIEW,
@@ -43,7 +45,7 @@ _OBVIOUS: Final = {
 }  # fmt: skip
 _SAID_BY_WORDS: Final = {
     conditions.VERDICT_PASS, conditions.VERDICT_FAIL, conditions.VERDICT_INCONCLUSIVE, conditions.PROMISE_BROKEN,
-    conditions.APPROVED, conditions.REJECTED,
+    conditions.VERDICT_NO_LIMITS, conditions.APPROVED, conditions.REJECTED,
 }  # fmt: skip
 _NOTHING_YET: Final = {conditions.NO_VERDICT_YET}
 _WITH_POD: Final = ("Pending", "Running")
@@ -59,9 +61,10 @@ def job_detail(job: Job, now: datetime) -> Group:
     parts += list(condition_lines(job, now, [said]))
     if job.objectives:
         parts += [Text(), objectives_table(job.objectives)]
-    next_step = advice(job)
-    if next_step:
-        parts += [Text(), Text("next: ", style="bold").append(next_step, style="not bold")]
+    steps = [*(("also: ", remark) for remark in remarks(job)), ("next: ", advice(job))]
+    for title, step in steps:
+        if step:
+            parts += [Text(), Text(title, style="bold").append(step, style="not bold")]
     return Group(*parts)
 
 
@@ -72,11 +75,14 @@ def message_of(job: Job) -> str:
 
 def headline(job: Job) -> Text:
     """Name, phase, verdict or stage."""
-    line = Text(job.name, style="bold").append("  ").append_text(coloured(job.phase or "not seen yet"))
+    phase = Text(job.phase, style="red") if job.is_stuck else coloured(job.phase or "not seen yet")
+    line = Text(job.name, style="bold").append("  ").append_text(phase)
     if job.verdict:
         line.append("  ").append_text(coloured(job.verdict))
     elif job.ended:
         line.append(f"  {job.reason}")
+    elif job.is_stuck:
+        line.append(f"  {job.reason}", style="red")
     elif job.stage:
         line.append(f"  {job.stage}").append("" if job.progress is None else f"  {job.progress} %")
     return line
@@ -97,8 +103,8 @@ def objectives_table(objectives: list[ObjectiveResult]) -> Table:
     for item in objectives:
         table.add_row(
             Text(item.name),
-            Text(f"{item.direction} {write_figure(item.limit, item.unit)}"),
-            Text("not measured" if item.measured is None else write_figure(item.measured, item.unit)),
+            Text(f"{item.direction} {item.write(item.limit)}"),
+            Text("not measured" if item.measured is None else item.write(item.measured)),
             Text(interval(item)),
             coloured(item.verdict),
         )
@@ -111,7 +117,7 @@ def interval(item: ObjectiveResult) -> str:
         return ""
     if item.low == item.high:
         return "exact"
-    return f"{write_figure(item.low, item.unit)} to {write_figure(item.high, item.unit)}"
+    return f"{item.write(item.low)} to {item.write(item.high)}"
 
 
 def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterator[Text]:
@@ -131,7 +137,9 @@ def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterat
 def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> Text | None:
     kind, status, reason = str(item.get("type")), str(item.get("status")), str(item.get("reason", ""))
     words = _WORDS.get(kind, (kind, f"not {kind}", f"{kind} unknown"))
-    said = words[("True", "False").index(status) if status in ("True", "False") else 2]
+    if kind == conditions.SCHEDULED and reason in conditions.CANNOT_START:
+        words, status = _CANNOT_START, "False"
+    said = _BY_REASON.get(reason) or words[("True", "False").index(status) if status in ("True", "False") else 2]
     if said is None or reason in _NOTHING_YET:
         return None
     mark, style = _mark(kind, status)

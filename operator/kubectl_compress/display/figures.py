@@ -155,14 +155,14 @@ def _difference(row: Row) -> str:
 def _result(job: Job, item: ObjectiveResult | None, *, limit: bool) -> Text:
     if item is None:
         return Text("no limit" if job.verdict else "no verdict", style="dim")
-    measured = "not measured" if item.measured is None else write_figure(item.measured, item.unit)
+    measured = "not measured" if item.measured is None else item.write(item.measured)
     around = interval(item)
     text = Text(measured).append(f" ({around})" if around not in ("", "exact") else "").append(" ")
     return text.append_text(coloured(item.verdict)).append(f", {_limit(item)}" if limit else "", style="dim")
 
 
 def _limit(item: ObjectiveResult) -> str:
-    return f"{item.direction} {write_figure(item.limit, item.unit)}"
+    return f"{item.direction} {item.write(item.limit)}"
 
 
 def _write(value: float, unit: str) -> str:

@@ -25,8 +25,8 @@ def jobs_table(
     for job in jobs:
         cells = [
             Text(job.name),
-            coloured(job.phase or "-"),
-            Text(_detail(job)),
+            Text(job.phase, style="red") if job.is_stuck else coloured(job.phase or "-"),
+            Text(_detail(job), style="red" if job.is_stuck else ""),
             _progress(job, _NARROW_BAR if narrow else _BAR) if bars else _per_cent(job),
             coloured(job.verdict),
             Text(str(job.status.get("sizeRatio", ""))),

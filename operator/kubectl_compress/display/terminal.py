@@ -18,7 +18,7 @@ _WIDE: Final = 2000
 """Columns where there is no terminal: nothing is folded or cut, whoever reads it."""
 
 COLOURS: Final = {
-    "Pass": "green", "Fail": "red", "Inconclusive": "yellow",
+    "Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan",
     "Succeeded": "green", "Failed": "red", "Running": "cyan", "AwaitingReview": "yellow", "Suspended": "magenta",
 }  # fmt: skip
 
@@ -59,8 +59,7 @@ class Terminal:
         line = Text("error: ", style="bold red").append(error.problem, style="default not bold")
         self.notes.print(line, soft_wrap=True)
         for problem in error.problems if isinstance(error, InvalidManifest) else ():
-            said = Text("  ").append(problem.field, style="bold").append(f": {problem.value!r} is not valid: ")
-            self.notes.print(said.append(problem.remedy), soft_wrap=True)
+            self.notes.print(Text("  ").append(problem.field, style="bold").append(problem.sentence), soft_wrap=True)
         if error.remedy:
             self.notes.print(Text("to do: ", style="bold").append(error.remedy, style="not bold"), soft_wrap=True)
 

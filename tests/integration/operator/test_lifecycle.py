@@ -84,7 +84,7 @@ def test_storage_trouble_is_tried_again_and_counted(namespace: Namespace) -> Non
     status = phase_is(namespace, "Failed")
     assert status["retries"] == 1
     assert namespace.condition("minilm-int8", "Failed")["reason"] == "StorageUnavailable"
-    assert "2 tries failed; the last: 503 from the store" in status["message"]
+    assert "2 attempts failed; the last: 503 from the store" in status["message"]
     wait_for("it was told", lambda: "Retrying" in namespace.event_reasons())
 
 

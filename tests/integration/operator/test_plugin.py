@@ -79,7 +79,7 @@ def test_a_job_is_submitted_followed_and_reported(
     assert lines[0] == f"compressionjob.{GROUP}/{NAME} created"
     assert any(line.startswith(f"{NAME}  Running") for line in lines)
     assert f"{NAME}  Succeeded  Pass  all 3 objectives hold" in lines
-    assert f"next: see the report: kubectl compress report {NAME}" in lines
+    assert f"next: see the report: kubectl compress report {NAME} -n {namespace.name}" in lines
     report = plugin.run("report", NAME)
     assert report.code == 0
     assert ["size", "91.0", "MB", "22.8", "MB", "-75.0", "%", "better"] in [

@@ -2,8 +2,8 @@
 
 from tests.support.tiny_models.audio import spectrogram_classifier, transcriber, waveform_classifier, whisper
 from tests.support.tiny_models.data import array_data, image_data, sentences, text_data
-from tests.support.tiny_models.images import convolutional, perceptron, resnet, video_classifier
-from tests.support.tiny_models.text import LLAMA_TOKENS, SPECIAL, WORDS, bert, gguf, llama, summarizer
+from tests.support.tiny_models.images import convolutional, perceptron, resnet, swin, video_classifier
+from tests.support.tiny_models.text import LLAMA_TOKENS, SPECIAL, WORDS, bert, gguf, gpt2, llama, summarizer
 
 __all__ = [
     "LLAMA_TOKENS",
@@ -13,6 +13,7 @@ __all__ = [
     "bert",
     "convolutional",
     "gguf",
+    "gpt2",
     "image_data",
     "llama",
     "perceptron",
@@ -20,6 +21,7 @@ __all__ = [
     "sentences",
     "spectrogram_classifier",
     "summarizer",
+    "swin",
     "text_data",
     "transcriber",
     "video_classifier",

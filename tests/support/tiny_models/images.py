@@ -10,6 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from transformers import (
     ResNetConfig,
     ResNetForImageClassification,
+    SwinConfig,
+    SwinForImageClassification,
     VideoMAEConfig,
     VideoMAEForVideoClassification,
 )
@@ -31,6 +33,14 @@ def resnet(folder: Path, *, labels: int = 3) -> Path:
     settings = {"image_processor_type": "ViTImageProcessor", "do_resize": True, "size": {"height": 16, "width": 16}}
     settings |= {"image_mean": [0.5], "image_std": [0.5]}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def swin(folder: Path) -> Path:
+    """A Swin of two stages on three channels of 32 by 32 pixels."""
+    torch.manual_seed(7)
+    config = SwinConfig(embed_dim=16, depths=[1, 1], num_heads=[2, 2], image_size=32, patch_size=4, window_size=4)
+    SwinForImageClassification(config).eval().save_pretrained(folder)
     return folder
 
 

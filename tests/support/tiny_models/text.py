@@ -1,4 +1,4 @@
-"""Tiny models of texts: BERT, Llama (as GGUF too), T5 and BART."""
+"""Tiny models of texts: BERT, Llama (as GGUF too), GPT-2, T5 and BART."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +15,8 @@ from transformers import (
     BertForSequenceClassification,
     BertModel,
     BertTokenizerFast,
+    GPT2Config,
+    GPT2ForSequenceClassification,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
@@ -80,6 +82,31 @@ def llama(folder: Path, *, tied: bool = True) -> Path:
         eos_token_id=0,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def gpt2(folder: Path, *, labels: int = 3) -> Path:
+    """A GPT-2 of two layers that classifies, whose tokens are the words of `WORDS`; its linear layers are Conv1D."""
+    folder.mkdir(parents=True)
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(("<end>", *WORDS))}, unk_token="<end>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<end>", eos_token="<end>", unk_token="<end>"
+    ).save_pretrained(folder)
+    torch.manual_seed(7)
+    config = GPT2Config(
+        vocab_size=1 + len(WORDS),
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        n_positions=64,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+        initializer_range=0.3,
+        id2label={i: f"class-{i}" for i in range(labels)},
+    )
+    GPT2ForSequenceClassification(config).save_pretrained(folder)
     return folder
 
 

@@ -29,13 +29,20 @@ def test_a_setting_in_a_document_is_understood(page: str, setting: str) -> None:
     run([tools.helm(), "template", "demo", CHART, f"--set={setting}"], remedy=f"See {page}.")
 
 
-def test_the_example_of_values_is_understood(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "install.md").read_text(), flags=re.DOTALL)
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_examples_of_values_are_understood(tmp_path: Path, number: int) -> None:
+    found = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "install.md").read_text(), flags=re.DOTALL)
+    assert len(found) == 3
     file = tmp_path / "values.yaml"
-    file.write_text(block)
+    file.write_text(found[number])
     rendered = run([tools.helm(), "template", "demo", CHART, f"--values={file}"])
-    assert "image: registry.example.com/ml/compression-operator:0.1.0" in rendered
-    assert "name: nvidia-gpu" not in rendered
+    expected = (
+        "image: registry.example.com/ml/compression-operator:0.1.0",
+        "value: http://proxy.example.com:3128",
+        "name: company-ca",
+    )
+    assert expected[number] in rendered
+    assert ("name: nvidia-gpu" in rendered) is (number > 0)
 
 
 def test_the_example_of_receivers_is_understood(tmp_path: Path) -> None:

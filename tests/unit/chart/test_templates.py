@@ -102,16 +102,19 @@ def test_the_operator_knows_whether_its_children_are_protected() -> None:
         return parse(["run"], {key: value for key, value in variables.items() if value}).children_protected
 
     assert protected()
-    assert set(policies()) == {"reviewer", "child-jobs", "child-pods", "queue"}
+    every = {"reviewer", "child-jobs", "child-pods", "queue", "limits"}
+    assert set(policies()) == every
     assert not protected("--set=admission.protectChildren=false")
-    assert set(policies("--set=admission.protectChildren=false")) == {"reviewer", "queue"}
-    assert set(policies("--set=admission.fixQueue=false")) == {"reviewer", "child-jobs", "child-pods"}
+    assert set(policies("--set=admission.protectChildren=false")) == every - {"child-jobs", "child-pods"}
+    for value, name in (("fixQueue", "queue"), ("warnWithoutLimits", "limits")):
+        assert set(policies(f"--set=admission.{value}=false")) == every - {name}
 
 
-def test_every_policy_is_bound_and_denies() -> None:
-    bindings = kind("ValidatingAdmissionPolicyBinding")
-    assert {item["spec"]["policyName"] for item in bindings} == {it["metadata"]["name"] for it in policies().values()}
-    assert all(item["spec"]["validationActions"] == ["Deny"] for item in bindings)
+def test_every_policy_is_bound_and_denies_but_for_the_one_that_warns() -> None:
+    bindings = {item["spec"]["policyName"]: item["spec"] for item in kind("ValidatingAdmissionPolicyBinding")}
+    assert bindings.keys() == {item["metadata"]["name"] for item in policies().values()}
+    for name, spec in bindings.items():
+        assert spec["validationActions"] == (["Warn"] if name.endswith(".limits") else ["Deny"])
     assert {item["spec"]["failurePolicy"] for item in policies().values()} == {"Fail"}
 
 

@@ -45,3 +45,19 @@ def test_decimals_survive_the_way_through_a_manifest(number: float) -> None:
     text = f"{number:.9f}"
     sla = Sla.model_validate({"confidence": text}) if float(text) > 0 else Sla()
     assert Sla.model_validate(sla.to_json()) == sla
+
+
+@pytest.mark.parametrize(
+    ("count", "like", "text"),
+    [
+        (1.6 * 2**30, 400 * 2**20, "1.6Gi"),
+        (400 * 2**20, 400 * 2**20, "400Mi"),
+        (653_600_000, 400 * 2**20, "623.3Mi"),
+        (2**21, 2**30, "2Mi"),
+        (3 * 2**40, 2**30, "3Ti"),
+        (653_600_000, 400_000_000, "653.6 MB"),
+        (653_600_000, None, "653.6 MB"),
+    ],
+)
+def test_bytes_are_answered_in_the_units_of_the_user(count: float, like: float | None, text: str) -> None:
+    assert format_bytes(count, like=like) == text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from compressionjob.estimate import Estimate
 from compressionjob.methods.promise import Promise, combine
-from compressionjob.objectives import ERROR_METRICS, QualityMetric, Sla
+from compressionjob.objectives import ERROR_METRICS, LIMITS, QualityMetric, Sla, sets_limits
 from compressionjob.sla import (
     LATENCY,
     SIZE_RATIO,
@@ -95,13 +95,22 @@ def test_what_was_not_measured_is_inconclusive() -> None:
     assert "latency.speedup was not measured" in judgement.sentence()
 
 
+@pytest.mark.parametrize("sla", [{}, {"confidence": "0.9", "onViolation": "Alert", "runtime": "edge"}])
+def test_without_limits_there_is_nothing_to_judge(sla: dict[str, str]) -> None:
+    judgement = judge(Sla.model_validate(sla), GOOD)
+    assert judgement.verdict == "NoLimits"
+    assert judgement.sentence() == "the job sets no limits, so nothing was judged"
+    assert not sets_limits({"sla": sla})
+
+
+def test_a_limit_is_seen_in_a_spec_as_it_was_written() -> None:
+    assert all(sets_limits({"sla": {name: {"of": "some version"}}}) for name in LIMITS)
+    assert not any(map(sets_limits, ({}, {"sla": None}, {"sla": {"quality": None}})))
+
+
 def test_intervals_are_wide_enough_for_all_objectives_together() -> None:
     assert interval_confidence(SLA) == pytest.approx(1 - 0.05 / 8)
     assert interval_confidence(Sla()) == pytest.approx(0.95)
-
-
-def test_no_limits_pass_and_say_so() -> None:
-    assert judge(Sla(), {}).sentence() == "no limits were set"
 
 
 @given(st.floats(0.001, 10), st.floats(0, 1), st.floats(0.001, 10))
@@ -214,3 +223,10 @@ def test_only_open_limits_say_what_would_decide_them() -> None:
 def test_what_would_decide_is_no_part_of_a_written_interval() -> None:
     written = Estimate(value=1.0, low=0.5, high=2.0, more_seconds=10.0).model_dump(mode="json")
     assert set(written) == {"value", "low", "high", "reason"}
+
+
+def test_a_limit_in_mebibytes_is_answered_in_mebibytes() -> None:
+    result = ObjectiveResult(
+        name="memory", unit="bytes", limit=400 * 2**20, measured=1.6 * 2**30, low=2**30, high=2**31, verdict="Fail"
+    )
+    assert result.describe() == "memory is 1.6Gi (1Gi to 2Gi), limit at most 400Mi"

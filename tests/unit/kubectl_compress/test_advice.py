@@ -3,17 +3,26 @@
 import pytest
 
 from compressionjob import conditions
-from kubectl_compress.advice import advice
+from kubectl_compress.advice import OF_CONDITION, OF_FAILURE, OF_WAITING, advice, remarks
 from kubectl_compress.options import COMMANDS, parser
 from tests.support.screens import condition, job
 
-FAILURES = [
-    conditions.SLA_VIOLATED, conditions.SLA_INCONCLUSIVE, conditions.INVALID_SPEC, conditions.INVALID_INPUT,
-    conditions.BAD_RECIPE, conditions.OUT_OF_MEMORY, conditions.KILLED, conditions.DISK_FULL,
-    conditions.STORAGE_UNAVAILABLE, conditions.DEADLINE_EXCEEDED, conditions.RETRIES_EXHAUSTED, conditions.CHILD_LOST,
-    conditions.CHILD_CONFLICT, conditions.SUMMARY_MISSING, conditions.REVIEW_REJECTED, conditions.REVIEW_TIMED_OUT,
-    "SomethingNew",
-]  # fmt: skip
+FAILURES = [*conditions.FAILURE_REASONS, "SomethingNew"]
+NO_ADVICE_NEEDED = {
+    conditions.VALID, conditions.JOB_ENDED, conditions.SUSPENDED_BY_USER, conditions.SUSPENDING, conditions.RESUMED,
+    conditions.SLA_MET, conditions.PUBLISHED_FALLBACK, conditions.PUBLISHED_DESPITE_VIOLATION,
+    conditions.PUBLISHED_AFTER_REVIEW, conditions.VERDICT_PASS, conditions.VERDICT_FAIL,
+    conditions.VERDICT_INCONCLUSIVE, conditions.NO_VERDICT_YET, conditions.NO_VERDICT, conditions.PROMISES_KEPT,
+    conditions.AWAITING_REVIEW, conditions.APPROVED, conditions.REJECTED, conditions.FORECAST_IN_TIME,
+    conditions.CLOCK_STOPPED, conditions.ALL_FOUND, conditions.VERDICT_NO_LIMITS, conditions.PUBLISHED_WITHOUT_LIMITS,
+}  # fmt: skip
+"""Good news, and reasons of jobs whose phase says what to do: Suspended, AwaitingReview, Succeeded."""
+
+
+def reasons() -> set[str]:
+    """Every reason in compressionjob.conditions."""
+    constants = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
+    return constants - set(conditions.CONDITION_TYPES)
 
 
 def failed(reason: str) -> str:
@@ -27,7 +36,7 @@ def test_every_end_has_a_next_step_whose_commands_parse(reason: str) -> None:
     assert said
     assert "{" not in said
     for command in said.split("kubectl compress ")[1:]:
-        words = command.split(";")[0].split(", then")[0].split()
+        words = command.split(";")[0].split(", then")[0].replace("=MORE", "=5").split()
         if words[0] in {item.name for item in COMMANDS}:
             settings = [word.replace("=NAME", "=x").replace("=TIME", "=2h") for word in words]
             parser("0").parse_args(settings)
@@ -37,7 +46,62 @@ def test_what_would_end_the_same_way_is_not_simply_tried_again() -> None:
     assert "--set spec.runtime=" in failed(conditions.OUT_OF_MEMORY)
     assert "--set spec.deadline=" in failed(conditions.DEADLINE_EXCEEDED)
     assert "retry" not in failed(conditions.BAD_RECIPE)
-    assert failed(conditions.KILLED).endswith("kubectl compress retry minilm-int8")
+    assert failed(conditions.KILLED).endswith("kubectl compress retry minilm-int8 -n ml")
+
+
+def test_every_reason_has_advice_or_needs_none() -> None:
+    advised = [*OF_FAILURE, *OF_WAITING, *OF_CONDITION]
+    assert len(advised) == len(set(advised))
+    both = {conditions.AWAITING_REVIEW}  # the name of a phase, too
+    assert reasons() - both == (set(advised) | NO_ADVICE_NEEDED) - both
+    assert not set(advised) & NO_ADVICE_NEEDED
+    assert set(OF_FAILURE) == set(conditions.FAILURE_REASONS)
+
+
+@pytest.mark.parametrize("reason", OF_WAITING)
+def test_a_job_that_waits_says_what_to_do_and_where(reason: str) -> None:
+    kind = "Accepted" if reason in (conditions.RUNTIME_NOT_FOUND, conditions.RUNTIME_WITHOUT_PRICE) else "Scheduled"
+    status = {"phase": "Pending", "conditions": [condition(kind, "False", reason)]}
+    said = advice(job(status=status))
+    assert said
+    assert "{" not in said.replace("""'{"spec":{"pricePerHour":"PRICE"}}'""", "")
+    for command in said.split("kubectl compress ")[1:]:
+        assert "-n ml" in command
+
+
+def test_bad_conditions_beside_the_phase_come_with_their_remedy() -> None:
+    bad = [
+        condition("DeadlineAtRisk", "True", conditions.FORECAST_LATE),
+        condition("ReceiversFound", "False", conditions.RECEIVER_NOT_FOUND),
+        condition("AsPromised", "True", conditions.PROMISES_KEPT),
+    ]
+    first, second = remarks(job(status={"phase": "Running", "conditions": bad}))
+    assert "longer spec.deadline" in first
+    assert """--patch='{"spec":{"notifications":[]}}'""" in second
+
+
+def test_what_was_tried_is_not_proposed_again() -> None:
+    said = advice(
+        job(
+            status={"phase": "Failed", "conditions": [condition("Failed", "True", conditions.SLA_INCONCLUSIVE)]},
+            spec__benchmark__timeLimit="30m",
+        )
+    )
+    assert said.endswith("--set spec.benchmark.timeLimit=60m")
+    assert failed(conditions.RETRIES_EXHAUSTED).startswith("see why: kubectl compress logs minilm-int8 -n ml")
+
+
+def test_a_job_without_limits_is_told_how_to_be_judged() -> None:
+    said = advice(job(status={"phase": "Succeeded", "verdict": "NoLimits"}))
+    assert "kubectl compress report minilm-int8" in said
+    assert "set limits in spec.sla" in said
+
+
+def test_refused_keys_are_replaced_and_not_the_manifest() -> None:
+    status = {"message": "the store says 403; correct the keys in the Secret: kubectl -n ml patch secret s3"}
+    failure = {"phase": "Failed", "conditions": [condition("Failed", "True", conditions.INVALID_INPUT)]}
+    said = advice(job(status=status | failure))
+    assert said == "replace the keys as it says above; then: kubectl compress retry minilm-int8 -n ml"
 
 
 def test_a_suspended_job_gets_a_patch_that_is_json() -> None:

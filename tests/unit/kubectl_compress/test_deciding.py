@@ -72,7 +72,7 @@ def test_only_an_inconclusive_job_measures_longer() -> None:
 
 def test_advice_names_the_command_in_full() -> None:
     said = advice(_left_open(_open("latency", moreSeconds=840)))
-    assert said.endswith("kubectl compress retry minilm-int8 --set spec.benchmark.timeLimit=24m")
+    assert said.endswith("kubectl compress retry minilm-int8 -n ml --set spec.benchmark.timeLimit=24m")
     assert "samples" not in said
 
 

@@ -49,6 +49,15 @@ def test_a_cluster_without_the_operator_is_told_apart_from_a_job_that_is_not_the
     assert "install the operator" in error.remedy
 
 
+def test_what_says_nothing_is_left_out_of_the_servers_words() -> None:
+    error = error_of(
+        'The CompressionJob "a" is invalid: \n* spec.model: Required value\n* <nil>: Invalid value: null: some '
+        "validation rules were not checked because the object was invalid; correct the existing errors"
+    )
+    assert error.problem == 'The CompressionJob "a" is invalid: \n* spec.model: Required value'
+    assert "kubectl explain" in error.remedy
+
+
 def test_without_kubectl_the_remedy_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(errors.PluginError, match="no kubectl on PATH"):

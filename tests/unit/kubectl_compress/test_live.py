@@ -87,6 +87,7 @@ def test_what_is_printed_once_is_never_cut_whatever_the_terminal() -> None:
         ({"phase": "Running"}, None),
         ({"phase": "Suspended"}, None),
         (judged(), ExitCode.DONE),
+        (judged("NoLimits"), ExitCode.DONE),
         (judged("Fail"), ExitCode.NOT_MET),  # published because of onViolation: Alert
         (judged("Inconclusive", review={"decision": "Approve"}), ExitCode.DONE),
         (judged("Inconclusive", "Failed"), ExitCode.NOT_MET),

@@ -49,13 +49,29 @@ def test_every_problem_of_every_job_is_said_with_field_value_and_remedy(tmp_path
     assert "must be a duration" in fields["spec.sla.latency.max"][1]
 
 
+def test_quotes_where_the_server_wants_none_and_none_where_it_wants_them_are_said(tmp_path: Path) -> None:
+    bad = job("bad", spec__retries="3", spec__sla__quality__maxDrop=0.01, spec__suspend="true", spec__budget=5)
+    found = read([written(tmp_path, bad)])
+    assert [(problem.field, problem.remedy) for problem in found.problems[0].problems] == [
+        ("spec.suspend", "must be true or false, without quotes"),
+        ("spec.retries", 'write 3 without quotes: "3" is a text'),
+        (
+            "spec.sla.quality.maxDrop",
+            'write 0.01 in quotes, "0.01": the API server takes no number with a decimal point here',
+        ),
+    ]
+
+
 def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(job("a"))))
     found = read(["-"])
     assert [manifest.origin for manifest in found.jobs] == ["standard input: a"]
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), ("a: [", "cannot be read"), ("\xff", "utf-8")])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "No such file"), ("a: [", "cannot be read"), ("\xff", "UTF-8"), ("a: [", r"line 1, column 5")],
+)
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: str | None, says: str) -> None:
     place = tmp_path / "job.yaml"
     if content is not None:

@@ -2,11 +2,18 @@
 
 import pytest
 
-from kubectl_compress.display.detail import job_detail, steps_line
+from kubectl_compress.display.detail import headline, job_detail, steps_line
 from kubectl_compress.display.table import jobs_table
 from tests.support.screens import NOW, condition, drawn, job, judged, stamp
 
 SENTENCE = "violated: latency is 30.7ms (29.8ms to 32.8ms), limit at most 20ms"
+
+
+TOLD = [
+    {"title": "preflight", "state": "Done"}, {"title": "fetch", "state": "Skipped"},
+    {"title": "convert", "state": "Done"}, {"title": "measure", "state": "Failed"},
+    {"title": "publish", "state": "SomethingNew"},
+]  # fmt: skip
 
 
 def test_a_sentence_is_said_once() -> None:
@@ -66,6 +73,23 @@ def test_a_waiting_job_tells_why_in_the_words_of_whoever_knows() -> None:
     assert "next: wait for room" in text
 
 
+def test_a_pod_that_cannot_start_is_red_though_a_node_was_found() -> None:
+    said = 'secret "s3" not found; create it: kubectl -n ml create secret generic s3'
+    status = {
+        "phase": "Pending",
+        "message": f"ContainerConfigError: {said}",
+        "conditions": [condition("Scheduled", "True", "ContainerConfigError", said)],
+    }
+    stuck = job(status=status)
+    text = drawn(job_detail(stuck, NOW))
+    assert text.splitlines()[0] == "minilm-int8  Pending  ContainerConfigError"
+    assert f"✗ a node was found, but the pod cannot start: ContainerConfigError: {said}" in text
+    assert "✓" not in text
+    (row,) = drawn(jobs_table([stuck], NOW, namespaces=False)).splitlines()[1:]
+    assert row.split()[:3] == ["minilm-int8", "Pending", "ContainerConfigError"]
+    assert "red" in {str(span.style) for span in headline(stuck).spans}
+
+
 def test_a_job_that_waits_for_review_says_how_to_decide_and_what_time_decides() -> None:
     status = judged(
         phase="AwaitingReview", conditions=[condition("Reviewed", "Unknown", "AwaitingReview", "waits for a review")]
@@ -74,7 +98,7 @@ def test_a_job_that_waits_for_review_says_how_to_decide_and_what_time_decides() 
     assert "review    Always; Reject after 168h without one" in text
     assert "? waits for review  60s ago" in text
     assert "✓ measure  · publish" in text
-    assert "kubectl compress approve minilm-int8 --reason TEXT" in text
+    assert "kubectl compress approve minilm-int8 -n ml --reason TEXT" in text
 
 
 def test_what_a_newer_operator_says_is_shown_as_it_is() -> None:
@@ -98,6 +122,7 @@ def test_a_job_that_no_operator_has_seen_says_where_to_look() -> None:
         (judged(phase="Running"), "✓ measure  ▸ publish"),
         (judged("Fail", "Failed"), "✓ measure  – publish"),
         (judged(), "✓ measure  ✓ publish"),
+        (judged(steps=TOLD), "✓ preflight  – fetch  ✓ convert  ✗ measure  · publish"),
     ],
 )
 def test_steps_show_where_a_job_is(status: dict[str, object], marks: str) -> None:

@@ -1,6 +1,6 @@
 """What a model answers on the evaluation data, as one row per sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
+from compression_runner.inference.parts import OutputShape
 from compression_runner.inference.predictor import Predictor, TensorInfo
 from compression_runner.inference.similarity import Floats
 from compressionjob.conditions import INVALID_INPUT
@@ -16,7 +17,9 @@ from compressionjob.tasks import TASKS, Task
 
 EMBEDDINGS: Final = ("sentence_embedding", "embeddings", "last_hidden_state", "token_embeddings")
 CLASS_SCORES: Final = ("logits", "probabilities", "scores")
-NUMBERS: Final = ("predictions", "prediction", "variable")
+MODEL: Final = "spec.model.source"
+ONE_AT_A_TIME: Final = "set spec.benchmark.batchSize to 1, or export the model with a batch axis in this tensor"
+NUMBERS: Final = ("predictions", "prediction", "variable", *CLASS_SCORES)
 
 
 def answers(
@@ -29,20 +32,23 @@ def answers(
     """Return what the model answers, shape (samples, values), in the order of the data.
 
     An embedding's row is the embedding (token outputs are averaged over the attention mask), a classifier's its class
-    scores, a regression's its number, and that of any other ONNX model all its outputs. `advance` is told the share
-    that is done.
+    scores, a regression's its number, and that of any other ONNX model all its outputs, each taken apart along its
+    batch axis. `advance` is told the share that is done.
     The batch is the one that will be served: dynamic quantization scales by batch, so another would answer otherwise.
-    Raises InvalidInput for a model whose outputs are not those of its task.
+    Raises InvalidInput for a model whose outputs are not those of its task, or have no batch axis.
     """
-    chosen = _outputs(predictor.outputs, task)
+    chosen = chosen_outputs(predictor.outputs, task)
     rows: Floats | None = None
     done = 0
     for indices in data.batches(predictor.inputs, batch_size):
         feed = data.batch(indices, predictor.inputs)
         values = predictor.run(feed, [output.name for output in chosen])
-        found = _rows(values, feed.get("attention_mask"), task)
+        each = [of_samples(value, info, len(indices)) for value, info in zip(values, chosen, strict=True)]
+        found = _rows(each, feed.get("attention_mask"), task)
         if rows is None:
             rows = np.zeros((len(data), found.shape[1]), dtype=np.float32)
+        if found.shape[1] != rows.shape[1]:
+            raise _varies(chosen, task)
         rows[indices] = found
         done += len(indices)
         if advance:
@@ -50,6 +56,24 @@ def answers(
     if rows is None:
         raise ValueError("an evaluation set has at least one sample")
     return rows
+
+
+def output_shapes(predictor: Predictor, data: SampleSet, task: Task) -> tuple[OutputShape, ...]:
+    """Return the outputs that make a row of answers, in its order; none for tasks whose row is one thing."""
+    if task != "onnx":
+        return ()
+    chosen = chosen_outputs(predictor.outputs, task)
+    indices = next(iter(data.batches(predictor.inputs, 1)))
+    values = predictor.run(data.batch(indices, predictor.inputs), [output.name for output in chosen])
+    return tuple(
+        _output_shape(of_samples(value, info, len(indices)), info) for info, value in zip(chosen, values, strict=True)
+    )
+
+
+def _output_shape(samples: NDArray[np.generic], info: TensorInfo) -> OutputShape:
+    shape, stated = samples.shape[1:], info.sample_shape
+    fixed = tuple(size is not None for size in stated) if len(stated) == len(shape) else (True,) * len(shape)
+    return OutputShape(info.name, shape, fixed)
 
 
 def kept_answers(path: Path | None, compute: Callable[[], Floats]) -> Floats:
@@ -66,17 +90,43 @@ def kept_answers(path: Path | None, compute: Callable[[], Floats]) -> Floats:
     return found
 
 
-def _outputs(outputs: tuple[TensorInfo, ...], task: Task) -> list[TensorInfo]:
-    """Return the outputs that count for the task."""
+def of_samples(value: NDArray[np.generic], info: TensorInfo, count: int) -> NDArray[np.generic]:
+    """Return an output of `count` samples with the samples as its first dimension.
+
+    What has no batch axis is every sample's; of several rows for each sample, those of the first come first. Raises
+    InvalidInput where the rows are not those of so many samples.
+    """
+    axis = info.axis if value.ndim else None
+    if axis is None:
+        return np.broadcast_to(value, (count, *value.shape))
+    stated = len(info.shape) in (0, value.ndim) or count == 1
+    if not stated or axis >= value.ndim or value.shape[axis] % count:
+        problem = f"dimension {axis} of output {info.name} should count {count} samples; its shape is {value.shape}"
+        raise InvalidInput(INVALID_INPUT, MODEL, info.name, problem, ONE_AT_A_TIME)
+    moved = np.moveaxis(value, axis, 0)
+    return moved if len(moved) == count else moved.reshape(count, len(moved) // count, *moved.shape[1:])
+
+
+def _varies(outputs: list[TensorInfo], task: Task) -> InvalidInput:
+    names = ", ".join(output.name for output in outputs)
+    problem = f"the size of the output ({names}) differs between samples, which task {task} cannot compare"
+    remedy = "use task onnx with spec.benchmark.batchSize 1, or export the model with outputs of one size"
+    return InvalidInput(INVALID_INPUT, MODEL, names, problem, remedy)
+
+
+def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo]:
+    """Return the outputs that count for the task. Raises InvalidInput where there are none."""
+    if task == "onnx":
+        numeric = [output for output in outputs if output.dtype.kind in "fiub"]
+        if numeric:
+            return numeric
     numeric = [output for output in outputs if output.dtype.kind in "fiu"]
-    if task == "onnx" and numeric:
-        return numeric
     floats = {output.name: output for output in numeric if output.dtype.kind == "f"}
     for name in _preferred(task):
         if name in floats:
             return [floats[name]]
     # A graph may leave out the dimension of the one number that a regression predicts.
-    shapes = (1, 2) if task == "tabular-regression" else (2,)
+    shapes = (1, 2) if TASKS[task].predicts_number else (2,)
     flat = [output for output in floats.values() if len(output.shape) in shapes]
     if flat:
         return flat[:1]
@@ -95,16 +145,15 @@ def _outputs(outputs: tuple[TensorInfo, ...], task: Task) -> list[TensorInfo]:
 
 def _preferred(task: Task) -> tuple[str, ...]:
     """Return the names by which exporters call the output of a task."""
-    if task == "tabular-regression":
+    if TASKS[task].predicts_number:
         return NUMBERS
     return CLASS_SCORES if TASKS[task].classifies else EMBEDDINGS
 
 
 def _rows(values: list[NDArray[np.generic]], mask: NDArray[np.generic] | None, task: Task) -> Floats:
-    """Return one row per sample from the outputs of one batch."""
+    """Return one row per sample from the outputs of one batch, whose first dimension counts the samples."""
     if task == "onnx":
-        count = len(values[0])
-        return np.concatenate([value.reshape(count, -1).astype(np.float32) for value in values], axis=1)
+        return np.concatenate([value.reshape(len(value), -1).astype(np.float32) for value in values], axis=1)
     value = values[0].astype(np.float32)
     if value.ndim == 3:
         weight = np.ones(value.shape[:2], np.float32) if mask is None else mask.astype(np.float32)

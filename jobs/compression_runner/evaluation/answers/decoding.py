@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.cache_inputs import PAST, PRESENT, is_past
 from compression_runner.errors import InvalidInput
+from compression_runner.inference.batch_axis import joined
 from compression_runner.inference.predictor import Feed, Predictor, TensorInfo
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.spec import Benchmark
@@ -46,16 +47,15 @@ def decode_step(predictor: Predictor, data: SampleSet, indices: Sequence[int], b
     return {**step, **dict(zip(states, found, strict=True))}
 
 
-def together(steps: Sequence[Feed], count: int) -> Feed:
+def together(steps: Sequence[Feed], inputs: Sequence[TensorInfo], count: int) -> Feed:
     """Return steps of single texts as one step of `count` texts, repeated in turn."""
-    chosen = [steps[index % len(steps)] for index in range(count)]
-    return {name: np.concatenate([step[name] for step in chosen]) for name in chosen[0]}
+    return joined([steps[index % len(steps)] for index in range(count)], inputs)
 
 
 def texts_at_once(inputs: Sequence[TensorInfo], benchmark: Benchmark, wanted: int) -> int:
     """Return how many texts one call in the offline scenario has: those wanted, or as many as memory allows."""
     states = [info for info in inputs if is_past(info.name)]
-    each = sum(int(np.prod([size or 1 for size in info.shape[1:]])) * info.dtype.itemsize for info in states)
+    each = sum(int(np.prod([size or 1 for size in info.sample_shape])) * info.dtype.itemsize for info in states)
     allowed = REMEMBERED_BYTES // max(1, each * past_tokens(benchmark))
     return max(benchmark.batch_size, min(wanted, allowed), 1)
 

@@ -6,31 +6,42 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
-from compression_runner.evaluation.answers.answers import answers, kept_answers
+from compression_runner.evaluation.answers.answers import answers, chosen_outputs, kept_answers, output_shapes
 from compression_runner.evaluation.answers.greedy import NOTHING, written
 from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED, next_tokens
+from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, may_vary, varying_answers
 from compression_runner.evaluation.phases import Stopwatch
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.inference.opening import engine_of
+from compression_runner.inference.parts import AnswerPart, split_answers
 from compression_runner.inference.predictor import Engine, Predictor
 from compression_runner.inference.similarity import Floats
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
 
+ROWS: Final = 2
+"""What a row of kept answers holds: raised when that changes."""
+
 
 @dataclass(frozen=True)
 class AnswerPair:
-    """What both models answer to `data`, and whether they are the same file."""
+    """What both models answer to `data`, whether they are the same file, and the parts that are judged apart.
+
+    `varying` holds the answers where their sizes differ between samples; the others are empty then.
+    """
 
     data: SampleSet
     baseline: Floats
     compressed: Floats
     same: bool
+    parts: tuple[AnswerPart, ...] = ()
+    varying: VaryingAnswers | None = None
 
 
 class AnsweredData:
@@ -52,11 +63,13 @@ class AnsweredData:
         whole: bool,
     ) -> None:
         self._spec, self._predictors, self._data, self._watch = spec, predictors, data, watch
+        self._varies = may_vary(predictors[0], spec.model.task, spec.benchmark.batch_size)
         self._rows = list(range(len(data))) if whole else np.random.default_rng(0).permutation(len(data)).tolist()
         digests = [_model_digest(model) for model in models]
         self._same = digests[0] == digests[1]
         self._kept = cache / _fingerprint(digests[0], data, spec, engine_of(models[1])) if cache else None
         self._parts: list[tuple[Floats, Floats]] = []
+        self._judged: tuple[AnswerPart, ...] | None = None
         self._done = 0
 
     def first(self, count: int) -> AnswerPair:
@@ -65,22 +78,36 @@ class AnsweredData:
             self._parts.append(self._part(self._done, count))
             self._done = count
         old, new = (_joined([part[side] for part in self._parts]) for side in (0, 1))
-        if old.shape != new.shape:
-            raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
         chosen = self._rows[: self._done]
         data = self._data if chosen == list(range(len(self._data))) else self._data.only(chosen)
-        return AnswerPair(data, old, new, self._same)
+        if self._varies:
+            found = as_rows(chosen_outputs(self._predictors[0].outputs, self._spec.model.task), old, new)
+            if isinstance(found, VaryingAnswers):
+                return AnswerPair(data, old[:, :0], new[:, :0], self._same, varying=found)
+            old, new = found
+        if old.shape != new.shape:
+            raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
+        if self._judged is None:  # once, so that all looks judge the same
+            outputs = output_shapes(self._predictors[0], data, self._spec.model.task)
+            self._judged = split_answers(old, outputs) if outputs else ()
+        return AnswerPair(data, old, new, self._same, self._judged)
 
     def _part(self, start: int, stop: int) -> tuple[Floats, Floats]:
         whole = stop - start == len(self._data)
         data = self._data if whole else self._data.only(self._rows[start:stop])
         kept = self._kept and self._kept.with_name(f"{self._kept.name}{'' if whole else f'-{start}-{stop}'}.npy")
-        task, batch, share = self._spec.model.task, self._spec.benchmark.batch_size, (stop - start) / len(self._data)
+        share = (stop - start) / len(self._data)
         with self._watch.phase("evaluate baseline", share) as advance:
-            old = kept_answers(kept, lambda: _answers(self._predictors[0], data, task, batch, advance))
+            old = kept_answers(kept, lambda: self._answers(0, data, advance))
         with self._watch.phase("evaluate compressed", share) as advance:
-            new = old if self._same else _answers(self._predictors[1], data, task, batch, advance)
+            new = old if self._same else self._answers(1, data, advance)
         return old, new
+
+    def _answers(self, side: int, data: SampleSet, advance: Callable[[float], None]) -> Floats:
+        predictor, task, batch = self._predictors[side], self._spec.model.task, self._spec.benchmark.batch_size
+        if self._varies:
+            return varying_answers(predictor, data, task, advance)
+        return _answers(predictor, data, task, batch, advance)
 
 
 def _joined(parts: Sequence[Floats]) -> Floats:
@@ -120,6 +147,7 @@ def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec, e
         "task": spec.model.task,
         "sequenceLength": spec.benchmark.sequence_length,
         "batchSize": spec.benchmark.batch_size,
+        "rows": ROWS,
         engine: version(engine),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

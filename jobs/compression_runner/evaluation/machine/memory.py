@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compression_runner.evaluation.statistics.block_bootstrap import mean_interval
 from compression_runner.evaluation.statistics.power import mean_reach
@@ -70,7 +71,7 @@ class MemoryProbes:
         with tempfile.TemporaryDirectory(prefix="memory-") as folder:
             path = Path(folder) / "feed.npz"
             with path.open("wb") as file:
-                np.savez(file, allow_pickle=False, **dict(self._feed))
+                np.savez(file, allow_pickle=False, **{name: _storable(array) for name, array in self._feed.items()})
             while len(self.figures.peaks) < processes:
                 run = _probe(self._model, path, self._threads, self._engine)
                 floor = max(self.figures.floor_bytes, run["floorBytes"])
@@ -78,6 +79,11 @@ class MemoryProbes:
                     self.figures, peaks=(*self.figures.peaks, float(run["peakBytes"])), floor_bytes=floor
                 )
         return self.figures
+
+
+def _storable(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the array without Python objects: texts as numpy stores them."""
+    return array.astype(np.str_) if array.dtype.kind == "O" else array
 
 
 def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, int]:

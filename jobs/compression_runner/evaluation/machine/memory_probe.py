@@ -34,6 +34,8 @@ def main(model: str, feed: str, threads: str, queries: str, engine: str) -> None
     """Load, answer, print."""
     with np.load(feed, allow_pickle=False) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}
+    # Engines take texts as Python objects, which are not stored.
+    inputs = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in inputs.items()}
     load = _openvino if engine == "openvino" else _onnxruntime
     start, floor = load(int(threads))
     answer, began = start(model), time.monotonic()

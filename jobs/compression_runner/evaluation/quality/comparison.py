@@ -1,6 +1,6 @@
 """Quality of a compressed model beside its baseline: every score that the answers allow, with intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.statistics.intervals import mean, negated, share
 from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Weights, interval
-from compression_runner.inference.similarity import Floats, finite_rows, row_cosines
+from compression_runner.inference.parts import AnswerPart, directed, part_cosines, whole
+from compression_runner.inference.similarity import Floats, finite_rows
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric
 
@@ -19,6 +20,8 @@ Classes = NDArray[np.int64]
 CLASS_METRICS: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall", "f1")
 NEIGHBOUR_ROWS: Final = 512
 """Rows of the similarity matrix that are in memory at a time."""
+NAME_LENGTH: Final = 120
+"""Characters of a part's name in a message."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +38,75 @@ class Score:
 
 
 @dataclass(frozen=True)
+class PartScore:
+    """The mean score of a part of the answers that is judged apart."""
+
+    name: str
+    metric: QualityMetric
+    value: float
+
+
+@dataclass(frozen=True)
 class Quality:
-    """Every score, the largest difference between two outputs, and how many outputs were not finite numbers."""
+    """Every score, the largest difference between two outputs, and how many outputs were not finite numbers.
+
+    `parts` are what is judged apart, the worst first; none where the answers are one thing.
+    """
 
     scores: dict[QualityMetric, Score]
     samples: int
     max_abs_difference: float
     non_finite_samples: int
+    parts: tuple[PartScore, ...] = ()
 
 
-def embedding_quality(baseline: Floats, compressed: Floats, confidence: float, seed: int = 0) -> Quality:
+def embedding_quality(
+    baseline: Floats, compressed: Floats, confidence: float, seed: int = 0, parts: Sequence[AnswerPart] = ()
+) -> Quality:
     """Compare embeddings (or flattened outputs) of shape (samples, dimensions), row by row.
 
-    A row that is not finite in `compressed` counts as a cosine of 0 and a lost neighbour. Raises InvalidInput when the
+    Of several `parts`, a sample has the cosine of its worst, and keeps its neighbour if it does in all of them. A row
+    that is not finite in `compressed` counts as a cosine of 0 and a lost neighbour. Raises InvalidInput when the
     baseline's rows are not finite.
     """
     require_finite_baseline(baseline)
-    cosines = mean(row_cosines(baseline, compressed), confidence, seed)
-    scores: dict[QualityMetric, Score] = {"cosine": against_itself("cosine", cosines)}
+    parts = parts or whole(baseline)
+    by_part = part_cosines(baseline, compressed, parts)
+    cosines = mean(by_part.min(axis=1), confidence, seed)
+    found = _part_scores("cosine", parts, by_part.mean(axis=0))
+    scores: dict[QualityMetric, Score] = {"cosine": _of_worst(against_itself("cosine", cosines), found)}
     if len(baseline) >= 3:
-        same = (nearest_neighbours(baseline) == nearest_neighbours(compressed)) & finite_rows(compressed)
+        kept = [
+            nearest_neighbours(directed(baseline, part)) == nearest_neighbours(directed(compressed, part))
+            for part in _varying(baseline, parts)
+        ]
+        same = np.logical_and.reduce(kept) & finite_rows(compressed)
         scores["neighbours"] = against_itself("neighbours", share(same, confidence))
-    return quality_of(scores, baseline, compressed)
+    return replace(quality_of(scores, baseline, compressed), parts=found)
+
+
+def _part_scores(
+    metric: QualityMetric, parts: Sequence[AnswerPart], values: NDArray[np.float64]
+) -> tuple[PartScore, ...]:
+    """Return the score of each of several parts, the worst first."""
+    if len(parts) < 2:
+        return ()
+    return tuple(PartScore(parts[place].name, metric, float(values[place])) for place in values.argsort(kind="stable"))
+
+
+def _of_worst(score: Score, parts: Sequence[PartScore]) -> Score:
+    """Return the score with the worst of the parts as a reason."""
+    if not parts:
+        return score
+    reason = {"reason": f"the worst part is {parts[0].name[:NAME_LENGTH]}: {parts[0].value:.4f}"}
+    return replace(
+        score, compressed=score.compressed.model_copy(update=reason), drop=score.drop.model_copy(update=reason)
+    )
+
+
+def _varying(baseline: Floats, parts: Sequence[AnswerPart]) -> Sequence[AnswerPart]:
+    """Return the parts that differ between samples; all where none does. Neighbours among equal rows are chance."""
+    return [part for part in parts if np.ptp(part.of(baseline), axis=0).any()] or parts
 
 
 def classification_quality(
@@ -72,7 +122,8 @@ def classification_quality(
     require_finite_baseline(baseline)
     classes = baseline.shape[1]
     if classes < 2:
-        problem, remedy = "the model answers with one number for each sample", "name a model with a score per class"
+        problem = "the model answers with one number for each sample"
+        remedy = "name a model with a score per class, or use task text-regression or tabular-regression"
         raise InvalidInput("InvalidModel", "spec.model.task", "classification", problem, remedy)
     before = baseline.argmax(axis=1).astype(np.int64)
     after = class_answers(compressed)

@@ -16,12 +16,19 @@ from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Wei
 from compression_runner.inference.similarity import Floats
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric
+from compressionjob.tasks import Task
 
 Doubles = NDArray[np.float64]
 
 
 def regression_quality(
-    baseline: Floats, compressed: Floats, targets: Floats | None, confidence: float, seed: int = 0
+    baseline: Floats,
+    compressed: Floats,
+    targets: Floats | None,
+    confidence: float,
+    seed: int = 0,
+    *,
+    task: Task = "tabular-regression",
 ) -> Quality:
     """Compare predictions of shape (samples, 1): Pearson's correlation, and with targets (samples,) the mean absolute
     and the mean squared error, as scikit-learn computes them.
@@ -32,9 +39,7 @@ def regression_quality(
     """
     if baseline.shape[1] != 1:
         problem = f"the model predicts {baseline.shape[1]} numbers for each sample"
-        raise InvalidInput(
-            "InvalidModel", "spec.model.task", "tabular-regression", problem, "name a model that predicts one"
-        )
+        raise InvalidInput("InvalidModel", "spec.model.task", task, problem, "name a model that predicts one")
     require_finite_baseline(baseline)
     before = baseline[:, 0].astype(np.float64)
     after = np.nan_to_num(compressed[:, 0], nan=LARGEST, posinf=LARGEST, neginf=-LARGEST).astype(np.float64)

@@ -9,11 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.evaluation.quality.bounded import bounded_score
 from compression_runner.evaluation.quality.comparison import Quality, Score, against_itself
 from compression_runner.evaluation.quality.error_scores import error_score
-from compression_runner.evaluation.statistics.intervals import negated, share
-from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, interval
-from compressionjob.estimate import Estimate
+from compression_runner.evaluation.statistics.intervals import share
 from compressionjob.objectives import QualityMetric
 from compressionjob.tasks import TASKS, Task
 
@@ -39,7 +38,7 @@ def writing_quality(
     elif references is not None:
         sides = [rouge(side, references) for side in (baseline, compressed)]
         for metric in ROUGE:
-            scores[metric] = _bounded(metric, sides[0][metric], sides[1][metric], confidence, seed)
+            scores[metric] = bounded_score(metric, sides[0][metric], sides[1][metric], confidence, seed)
     apart = 0.0 if same.all() else 1.0
     return Quality(scores=scores, samples=len(same), max_abs_difference=apart, non_finite_samples=0)
 
@@ -66,17 +65,3 @@ def rouge(texts: Sequence[str], references: Sequence[str]) -> dict[QualityMetric
         for metric in ROUGE:
             found[metric][index] = float(scores[f"{metric}_fmeasure"])
     return found
-
-
-def _bounded(metric: QualityMetric, before: Doubles, after: Doubles, confidence: float, seed: int) -> Score:
-    """Return the score of a mean of values from 0 to 1; what was not drawn may be anything in between."""
-    gain = _mean(after - before, (-1.0, 1.0), confidence, seed)
-    sides = [_mean(values, (0.0, 1.0), confidence, seed) for values in (before, after)]
-    return Score(metric, baseline=sides[0], compressed=sides[1], drop=negated(gain))
-
-
-def _mean(values: Doubles, bounds: tuple[float, float], confidence: float, seed: int) -> Estimate:
-    kinds = np.concatenate([values, bounds])
-    counts = np.concatenate([np.ones(len(values), dtype=np.int64), np.zeros(2, dtype=np.int64)])
-    most = Kinds(counts, worst=len(values), best=len(values) + 1)
-    return interval(most, lambda weights: weights @ kinds / weights.sum(axis=1), confidence, seed)

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.cache_inputs import takes_past
-from compression_runner.dataset.sample_set import fixed_batch
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.decoding import decode_step, texts_at_once, together
 from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Contender, Scenario
-from compression_runner.inference.predictor import Feed, Predictor
+from compression_runner.inference.batch_axis import fixed_batch, joined, part_of
+from compression_runner.inference.predictor import Feed, Predictor, TensorInfo
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.spec import Benchmark
 
@@ -55,8 +53,7 @@ def contender(
         predictor.run(queries[query])
 
     def answer_batch(indices: Sequence[int]) -> None:
-        chosen = [singles[index] for index in indices]
-        predictor.run({name: np.concatenate([feed[name] for feed in chosen]) for name in chosen[0]})
+        predictor.run(joined([singles[index] for index in indices], predictor.inputs))
 
     return Contender(
         answer=answer,
@@ -73,25 +70,22 @@ def _decoder(predictor: Predictor, data: SampleSet, benchmark: Benchmark, togeth
     queries = prepared_queries(predictor, data, benchmark, PREPARED_STEPS)
     fixed = fixed_batch(predictor.inputs)
     size = 1 if fixed else max(together_at_least, offline_batch(predictor, benchmark))
-    batch = queries[0] if fixed else together(_singles(queries, benchmark), size)
+    inputs = predictor.inputs
+    batch = queries[0] if fixed else together(_singles(queries, inputs, benchmark), inputs, size)
 
     def answer(query: int) -> None:
         predictor.run(queries[query])
 
     def answer_batch(indices: Sequence[int]) -> None:
         full = len(indices) == size
-        predictor.run(batch if full else {name: array[: len(indices)] for name, array in batch.items()})
+        predictor.run(batch if full else part_of(batch, inputs, 0, len(indices)))
 
     return Contender(answer, answer_batch, len(queries), size, fixed or 1)
 
 
-def _singles(queries: Sequence[Feed], benchmark: Benchmark) -> list[Feed]:
+def _singles(queries: Sequence[Feed], inputs: Sequence[TensorInfo], benchmark: Benchmark) -> list[Feed]:
     """Take queries apart into steps of one text each."""
-    return [
-        {name: array[row : row + 1] for name, array in query.items()}
-        for query in queries
-        for row in range(benchmark.batch_size)
-    ]
+    return [part_of(query, inputs, row, row + 1) for query in queries for row in range(benchmark.batch_size)]
 
 
 def prepared_queries(predictor: Predictor, data: SampleSet, benchmark: Benchmark, limit: int) -> list[Feed]:

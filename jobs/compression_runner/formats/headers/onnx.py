@@ -11,14 +11,20 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from compression_runner.errors import InvalidInput
+from compression_runner.formats.graph_weights import WEIGHTS
 from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.tensors import Tensor
+from compression_runner.inference.predictor import TensorInfo
+from compression_runner.inference.value_info import TENSOR, kind_of, tensor_info
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-# Fields of ModelProto, GraphProto, NodeProto and TensorProto.
-MODEL_IR_VERSION, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
-GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
-NODE_OP_TYPE, NODE_DOMAIN = 4, 7
+# Fields of ModelProto, GraphProto, FunctionProto, NodeProto, AttributeProto, SparseTensorProto and TensorProto.
+MODEL_IR_VERSION, MODEL_GRAPH, MODEL_FUNCTION = 1, 7, 25
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_SPARSE = 1, 5, 11, 12, 15
+FUNCTION_NODE, FUNCTION_DOMAIN = 7, 10
+NODE_INPUT, NODE_OUTPUT, NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 4, 5, 7
+ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_FLOATS, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 7, 10, 11
+SPARSE_VALUES = 1
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
 MAX_TEXT: Final = 1 << 16
 STANDARD_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
@@ -45,15 +51,26 @@ class Stored:
 
 @dataclass
 class OnnxGraph:
-    """What the walk finds: tensors, inputs and outputs, operators, and data outside of the file."""
+    """What the walk finds: tensors, inputs and outputs, operators, and data outside of the file.
+
+    Tensors and operators are those of Constant nodes, bodies of If and Loop and model-local functions too;
+    `multiplied` are the names that layers read as a weight.
+    `takes` and `gives` are the inputs and outputs with type and shape; `kinds` says what those are
+    that are no tensors.
+    """
 
     tensors: list[Tensor] = field(default_factory=list)
     stored: list[Stored] = field(default_factory=list)
     externals: list[External] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    takes: list[TensorInfo] = field(default_factory=list)
+    gives: list[TensorInfo] = field(default_factory=list)
+    kinds: dict[str, str] = field(default_factory=dict)
     operators: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
+    multiplied: set[str] = field(default_factory=set)
+    defined: set[str] = field(default_factory=set)
     ir_version: int = 0
 
 
@@ -134,51 +151,111 @@ def read_graph(reader: RangeReader, spec_field: str) -> OnnxGraph:
     Raises InvalidInput naming the file where it is no ONNX model or is truncated.
     """
     walk, graph = _Walk(reader, spec_field), OnnxGraph()
-    for number, kind, start, end in walk.fields(*_graph_bounds(walk, graph)):
-        if kind != BYTES:
-            continue
-        if number == GRAPH_NODE:
-            _node(walk, graph, start, end)
-        elif number == GRAPH_INITIALIZER:
-            _initializer(walk, graph, start, end)
-        elif number in (GRAPH_INPUT, GRAPH_OUTPUT):
-            (graph.inputs if number == GRAPH_INPUT else graph.outputs).append(_value_name(walk, start, end))
+    bounds, functions = _bounds(walk, graph)
+    for number, kind, start, end in walk.fields(*bounds):
+        if kind == BYTES and number in (GRAPH_INPUT, GRAPH_OUTPUT):
+            _value(walk, graph, start, end, is_input=number == GRAPH_INPUT)
+    _content(walk, graph, *bounds)
     constant = {tensor.name for tensor in graph.tensors}
-    graph.inputs = [name for name in graph.inputs if name not in constant]
+    graph.takes = [info for info in graph.takes if info.name not in constant]
+    graph.inputs = [info.name for info in graph.takes]
+    for start, end in functions:
+        _function(walk, graph, start, end)
+    graph.domains -= graph.defined
     if not graph.operators or not graph.outputs:
         raise walk.broken("its graph has no nodes or no outputs")
     return graph
 
 
-def _graph_bounds(walk: _Walk, graph: OnnxGraph) -> tuple[int, int]:
-    """Return where the graph lies in the file, and note the file's IR version."""
-    bounds = None
+def _bounds(walk: _Walk, graph: OnnxGraph) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """Return where the graph and the functions lie in the file, and note the file's IR version."""
+    bounds, functions = None, []
     for number, kind, start, end in walk.fields(0, walk.size):
         if number == MODEL_IR_VERSION and kind == VARINT:
             graph.ir_version = start
         elif number == MODEL_GRAPH and kind == BYTES:
             bounds = start, end
+        elif number == MODEL_FUNCTION and kind == BYTES:
+            functions.append((start, end))
     if bounds is None or not graph.ir_version:
         raise walk.broken("there is no graph in it")
-    return bounds
+    return bounds, functions
+
+
+def _content(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
+    """Note the nodes and initializers of a graph, or of a body."""
+    for number, kind, begin, until in walk.fields(start, end):
+        if kind == BYTES and number == GRAPH_NODE:
+            _node(walk, graph, begin, until)
+        elif kind == BYTES and number == GRAPH_INITIALIZER:
+            _tensor(walk, graph, begin, until)
+        elif kind == BYTES and number == GRAPH_SPARSE:
+            for inner, form, first, last in walk.fields(begin, until):
+                if inner == SPARSE_VALUES and form == BYTES:
+                    _tensor(walk, graph, first, last)
+
+
+def _function(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
+    for number, kind, begin, until in walk.fields(start, end):
+        if kind == BYTES and number == FUNCTION_NODE:
+            _node(walk, graph, begin, until)
+        elif kind == BYTES and number == FUNCTION_DOMAIN:
+            graph.defined.add(walk.text(begin, until))
 
 
 def _node(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
+    inputs: list[str] = []
+    attributes: list[tuple[int, int]] = []
+    operator = output = ""
     for number, kind, begin, until in walk.fields(start, end):
-        if kind == BYTES and number == NODE_OP_TYPE:
-            graph.operators.add(walk.text(begin, until))
-        elif kind == BYTES and number == NODE_DOMAIN:
+        if kind != BYTES:
+            continue
+        if number == NODE_INPUT:
+            inputs.append(walk.text(begin, until))
+        elif number == NODE_OUTPUT:
+            output = output or walk.text(begin, until)
+        elif number == NODE_OP_TYPE:
+            operator = walk.text(begin, until)
+        elif number == NODE_DOMAIN:
             graph.domains.add(walk.text(begin, until))
+        elif number == NODE_ATTRIBUTE:
+            attributes.append((begin, until))
+    graph.operators.add(operator)
+    graph.multiplied.update(inputs[place] for place in WEIGHTS.get(operator, ()) if place < len(inputs))
+    for begin, until in attributes:
+        _attribute(walk, graph, begin, until, output)
 
 
-def _value_name(walk: _Walk, start: int, end: int) -> str:
+def _attribute(walk: _Walk, graph: OnnxGraph, start: int, end: int, name: str) -> None:
+    """Note the tensors and bodies of an attribute; those of a Constant are called as its result is."""
+    floats = 0
+    for number, kind, begin, until in walk.fields(start, end):
+        if number == ATTRIBUTE_FLOATS:
+            floats += 1 if kind == FIXED32 else (until - begin) // 4
+        elif kind == BYTES and number in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
+            _tensor(walk, graph, begin, until, name)
+        elif kind == BYTES and number in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
+            _content(walk, graph, begin, until)
+    if floats:
+        graph.tensors.append(Tensor(name, "FLOAT", (floats,), 4 * floats))
+
+
+def _value(walk: _Walk, graph: OnnxGraph, start: int, end: int, *, is_input: bool) -> None:
     try:
-        return str(onnx.ValueInfoProto.FromString(walk.content(start, end)).name)
+        value = onnx.ValueInfoProto.FromString(walk.content(start, end))
     except DecodeError as error:
         raise walk.broken("an input or output cannot be decoded") from error
+    info, kind = tensor_info(value), kind_of(value.type)
+    if kind != TENSOR:
+        graph.kinds[info.name] = kind
+    if is_input:
+        graph.takes.append(info)
+    else:
+        graph.gives.append(info)
+        graph.outputs.append(info.name)
 
 
-def _initializer(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
+def _tensor(walk: _Walk, graph: OnnxGraph, start: int, end: int, known: str = "") -> None:
     name, dtype, dims, outside, entries, raw = "", 0, [], False, {}, (0, 0)
     for number, kind, begin, until in walk.fields(start, end):
         if number == TENSOR_DIMS:
@@ -205,7 +282,7 @@ def _initializer(walk: _Walk, graph: OnnxGraph, start: int, end: int) -> None:
         )
         graph.externals.append(External(location, offset, length))
         size = length
-    tensor = Tensor(name, label, tuple(dims), size)
+    tensor = Tensor(known or name, label, tuple(dims), size)
     graph.tensors.append(tensor)
     graph.stored.append(Stored(tensor, location, offset, length))
 

@@ -5,17 +5,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.cache_inputs import PAST, is_past
+from compression_runner.dataset.sentence_settings import ModelFiles
+from compression_runner.dataset.text_lengths import Limit
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.headers.onnx import STANDARD_DOMAINS, OnnxGraph, read_graph
 from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
+from compression_runner.formats.source.head import check_head, several_labels
+from compression_runner.formats.source.text_model import check_graph_of_texts, check_text_model
 from compression_runner.formats.source.transformers_config import check_task, parse_config
+from compression_runner.inference.batch_axis import locate_batch
+from compression_runner.inference.predictor import TensorInfo
 from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
 
@@ -33,7 +39,10 @@ MAX_SMALL_FILE: Final = 64 << 20
 class Source:
     """A model that can be fetched: its format, the files that belong to it, its tensors, and its identity.
 
+    `several_labels` says whether a sample may have several labels, None where its configuration does not say.
     `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
+    `limit` is the longest text that it takes, None where it has none or is not known.
+    Of a graph, `operators` are those that it has, and `multiplied` the names that layers read as a weight.
     """
 
     format: artifacts.Format
@@ -43,6 +52,14 @@ class Source:
     tensors: tuple[Tensor, ...]
     architecture: str
     checksums: Mapping[str, str] = field(default_factory=dict)
+    limit: Limit | None = None
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Of an ONNX graph: its inputs and outputs, and what those are that are no tensors."""
+    several_labels: bool | None = None
+    operators: frozenset[str] = frozenset()
+    multiplied: frozenset[str] = frozenset()
 
     @property
     def weights_bytes(self) -> int:
@@ -111,14 +128,18 @@ def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksu
         raise InvalidInput("NoModel", FIELD, store.url, "there is no config.json beside the weights", remedy)
     config = parse_config(_small(store, by_path["config.json"]), FIELD)
     architecture = check_task(config, task, list(by_path))
-    weights = _weight_files(store, by_path)
+    texts = check_text_model(config, ModelFiles(by_path, lambda path: _small(store, by_path[path])), task)
+    weights = [*_weight_files(store, by_path), *texts.weights]
     tensors = [tensor for path in weights for tensor in read_header(RangeReader(store, by_path[path]), FIELD)]
     if not any(tensor.dtype in COMPRESSIBLE for tensor in tensors):
         kinds = ", ".join(sorted({tensor.dtype for tensor in tensors}))
         problem, remedy = f"no tensor is of a floating-point type (there are {kinds})", "name the original model"
         raise InvalidInput("NothingToCompress", FIELD, store.url, problem, remedy)
     kept = tuple(entry for entry in entries if entry.path in weights or _is_companion(entry.path))
-    return Source("transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums)
+    return Source(
+        "transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums,
+        limit=texts.limit, several_labels=several_labels(config),
+    )  # fmt: skip
 
 
 def _gguf(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapping[str, str]) -> Source:
@@ -161,13 +182,35 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
     outside = _external_files(graph, graph_path, by_path)
     weights = {graph_path, *outside}
     folder = graph_path.rpartition("/")[0]
+    check_graph_of_texts(graph.outputs, ModelFiles(by_path, lambda path: _small(store, by_path[path])), task)
     kept = tuple(
         entry
         for entry in entries
         if entry.path in weights or (entry.path.startswith(folder) and _is_companion(entry.path))
     )
     architecture = f"ONNX graph, {len(graph.operators)} kinds of operators"
-    return Source("onnx", task, kept, frozenset(weights), tuple(graph.tensors), architecture, checksums)
+    config = _config_beside(store, by_path, folder)
+    if config:
+        check_head(config, task)
+    inputs, outputs = locate_batch(graph.takes, graph.gives)
+    tensors = tuple(graph.tensors)
+    return Source(
+        "onnx", task, kept, frozenset(weights), tensors, architecture, checksums,
+        inputs=inputs, outputs=outputs, kinds=graph.kinds, several_labels=several_labels(config) if config else None,
+        operators=frozenset(graph.operators), multiplied=frozenset(graph.multiplied),
+    )  # fmt: skip
+
+
+def _config_beside(store: Readable, by_path: Mapping[str, Entry], folder: str) -> dict[str, Any] | None:
+    """The configuration of the Transformers model that a graph was exported from; None where there is none."""
+    entry = by_path.get(f"{folder}/config.json" if folder else "config.json")
+    if entry is None:
+        return None
+    try:
+        config = json.loads(_small(store, entry))
+    except ValueError as error:
+        raise InvalidInput("InvalidFile", FIELD, entry.path, "it is not JSON", "upload it again") from error
+    return config if isinstance(config, dict) and "model_type" in config else None
 
 
 def _graph_file(store: Readable, names: Sequence[str]) -> str:

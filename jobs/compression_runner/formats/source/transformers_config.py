@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from compression_runner.errors import InvalidInput
+from compression_runner.formats.source.head import check_head
 from compressionjob.tasks import TASKS, Task
 
 FIELD: Final = "spec.model.task"
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "text-classification": ("ForSequenceClassification",),
+    "text-regression": ("ForSequenceClassification",),
     "text-generation": ("ForCausalLM", "LMHeadModel"),
     "image-classification": ("ForImageClassification", "ForImageClassificationWithTeacher"),
     "audio-classification": ("ForAudioClassification", "ForSequenceClassification"),
@@ -55,6 +57,7 @@ def check_task(config: Mapping[str, Any], task: Task, names: Sequence[str]) -> s
         expected = " or ".join(f"*{suffix}" for suffix in SUFFIXES[task])
         problem = f"the model is a {architecture or 'model without architectures'}, the task needs {expected}"
         raise InvalidInput("TaskMismatch", FIELD, task, problem, "correct the task, or the source")
+    check_head(config, task)
     if (TASKS[task].content == "text" or TASKS[task].writes) and not any(name in names for name in TOKENIZERS):
         problem = f"none of {', '.join(TOKENIZERS)} lies beside the weights"
         raise InvalidInput(

@@ -9,6 +9,7 @@ import numpy as np
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read, save
+from compression_runner.inference.batch_axis import fixed_batch
 from compression_runner.inference.opening import open_predictor
 from compression_runner.inference.predictor import Engine, Predictor, TensorInfo
 from compression_runner.inference.session import RUNTIME_ERRORS
@@ -50,8 +51,6 @@ def _compare(before: Predictor, after: Predictor, samples: SampleSet, field: str
 
 
 def _rows(inputs: tuple[TensorInfo, ...], index: int) -> list[int]:
-    from compression_runner.dataset.sample_set import fixed_batch
-
     return [index] * (fixed_batch(inputs) or 1)
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from compression_runner.artifact import Artifact, seal
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.factorize import Factorize
 
@@ -23,17 +23,17 @@ def run(artifact: Artifact, parameters: Factorize, context: StageContext) -> Out
 
 
 def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, samples: "SampleSet | None") -> Outcome:
-    import onnx
-
     from compression_runner.calibration.walking import UnsupportedGraph
     from compression_runner.formats.companions import copy_companions
+    from compression_runner.formats.graph_weights import left_out, weights_in_bodies
+    from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
     from compression_runner.inference.session import RUNTIME_ERRORS
     from compression_runner.methods.factorize.graph_model import GraphModel
 
     failures: tuple[type[Exception], ...] = (UnsupportedGraph, *RUNTIME_ERRORS)
     copy_companions(artifact, context.output)
-    graph = GraphModel(onnx.load(artifact.model_file), artifact.size_bytes, samples)
+    graph = GraphModel(load(artifact.model_file), artifact.size_bytes, samples)
     try:
         details = factorize(graph, parameters, context)
     except failures as error:
@@ -41,7 +41,7 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
         remedy = "remove activationAware, and sensitivity outputs"
         raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     save(graph.model, context.output)
-    return Outcome(seal(context.output, "onnx", artifact.task), details)
+    return Outcome(seal(context.output, "onnx", artifact.task), details | left_out(weights_in_bodies(graph.model)))
 
 
 def _checkpoint(
@@ -51,12 +51,12 @@ def _checkpoint(
     from compression_runner.training import model
     from compression_runner.training.probes import example_of
 
-    trainable = model.load(artifact)
+    trainable = model.load_linear(artifact)
     details = factorize(CheckpointModel(trainable, samples), parameters, context)
     try:
         trainable.module(*example_of(trainable, artifact.path).inputs)
-    except AttributeError as error:
-        problem = f"the model reaches into a layer that was factorized: {error}"
+    except LIBRARY_ERRORS as error:
+        problem = f"the model does not run with factorized layers: {cause(error)}"
         remedy = "leave the layer out by exclude, or export the model to ONNX yourself and name that as the source"
         raise BadRecipe("UnsupportedModel", context.field, parameters.method, problem, remedy) from error
     return Outcome(model.save(trainable, artifact, context.output), details)
@@ -98,7 +98,7 @@ def factorize(model: "Factorizable", parameters: Factorize, context: StageContex
 
 METHOD: Final = Method(
     name="factorize",
-    version=3,
+    version=4,
     accepts=always("transformers", "torch", "onnx"),
     gives=lambda before, _parameters: "onnx" if before == "onnx" else "torch",
     run=run,

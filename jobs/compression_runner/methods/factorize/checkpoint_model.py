@@ -13,6 +13,7 @@ from compression_runner.calibration.sensitivity import WATCHED
 from compression_runner.calibration.statistics import MASK
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.factors import CONVOLUTIONS, factorized
+from compression_runner.formats.linear import LinearOfConv1D
 from compression_runner.formats.surgery import Surgery, replace
 from compression_runner.methods.factorize.decomposition import Factor, Floats, Inputs
 from compression_runner.methods.factorize.model import Kind, Target
@@ -128,7 +129,7 @@ class CheckpointModel:
 
 
 def _kind(module: nn.Module) -> Kind | None:
-    if type(module) is nn.Linear:
+    if type(module) in (nn.Linear, LinearOfConv1D):
         return "linear"
     if type(module) is nn.Embedding:
         return "embedding"

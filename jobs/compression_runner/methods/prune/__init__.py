@@ -35,11 +35,12 @@ def run(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome
 def _prune_structures(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     from compression_runner.formats.surgery import Surgery
     from compression_runner.methods.prune import structured
+    from compression_runner.methods.prune.running import require_running
     from compression_runner.training import model
     from compression_runner.training.holdout import for_task
     from compression_runner.training.probes import example_of
 
-    trainable = model.load(artifact)
+    trainable = model.load_linear(artifact)
     before = sum(parameter.numel() for parameter in trainable.module.parameters())
     share, field = parameters.sparsity, context.field
     details: dict[str, Any] = {"structure": parameters.structure}
@@ -60,7 +61,10 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
         trainable.changes = changes
     after = sum(parameter.numel() for parameter in trainable.module.parameters())
     details |= {"parametersBefore": before, "parameters": after}
-    return Outcome(model.save(trainable, artifact, context.output), details)
+    pruned = model.save(trainable, artifact, context.output)
+    del trainable
+    require_running(pruned, f"{field}.structure", str(parameters.structure))
+    return Outcome(pruned, details)
 
 
 def _accepts(parameters: Prune) -> Formats:
@@ -160,29 +164,32 @@ def _copy_index(artifact: Artifact, into: Path) -> None:
 
 
 def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) -> Mapping[str, Any]:
-    import onnx
     from onnx import numpy_helper
 
     from compression_runner.calibration.naming import weight_names
+    from compression_runner.formats.graph_weights import LAYERS, float_weights, left_out, sizes
+    from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
     from compression_runner.methods.prune.excluding import exclusion
-    from compression_runner.methods.prune.weights import graph_weights
 
-    model = onnx.load(artifact.model_file)
-    names = weight_names(model, [tensor.name for tensor in graph_weights(model)])
+    model = load(artifact.model_file)
+    known = list(float_weights(model, LAYERS))
+    names = weight_names(model, [tensor.name for tensor in known])
     excluded = exclusion(parameters, names.values(), context.field)
-    weights = [tensor for tensor in graph_weights(model) if not excluded(names[tensor.name])]
+    weights = [tensor for tensor in known if not excluded(names[tensor.name])]
     pruner = _Pruner(parameters, context)
     pruner.prepare(lambda: (numpy_helper.to_array(tensor) for tensor in weights))
     for tensor in weights:
         tensor.CopyFrom(numpy_helper.from_array(pruner.prune(numpy_helper.to_array(tensor)), tensor.name))
     save(model, context.output)
-    return pruner.details
+    pruned = {tensor.name for tensor in weights}
+    others = sizes(model, (tensor.name for tensor in float_weights(model) if tensor.name not in pruned))
+    return {**pruner.details, **left_out(others)}
 
 
 METHOD: Final = Method(
     name="prune",
-    version=2,
+    version=3,
     accepts=_accepts,
     gives=_gives,
     run=run,

@@ -22,6 +22,7 @@ from compression_runner.calibration.naming import weight_names
 from compression_runner.calibration.observing import observe
 from compression_runner.calibration.walking import Walk
 from compression_runner.dataset import SampleSet
+from compression_runner.formats.graph_weights import WEIGHTS, sizes, weights_in_bodies
 from compression_runner.methods.prune import sparsegpt, wanda
 from compression_runner.methods.prune.excluding import exclusion
 from compression_runner.methods.prune.patterns import require_fit
@@ -39,6 +40,11 @@ class Prunable:
     left: list[str]
     names: Mapping[str, str]
     """Initializer -> what people call it."""
+    left_bytes: int = 0
+
+    def details(self) -> dict[str, Any]:
+        """What the stage says of the weights that are left alone."""
+        return {"left": self.left[:TOLD], "leftBytes": self.left_bytes} if self.left else {}
 
     def require_fit(self) -> None:
         """Raises DoesNotFit naming a layer where the 2:4 pattern cannot be."""
@@ -49,9 +55,9 @@ class Prunable:
 def prunable(model: onnx.ModelProto, parameters: Prune, field: str, learned: frozenset[str] | None = None) -> Prunable:
     """The layers to prune, and the names of weights that are left alone.
 
-    Left alone are what the stage excludes; tables that rows are looked up in, a layer's weight or not, since a look-up
-    has no activations to go by; convolutions in groups, which have few weights; and what is not among `learned`, where
-    that is known (the filters that make a spectrum).
+    Left alone are what the stage excludes; weights that bodies of If and Loop read; tables that rows are looked up in,
+    a layer's weight or not, since a look-up has no activations to go by; convolutions in groups, which have few
+    weights; and what is not among `learned`, where that is known (the filters that make a spectrum).
 
     Raises BadRecipe for an `exclude` that fits no layer.
     """
@@ -65,14 +71,16 @@ def prunable(model: onnx.ModelProto, parameters: Prune, field: str, learned: fro
     chosen = [layer for layer in chosen if not excluded(names[layer.weight])]
     going, multiplied = {layer.weight for layer in chosen}, {layer.weight for layer in layers}
     matrices = [tensor.name for tensor in model.graph.initializer if len(tensor.dims) >= 2]
-    weighty = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Gather", "Einsum"}
+    inner = weights_in_bodies(model)
     left = [
-        names.get(name, name)
+        name
         for name in matrices
-        if name in multiplied or any(nodes[place].op_type in weighty for place in readers.get(name, []))
+        if name in multiplied
+        or name in inner
+        or any(nodes[place].op_type in WEIGHTS for place in readers.get(name, []))
         if name not in going
     ]
-    return Prunable(chosen, left, names)
+    return Prunable(chosen, [names.get(name, name) for name in left], names, sum(sizes(model, left).values()))
 
 
 def prune(
@@ -103,7 +111,7 @@ def prune(
                 result = wanda.prune(weights, seen.norms, parameters.sparsity, parameters.pattern)
             set_weights(model, layer, result)
         advance((index + 1) / len(groups))
-    return _details(model, sorted(pruned), chosen.left, rows)
+    return _details(model, sorted(pruned), rows) | chosen.details()
 
 
 def _once(group: LayerGroup, pruned: set[str]) -> list[Layer]:
@@ -116,16 +124,15 @@ def _once(group: LayerGroup, pruned: set[str]) -> list[Layer]:
     return fresh
 
 
-def _details(model: onnx.ModelProto, pruned: list[str], left: list[str], rows: int) -> Mapping[str, Any]:
+def _details(model: onnx.ModelProto, pruned: list[str], rows: int) -> dict[str, Any]:
     weights = zeros = 0
     for name in pruned:
         array = numpy_helper.to_array(tensor_of(model, name))
         weights += array.size
         zeros += int(array.size - (array != 0).sum())
-    details: dict[str, Any] = {
+    return {
         "tensors": len(pruned),
         "weights": weights,
         "sparsity": round(zeros / weights, 6) if weights else 0.0,
         "calibrationRows": rows,
     }
-    return details | ({"left": left[:TOLD]} if left else {})

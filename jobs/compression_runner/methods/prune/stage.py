@@ -8,10 +8,12 @@ import torch
 from onnx import numpy_helper
 
 from compression_runner.artifact import Artifact, seal
+from compression_runner.calibration.inverse import NotInvertible
 from compression_runner.calibration.walking import UnsupportedGraph
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.export import plain_graph
+from compression_runner.formats.normalization import load
 from compression_runner.formats.onnx_files import save
 from compression_runner.inference.session import RUNTIME_ERRORS
 from compression_runner.methods.prune import calibrated, two_of_four
@@ -37,7 +39,7 @@ def prune_layers(artifact: Artifact, parameters: Prune, context: StageContext) -
 
 def _graph(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     copy_companions(artifact, context.output)
-    model = onnx.load(artifact.model_file)
+    model = load(artifact.model_file)
     if parameters.method in CALIBRATED:
         details = _calibrated(model, artifact, parameters, context)
     else:
@@ -56,7 +58,7 @@ def _checkpoint(artifact: Artifact, parameters: Prune, context: StageContext) ->
         trainable = model.load(artifact)
         _take_over(graph, learned, trainable.inner)
     else:
-        trainable = model.load(artifact)
+        trainable = model.load_linear(artifact)
         details = two_of_four.prune_modules(trainable.inner, parameters, context.field)
     _require_some(details, parameters, context)
     return Outcome(model.save(trainable, artifact, context.output), details)
@@ -73,6 +75,9 @@ def _calibrated(
     samples = context.required_data.samples("calibration", artifact.path)
     try:
         return calibrated.prune(graph, chosen, parameters, samples, context.advance)
+    except NotInvertible as error:
+        remedy = "use method wanda or magnitude, or other calibration data"
+        raise BadRecipe("CalibrationFailed", context.field, parameters.method, str(error), remedy) from error
     except FAILURES as error:
         problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
         remedy = "use method magnitude"

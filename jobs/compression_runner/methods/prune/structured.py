@@ -5,15 +5,18 @@ are ranked by the norm of their weights; layers by how little they change what p
 ShortGPT's block influence, arXiv:2403.03853).
 """
 
+import re
 import warnings
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
 
 import torch
 import torch_pruning
 from torch import nn
 
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats import surgery
 from compression_runner.training.batches import Batch
 from compression_runner.training.losses import NoStates, states_of
@@ -23,6 +26,11 @@ from compression_runner.training.narrowing import HEAD_IN, HEAD_OUT, keep_layers
 ROUND_TO: Final = 8
 """Channels and neurons are left in multiples of this where there are enough: kernels work on whole vectors."""
 PROJECTIONS: Final = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "q_lin", "k_lin", "v_lin")
+JOINT: Final = "c_attn"
+"""GPT-2's query, key and value in one layer, one after the other."""
+HEADS: Final = ("num_attention_heads", "num_heads", "n_head")
+"""How attention layers call their number of heads."""
+ATTENTION: Final = re.compile(r"attn|attention", re.IGNORECASE)
 
 
 def prune_channels(model: Trainable, share: float, example: Batch, *, scope_global: bool, field: str) -> None:
@@ -36,8 +44,7 @@ def prune_channels(model: Trainable, share: float, example: Batch, *, scope_glob
         raise BadRecipe("NothingToPrune", field, "channels", "the model has no convolutions", remedy)
     # What the model answers keeps its width: the last linear layer.
     last = [module for module in model.module.modules() if isinstance(module, nn.Linear)][-1:]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _traced(model, field, "channels"):
         pruner = torch_pruning.pruner.BasePruner(
             model.module,
             example.inputs,
@@ -57,16 +64,16 @@ def prune_neurons(model: Trainable, share: float, example: Batch, field: str) ->
 
     Raises BadRecipe for a model that has none.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _traced(model, field, "neurons"):
         graph = torch_pruning.DependencyGraph().build_dependency(model.module, example.inputs)
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
     done: set[nn.Module] = set()
     for name, module in list(model.module.named_modules()):
-        if not isinstance(module, nn.Linear) or module in done or HEAD_OUT.search(f"{name}.weight"):
+        if not isinstance(module, nn.Linear) or module in done or _attends(name):
             continue
         prune = torch_pruning.prune_linear_out_channels
-        group = graph.get_pruning_group(module, prune, idxs=list(range(module.out_features)))
+        with _traced(model, field, "neurons"):
+            group = graph.get_pruning_group(module, prune, idxs=list(range(module.out_features)))
         members = {item.dep.target.module for item in group}
         if not _is_hidden(members):
             continue
@@ -87,21 +94,20 @@ def prune_heads(model: Trainable, share: float, field: str) -> dict[str, dict[st
     """
     attributes: dict[str, dict[str, int]] = {}
     for name, attention in _attentions(model.inner):
-        heads = int(getattr(attention, "num_attention_heads", 0) or getattr(attention, "num_heads", 0))
-        projections = [getattr(attention, child) for child in PROJECTIONS if hasattr(attention, child)]
-        after = _after(model.inner, name)
-        if len(projections) != 3 or after is None or heads < 2 or len({p.out_features for p in projections}) != 1:
+        heads = next((int(getattr(attention, each)) for each in HEADS if getattr(attention, each, 0)), 0)
+        parts, after = _parts(attention), _after(model.inner, name)
+        if len(parts) != 3 or after is None or heads < 2 or len({part.rows for part in parts}) != 1:
             continue
-        width = projections[0].out_features // heads
-        gone = _weakest_heads(projections, after, heads, width, max(1, min(heads - 1, round(heads * share))))
+        width = parts[0].rows // heads
+        gone = _weakest_heads(parts, after, heads, width, max(1, min(heads - 1, round(heads * share))))
         kept = torch.tensor(
             [row for head in range(heads) if head not in gone for row in range(head * width, (head + 1) * width)]
         )
-        for projection in projections:
-            _keep_rows(projection, kept)
+        for layer in {id(part.layer): part.layer for part in parts}.values():
+            _keep_rows(layer, torch.cat([part.first + kept for part in parts if part.layer is layer]))
+            surgery.adjust(layer)
         after.weight = nn.Parameter(after.weight.detach()[:, kept].clone())
-        for module in (*projections, after):
-            surgery.adjust(module)
+        surgery.adjust(after)
         attributes[name] = _renumber(attention, heads - len(gone), width)
     if not attributes:
         problem = "its attention layers have no separate query, key and value for each head"
@@ -142,12 +148,55 @@ def _rounded(count: int, share: float) -> int:
     return count - min(stays, count)
 
 
+def _attends(name: str) -> bool:
+    """Whether a linear layer belongs to attention, whose widths are those of heads."""
+    return bool(HEAD_OUT.search(f"{name}.weight") or any(ATTENTION.search(part) for part in name.split(".")[:-1]))
+
+
+@contextmanager
+def _traced(model: Trainable, field: str, structure: str) -> Iterator[None]:
+    """Let torch-pruning see what depends on what: without a cache of keys and values, which no layer writes.
+
+    Raises BadRecipe where it cannot follow the model.
+    """
+    config: Any = model.inner.config
+    cached = getattr(config, "use_cache", None)
+    if cached is not None:
+        config.use_cache = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except LIBRARY_ERRORS as error:
+        kind, problem = type(model.inner).__name__, f"torch-pruning cannot follow its layers: {cause(error)}"
+        remedy = "use method magnitude, or another structure"
+        raise BadRecipe("UnsupportedModel", f"{field}.structure", kind, f"{structure}: {problem}", remedy) from error
+    finally:
+        if cached is not None:
+            config.use_cache = cached
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Query, key or value: `rows` rows of a linear layer, from `first` on."""
+
+    layer: nn.Linear
+    first: int
+    rows: int
+
+
+def _parts(attention: nn.Module) -> list[_Part]:
+    joint = getattr(attention, JOINT, None)
+    if isinstance(joint, nn.Linear):
+        rows = joint.in_features
+        return [_Part(joint, part * rows, rows) for part in range(3)] if joint.out_features == 3 * rows else []
+    layers = [getattr(attention, child) for child in PROJECTIONS if hasattr(attention, child)]
+    return [_Part(layer, 0, layer.out_features) for layer in layers]
+
+
 def _attentions(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [
-        (name, module)
-        for name, module in model.named_modules()
-        if hasattr(module, PROJECTIONS[0]) or hasattr(module, PROJECTIONS[3]) or hasattr(module, PROJECTIONS[6])
-    ]
+    wanted = (PROJECTIONS[0], PROJECTIONS[3], PROJECTIONS[6], JOINT)
+    return [(name, module) for name, module in model.named_modules() if any(hasattr(module, child) for child in wanted)]
 
 
 def _after(model: nn.Module, name: str) -> nn.Linear | None:
@@ -159,10 +208,10 @@ def _after(model: nn.Module, name: str) -> nn.Linear | None:
     return None
 
 
-def _weakest_heads(projections: Sequence[nn.Linear], after: nn.Linear, heads: int, width: int, count: int) -> set[int]:
+def _weakest_heads(parts: Sequence[_Part], after: nn.Linear, heads: int, width: int, count: int) -> set[int]:
     total = after.weight.detach().square().sum(0)
-    for projection in projections:
-        total = total + projection.weight.detach().square().sum(1)
+    for part in parts:
+        total = total + part.layer.weight.detach()[part.first : part.first + part.rows].square().sum(1)
     ranked = torch.argsort(total.reshape(heads, width).sum(1), stable=True)
     return {int(head) for head in ranked[:count]}
 
@@ -174,7 +223,7 @@ def _keep_rows(linear: nn.Linear, rows: torch.Tensor) -> None:
 
 
 def _renumber(attention: nn.Module, heads: int, width: int) -> dict[str, int]:
-    changed = {"num_attention_heads": heads, "num_heads": heads, "all_head_size": heads * width}
+    changed = dict.fromkeys(HEADS, heads) | {"all_head_size": heads * width, "split_size": heads * width}
     present = {name: value for name, value in changed.items() if isinstance(getattr(attention, name, None), int)}
     for name, value in present.items():
         setattr(attention, name, value)

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from transformers.pytorch_utils import Conv1D
 
 from compression_runner.calibration.layers import set_weights, weight_matrix
 from compression_runner.methods.prune.calibrated import Prunable
@@ -28,7 +27,7 @@ def prune_graph(model: onnx.ModelProto, chosen: Prunable) -> Mapping[str, Any]:
             result = prune(weight_matrix(model, layer))
             set_weights(model, layer, result)
             done[layer.weight] = result.size
-    return _details(done) | ({"left": chosen.left} if chosen.left else {})
+    return _details(done) | chosen.details()
 
 
 def prune_modules(model: torch.nn.Module, parameters: Prune, field: str) -> Mapping[str, Any]:
@@ -38,18 +37,17 @@ def prune_modules(model: torch.nn.Module, parameters: Prune, field: str) -> Mapp
     Raises DoesNotFit naming a layer, and BadRecipe for an `exclude` that fits none.
     """
     tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
-    layers = [(name, weight, turned) for name, weight, turned in _weights(model) if id(weight) not in tables]
-    excluded = exclusion(parameters, (weight_name(name) for name, _, _ in layers), field)
+    layers = [(name, weight) for name, weight in _weights(model) if id(weight) not in tables]
+    excluded = exclusion(parameters, (weight_name(name) for name, _ in layers), field)
     found = [layer for layer in layers if not excluded(weight_name(layer[0]))]
-    left = [name for name, _, _ in layers if excluded(weight_name(name))]
-    for name, weight, turned in found:
-        require_fit(name, weight_name(name), weight.shape[0] if turned else weight[0].numel())
+    left = [name for name, _ in layers if excluded(weight_name(name))]
+    for name, weight in found:
+        require_fit(name, weight_name(name), weight[0].numel())
     done: dict[str, int] = {}
     with torch.no_grad():
-        for name, weight, turned in found:
-            rows = (weight.T if turned else weight.flatten(1)).contiguous()
-            result = torch.from_numpy(prune(rows.float().numpy())).to(weight.dtype)
-            weight.copy_(result.T if turned else result.reshape(weight.shape))
+        for name, weight in found:
+            result = torch.from_numpy(prune(weight.flatten(1).float().numpy())).to(weight.dtype)
+            weight.copy_(result.reshape(weight.shape))
             done[name] = weight.numel()
     return _details(done) | ({"left": left} if left else {})
 
@@ -64,16 +62,15 @@ def prune(weights: Weights) -> Weights:
     return np.where(lowest(np.abs(weights), 0.5, "2:4"), 0, weights).astype(weights.dtype)
 
 
-def _weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
-    """Name and weight of each layer, and whether its inputs come first."""
+def _weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Name and weight of each layer."""
     convolutions = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
     seen: set[int] = set()
     for name, module in model.named_modules():
-        turned = isinstance(module, Conv1D)
         dense = isinstance(module, convolutions) and module.groups == 1
-        if (turned or dense or isinstance(module, torch.nn.Linear)) and id(module.weight) not in seen:
+        if (dense or isinstance(module, torch.nn.Linear)) and id(module.weight) not in seen:
             seen.add(id(module.weight))
-            yield name, module.weight, turned
+            yield name, module.weight
 
 
 def _details(done: Mapping[str, int]) -> dict[str, Any]:

@@ -1,31 +1,33 @@
 """Quantize a model: INT8 by dynamic or static ranges, a cast to float16, or by training."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from compression_runner.artifact import Artifact, Format, seal
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.methods.quantize.engine.environment import FORMATS, interpreter
+from compression_runner.methods.quantize.plan_check import check_source, require_float32, require_floats
 from compression_runner.stages.method import MIB, Formats, Method, Need, Outcome, StageContext
 from compressionjob.methods.quantize import Quantize
 
-# Operators that only a graph has that was quantized before.
-ALREADY: Final = frozenset(
-    {
-        "DynamicQuantizeLinear",
-        "MatMulInteger",
-        "ConvInteger",
-        "QLinearMatMul",
-        "QLinearConv",
-        "QuantizeLinear",
-        "MatMulNBits",
-    }
-)
+# Integers are smaller than the floats that a graph stores, however often a weight is stored then.
+FOLDING: Final[Mapping[str, Literal["floats", "all"]]] = {"dynamic": "all", "static": "all", "weight-only": "floats"}
+
+
+OTHERWISE: Final[Mapping[str, str]] = {
+    "dynamic": "use method weight-only, static or cast",
+    "static": "use method dynamic or weight-only, or backend openvino",
+    "weight-only": "use method dynamic or cast",
+    "cast": "use dtype bfloat16, or method dynamic",
+}
+"""What to do where a library cannot do a method to a graph."""
 
 
 def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
     """The model with shorter numbers; it has been loaded once, so that it is known to be valid."""
     from compression_runner.formats.companions import copy_companions
+    from compression_runner.inference.session import RUNTIME_ERRORS
+    from compression_runner.methods.quantize.dynamic import QuantizerFailed
 
     if parameters.method == "qat":
         from compression_runner.methods.quantize.qat.stage import train_quantized
@@ -40,26 +42,28 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
         return _store_in_bfloat16(artifact, context)
     try:
         details = _quantize(artifact, parameters, context)
-    except (ValueError, TypeError, KeyError, RuntimeError, AssertionError) as error:
-        problem = f"onnxruntime cannot quantize this graph: {error or type(error).__name__}"
-        raise BadRecipe("QuantizeFailed", context.field, parameters.method, problem, "leave the stage out") from error
+    except QuantizerFailed as error:
+        problem, remedy = f"onnxruntime cannot quantize this graph: {error}", OTHERWISE[parameters.method]
+        raise BadRecipe("QuantizeFailed", context.field, parameters.method, problem, remedy) from error
+    except RUNTIME_ERRORS as error:
+        problem, remedy = f"the graph does not run in onnxruntime: {cause(error)}", "see that it runs on the data"
+        raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     return Outcome(seal(context.output, _gives(artifact.format, parameters), artifact.task), details)
 
 
 def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -> Mapping[str, Any]:
-    import onnx
-
+    from compression_runner.formats.graph_weights import float_weights
+    from compression_runner.formats.normalization import load, raise_opset
     from compression_runner.formats.onnx_files import GRAPH, nodes, save
     from compression_runner.methods.quantize.loading import require_loadable
 
-    model = onnx.load(artifact.model_file)
-    operators = {node.op_type for node in nodes(model.graph)}
-    if parameters.method in ("dynamic", "static", "weight-only") and operators & ALREADY:
-        problem = f"the graph is quantized already ({', '.join(sorted(operators & ALREADY))})"
-        raise BadRecipe("AlreadyQuantized", context.field, parameters.method, problem, "start from the float32 model")
+    model = load(artifact.model_file, FOLDING.get(parameters.method, "smaller"))
+    require_floats(parameters, {node.op_type for node in nodes(model.graph)}, context.field)
+    require_float32(parameters, {each.name: each.data_type for each in float_weights(model)}, context.field)
     if parameters.method == "dynamic":
-        from compression_runner.methods.quantize.dynamic import quantize
+        from compression_runner.methods.quantize.dynamic import OPSET, quantize
 
+        model = raise_opset(model, OPSET, context.field)
         details = quantize(model, context.output / GRAPH, per_channel=parameters.granularity == "channel")
         if not details["quantizedOperators"]:
             problem = "the graph has no MatMul, Gemm, Conv, LSTM or Gather with constant float32 weights"
@@ -79,8 +83,10 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
         work = Work(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
         details = quantize_static(work, context.output)
     else:
-        from compression_runner.methods.quantize.cast import to_bfloat16, to_float16
+        from compression_runner.methods.quantize.cast import BFLOAT16_OPSET, to_bfloat16, to_float16
 
+        if parameters.dtype == "bfloat16":
+            model = raise_opset(model, BFLOAT16_OPSET, context.field)
         converted, details = to_float16(model) if parameters.dtype == "float16" else (model, to_bfloat16(model))
         if not details[f"{parameters.dtype}Tensors"]:
             problem = "the graph has no float32 weights"
@@ -126,12 +132,13 @@ def _require(parameters: Quantize, field: str) -> None:
 
 METHOD: Final = Method(
     name="quantize",
-    version=2,
+    version=3,
     accepts=_accepts,
     gives=_gives,
     run=run,
+    check_source=check_source,
     require=_require,
-    libraries=("onnxruntime", "onnx", "numpy", "openvino", "nncf"),
+    libraries=("onnxruntime", "onnx", "onnx-ir", "numpy", "openvino", "nncf"),
     need=Need(150 * MIB, 2.0, 350 * MIB, 3.0),
     effort=3.0,
 )

@@ -10,20 +10,40 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from compression_runner.formats.onnx_files import arrange, graphs, sort_nodes
+from compression_runner.methods.quantize.dynamic import refusing
+
+BFLOAT16_OPSET: Final = 13
+"""The first whose Cast knows bfloat16."""
 INDEX: Final = ".safetensors.index.json"
 
 
 def to_float16(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Mapping[str, Any]]:
     """The model in float16, and how many weights were too large or too small for it.
 
-    Raises ValueError, TypeError, KeyError or RuntimeError from onnxruntime where it cannot convert the graph.
+    Raises QuantizerFailed where onnxruntime cannot convert the graph.
     """
-    with warnings.catch_warnings(record=True) as caught:
+    with refusing(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         converted = convert_float_to_float16(model, keep_io_types=True)
     truncated = sum("truncated" in str(warning.message) for warning in caught)
+    _place_casts(converted.graph)
     half = sum(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in converted.graph.initializer)
     return converted, {"float16Tensors": half, "tensorsWithTruncatedValues": truncated}
+
+
+def _place_casts(graph: onnx.GraphProto) -> None:
+    """Moves the casts, which onnxruntime appends to the main graph, to where their inputs are made."""
+    made = {name for node in graph.node for name in node.output}
+    made |= {value.name for value in (*graph.input, *graph.initializer)}
+    strays = {node.input[0]: node for node in graph.node if node.op_type == "Cast" and node.input[0] not in made}
+    for body in graphs(graph):
+        inner = {value.name for value in body.input} | {name for node in body.node for name in node.output}
+        if body is not graph:
+            body.node.extend(node for name, node in strays.items() if name in inner)
+    arrange(graph, [node for node in graph.node if node.op_type != "Cast" or node.input[0] in made])
+    for each in graphs(graph):
+        sort_nodes(each)
 
 
 def to_bfloat16(model: onnx.ModelProto) -> Mapping[str, Any]:
@@ -40,10 +60,7 @@ def to_bfloat16(model: onnx.ModelProto) -> Mapping[str, Any]:
         rounded = numpy_helper.to_array(tensor).astype(helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16))
         tensor.CopyFrom(numpy_helper.from_array(rounded, f"{name}.bfloat16"))
         casts.append(helper.make_node("Cast", [f"{name}.bfloat16"], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    kept = [_copy(node) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
+    arrange(model.graph, [*casts, *model.graph.node])
     return {"bfloat16Tensors": len(casts)}
 
 
@@ -82,9 +99,3 @@ def _older(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rewrite(source: Path, target: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     target.write_text(json.dumps(change(json.loads(source.read_text())), indent=2) + "\n")
-
-
-def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
-    copied = onnx.NodeProto()
-    copied.CopyFrom(node)
-    return copied

@@ -28,8 +28,10 @@ from compressionjob.conditions import (
     VALID,
     WAITING_FOR_POD,
 )
+from compressionjob.objectives import sets_limits
 from compressionjob.parts import PUBLISH
 from compressionjob.report import Judged
+from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.status import ChildReference
 
 ADMISSION_PATIENCE: Final = 300.0
@@ -99,6 +101,8 @@ def adopt(draft: Draft) -> Plan | None:
     if known is None and draft.before.verdict is None:
         draft.set_condition(SLA_SATISFIED, "Unknown", NO_VERDICT_YET, "nothing has been measured yet")
     if known is None:
+        if not draft.before.children_created and not sets_limits(job.spec()):
+            draft.note("Warning", event_reasons.NO_LIMITS, NO_LIMITS_WARNING)
         draft.note("Normal", event_reasons.STARTED, f"created the Job {child.name}")
     else:
         draft.note("Warning", event_reasons.RECREATED, f"somebody deleted the Job {child.name}; created it again")

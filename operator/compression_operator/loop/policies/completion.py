@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from compression_operator.loop import steps
 from compression_operator.loop.draft import ConditionStatus, Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import review
@@ -13,6 +14,7 @@ from compressionjob.conditions import (
     PUBLISHED_AFTER_REVIEW,
     PUBLISHED_DESPITE_VIOLATION,
     PUBLISHED_FALLBACK,
+    PUBLISHED_WITHOUT_LIMITS,
     RESULT_CHANGED,
     SLA_INCONCLUSIVE,
     SLA_MET,
@@ -21,17 +23,22 @@ from compressionjob.conditions import (
     SUMMARY_MISSING,
     VERDICT_FAIL,
     VERDICT_INCONCLUSIVE,
+    VERDICT_NO_LIMITS,
     VERDICT_PASS,
 )
+from compressionjob.objectives import sets_limits
 from compressionjob.parts import COMPRESS, MEASURE, PUBLISH, Part
 from compressionjob.report import Summary, parse_summary
 from compressionjob.schema import format_duration
+from compressionjob.sla import NO_LIMITS_SENTENCE, Verdict
 
 _SATISFIED: Final[dict[str, ConditionStatus]] = {
     VERDICT_PASS: "True",
     VERDICT_FAIL: "False",
     VERDICT_INCONCLUSIVE: "Unknown",
+    VERDICT_NO_LIMITS: "Unknown",
 }
+_KEPT: Final = {VERDICT_PASS: SLA_MET, VERDICT_NO_LIMITS: PUBLISHED_WITHOUT_LIMITS}
 _NOT_PUBLISHED: Final = {VERDICT_FAIL: SLA_VIOLATED, VERDICT_INCONCLUSIVE: SLA_INCONCLUSIVE}
 
 
@@ -73,12 +80,21 @@ def _summary(draft: Draft) -> Summary | None:
         for pod in draft.observed.pods
         if pod.phase == "Succeeded" and pod.terminated is not None and pod.index == "0"
     ]
-    return parse_summary(said[0]) if len(set(said)) == 1 else None
+    summary = parse_summary(said[0]) if len(set(said)) == 1 else None
+    if summary is None or summary.verdict == _verdict(draft, summary.verdict):
+        return summary
+    return summary.model_copy(update={"verdict": VERDICT_NO_LIMITS, "sentence": NO_LIMITS_SENTENCE})
+
+
+def _verdict(draft: Draft, verdict: Verdict | None) -> Verdict | None:
+    """Return the verdict as this version gives it: an older one calls a job without limits a Pass."""
+    without = verdict == VERDICT_PASS and not sets_limits(draft.observed.job.spec())
+    return VERDICT_NO_LIMITS if without else verdict
 
 
 def _tells_what_became(summary: Summary) -> bool:
     """Whether it says what is published or held: a Pass is one of both, and nobody can review what has no digest."""
-    return bool(summary.digest) if summary.held else summary.published or summary.verdict != VERDICT_PASS
+    return bool(summary.digest) if summary.held else summary.published or summary.verdict not in _KEPT
 
 
 def _begin_again(draft: Draft, summary: Summary | None) -> None:
@@ -101,7 +117,7 @@ def _published(draft: Draft, summary: Summary) -> None:
     """Nothing that the pod says changes what was judged: it published exactly that, or the job has failed."""
     before = draft.before
     judged = draft.condition(SLA_SATISFIED)
-    told, known = (summary.digest, summary.verdict), (before.digest, before.verdict)
+    told, known = (summary.digest, summary.verdict), (before.digest, _verdict(draft, before.verdict))
     if not summary.published or told != known:
         draft.finish(
             "Failed",
@@ -111,12 +127,14 @@ def _published(draft: Draft, summary: Summary) -> None:
             "writes there, and apply the job again",
         )
         return
-    draft.set(artifact=summary.artifact, stage="", progress=100)
+    draft.set(artifact=summary.artifact, stage="", steps=steps.completed(draft.steps))
+    draft.reach(100)
     sentence = judged.message if judged is not None and judged.message else summary.sentence
-    if before.verdict != VERDICT_PASS:
+    kept = _KEPT.get(before.verdict or "")
+    if kept is None:
         draft.finish("Succeeded", PUBLISHED_AFTER_REVIEW, f"published because a review allows it; {sentence}")
     else:
-        draft.finish("Succeeded", PUBLISHED_FALLBACK if before.fallback else SLA_MET, sentence)
+        draft.finish("Succeeded", PUBLISHED_FALLBACK if before.fallback else kept, sentence)
 
 
 def _missing(draft: Draft, summary: Summary | None) -> str:
@@ -149,8 +167,16 @@ def _show_figures(draft: Draft, summary: Summary) -> None:
         checkpoint=summary.checkpoint,
         report_digest=summary.report_digest,
         stage="",
-        progress=100,
+        steps=steps.completed(draft.steps, publish=_publishing(summary)),
     )
+    draft.reach(100)
+
+
+def _publishing(summary: Summary) -> str:
+    """Return how the step that publishes stands."""
+    if summary.held:
+        return "Pending"
+    return "Done" if summary.published else "Skipped"
 
 
 def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
@@ -164,8 +190,8 @@ def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
         draft.set_condition(AS_PROMISED, "True", PROMISES_KEPT, "the result is what its methods promise")
     if summary.held:
         review.ask(draft, sentence)
-    elif verdict == VERDICT_PASS:
-        draft.finish("Succeeded", PUBLISHED_FALLBACK if summary.fallback else SLA_MET, sentence)
+    elif verdict in _KEPT:
+        draft.finish("Succeeded", PUBLISHED_FALLBACK if summary.fallback else _KEPT[verdict], sentence)
     elif summary.published:
         draft.finish("Succeeded", PUBLISHED_DESPITE_VIOLATION, f"published because of onViolation: Alert; {sentence}")
     else:

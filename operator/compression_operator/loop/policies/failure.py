@@ -1,12 +1,13 @@
 """Why a child Job failed, told apart by what Kubernetes and the pod say; and the end of the job that follows."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from compression_operator.loop import steps
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import budget
+from compression_operator.loop.policies import budget, starting
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import Mark
@@ -24,6 +25,7 @@ from compressionjob.conditions import (
     STORAGE_UNAVAILABLE,
 )
 from compressionjob.exit_codes import PERMANENT, ExitCode
+from compressionjob.pod import CORRECT_KEYS
 from compressionjob.report import parse_summary
 
 _REASON_OF_CODE: Final[dict[int, str]] = {
@@ -78,12 +80,27 @@ def conclude(draft: Draft) -> Plan | None:
     if pod is None and not draft.observed.confirmed:
         return Plan(confirm=True)
     cause = cause_of(pod, draft.observed.runtime) if pod is not None else _cause_without_pod(failed)
+    if pod is not None:
+        cause = replace(cause, message=cause.message + _command(draft, pod))
     if failed.reason == "BackoffLimitExceeded" and not cause.permanent:
         tries = child.retries_before + child.failed
         reason = STORAGE_UNAVAILABLE if cause.reason == STORAGE_UNAVAILABLE else RETRIES_EXHAUSTED
-        cause = Cause(reason, f"{tries} tries failed; the last: {cause.message}", permanent=True)
+        text = (
+            f"{tries} attempts failed; the last: {cause.message}" if tries > 1 else f"1 attempt failed: {cause.message}"
+        )
+        cause = Cause(reason, text, permanent=True)
     _finish(draft, child, cause)
     return draft.plan()
+
+
+def _command(draft: Draft, pod: PodRecord) -> str:
+    """Return the command that replaces keys which an object store refused, after what the pod says of it."""
+    summary = parse_summary(pod.terminated.message) if pod.terminated is not None else None
+    if summary is None or summary.error is None or CORRECT_KEYS not in summary.error.remedy:
+        return ""
+    job = draft.observed.job
+    command = starting.keys_command(job.namespace, job.spec(), summary.error.field)
+    return f": {command}" if command else ""
 
 
 def _hopeless(draft: Draft) -> Cause | None:
@@ -161,4 +178,17 @@ def _finish(draft: Draft, child: ChildRecord, cause: Cause) -> None:
     # The failure that ended the job is not a retry.
     tries = child.retries_before + max(0, child.failed - 1)
     draft.set(retries=max(draft.before.retries, min(tries, draft.observed.job.retries)))
+    stage = _stage_of(last_failed(draft.observed.pods)) or _seen_last(draft)
+    draft.set(stage=stage, steps=steps.failed(draft.steps, stage))
     draft.finish("Failed", cause.reason, cause.message)
+
+
+def _stage_of(pod: PodRecord | None) -> str:
+    """Return what a pod says that it was doing when it failed."""
+    summary = parse_summary(pod.terminated.message) if pod is not None and pod.terminated is not None else None
+    return summary.stage if summary is not None else ""
+
+
+def _seen_last(draft: Draft) -> str:
+    running = (step.title for step in draft.steps if step.state == "Running")
+    return draft.before.stage or next(running, "")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from compression_operator.loop import steps
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies.scheduling import current_pod, is_running
@@ -18,5 +19,9 @@ def show(draft: Draft) -> Plan | None:
         return None
     begins, share = _SHARE[draft.observed.job.part]
     reached = max(int(begins + share * progress.percent), draft.before.progress or 0)
-    draft.set(stage=progress.stage, progress=reached)
+    draft.set(stage=progress.stage)
+    draft.reach(reached)
+    if draft.observed.job.part != PUBLISH and progress.steps:
+        # What publishes after a review tells of no step but its own.
+        draft.set(steps=steps.kept(progress.steps))
     return None

@@ -17,6 +17,6 @@ def count(draft: Draft) -> Plan | None:
     if child.failed and pod is not None:
         cause = cause_of(pod, draft.observed.runtime)
         allowed = draft.observed.job.retries
-        text = f"try {failed} failed ({allowed} retries): {cause.message}"
+        text = f"attempt {failed} of {allowed + 1} failed: {cause.message}"
         draft.note("Warning", event_reasons.RETRYING, text, cause=cause.reason)
     return None

@@ -32,7 +32,8 @@ _MOST_NAMED: Final = 3
 
 def ask(draft: Draft, sentence: str) -> None:
     """Let the job wait for its review; what comes after it is the part Publish."""
-    command = f"kubectl compress approve {draft.observed.job.name} --reason ..., or a CompressionReview, decides"
+    job = draft.observed.job
+    command = f"kubectl compress approve {job.name} -n {job.namespace} --reason ..., or a CompressionReview, decides"
     message = f"waits for a review: {sentence}; {command}"
     draft.set_condition(REVIEWED, "Unknown", AWAITING_REVIEW, message)
     draft.set(part=PUBLISH, child_job=None)

@@ -1,19 +1,18 @@
 """Where the pod is: not there, not placed, not started (and why, in the words of whoever knows), or running."""
 
+import re
 from datetime import timedelta
 from typing import Final, Literal
 
 from compression_operator.loop.draft import Draft, timestamp
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import measuring_slot
+from compression_operator.loop.policies import measuring_slot, starting
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import Mark, parse_time
 from compression_operator.telemetry import event_reasons
 from compression_operator.telemetry.notes import EventType
 from compressionjob.conditions import (
-    CONTAINER_CONFIG_ERROR,
-    IMAGE_PULL_FAILED,
     POD_SCHEDULED,
     PREEMPTED,
     SCHEDULED,
@@ -24,19 +23,7 @@ from compressionjob.conditions import (
 
 PATIENCE: Final = timedelta(seconds=30)
 """How long the Job controller may take to make a pod before the message says where to look."""
-
-# What a kubelet calls its troubles before a container runs. It goes on trying in all of these.
-_TROUBLES: Final = {
-    "ErrImagePull": IMAGE_PULL_FAILED,
-    "ImagePullBackOff": IMAGE_PULL_FAILED,
-    "InvalidImageName": IMAGE_PULL_FAILED,
-    "ErrImageNeverPull": IMAGE_PULL_FAILED,
-    "ImageInspectError": IMAGE_PULL_FAILED,
-    "RegistryUnavailable": IMAGE_PULL_FAILED,
-    "CreateContainerConfigError": CONTAINER_CONFIG_ERROR,
-    "CreateContainerError": CONTAINER_CONFIG_ERROR,
-    "RunContainerError": CONTAINER_CONFIG_ERROR,
-}
+_NO_CLAIM: Final = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
 
 
 def place(draft: Draft) -> Plan | None:
@@ -49,7 +36,7 @@ def place(draft: Draft) -> Plan | None:
     elif pod.waits_for_slot:
         _say(draft, "False", WAITING_FOR_MEASURING_SLOT, measuring_slot.waiting_message(draft, pod))
     elif pod.unschedulable is not None:
-        _say(draft, "False", UNSCHEDULABLE, pod.unschedulable.message or "the scheduler found no node")
+        _say(draft, "False", UNSCHEDULABLE, _unschedulable(draft, pod.unschedulable.message))
     elif not pod.scheduled:
         draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, f"the pod {pod.name} waits for the scheduler")
         draft.set_phase("Pending", f"the pod {pod.name} waits for the scheduler")
@@ -82,7 +69,9 @@ def _wait_for_pod(draft: Draft, child: ChildRecord) -> None:
     if draft.started and child.active == 0 and child.failed:
         message = "the next pod is on its way"
     elif child.created and draft.now - parse_time(child.created) > PATIENCE:
-        message = f"no pod was made (quota, admission?); `kubectl describe job {child.name}` tells why"
+        message = (
+            f"no pod was made (quota, admission?); `kubectl -n {child.namespace} describe job {child.name}` tells why"
+        )
     else:
         message = "the Job has no pod yet"
         draft.look_again(PATIENCE.total_seconds() + 1)
@@ -111,12 +100,23 @@ def _interruption(pod: PodRecord) -> str:
 
 
 def _start(draft: Draft, pod: PodRecord, waiting: Mark | None) -> None:
-    trouble = _TROUBLES.get(waiting.reason) if waiting is not None else None
-    if waiting is None or trouble is None:
+    reason = starting.trouble_of(waiting)
+    if waiting is None or not reason:
         draft.set_condition(SCHEDULED, "True", POD_SCHEDULED, "a node was found")
         draft.set_phase("Pending", f"the pod {pod.name} is starting")
-    else:
-        _say(draft, "True", trouble, waiting.message or waiting.reason)
+        return
+    old = draft.condition(SCHEDULED)
+    before = old.message if old is not None and old.reason == reason else ""
+    _say(draft, "True", reason, starting.message(draft, pod, waiting, reason, before))
+
+
+def _unschedulable(draft: Draft, said: str) -> str:
+    """Return what the scheduler says, and which command shows or makes what is missing, where it names that."""
+    missing = _NO_CLAIM.search(said)
+    if missing is None:
+        return said or "the scheduler found no node"
+    namespace = draft.observed.job.namespace
+    return f"{said.rstrip('. ')}; create the claim {missing[1]}, or see those there are: kubectl -n {namespace} get pvc"
 
 
 def _say(draft: Draft, status: Literal["True", "False"], reason: str, message: str) -> None:

@@ -157,6 +157,17 @@ def test_progress_wakes_only_when_it_moves() -> None:
     assert pod.ip == "127.0.0.1"
 
 
+def test_a_pod_that_moves_by_its_usual_pace_alone_does_not_get_on() -> None:
+    cache, changed = filled()
+    del changed[:]
+    got_on = [
+        cache.put_progress(UID, Progress(stage="export", fraction=0.1, estimate=estimate))
+        for estimate in (0.1, 0.104, 0.2, 0.204)
+    ]
+    assert got_on == [True, False, False, False]
+    assert changed == [UID, UID]
+
+
 def test_a_forecast_wakes_when_it_moves_much_and_is_the_running_pods() -> None:
     cache, changed = filled()
     progress = Progress(stage="prune", fraction=0.1)

@@ -126,7 +126,7 @@ def seconds_of(status: CompressionJobStatus) -> int:
     return status.active_time.seconds if status.active_time else 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(surroundings(), min_size=1, max_size=8))
 def test_no_sequence_of_observations_takes_anything_back(sequence: list[tuple[object, ...]]) -> None:
     record = job()
@@ -134,7 +134,7 @@ def test_no_sequence_of_observations_takes_anything_back(sequence: list[tuple[ob
         record, _ = step(record, seen, index)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(surroundings(), min_size=1, max_size=4))
 def test_the_plan_of_a_stable_state_changes_nothing(sequence: list[tuple[object, ...]]) -> None:
     record = job()
@@ -147,7 +147,7 @@ def test_the_plan_of_a_stable_state_changes_nothing(sequence: list[tuple[object,
     assert again.events == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(surroundings())
 def test_reconcile_is_a_function(seen: tuple[object, ...]) -> None:
     _, observed = step(with_raw_status(job(), {"phase": "Pending"}), seen, 0)

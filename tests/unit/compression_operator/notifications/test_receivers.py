@@ -41,7 +41,7 @@ def test_no_receivers_are_fine(tmp_path: Path, content: str) -> None:
 
 URL = "notifications.receivers.ops.url"
 WRONG: list[tuple[dict[str, Any], str, str]] = [
-    ({}, URL, "required"),
+    ({}, URL, "add it"),
     ({"url": "ftp://h/secret"}, URL, "http(s)://HOST"),
     ({"url": "https:///secret"}, URL, "http(s)://HOST"),
     ({"url": "https://user:secret@h/"}, URL, "without user, password"),
@@ -50,7 +50,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"url": "https://h/se cret"}, URL, "http(s)://HOST"),
     ({"url": "h/secret"}, URL, "http(s)://HOST"),
     ({"ulr": "https://h/secret"}, "notifications.receivers.ops.ulr", "no such field"),
-    ({"url": "https://h/", "events": ["Done"]}, "notifications.receivers.ops.events", "'Completed'"),
+    ({"url": "https://h/", "events": ["Done"]}, "notifications.receivers.ops.events", "Completed"),
     ({"url": "https://h/", "events": []}, "notifications.receivers.ops.events", "at least 1"),
     ({"url": "https://h/", "timeout": "2m"}, "notifications.receivers.ops.timeout", "at most 60s"),
     ({"url": "https://h/", "timeout": "soon"}, "notifications.receivers.ops.timeout", "a duration above 0"),

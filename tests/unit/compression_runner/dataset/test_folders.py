@@ -104,6 +104,18 @@ def test_files_without_folders_have_no_labels(tmp_path: Path) -> None:
         )
 
 
+def test_hidden_files_are_no_samples(animals: Path) -> None:
+    before = shades(load(animals))
+    fill(
+        animals, {".DS_Store": b"x", "cat/.DS_Store": b"x", "cat/._1.png": b"x", "dog/Thumbs.db": b"x", ".x/1.png": b""}
+    )
+    data = load(animals)
+    assert shades(data) == before
+    assert data.labels is not None
+    assert data.labels.tolist() == [0, 1, 2, 0, 2, 0]
+    assert len(find_data(open_store(animals), "image-classification", FIELD).entries) == len(before)
+
+
 def test_a_damaged_image_is_named(animals: Path) -> None:
     fill(animals, {"dog/1.png": b"no image"})
     with pytest.raises(InvalidInput, match=r"columns\.image.*row 1 \(dog/1\.png\)"):

@@ -16,6 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
 from compression_runner.dataset import SampleSet, load_samples
+from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.errors import InvalidInput
 from compression_runner.inference.predictor import TensorInfo
 from compressionjob.spec import EvaluationData
@@ -102,6 +103,38 @@ def test_labels_may_be_names_of_classes(tmp_path: Path, model_dir: Path) -> None
     data = _load(path, model_dir)
     assert data.labels is not None
     assert data.labels.tolist() == [1, 0, 2, 1]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_samples_may_have_several_labels(suffix: str, tmp_path: Path, model_dir: Path) -> None:
+    sets = [[0, 1, 1], [0, 0, 0], [1, 0, 0], [1, 1, 1]]
+    config = json.loads((model_dir / "config.json").read_text())
+    (model_dir / "config.json").write_text(json.dumps(config | {"problem_type": "multi_label_classification"}))
+    data = _load(_write(tmp_path / f"hot{suffix}", {"text": TEXTS, "label": sets}), model_dir)
+    names = [["thing", "place"], [], ["animal"], ["animal", "thing", "place"]]
+    named = _load(_write(tmp_path / f"names{suffix}", {"text": TEXTS, "label": names}), model_dir)
+    for found in (data, named):
+        assert found.labels is not None
+        assert found.labels.tolist() == sets
+        assert found.multi_label == MultiLabel(logits=True)
+        assert found.only([3]).labels.tolist() == [[1, 1, 1]]  # type: ignore[union-attr]
+    assert _load(_write(tmp_path / f"none{suffix}", {"text": TEXTS}), model_dir).multi_label is not None
+
+
+def test_a_sample_may_be_a_pair_of_texts(tmp_path: Path, model_dir: Path) -> None:
+    path = _write(tmp_path / "d.parquet", {"text": ["a cat", "cat"], "passage": ["mat", "sat on"], "target": [0.5, 2]})
+    columns = {"textPair": "passage"}
+    data = _load(path, model_dir, "text-regression", columns=columns)
+    assert [sample["input_ids"].tolist() for sample in data.samples] == [[2, 4, 5], [4, 6, 7]]
+    assert data.labels is not None
+    assert data.labels.tolist() == [0.5, 2.0]
+    assert data.multi_label is None
+    assert data.texts is None
+    with pytest.raises(InvalidInput, match=r"columns.*'other'.*no such column"):
+        _load(path, model_dir, "text-regression", columns={"textPair": "other"})
+    bad = _write(tmp_path / "bad.parquet", {"text": ["a", "a"], "passage": ["a", None]})
+    with pytest.raises(InvalidInput, match=r"columns\.textPair.*row 1 is not text"):
+        _load(bad, model_dir, "text-regression", columns=columns)
 
 
 def test_no_labels_are_needed_for_agreement(tmp_path: Path, model_dir: Path) -> None:
@@ -193,7 +226,7 @@ def test_sample_inputs_of_any_onnx_model(tmp_path: Path) -> None:
 
 BAD_ARRAYS = [
     ({"z": [[1.0, 2.0]]}, r"evaluation\.source.*'x'.*the data gives: z"),
-    ({"x": [[1.0, 2.0, 3.0]]}, r"shape \(1, 3\).*the model takes \('any', 2\)"),
+    ({"x": [[1.0, 2.0, 3.0]]}, r"shape \(3,\) in the data; the model takes \(2,\) "),
     ({"x": [["a", "b"]]}, r"type <U1.*takes float32"),
 ]
 

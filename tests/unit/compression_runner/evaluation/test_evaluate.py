@@ -16,6 +16,7 @@ from compression_runner.evaluation.evaluate import Measurements, Subject, measur
 from compression_runner.evaluation.machine.cpus import CpuReservation, choose_cpus, cpu_list
 from compression_runner.evaluation.request import looks_at_samples
 from compressionjob.spec import CompressionJobSpec
+from tests.support.graphs import graph
 from tests.support.short_measurements import measure_shortly
 
 CLASSES, WIDTH = 4, 16
@@ -76,6 +77,17 @@ def test_every_figure_and_estimate_is_there(models: tuple[Subject, Subject], dat
     by_name = {item.name: item for item in judgement.objectives}
     assert by_name["size.ratio"].measured == 0.5
     assert by_name["quality.drop"].verdict == "Pass"
+    percentile = spec.sla.latency.percentile if spec.sla.latency else "p99"
+    for name, shown in {
+        "latency": found.compressed.latency_intervals[percentile],
+        "latency.speedup": found.speedups[percentile],
+        "throughput": found.compressed.throughput_interval,
+        "quality.drop": found.quality_drops["accuracy"],
+    }.items():
+        assert shown is not None
+        judged = by_name[name]
+        assert (judged.measured, judged.low, judged.high) == (shown.value, shown.low, shown.high), name
+    assert found.compressed.peak_memory_bytes == round(by_name["memory"].measured or 0)
     assert found.quality_metric == "accuracy"
     answered = found.environment.evaluation_samples
     assert answered in (100, 145, 209, 300), "quality is measured until its limits are decided"
@@ -184,6 +196,25 @@ def test_any_onnx_model_is_compared_by_cosine(models: tuple[Subject, Subject], d
     assert found.quality_metric == "cosine"
     assert 0.9 < found.compressed.quality["cosine"] < 1.0
     assert found.environment.sequence_length is None
+
+
+def test_each_output_of_an_onnx_model_is_judged(data: SampleSet, tmp_path: Path) -> None:
+    """Boxes in pixels and scores from 0 to 1 in one model: the boxes do not hide scores that are lost."""
+    weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
+    subjects = []
+    for name, scores in (("before", weights), ("after", -weights)):
+        node = onnx.helper.make_node
+        nodes = [node("MatMul", ["x", "pixels"], ["boxes"]), node("MatMul", ["x", "small"], ["scores"])]
+        outputs = ["boxes", "scores"]
+        model = graph(nodes, {"x": ["batch", WIDTH]}, outputs, {"pixels": 1000 * weights, "small": scores})
+        onnx.save(model, tmp_path / f"{name}.onnx")
+        subjects.append(Subject(tmp_path / f"{name}.onnx", 1000))
+    spec = _spec("onnx", sla={"quality": {"maxDrop": "0.05"}})
+    found = _measure((subjects[0], subjects[1]), data, spec)
+    assert [(part.name, round(part.score, 3)) for part in found.quality_parts] == [("scores", -1.0), ("boxes", 1.0)]
+    judgement = found.judgement(spec.sla)
+    assert judgement.verdict == "Fail"
+    assert "the worst part is scores: -1.0000" in judgement.sentence()
 
 
 def test_a_metric_without_labels_is_refused(models: tuple[Subject, Subject], data: SampleSet) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compression_runner.dataset import SampleSet
+from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.quality.comparison import embedding_quality
 from compression_runner.evaluation.request import looks_at_samples, require_data
@@ -46,6 +47,29 @@ def spec(task: str, sla: dict[str, Any]) -> CompressionJobSpec:
 def test_is_refused(task: str, sla: dict[str, Any], data: SampleSet, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         require_data(spec(task, sla), data)
+
+
+SEVERAL = SampleSet(samples=TOKENS.samples, digest="", multi_label=MultiLabel(logits=True))
+
+
+@pytest.mark.parametrize(
+    ("sla", "data", "says"),
+    [
+        ({"quality": {"metric": "f1Micro", "min": "0.8"}}, TOKENS, r"quality\.metric: 'f1Micro': the model gives each"),
+        ({"quality": {"metric": "subsetAgreement", "min": "0.8"}}, TOKENS, r"use accuracy, f1 or agreement"),
+        (TYPOS, SEVERAL, r"spec\.sla\.robustness: 'text-classification': .*gives several labels.*remove it"),
+    ],
+)
+def test_a_metric_of_several_labels_is_for_models_that_have_them(
+    sla: dict[str, Any], data: SampleSet, says: str
+) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        require_data(spec("text-classification", sla), data)
+
+
+def test_models_of_several_labels_are_measured_by_their_metrics() -> None:
+    for metric in ("accuracy", "agreement", "f1Micro", "f1Macro", "subsetAccuracy", "subsetAgreement"):
+        require_data(spec("text-classification", {"quality": {"metric": metric, "min": "0.8"}}), SEVERAL)
 
 
 def test_without_such_limits_nothing_is_asked_of_it() -> None:

@@ -83,9 +83,11 @@ def test_a_changed_module_is_exported_before_it_is_published(bert: Path) -> None
 
 
 def test_there_are_none_where_a_violation_has_another_consequence(bert: Path) -> None:
-    plan = plan_of(job(bert, SLIGHT, INT2, onViolation="Fail"))
-    assert plan.fallbacks == ()
-    assert plan.spare_steps == ()
+    without_limits = job(bert, SLIGHT, INT2, quality=None)
+    for one in (job(bert, SLIGHT, INT2, onViolation="Fail"), without_limits):
+        plan = plan_of(one)
+        assert plan.fallbacks == ()
+        assert plan.spare_steps == ()
 
 
 def test_what_the_plan_may_publish_is_its_own_at_the_destination_and_nothing_else(bert: Path) -> None:

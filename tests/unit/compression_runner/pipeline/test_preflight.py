@@ -9,10 +9,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from compression_runner.artifact import seal
 from compression_runner.errors import DiskFull, InvalidInput
@@ -26,6 +27,7 @@ from compression_runner.pipeline.resources import (
 from compression_runner.storage import Entry
 from compressionjob.spec import Model, Task
 from tests.support import tiny_models
+from tests.support.graphs import conditional, constant_graph, graph, looped
 from tests.support.plans import open_store
 
 
@@ -157,6 +159,21 @@ def test_a_model_for_another_task_is_refused(bert: Path, task: Task) -> None:
     assert caught.value.field == "spec.model.task"
 
 
+def test_the_head_of_a_graph_is_known_from_the_configuration_beside_it(tmp_path: Path) -> None:
+    place = tiny_models.perceptron(tmp_path / "model", width=8)
+    assert look(place, "text-classification").several_labels is None
+    config = {"model_type": "bert", "id2label": {"0": "LABEL_0"}}
+    (place / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidInput, match=r"spec\.model\.task.*answers with numbers.*use task text-regression"):
+        look(place, "text-classification")
+    assert look(place, "text-regression").architecture.startswith("ONNX graph")
+    (place / "config.json").write_text(json.dumps(config | {"problem_type": "multi_label_classification"}))
+    assert look(place, "text-classification").several_labels is True
+    (place / "config.json").write_text("{")
+    with pytest.raises(InvalidInput, match=r"config\.json.*it is not JSON.*upload it again"):
+        look(place, "text-classification")
+
+
 def test_a_graph_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     place = tiny_models.perceptron(tmp_path / "model", width=8)
     content = (place / "model.onnx").read_bytes()
@@ -275,3 +292,27 @@ def test_an_exported_program_is_refused_since_loading_it_runs_what_it_says(tmp_p
         warnings.simplefilter("ignore")
         torch.export.load(tmp_path / "evil.pt2")
     assert marker.exists(), "torch loads programs safely now: take them as sources"
+
+
+@pytest.mark.parametrize("build", [conditional, looped])
+def test_weights_in_constants_and_bodies_are_counted(build: Callable[..., onnx.ModelProto], tmp_path: Path) -> None:
+    onnx.save(build(512), tmp_path / "model.onnx")
+    store = Counting(tmp_path)
+    source = inspect(store, Model(source=f"file://{tmp_path}", task="onnx"))  # type: ignore[arg-type]
+    assert source.parameters == pytest.approx(2 * 512 * 512 + 512 * 4, abs=3)
+    assert "MatMul" in source.operators
+    assert store.read_bytes < 800_000
+    onnx.save(constant_graph(np.zeros((32, 32), np.float32)), tmp_path / "model.onnx")
+    assert look(tmp_path, "onnx").parameters == 32 * 32
+
+
+def test_functions_of_the_model_are_no_foreign_operators(tmp_path: Path) -> None:
+    body = [
+        helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(np.zeros((32, 32), np.float32))),
+        helper.make_node("MatMul", ["a", "w"], ["b"]),
+    ]
+    model = graph([helper.make_node("Layer", ["x"], ["y"], domain="own")], {"x": ["batch", 32]}, ["y"], {})
+    model.functions.append(helper.make_function("own", "Layer", ["a"], ["b"], body, [helper.make_opsetid("", 20)]))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    onnx.save(model, tmp_path / "model.onnx")
+    assert look(tmp_path, "onnx").parameters == 32 * 32

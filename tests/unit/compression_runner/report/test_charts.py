@@ -1,12 +1,23 @@
 """Pictures place what they show where it belongs."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
 
 from compression_runner.report.charts import PLOT_HEIGHT, PLOT_WIDTH, TRACK, distribution, track
-from compression_runner.report.wording import duration, flat, number, per_cent, significant, spoken
+from compression_runner.report.wording import (
+    duration,
+    flat,
+    number,
+    per_cent,
+    significant,
+    spoken,
+    spoken_path,
+    unbroken,
+)
+from compressionjob.report import Environment, Machine, NoiseReport, ReportSection
 from compressionjob.sla import Direction, ObjectiveResult, Verdict
 
 
@@ -103,6 +114,27 @@ def test_words() -> None:
     assert per_cent(0.2532) == "25.3 %"
     assert spoken("noise.otherShare") == "other share"
     assert spoken("memoryFloorBytes") == "memory floor"
+    assert spoken("machine.usableCpus") == "usable CPUs"
+    assert spoken("machine.cpu") == "processor"
+    assert spoken("noise.frequencyGHz") == "mean frequency in GHz"
+    assert spoken_path("source.sizeBytes") == "source size"
     assert flat({"a": {"sizeBytes": 1000, "b": None}, "c": [], "d": True}) == [
         ("a.sizeBytes", "1.0 kB"), ("c", "none"), ("d", "yes"),
     ]  # fmt: skip
+
+
+def test_no_line_breaks_between_a_figure_and_its_unit() -> None:
+    assert unbroken("9.58 ms to 1,070 ms") == (
+        '<span class="figure">9.58 ms</span> to <span class="figure">1,070 ms</span>'
+    )
+    assert unbroken("uses 40 %; <b>5 samples</b> in v1.2 s3") == (
+        'uses <span class="figure">40 %</span>; &lt;b&gt;5 samples&lt;/b&gt; in v1.2 s3'
+    )
+    assert unbroken("") == ""
+
+
+@pytest.mark.parametrize("model", [Environment, Machine, NoiseReport])
+def test_every_label_of_the_environment_is_words(model: type[ReportSection]) -> None:
+    for name, field in model.model_fields.items():
+        label = spoken(field.serialization_alias or field.alias or name)
+        assert not re.search(r"[a-z][A-Z]|_|\bcpus?\b", label), label

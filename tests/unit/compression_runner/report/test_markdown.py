@@ -190,6 +190,7 @@ def test_the_cpus_that_were_measured_with_are_named() -> None:
 
 @pytest.mark.parametrize("changes", [
     {}, {"verdict": "Pass", "objectives": [], "sentence": "no limits were set"}, {"held": True},
+    {"verdict": "NoLimits", "objectives": [], "sentence": "nothing was judged"},
     {"objectives": [objective("latency", "Inconclusive", unit="seconds", limit=0.1, measured=0.05, low=0.04,
                               high=86400.0)], "verdict": "Inconclusive"},
 ])  # fmt: skip

@@ -198,12 +198,13 @@ def test_text_from_outside_stays_text() -> None:
     assert "alert" in page.text
 
 
-def test_a_run_without_limits_and_without_samples_is_a_page_too() -> None:
-    page = _page(
-        verdict="Pass", objectives=[], latency_samples={}, timings={}, stages=[], sentence="no limits were set"
-    )
-    assert "no limits were set" in page.text.lower()
-    assert "The job set no limits" in page.text
+# The second is what a version before NoLimits wrote of such a job.
+@pytest.mark.parametrize(("verdict", "sentence"), [("NoLimits", "nothing judged"), ("Pass", "no limits were set")])
+def test_a_run_without_limits_and_without_samples_is_a_page_too(verdict: str, sentence: str) -> None:
+    page = _page(verdict=verdict, objectives=[], latency_samples={}, timings={}, stages=[], sentence=sentence)
+    assert "No limits" in page.text
+    assert "The job sets no limits, so nothing was judged." in page.text
+    assert all(words not in page.text for words in ("✓", "over all objectives together", "kept"))
     assert page.open == []
 
 
@@ -362,3 +363,13 @@ def test_text_and_pictures_have_the_contrast_that_wcag_asks_for(theme: int) -> N
         assert _contrast(colours[front], colours[ground]) >= 4.5, (front, ground)
     for front, ground in [("before", "paper"), ("after", "paper"), ("ink", "lane"), ("ink", "kept"), ("pass", "kept")]:
         assert _contrast(colours[front], colours[ground]) >= 3, (front, ground)
+
+
+def test_parts_that_are_judged_apart_are_named_worst_first() -> None:
+    parts = [{"name": f"out{index}", "metric": "cosine", "score": index / 10} for index in range(10)]
+    text = _page(qualityParts=parts).text
+    assert (
+        "10 parts are judged apart, and a sample counts as its worst. Worst first: out0: 0.0000; out1: 0.1000" in text
+    )
+    assert "out7: 0.7000; and 2 more." in text
+    assert "judged apart" not in _page().text

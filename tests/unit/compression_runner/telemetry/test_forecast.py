@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compression_runner.telemetry.phase import Phase
@@ -151,7 +151,6 @@ def test_a_run_that_is_done_forecasts_nothing() -> None:
 WEIGHTS = st.lists(st.tuples(st.floats(1, 60), st.floats(0.2, 5.0)), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(WEIGHTS, st.floats(0.05, 600))
 def test_forecasts_converge(phases: list[tuple[float, float]], unit: float) -> None:
     """Whatever the phases' weights, and however wrong they are."""

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from compression_runner.formats import surgery
 from compression_runner.formats.factors import FactorizedLinear
 from compression_runner.formats.surgery import Surgery
 from compression_runner.training import model
-from compression_runner.training.batches import Batches
-from compression_runner.training.holdout import hold_back
+from compression_runner.training.batches import Batch, Batches
+from compression_runner.training.holdout import hold_back, whole
 from compression_runner.training.lesson import Lesson
 from compression_runner.training.loop import Keeping, train
-from compression_runner.training.losses import Distillation
+from compression_runner.training.losses import Distillation, label_loss, score
 from compression_runner.training.narrowing import derive, kept_layers
 from compressionjob.methods.distill import Distill, Student
 from compressionjob.methods.factorize import Factorize
@@ -153,6 +154,33 @@ def test_what_comes_nearer_to_its_teacher_is_kept_though_it_answers_alike(classi
 def test_recovery_ends_when_little_enough_is_lost(classifier: Artifact, tmp_path: Path) -> None:
     outcome = run_stage("recover", classifier, Recover(max_drop=0.5), tmp_path / "out")
     assert outcome.details["heldBack"]["steps"] == 0
+
+
+def test_several_labels_have_a_loss_and_a_score_for_each(classifier: Artifact) -> None:
+    answers = torch.tensor([[2.0, -1.0], [0.5, 3.0]])
+    labels = torch.tensor([[1, 0], [0, 1]])
+    expected = torch.nn.functional.binary_cross_entropy(torch.sigmoid(answers), labels.float())
+    assert label_loss("text-classification", answers, labels) == pytest.approx(float(expected))
+    several = model.load(classifier)
+    data = labelled_tokens()
+    sets = np.eye(CLASSES, dtype=np.int64)[np.asarray(data.labels)]
+    (batch,) = whole(replace(data.only(range(8)), labels=sets[:8]), several.interface.inputs)
+    found = score(several, None, [batch])
+    right = (several.outputs(batch.inputs)[0] > 0) == batch.labels.bool()  # type: ignore[union-attr]
+    assert found.what == "accuracy"
+    assert found.value == pytest.approx(float(right.float().mean()))
+
+
+def test_numbers_are_scored_by_how_they_go_together(tmp_path: Path) -> None:
+    ranker = model.load(seal(tiny_models.bert(tmp_path / "ranker", labels=1), "transformers", "text-regression"))
+    data = labelled_tokens().only(range(8))
+    (batch,) = whole(data, ranker.interface.inputs)
+    assert score(ranker, ranker, [batch]).value == pytest.approx(1.0)
+    answers = ranker.outputs(batch.inputs)[0].detach().flatten()
+    opposite = score(ranker, None, [Batch(batch.inputs, -answers)])
+    assert (opposite.what, opposite.value) == ("correlation", 0.0)
+    expected = float(torch.corrcoef(torch.stack([answers, batch.labels.float()]))[0, 1])  # type: ignore[union-attr]
+    assert score(ranker, None, [batch]).value == pytest.approx(max(0.0, expected), abs=1e-4)
 
 
 def test_zeros_stay_zero(classifier: Artifact, tmp_path: Path) -> None:

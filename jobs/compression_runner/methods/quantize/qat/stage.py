@@ -29,7 +29,7 @@ def train_quantized(artifact: Artifact, parameters: Quantize, context: StageCont
     """
     data = context.required_data
     samples = data.samples("training", artifact.path)
-    student, teacher = models.load(artifact), models.load(data.teacher()).freeze()
+    student, teacher = models.load_linear(artifact), models.load(data.teacher()).freeze()
     lesson = Lesson(student, teacher, samples, parameters.training or Training())
     before = lesson.score()
     chosen = put_on_grid(student.inner, parameters.dtype)  # type: ignore[arg-type]

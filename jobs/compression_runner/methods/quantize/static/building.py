@@ -29,6 +29,8 @@ class Blueprint:
     per_channel: bool
     float8: bool = False
     """Floats of eight bits in place of integers; tables of embeddings are INT8 in any case."""
+    unlike: tuple[str, ...] = ()
+    """Nodes that stay floats since branches of unlike range would share a scale."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -40,7 +42,7 @@ def build(blueprint: Blueprint, parts: Collection[str]) -> onnx.ModelProto:
     """The graph with these parts in eight bits and all others as they are.
 
     Activations are unsigned with a zero point, weights signed and symmetric: what kernels on x86 are made for.
-    Raises ValueError, TypeError, KeyError or RuntimeError from onnxruntime where it cannot quantize the graph.
+    Raises QuantizerFailed where onnxruntime cannot quantize the graph.
     """
     nodes = [name for name in blueprint.recipe.nodes if name in parts]
     model = onnx.ModelProto()

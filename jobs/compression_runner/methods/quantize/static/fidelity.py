@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from compression_runner.calibration.feeding import Feed
 from compression_runner.formats.onnx_files import save
+from compression_runner.inference.parts import AnswerPart, OutputShape, part_cosines, split_answers, whole
 from compression_runner.inference.session import open_session
-from compression_runner.inference.similarity import row_cosines
 
 Rows = NDArray[np.float32]
 KEPT_BYTES: Final = 256 << 20
@@ -40,13 +40,16 @@ class Answers:
 
     def __init__(self) -> None:
         self._rows: list[list[Rows]] = []
+        self._shapes: list[set[tuple[int, ...]]] = []
         self._kept = 0
 
     def add(self, outputs: Sequence[NDArray[Any]]) -> bool:
         """Takes the outputs of one batch, and tells whether there is room for another."""
         self._rows = self._rows or [[] for _ in outputs]
-        for rows, values in zip(self._rows, outputs, strict=True):
+        self._shapes = self._shapes or [set() for _ in outputs]
+        for rows, shapes, values in zip(self._rows, self._shapes, outputs, strict=True):
             rows.extend(np.asarray(row, np.float32).reshape(-1) for row in np.atleast_1d(values))
+            shapes.add(np.atleast_1d(values).shape[1:])
             self._kept += values.nbytes
         return self._kept <= KEPT_BYTES
 
@@ -55,6 +58,14 @@ class Answers:
         """Each output, shape (samples, values)."""
         return [_stacked(rows) for rows in self._rows]
 
+    @property
+    def parts(self) -> list[Sequence[AnswerPart]]:
+        """The parts of each output that are judged apart; one where samples differ in shape."""
+        return [
+            split_answers(rows, [_as_output(*shapes)]) if len(shapes) == 1 else whole(rows)
+            for rows, shapes in zip(self.outputs, self._shapes, strict=True)
+        ]
+
 
 def answer(model: onnx.ModelProto, feeds: Sequence[Feed]) -> Answers:
     """The float outputs of a graph in onnxruntime. Raises its errors where the graph does not load or run."""
@@ -62,17 +73,27 @@ def answer(model: onnx.ModelProto, feeds: Sequence[Feed]) -> Answers:
         session: Any = open_session(save(model, Path(place)))
     names = [output.name for output in session.get_outputs() if output.type in ("tensor(float)", "tensor(float16)")]
     found = Answers()
-    for feed in feeds:
+    for feed in feeds if names else ():
         if not found.add(session.run(names, dict(feed))):
             break
     return found
 
 
 def compare(before: Answers, after: Answers, *, classifies: bool) -> Fidelity:
-    """How near two graphs are on the same batches; an answer that is not finite counts as opposite."""
-    pairs = list(zip(before.outputs, after.outputs, strict=True))
-    cosines = np.concatenate([_cosines(old, new) for old, new in pairs])
-    return Fidelity(float(cosines.mean()), _agreement(*pairs[0]) if classifies else None)
+    """How near two graphs are on the same batches; an answer that is not finite counts as opposite.
+
+    Outputs of another number of rows, as detections have, are left to the evaluation, which matches them. Within an
+    output, channels of unlike magnitude are judged apart, and a sample counts as its worst.
+    """
+    pairs = [
+        (old, new, parts)
+        for old, new, parts in zip(before.outputs, after.outputs, before.parts, strict=True)
+        if old.shape == new.shape and old.size
+    ]
+    if not pairs:
+        return Fidelity(1.0, None)
+    cosines = np.concatenate([_cosines(old, new, parts) for old, new, parts in pairs])
+    return Fidelity(float(cosines.mean()), _agreement(*pairs[0][:2]) if classifies else None)
 
 
 def _agreement(old: Rows, new: Rows) -> float:
@@ -80,12 +101,18 @@ def _agreement(old: Rows, new: Rows) -> float:
     return float(np.mean(same))
 
 
-def _cosines(old: Rows, new: Rows) -> NDArray[np.float64]:
-    cosines = row_cosines(old, new)
+def _as_output(shape: tuple[int, ...]) -> OutputShape:
+    return OutputShape("", shape, (True,) * len(shape))
+
+
+def _cosines(old: Rows, new: Rows, parts: Sequence[AnswerPart]) -> NDArray[np.float64]:
+    cosines: NDArray[np.float64] = part_cosines(old, new, parts).min(axis=1)
     cosines[~np.isfinite(new).all(axis=1)] = -1.0
     return cosines
 
 
 def _stacked(rows: list[Rows]) -> Rows:
+    if not rows:
+        return np.zeros((0, 0), np.float32)
     longest = max(len(row) for row in rows)
     return np.stack([np.pad(row, (0, longest - len(row))) for row in rows])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from compression_runner.calibration.layers import attribute, consumers
+from compression_runner.formats.onnx_files import arrange
 from compression_runner.methods.quantize.static.ranges import Range
 
 GREATEST: Final = np.float32(448)
@@ -36,18 +37,15 @@ def quantize_nodes(
 ) -> onnx.ModelProto:
     """The graph with inputs and weights of these nodes in E4M3FN; other nodes that read them keep the floats.
 
-    Raises RuntimeError where onnx cannot bring the graph to an opset that has the type.
+    The graph has an opset that has the type.
     """
-    model = _with_opset(model)
     writer = _Writer(model, ranges, per_channel)
     written: list[onnx.NodeProto] = []
     for node in model.graph.node:
         if node.name in nodes:
             written.extend(writer.inputs_of(node))
         written.append(node)
-    kept = [_copy(node) for node in written]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
+    arrange(model.graph, written)
     model.graph.initializer.extend(writer.constants.values())
     read = consumers(model)
     unused = writer.replaced - read.keys()
@@ -110,14 +108,3 @@ def _output_axis(node: onnx.NodeProto, dimensions: int) -> int:
     if node.op_type == "ConvTranspose":
         return 1
     return 0 if node.op_type == "Gemm" and attribute(node, "transB", 0) else dimensions - 1
-
-
-def _with_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    return onnx.version_converter.convert_version(model, OPSET) if version < OPSET else model
-
-
-def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
-    copied = onnx.NodeProto()
-    copied.CopyFrom(node)
-    return copied

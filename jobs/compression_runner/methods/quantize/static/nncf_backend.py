@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 
 from compression_runner.calibration.feeding import Feed, graph_inputs
-from compression_runner.dataset.sample_set import fixed_batch
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read, save
+from compression_runner.inference.batch_axis import fixed_batch
 from compression_runner.inference.openvino_settings import cpu_settings
 from compression_runner.methods.quantize.static.dividing import divide
 from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, compare
@@ -26,7 +26,6 @@ from compression_runner.methods.quantize.static.ranges import OUTSIDE
 from compression_runner.methods.quantize.static.recipe import is_transformer
 from compression_runner.methods.quantize.static.work import Work, require_whole
 from compressionjob.methods.quantize import Quantize
-from compressionjob.tasks import TASKS
 
 # nncf sends what it does to its makers unless it takes itself to run in their own tests.
 os.environ.setdefault("NNCF_CI", "1")
@@ -54,7 +53,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
         if not counts[QUANTIZER]:
             raise _nothing_left(work)
         save(quantized, into)
-        fidelity = compare(expected, _answer(quantized, checked), classifies=TASKS[work.task].classifies)
+        fidelity = compare(expected, _answer(quantized, checked), classifies=work.classifies)
     except RuntimeError as error:
         problem = f"OpenVINO or nncf cannot quantize the graph: {' '.join(str(error).split())[:300]}"
         remedy = "use backend onnxruntime, or leave the stage out"
@@ -101,7 +100,7 @@ def _quantize(
         )
 
     def validate(compiled: Any, feeds: Any) -> tuple[float, list[float] | None]:
-        found = compare(expected, _run(compiled, list(feeds)), classifies=TASKS[work.task].classifies)
+        found = compare(expected, _run(compiled, list(feeds)), classifies=work.classifies)
         return 1.0 - found.drop, None
 
     controlled = nncf.quantize_with_accuracy_control(
@@ -113,7 +112,7 @@ def _quantize(
         advanced_quantization_parameters=_advanced(work.parameters),
         **settings,
     )
-    found = compare(expected, _answer(controlled, checked), classifies=TASKS[work.task].classifies)
+    found = compare(expected, _answer(controlled, checked), classifies=work.classifies)
     _require_limit(work, found, control.max_drop)
     return controlled
 

@@ -3,16 +3,20 @@
 Where a graph has attention or layer normalisation, only what multiplies with constant weights is quantized, and its
 result is a float again: residual streams and the inputs of softmax and normalisation span ranges that 256 codes do not
 cover (all operators of MiniLM in INT8 leave a cosine of 0.40). A convolutional network is quantized from end to end,
-so that it stays in integers between its convolutions.
+so that it stays in integers between its convolutions. A Concat has one scale for all its branches, and so has what
+reads it: where the ranges of the branches differ by UNLIKE (boxes in pixels beside class scores), it stays a float.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from compression_runner.calibration.layers import FLOATS
+from compression_runner.methods.quantize.static.ranges import Range
 
 WEIGHTED: Final = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 CHAINED: Final = (
@@ -25,6 +29,9 @@ FLOAT_RESULTS: Final = ("Gemm", "MatMul")
 NORMALISATIONS: Final = frozenset(
     {"LayerNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization", "RMSNormalization"}
 )
+
+UNLIKE: Final = 10.0
+"""Of two ranges that share a scale the smaller would keep no more than 25 of the 256 codes."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,10 @@ class Recipe:
     def only_weighted(self) -> "Recipe":
         """The same without what stands between products."""
         return Recipe({name: self.nodes[name] for name in self.weighted}, self.transformer)
+
+    def without(self, names: Collection[str]) -> "Recipe":
+        """The same without some nodes."""
+        return Recipe({name: kind for name, kind in self.nodes.items() if name not in names}, self.transformer)
 
     def observed(self, model: onnx.ModelProto) -> set[str]:
         """The values whose ranges must be known: float inputs and outputs of the nodes, but for constants."""
@@ -72,6 +83,34 @@ def choose(model: onnx.ModelProto) -> Recipe:
     if not has_convolutions:
         nodes = {name: operator for name, operator in nodes.items() if operator in WEIGHTED}
     return Recipe(nodes, transformer)
+
+
+def unlike_branches(model: onnx.ModelProto, recipe: Recipe, ranges: Mapping[str, Range]) -> tuple[str, ...]:
+    """The nodes of a recipe for which branches of unlike range would share a scale, in the graph's order.
+
+    They are each Concat of such branches, and the nodes that read its values before anything gives them another range.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    def reach(name: str) -> float:
+        if name in ranges:
+            return max(abs(ranges[name].low), abs(ranges[name].high))
+        if name in constants and constants[name].data_type in FLOATS:
+            return float(np.abs(numpy_helper.to_array(constants[name])).max(initial=0.0))
+        return 0.0
+
+    mixed: set[str] = set()
+    found: list[str] = []
+    for node in model.graph.node:
+        if node.name not in recipe.nodes:
+            continue
+        reaches = [size for size in map(reach, node.input) if size > 0] if node.op_type == "Concat" else []
+        unlike = bool(reaches) and max(reaches) >= UNLIKE * min(reaches)
+        if unlike or mixed & set(node.input):
+            found.append(node.name)
+            if node.op_type not in WEIGHTED:
+                mixed |= set(node.output)
+    return tuple(found)
 
 
 def is_transformer(model: onnx.ModelProto) -> bool:

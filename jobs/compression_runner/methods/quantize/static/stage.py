@@ -9,18 +9,19 @@ import onnx
 
 from compression_runner.calibration.feeding import Feed
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.graph_weights import left_out, sizes_of_weights
 from compression_runner.formats.onnx_files import save
+from compression_runner.methods.quantize.static import float8
 from compression_runner.methods.quantize.static.accuracy import Kept, TooLossy, give_back
 from compression_runner.methods.quantize.static.building import Blueprint, build
 from compression_runner.methods.quantize.static.dividing import divide
 from compression_runner.methods.quantize.static.embedding import find_tables
 from compression_runner.methods.quantize.static.fidelity import Answers, Fidelity, answer, compare
 from compression_runner.methods.quantize.static.observing import calibration_feeds, find_ranges
-from compression_runner.methods.quantize.static.preparing import prepare
-from compression_runner.methods.quantize.static.recipe import choose
+from compression_runner.methods.quantize.static.preparing import OPSET, prepare
+from compression_runner.methods.quantize.static.recipe import choose, unlike_branches
 from compression_runner.methods.quantize.static.smoothing import smooth
 from compression_runner.methods.quantize.static.work import Work, require_whole
-from compressionjob.tasks import TASKS
 
 
 def quantize(work: Work, into: Path) -> Mapping[str, Any]:
@@ -32,7 +33,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
         from compression_runner.methods.quantize.static.nncf_backend import quantize as quantize_by_nncf
 
         return quantize_by_nncf(work, into)
-    model = prepare(work.graph)
+    model = prepare(work.graph, work.field, float8.OPSET if work.parameters.dtype == "float8" else OPSET)
     feeds = calibration_feeds(model, work.samples)
     observed, checked = divide(feeds, apart=work.parameters.accuracy_control is not None)
     expected = answer(model, checked)
@@ -42,26 +43,34 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
     work.advance(0.3)
 
     def measure(parts: Collection[str]) -> Fidelity:
-        return compare(expected, _answers(blueprint, parts, checked, work), classifies=TASKS[work.task].classifies)
+        return compare(expected, _answers(blueprint, parts, checked, work), classifies=work.classifies)
 
     kept = _kept(work, blueprint, measure)
     require_whole(work, kept.fidelity)
-    save(build(blueprint, kept.parts), into)
-    details = _details(work, blueprint, kept, len(checked))
+    built = build(blueprint, kept.parts)
+    save(built, into)
+    details = _details(work, blueprint, kept, len(checked)) | left_out(sizes_of_weights(built))
     return {**details, "smoothedInputs": smoothed[0], "addedOperations": smoothed[1]} if alpha else details
 
 
 def _blueprint(work: Work, model: onnx.ModelProto, feeds: Sequence[Feed]) -> Blueprint:
     recipe = choose(model)
-    float8 = work.parameters.dtype == "float8"
-    if float8:
+    in_float8 = work.parameters.dtype == "float8"
+    if in_float8:
         recipe = recipe.only_weighted()
     tables = tuple(find_tables(model))
     if not recipe.weighted and not tables:
         problem = "the graph has no MatMul, Gemm, Conv or table of embeddings with constant float32 weights"
         raise BadRecipe("NothingToQuantize", work.field, "static", problem, "leave the stage out")
     ranges = find_ranges(model, feeds, recipe.observed(model), work.parameters.effective_calibration)
-    return Blueprint(model, recipe, ranges, tables, work.parameters.granularity == "channel", float8)
+    unlike = () if in_float8 else unlike_branches(model, recipe, ranges)
+    recipe = recipe.without(unlike)
+    if not recipe.weighted and not tables:
+        problem = f"every layer reads branches of unlike range, joined by {unlike[0]}, which share one scale"
+        raise BadRecipe(
+            "NothingToQuantize", work.field, "static", problem, "use method dynamic, or leave the stage out"
+        )
+    return Blueprint(model, recipe, ranges, tables, work.parameters.granularity == "channel", in_float8, unlike)
 
 
 def _answers(blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed], work: Work) -> Answers:
@@ -96,6 +105,7 @@ def _details(work: Work, blueprint: Blueprint, kept: Kept, batches: int) -> dict
     return {
         "quantizedOperators": dict(sorted(operators.items())),
         "floatAgain": {part: round(loss, 6) for part, loss in kept.given_back.items()},
+        **({"floatForRange": list(blueprint.unlike)} if blueprint.unlike else {}),
         "calibrationSamples": len(work.samples),
         "checkedBatches": batches,
         "calibrationCosine": round(kept.fidelity.cosine, 6),

@@ -9,7 +9,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.static.fidelity import Fidelity
 from compressionjob.methods.quantize import Quantize
-from compressionjob.tasks import Task
+from compressionjob.tasks import TASKS, Task
 
 BROKEN: Final = 0.5
 """A mean cosine below this is no loss of precision but a broken graph."""
@@ -25,6 +25,11 @@ class Work:
     parameters: Quantize
     field: str
     advance: Callable[[float], None]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether each sample has one class, by which a loss is counted."""
+        return TASKS[self.task].classifies and self.samples.multi_label is None
 
 
 def require_whole(work: Work, fidelity: Fidelity) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import onnx
 
 from compression_runner.calibration.layers import FLOATS, Layer, attribute, consumers, find_layers
+from compression_runner.formats.graph_weights import weights_in_bodies
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def choose(model: onnx.ModelProto, *, embeddings: bool) -> Choice:
             left[name] = "embeddings: false"
         elif any(model.graph.node[place].op_type != "Gather" for place in _strangers(name, layers, readers)):
             left[name] = "something else reads it"
+    left |= dict.fromkeys(weights_in_bodies(model), "read in a body of an If or a Loop")
     return Choice(
         tuple(layer for layer in layers if layer.weight not in left),
         {name: places for name, places in tables.items() if name not in left},

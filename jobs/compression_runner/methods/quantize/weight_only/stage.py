@@ -7,10 +7,12 @@ from typing import Any, Final
 import onnx
 
 from compression_runner.calibration.feeding import feeds
+from compression_runner.calibration.inverse import NotInvertible
 from compression_runner.calibration.scaling import divide_inputs
 from compression_runner.calibration.walking import UnsupportedGraph
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.graph_weights import sizes
 from compression_runner.inference.session import RUNTIME_ERRORS
 from compression_runner.methods.quantize.weight_only.choosing import Choice, choose
 from compression_runner.methods.quantize.weight_only.grid import Layout
@@ -45,6 +47,9 @@ def quantize(work: Work) -> Mapping[str, Any]:
     choice = choose(work.model, embeddings=parameters.effective_embeddings)
     if not choice.layers and not choice.tables:
         problem = "the graph has no MatMul, Gemm or look-up with constant float weights that may be quantized"
+        if choice.left:
+            name, reason = next(iter(choice.left.items()))
+            problem += f"; of {len(choice.left)} weights that stay, {name}: {reason}"
         raise BadRecipe("NothingToQuantize", work.field, parameters.dtype, problem, "leave the stage out")
     try:
         bits = _bits(work, choice)
@@ -57,14 +62,18 @@ def quantize(work: Work) -> Mapping[str, Any]:
     except OutOfReach as error:
         remedy = "ask for a larger budget, or larger groups"
         raise BadRecipe("BudgetOutOfReach", f"{work.field}.budget", parameters.budget, str(error), remedy) from error
+    except NotInvertible as error:
+        remedy = "use algorithm rtn or awq, or other calibration data"
+        raise BadRecipe("CalibrationFailed", work.field, parameters.dtype, str(error), remedy) from error
     except FAILURES as error:
         problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
         raise BadRecipe(
             "CalibrationFailed", work.field, parameters.dtype, problem, "use algorithm rtn, and one dtype"
         ) from error
+    left_bytes = sum(sizes(work.model, choice.left).values())
     divisions = divide_inputs(work.model, rounded.scaled)
     write(work.model, choice, rounded.packed, divisions)
-    return _details(method, choice, rounded, len(divisions))
+    return _details(method, choice, rounded, len(divisions)) | ({"leftBytes": left_bytes} if choice.left else {})
 
 
 def _bits(work: Work, choice: Choice) -> Mapping[str, int]:
@@ -82,7 +91,7 @@ def _bits(work: Work, choice: Choice) -> Mapping[str, int]:
     return mix(work.model, choice, layouts, work.samples, parameters.budget, work.advance)
 
 
-def _details(method: Method, choice: Choice, rounded: Rounded, divisions: int) -> Mapping[str, Any]:
+def _details(method: Method, choice: Choice, rounded: Rounded, divisions: int) -> dict[str, Any]:
     asked = sorted(set(method.bits.values()))
     details: dict[str, Any] = {
         "algorithm": method.algorithm,

@@ -15,7 +15,7 @@ WRITABLE = {"name": "out", "mountPath": "/out", "persistentVolumeClaim": {"claim
 @pytest.mark.parametrize(
     ("changes", "field", "says"),
     [
-        ({"spec__model": REMOVE}, "spec.model", "it is required"),
+        ({"spec__model": REMOVE}, "spec.model", "spec.model is missing: add it: the model to compress"),
         ({"spec__model__task": "cooking"}, "spec.model.task", "text-embedding"),
         (
             {"spec__pipeline": [{"pack": {"codec": "zstd"}}, {"prune": {"sparsity": "0.3"}}]},

@@ -41,6 +41,14 @@ def test_the_child_is_noted_with_one_status_write() -> None:
     assert reconcile(observe(record, child=child()), NOW).empty
 
 
+def test_an_event_warns_once_of_a_job_without_limits() -> None:
+    record, plan = settle(observe(job(**{"spec.sla": {"confidence": "0.9"}}), child=child()))
+    assert [(note.type, note.reason) for note in plan.events] == [("Warning", "NoLimits"), ("Normal", "Started")]
+    assert "spec.sla sets no limits" in plan.events[0].text
+    _, plan = settle(observe(record, child=child(uid="new")))
+    assert "NoLimits" not in [note.reason for note in plan.events]
+
+
 def test_a_missing_child_is_looked_for_before_it_is_believed_lost() -> None:
     record = with_raw_status(job(), ADOPTED)
     plan = reconcile(observe(record), NOW)

@@ -32,6 +32,7 @@ NO_NODE = (("PodScheduled", "False", "Unschedulable", "no node"),)
         ("Fail", True, "Succeeded", "PublishedDespiteViolation", "False"),
         ("Inconclusive", False, "Failed", "SLAInconclusive", "Unknown"),
         ("Inconclusive", True, "Succeeded", "PublishedDespiteViolation", "Unknown"),
+        ("NoLimits", True, "Succeeded", "PublishedWithoutLimits", "Unknown"),
     ],
 )
 def test_the_verdict_becomes_phase_and_conditions(
@@ -44,6 +45,19 @@ def test_the_verdict_becomes_phase_and_conditions(
     assert condition_of(plan, "Complete")["status"] == ("True" if phase == "Succeeded" else "False")
     assert plan.status is not None
     assert (plan.status["verdict"], plan.status["completionTime"]) == (verdict, stamp())
+
+
+@pytest.mark.parametrize("sla", [{}, {"confidence": "0.9", "onViolation": "Alert"}])
+def test_a_pod_of_an_older_version_does_not_make_a_pass_of_a_job_without_limits(sla: dict[str, str]) -> None:
+    record = job(**{"spec.sla": sla})
+    pods = (ended_pod(message=summary("Pass", objectives=[], sentence="no limits were set")),)
+    record, plan = settle(observe(record, child=complete(), pods=pods))
+    assert (record.phase, record.reason) == ("Succeeded", "PublishedWithoutLimits")
+    satisfied = condition_of(plan, "SLASatisfied")
+    assert (satisfied["status"], satisfied["reason"]) == ("Unknown", "NoLimits")
+    assert satisfied["message"] == "the job sets no limits, so nothing was judged"
+    assert plan.status is not None
+    assert plan.status["verdict"] == "NoLimits"
 
 
 def test_a_fallback_is_a_good_end_that_says_what_was_given_up() -> None:

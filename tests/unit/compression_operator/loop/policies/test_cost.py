@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compression_operator.loop.policies.cost import REFRESH
@@ -147,7 +147,6 @@ def test_the_last_pod_is_paid_in_full_when_the_job_fails() -> None:
     assert (record.phase, status_of(record).cost) == ("Failed", "0.2500")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 500), st.booleans(), st.booleans()), min_size=1, max_size=25))
 def test_the_sum_is_exact_however_many_pods_there_were(runs: list[tuple[int, bool, bool]]) -> None:
     """Pods one after the other, each seen while it ran or not, kept as a record of its failure or deleted."""
@@ -171,7 +170,6 @@ def test_the_sum_is_exact_however_many_pods_there_were(runs: list[tuple[int, boo
     assert status_of(looked(record, clock + 5000, *kept)).usage == found.usage
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 900)), min_size=1, max_size=12))
 def test_cost_never_falls(looks: list[tuple[int, int]]) -> None:
     """Whatever is seen in whatever order."""

@@ -34,8 +34,8 @@ FULL = 'Usage of EmptyDir volume "work" exceeds the limit "20Gi".'
         (POLICY, ended_pod(code=7), "DiskFull", "workspace.size"),
         (POLICY, ended_pod(code=2, message=violation("SomethingNew", "odd")), "InvalidInput", "odd"),
         (BACKOFF, ended_pod(code=4, message=violation("StorageUnavailable", "503 from s3")),
-         "StorageUnavailable", "4 tries failed; the last: 503 from s3"),
-        (BACKOFF, ended_pod(code=1), "RetriesExhausted", "4 tries failed; the last: exit code 1"),
+         "StorageUnavailable", "4 attempts failed; the last: 503 from s3"),
+        (BACKOFF, ended_pod(code=1), "RetriesExhausted", "4 attempts failed; the last: exit code 1"),
         (BACKOFF, ended_pod(code=1, message="Traceback"), "RetriesExhausted", "the pod's log"),
         (BACKOFF, pod(phase="Failed", reason="Evicted", message=FULL), "DiskFull", FULL),
         (BACKOFF, pod(phase="Failed", reason="AdmissionError", message="no GPU"), "RetriesExhausted", "no GPU"),
@@ -50,6 +50,28 @@ def test_the_reason_of_a_failure(why: str, seen: PodRecord, reason: str, says: s
     assert (record.phase, record.reason) == ("Failed", reason)
     assert plan.status is not None
     assert plan.status["retries"] == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "secret"),
+    [("spec.model.source", "models"), ("spec.output.destination", "s3"), ("spec.data.evaluation.source", "s3")],
+)
+def test_refused_keys_come_with_the_command_that_replaces_them(field: str, secret: str) -> None:
+    said = violation(
+        "InvalidInput", "the store says 403", field=field, remedy="correct the keys in the Secret, or more"
+    )
+    record = job(spec__model__storage={"secretName": "models"})
+    _, plan = settle(observe(record, child=failed(POLICY, failed=1), pods=(ended_pod(code=2, message=said),)))
+    message = condition_of(plan, "Failed")["message"]
+    assert message.endswith(
+        f": kubectl -n default patch secret {secret} --type=merge --patch="
+        """'{"stringData":{"AWS_ACCESS_KEY_ID":"ID","AWS_SECRET_ACCESS_KEY":"KEY"}}'"""
+    )
+
+
+def test_one_attempt_is_no_plural() -> None:
+    _, plan = settle(observe(child=failed(BACKOFF, failed=1), pods=(ended_pod(code=1),)))
+    assert condition_of(plan, "Failed")["message"].startswith("1 attempt failed: exit code 1")
 
 
 def test_a_kill_is_tried_again_unless_it_was_for_the_memory_limit() -> None:
@@ -94,7 +116,7 @@ def test_a_failed_try_is_counted_and_told_once() -> None:
     record, plan = settle(observe(child=child(active=1, failed=1), pods=seen))
     assert plan.status is not None
     assert plan.status["retries"] == 1
-    assert [note.text == "try 1 failed (3 retries): 503" for note in plan.events if note.reason == "Retrying"] == [True]
+    assert [note.text == "attempt 1 of 4 failed: 503" for note in plan.events if note.reason == "Retrying"] == [True]
     assert record.phase == "Running"
     assert reconcile(observe(record, child=child(active=1, failed=1), pods=seen), NOW).empty
 

@@ -76,7 +76,9 @@ def test_an_approval_starts_a_child_that_publishes_with_the_review() -> None:
     assert told["reason"] == "looked at it"
 
 
-@pytest.mark.parametrize(("verdict", "reason"), [("Pass", "SLAMet"), ("Inconclusive", "PublishedAfterReview")])
+@pytest.mark.parametrize(("verdict", "reason"), [
+    ("Pass", "SLAMet"), ("Inconclusive", "PublishedAfterReview"), ("NoLimits", "PublishedWithoutLimits"),
+])  # fmt: skip
 def test_the_job_ends_well_once_its_result_is_published(verdict: str, reason: str) -> None:
     record = decided(review(), record=waiting(verdict))
     publishing = observe(record, child=child(part="Publish", uid="c-2"))

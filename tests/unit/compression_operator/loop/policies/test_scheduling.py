@@ -10,6 +10,7 @@ from tests.support.operator.builders import (
     child,
     condition_of,
     ended_pod,
+    job,
     observe,
     pod,
     progress,
@@ -20,6 +21,8 @@ from tests.support.operator.builders import (
 
 NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
 MISSING_SECRET = 'secret "s3" not found'
+NO_CLAIM = 'persistentvolumeclaim "models" not found.'
+AGAIN = "kubectl -n default delete job minilm-int8-0a1b2c3d"
 
 
 @pytest.mark.parametrize(
@@ -31,11 +34,15 @@ MISSING_SECRET = 'secret "s3" not found'
         (pod(state={"waiting": {"reason": "ContainerCreating"}}), "True", "PodScheduled", "a node was found"),
         (
             pod(state={"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x"'}}),
-            "True", "ImagePullFailed", 'Back-off pulling image "x"',
+            "True", "ImagePullFailed",
+            'Back-off pulling image "x"; the kubelet tries again; if the image is wrong: kubectl edit cprt cpu; then '
+            f"{AGAIN}",
         ),
         (
             pod(state={"waiting": {"reason": "CreateContainerConfigError", "message": MISSING_SECRET}}),
-            "True", "ContainerConfigError", MISSING_SECRET,
+            "True", "ContainerConfigError",
+            f"{MISSING_SECRET}; create it (spec.storage.secretName): kubectl -n default create secret generic s3 "
+            "--from-literal=AWS_ACCESS_KEY_ID=VALUE --from-literal=AWS_SECRET_ACCESS_KEY=VALUE",
         ),
     ],
 )  # fmt: skip
@@ -45,8 +52,52 @@ def test_a_pod_that_does_not_run_is_pending_and_says_why(
     record, plan = settle(observe(child=child(active=1), pods=(seen,)))
     scheduled = condition_of(plan, "Scheduled")
     assert (scheduled["status"], scheduled["reason"], scheduled["message"]) == (status, reason, message)
-    assert (record.phase, record.reason) == ("Pending", reason)
+    assert plan.status is not None
+    assert (record.phase, record.reason, plan.status["reason"]) == ("Pending", reason, reason)
     assert reconcile(observe(record, child=child(active=1), pods=(seen,)), NOW).empty
+
+
+@pytest.mark.parametrize(
+    ("waiting", "message", "remedy"),
+    [
+        (
+            "CreateContainerConfigError", "couldn't find key AWS_ACCESS_KEY_ID in Secret default/s3",
+            """-n default patch secret s3 --type=merge --patch='{"stringData":{"AWS_ACCESS_KEY_ID":"VALUE"}}'""",
+        ),
+        (
+            "CreateContainerConfigError", 'secret "hub" not found',
+            "(spec.hub.secretName): kubectl -n default create secret generic hub --from-literal=HF_TOKEN=VALUE",
+        ),
+        ("RunContainerError", "exec: no such file", "see: kubectl -n default describe pod pod-a"),
+        ("ErrImagePull", 'failed to resolve "a/b": a/b: not found', "correct spec.image: kubectl edit cprt cpu; then "),
+        ("InvalidImageName", "invalid reference format", "correct spec.image: kubectl edit cprt cpu; then "),
+        ("ErrImagePull", "pull access denied, repository does not exist", "name a pull secret of namespace default"),
+        ("ErrImageNeverPull", "", "load the image on the node, or change spec.imagePullPolicy"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_cannot_start_comes_with_the_command_that_fixes_it(waiting: str, message: str, remedy: str) -> None:
+    stuck = pod(state={"waiting": {"reason": waiting, "message": message}})
+    _, plan = settle(observe(job(spec__hub={"secretName": "hub"}), child=child(active=1), pods=(stuck,)))
+    said = condition_of(plan, "Scheduled")["message"]
+    assert said.startswith(message or waiting)
+    assert remedy in said
+    assert plan.status is not None
+    assert said in plan.status["message"]
+    assert [said in note.text for note in plan.events if note.reason == "Waiting"] == [True]
+
+
+def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_only_waits() -> None:
+    cause = pod(state={"waiting": {"reason": "ErrImagePull", "message": "a/b:c: not found"}})
+    record, _ = settle(observe(child=child(active=1), pods=(cause,)))
+    waits = pod(state={"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "a/b:c"'}})
+    assert reconcile(observe(record, child=child(active=1), pods=(waits,)), NOW).empty
+
+
+def test_a_claim_that_is_missing_comes_with_the_command_that_lists_those_there_are() -> None:
+    stuck = pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_CLAIM),))
+    _, plan = settle(observe(child=child(active=1), pods=(stuck,)))
+    said = condition_of(plan, "Scheduled")["message"]
+    assert said == f"{NO_CLAIM[:-1]}; create the claim models, or see those there are: kubectl -n default get pvc"
 
 
 def test_a_running_pod_makes_the_job_run() -> None:
@@ -91,7 +142,7 @@ def test_a_job_without_a_pod_for_long_says_where_to_look() -> None:
     record, plan = settle(observe(child=child()))
     assert plan.requeue_after == 31
     _, plan = settle(observe(record, child=child()), after(31))
-    assert "kubectl describe job" in condition_of(plan, "Scheduled")["message"]
+    assert "kubectl -n default describe job" in condition_of(plan, "Scheduled")["message"]
 
 
 def test_a_condition_keeps_its_transition_time_while_its_status_stays() -> None:

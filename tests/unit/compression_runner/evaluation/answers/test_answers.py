@@ -8,8 +8,10 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation.answers.answers import answers, kept_answers
+from compression_runner.evaluation.answers.answers import answers, kept_answers, output_shapes
 from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.inference.parts import OutputShape
+from compressionjob.tasks import Task
 
 
 def _data(count: int, width: int) -> SampleSet:
@@ -26,6 +28,17 @@ def test_rows_are_in_the_order_of_the_data(batch: int | str, linear_model: Calla
     expected = np.stack([np.asarray(sample["x"]) for sample in data.samples]) @ weights
     assert np.allclose(found, expected, atol=1e-5)
     assert told[-1] == 1.0
+
+
+@pytest.mark.parametrize("task", ["text-regression", "tabular-regression"])
+def test_a_number_is_taken_from_what_exporters_call_logits(task: Task, linear_model: Callable[..., Path]) -> None:
+    weights, data = np.ones((3, 1), dtype=np.float32), _data(4, 3)
+    with OnnxPredictor(linear_model("m", weights), threads=1) as predictor:
+        found = answers(predictor, data, task, 2)
+        assert output_shapes(predictor, data, task) == ()
+        assert output_shapes(predictor, data, "onnx") == (OutputShape("logits", (1,), (True,)),)
+    assert found.shape == (4, 1)
+    assert np.allclose(found[:, 0], [np.sum(sample["x"]) for sample in data.samples], atol=1e-5)
 
 
 def test_a_model_without_class_scores_is_refused(linear_model: Callable[..., Path], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from compression_runner.evaluation.quality.comparison import (
     unchanged,
 )
 from compression_runner.evaluation.statistics import paired_bootstrap
+from compression_runner.inference.parts import OutputShape, split_answers
 from compression_runner.inference.similarity import row_cosines
 
 
@@ -147,3 +148,31 @@ def test_a_label_outside_the_classes_is_refused() -> None:
 def test_two_samples_have_no_neighbours() -> None:
     rows = np.eye(2, dtype=np.float32)
     assert set(embedding_quality(rows, rows, 0.95).scores) == {"cosine"}
+
+
+def test_a_sample_counts_as_its_worst_part() -> None:
+    generator = np.random.default_rng(0)
+    baseline = (generator.random((60, 12)) * ([640.0] * 4 + [1.0] * 8)).astype(np.float32)
+    destroyed = baseline.copy()
+    destroyed[:, 4:] = generator.random((60, 8)) < 0.2
+    joined = embedding_quality(baseline, destroyed, 0.95)
+    assert joined.scores["cosine"].compressed.value > 0.9999
+    assert joined.parts == ()
+    parts = split_answers(baseline, [OutputShape("out", (12,), (True,))])
+    quality = embedding_quality(baseline, destroyed, 0.95, parts=parts)
+    score = quality.scores["cosine"]
+    assert [part.name for part in quality.parts] == ["out, channels 4-11", "out, channels 0-3"]
+    assert score.compressed.value == pytest.approx(quality.parts[0].value)
+    assert score.compressed.value < 0.7
+    assert score.drop.reason == f"the worst part is out, channels 4-11: {quality.parts[0].value:.4f}"
+    assert quality.scores["neighbours"].compressed.value < joined.scores["neighbours"].compressed.value
+
+
+def test_a_part_that_never_varies_has_no_neighbours() -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    baseline = np.concatenate([rows, np.full((20, 3), 2.0, np.float32)], axis=1)
+    noisy = baseline.copy()
+    noisy[:, 4:] += np.random.default_rng(1).normal(scale=1e-5, size=(20, 3)).astype(np.float32)
+    outputs = [OutputShape("rows", (4,), (True,)), OutputShape("constant", (3,), (True,))]
+    quality = embedding_quality(baseline, noisy, 0.95, parts=split_answers(baseline, outputs))
+    assert quality.scores["neighbours"].compressed.value == 1.0

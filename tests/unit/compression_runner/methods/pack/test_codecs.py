@@ -97,7 +97,7 @@ def test_empty_and_odd_files_come_back(codec: str, content: bytes, tmp_path: Pat
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=9000), cut=st.integers(0, 9000), width=st.sampled_from([1, 2, 4, 8]))
 def test_any_bytes_come_back_whatever_they_are_taken_for(
     codec: str, content: bytes, cut: int, width: int, tmp_path: Path

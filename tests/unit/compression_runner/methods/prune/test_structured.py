@@ -120,3 +120,24 @@ def test_a_structure_that_is_not_there_is_refused(resnet: Artifact, tmp_path: Pa
 def test_channels_of_a_text_model_are_refused(bert: Artifact, tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match="no convolutions"):
         pruned(bert, tmp_path / "out", structure="channels", sparsity=0.5)
+
+
+def test_a_model_that_does_not_run_without_its_channels_is_refused_by_the_stage(tmp_path: Path) -> None:
+    """Swin merges patches by a number of channels that its code knows."""
+    swin = seal(tiny_models.swin(tmp_path / "swin"), "transformers", "image-classification")
+    with pytest.raises(
+        BadRecipe, match=r"does not run without some of its channels: Given normalized_shape"
+    ) as refused:
+        pruned(swin, tmp_path / "out", structure="channels", sparsity=0.5, scope="layer")
+    assert refused.value.field == "spec.pipeline[0].prune.structure"
+
+
+def test_a_model_that_cannot_be_followed_is_refused(
+    bert: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise TypeError("unsupported operand")
+
+    monkeypatch.setattr("torch_pruning.DependencyGraph.build_dependency", fail)
+    with pytest.raises(BadRecipe, match=r"neurons: torch-pruning cannot follow its layers: unsupported operand; use"):
+        pruned(bert, tmp_path / "out", structure="neurons", sparsity=0.5)

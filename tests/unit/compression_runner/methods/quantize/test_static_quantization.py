@@ -22,11 +22,11 @@ from compression_runner.methods.quantize.static.ranges import (
     percentile_range,
     seen_range,
 )
-from compression_runner.methods.quantize.static.recipe import choose
+from compression_runner.methods.quantize.static.recipe import choose, unlike_branches
 from compressionjob.spec import Task
-from tests.support import tiny_models
-from tests.support.stage_data import image_samples, token_samples
-from tests.support.stages import answers, quantize_static
+from tests.support import graphs, tiny_models
+from tests.support.stage_data import array_samples, image_samples, token_samples
+from tests.support.stages import answers, quantize_static, sealed_graph
 
 
 def convolutional(tmp_path: Path, task: Task = "image-classification") -> Artifact:
@@ -205,3 +205,75 @@ def test_fidelity_counts_classes_that_changed_and_answers_that_are_not_finite() 
     assert found.agreement == pytest.approx(1 / 3)
     assert found.cosine == pytest.approx((1.0 + 0.0 - 1.0) / 3)
     assert compare(old, old, classifies=False).drop == pytest.approx(0.0)
+
+
+def test_fidelity_is_that_of_the_worst_channels_and_of_a_numbers_size() -> None:
+    drawn = np.random.default_rng(0).random((30, 12, 4)).astype(np.float32)
+    drawn[:, :4] *= 640
+    destroyed = drawn.copy()
+    destroyed[:, 4:] = destroyed[:, 4:] > 0.9
+    old, new = Answers(), Answers()
+    assert old.add([drawn])
+    assert new.add([destroyed])
+    assert compare(old, new, classifies=False).cosine < 0.6
+    numbers, others = Answers(), Answers()
+    numbers.add([drawn[:, 5, :1]])
+    others.add([drawn[:, 5, :1] * 9])
+    assert compare(numbers, others, classifies=False).cosine < 0.9
+
+
+def _detector(factor: float) -> onnx.ModelProto:
+    """Return a graph that joins boxes from 0 to `factor` and scores from 0 to 1, and reshapes both together."""
+    node = onnx.helper.make_node
+    nodes = [
+        node("Conv", ["x", "body"], ["features"], name="body"),
+        node("Relu", ["features"], ["active"], name="relu"),
+        node("Conv", ["active", "box"], ["box_logits"], name="box"),
+        node("Sigmoid", ["box_logits"], ["boxes_in_one"], name="box_sigmoid"),
+        node("Mul", ["boxes_in_one", "factor"], ["boxes"], name="box_scale"),
+        node("Conv", ["active", "class"], ["class_logits"], name="class"),
+        node("Sigmoid", ["class_logits"], ["scores"], name="class_sigmoid"),
+        node("Concat", ["boxes", "scores"], ["joined"], name="join", axis=1),
+        node("Reshape", ["joined", "shape"], ["out"], name="reshape"),
+    ]
+    weights = {
+        "body": graphs.random(8, 3, 1, 1, seed=1),
+        "box": graphs.random(4, 8, 1, 1, seed=2),
+        "class": graphs.random(6, 8, 1, 1, seed=3),
+        "factor": np.float32(factor),
+        "shape": np.array([0, 10, -1], np.int64),
+    }
+    return graphs.graph(nodes, {"x": ["batch", 3, 4, 4]}, ["out"], weights)
+
+
+def test_branches_of_unlike_range_do_not_share_a_scale(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((40, 3, 4, 4)).astype(np.float32)
+    artifact = sealed_graph(_detector(640.0), tmp_path / "source")
+    outcome = quantize_static(artifact, array_samples(x=pixels), tmp_path / "int8")
+    assert outcome.details["floatForRange"] == ["join", "reshape"]
+    assert outcome.details["quantizedOperators"]["Conv"] == 3
+    before, after = (answers(one, {"x": pixels})[:, 4:] for one in (artifact, outcome.artifact))
+    assert np.abs(before - after).max() < 0.1, "with the scale of the boxes, a score is 0 or at least 2.5"
+
+
+def test_branches_of_like_range_share_a_scale(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((40, 3, 4, 4)).astype(np.float32)
+    outcome = quantize_static(
+        sealed_graph(_detector(2.0), tmp_path / "source"), array_samples(x=pixels), tmp_path / "int8"
+    )
+    assert "floatForRange" not in outcome.details
+    assert outcome.details["quantizedOperators"]["Concat"] == 1
+
+
+def test_layers_that_read_unlike_branches_stay_floats_too() -> None:
+    model = onnx.shape_inference.infer_shapes(_detector(640.0))
+    recipe = choose(model)
+    names = recipe.observed(model)
+    alike = {name: Range(0.0, 1.0) for name in names}
+    assert unlike_branches(model, recipe, alike) == ()
+    assert unlike_branches(model, recipe, alike | {"boxes": Range(0.0, 640.0)}) == ("join", "reshape")
+    assert unlike_branches(model, recipe, alike | {"scores": Range(0.0, 0.0)}) == (), "zeros lose nothing"
+    model.graph.node.insert(8, onnx.helper.make_node("Conv", ["joined", "last"], ["more"], name="last"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(graphs.random(2, 10, 1, 1), "last"))
+    recipe = choose(onnx.shape_inference.infer_shapes(model))
+    assert unlike_branches(model, recipe, alike | {"boxes": Range(0.0, 640.0)}) == ("join", "last", "reshape")

@@ -1,0 +1,137 @@
+"""Labels of models that give a sample any number of them: a 0 or a 1 for each label of the model."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression_runner.dataset.labels import FIELD, class_numbers
+from compression_runner.dataset.problems import bad_data
+from compression_runner.dataset.table import Column
+from compression_runner.errors import InvalidInput
+
+MULTI_LABEL: Final = "multi_label_classification"
+SINGLE_LABEL: Final = "single_label_classification"
+REGRESSION: Final = "regression"
+USUAL_LABELS: Final = 2
+"""What transformers takes a model to have whose config.json names no labels."""
+
+
+@dataclass(frozen=True)
+class MultiLabel:
+    """How scores of labels are read: each label by itself, as transformers' pipeline does.
+
+    A logit above 0 (sigmoid above 0.5) sets a label. Where the model is not known to answer with `logits`, scores that
+    all lie from 0 to 1 are probabilities, and one above 0.5 sets a label.
+    """
+
+    logits: bool
+
+    def threshold(self, baseline: NDArray[np.float32]) -> float:
+        """Return the score above which a label is set, by the baseline's scores."""
+        probabilities = not self.logits and bool(((baseline >= 0.0) & (baseline <= 1.0)).all())
+        return 0.5 if probabilities else 0.0
+
+
+def config_of(model_dir: Path) -> dict[str, Any] | None:
+    """Return the model's config.json, None where there is none."""
+    config = model_dir / "config.json"
+    return dict(json.loads(config.read_text())) if config.is_file() else None
+
+
+def label_count(config: Mapping[str, Any]) -> int:
+    """Return how many labels a model has by its config.json, as transformers counts them."""
+    named = config.get("id2label") or config.get("label2id")
+    stated = config.get("num_labels", config.get("_num_labels"))
+    return len(named) if named else stated if isinstance(stated, int) else USUAL_LABELS
+
+
+def multi_label_of(model_dir: Path, labels: Column | None) -> MultiLabel | None:
+    """Return how the labels of a model are read that has several for a sample; None for one class for each sample.
+
+    config.json's problem_type decides; where it says nothing, lists in the data do, as in transformers. Raises
+    InvalidInput for lists where it says that there is one label.
+    """
+    config = config_of(model_dir) or {}
+    problem = config.get("problem_type")
+    if problem == MULTI_LABEL:
+        return MultiLabel(logits=True)
+    row = next((row for row, value in enumerate(labels if labels is not None else ()) if _is_list(value)), None)
+    if labels is None or row is None:
+        return None
+    if problem == SINGLE_LABEL:
+        what = f"row {row} is a list, and the model's config.json has problem_type {SINGLE_LABEL}"
+        raise bad_data(FIELD, _short(labels[row]), what, f"give one label for each row, or set it to {MULTI_LABEL}")
+    return MultiLabel(logits=bool(config))
+
+
+def label_sets(values: Column, names: Mapping[str, int], model_dir: Path) -> NDArray[np.int64]:
+    """Return labels as 0 and 1 for each label of the model, shape (samples, labels).
+
+    A row is a list of as many 0 and 1 as there are labels, or of the names or numbers of those that apply; one label
+    may stand by itself, and a list may be written as JSON. Raises InvalidInput for anything else.
+    """
+    config = config_of(model_dir)
+    count = len(set(names.values())) or (label_count(config) if config else None)
+    rows = [_row(row, value, names) for row, value in enumerate(values)]
+    if all(_is_hot(row, count or len(rows[0])) for row in rows):
+        return np.asarray(rows, dtype=np.int64)
+    if count is None:
+        where = next(row for row, one in enumerate(rows) if not _is_hot(one, len(rows[0])))
+        remedy = "give a 0 or a 1 for each label, or put a config.json with id2label beside the graph"
+        raise bad_data(FIELD, _short(rows[where]), f"row {where} says labels that the model does not name", remedy)
+    found = np.zeros((len(rows), count), dtype=np.int64)
+    for row, one in enumerate(rows):
+        # As many 0 and 1 as there are labels repeat themselves, which numbers of labels may not.
+        if count > USUAL_LABELS and _is_hot(one, count):
+            found[row] = one
+        else:
+            found[row, _numbers(row, one, names, count)] = 1
+    return found
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple, np.ndarray))
+
+
+def _row(row: int, value: Any, names: Mapping[str, int]) -> list[Any]:
+    if isinstance(value, str) and value not in names and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise bad_data(
+                FIELD, _short(value), f"row {row} is no list of labels", "write it as JSON: [0, 1]"
+            ) from None
+    entries = np.asarray(value).tolist() if isinstance(value, np.ndarray) else value
+    entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
+    if any(entry is None or _is_list(entry) for entry in entries):
+        remedy = "give a list of 0 and 1, or of names or numbers; an empty list says that no label applies"
+        raise bad_data(FIELD, _short(value), f"row {row} is no list of labels", remedy)
+    return entries
+
+
+def _is_hot(row: Sequence[Any], count: int) -> bool:
+    """Return whether a row has a 0 or a 1 for each label."""
+    return len(row) == count and all(not isinstance(entry, str) and entry in (0, 1) for entry in row)
+
+
+def _numbers(row: int, entries: Sequence[Any], names: Mapping[str, int], count: int) -> list[int]:
+    """Return the numbers of the labels that a row names."""
+    either = f"give 0 or 1 for each of the {count} labels, or the names or numbers of those that apply, each once"
+    try:
+        numbers = class_numbers(list(entries), names).tolist()
+    except InvalidInput as error:
+        problem = f"row {row} has something that is no label of the model"
+        raise bad_data(FIELD, error.value, problem, f"{either}; {error.remedy}") from error
+    if len(set(numbers)) < len(numbers) or any(number >= count for number in numbers):
+        raise bad_data(FIELD, _short(entries), f"row {row} does not fit a model of {count} labels", either)
+    return [int(number) for number in numbers]
+
+
+def _short(value: Any) -> str:
+    text = str(np.asarray(value).tolist() if isinstance(value, np.ndarray) else value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,47 @@
+"""The token that fills up texts of a batch, as the model's own files name it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeGuard
+
+from compression_runner.dataset.problems import bad_data
+
+CONFIG: Final = "config.json"
+FIELD: Final = "spec.model.source"
+ANSWERS_AT_THE_LAST_PLACE: Final = ("xlnet",)
+"""Types of models whose classifiers take the last place of a batch for the end of every text."""
+REMEDY: Final = (
+    "name one: model.config.pad_token_id = tokenizer.eos_token_id (tokenizer.pad_token = tokenizer.eos_token), "
+    "then save both with save_pretrained"
+)
+
+
+def pad_token(model_dir: Path, tokenizer: Any) -> int:
+    """Return the number of the token that fills texts up.
+
+    config.json's comes first: classifiers without a token of their own for it (GPT-2) look for the last other token.
+    Raises InvalidInput where no file names one: transformers itself makes no batch then.
+    """
+    config = _settings(model_dir / CONFIG)
+    others = _settings(model_dir / "generation_config.json")
+    for number in (config.get("pad_token_id"), tokenizer.pad_token_id, others.get("pad_token_id")):
+        if is_token(number, config):
+            return number
+    problem = "neither the tokenizer nor config.json names a pad token, so texts of different length make no batch"
+    raise bad_data(FIELD, model_dir.name, problem, REMEDY)
+
+
+def is_token(number: object, config: Mapping[str, Any]) -> TypeGuard[int]:
+    """Return whether a setting is the number of a token of the model's vocabulary."""
+    return isinstance(number, int) and 0 <= number < int(config.get("vocab_size") or number + 1)
+
+
+def fills_in_front(model_dir: Path) -> bool:
+    """Return whether texts of a batch are filled up in front: the others that answer at a text's end look for it."""
+    return _settings(model_dir / CONFIG).get("model_type") in ANSWERS_AT_THE_LAST_PLACE
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    content = json.loads(path.read_text()) if path.is_file() else {}
+    return content if isinstance(content, dict) else {}

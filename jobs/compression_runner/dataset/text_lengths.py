@@ -1,0 +1,100 @@
+"""How many tokens a text model takes, from its configuration alone."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from compression_runner.errors import InvalidInput
+from compressionjob.conditions import INVALID_INPUT
+
+FIELD: Final = "spec.benchmark.sequenceLength"
+CONFIG: Final = "config.json"
+TOKENIZER: Final = "tokenizer_config.json"
+SENTENCE_SETTINGS: Final = (
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)
+"""Where sentence-transformers keeps how a model's texts are read: the first that is there."""
+COUNTED_FROM_PADDING: Final = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "esm",
+        "ibert",
+        "lilt",
+        "longformer",
+        "luke",
+        "markuplm",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+"""Types of models whose first token has the position pad_token_id + 1: positions up to there are never used."""
+USUAL_PADDING: Final = 1
+"""The pad_token_id of those models where the configuration names none."""
+RELATIVE: Final = frozenset({"bloom", "funnel", "longt5", "mt5", "switch_transformers", "t5", "umt5", "xlnet"})
+"""Types of models without a last position, whatever old configurations of them say."""
+POSITIONS: Final = ("max_position_embeddings", "max_encoder_position_embeddings", "n_positions", "max_seq_len")
+"""Names of the size of the table of positions. BART, OPT and their like add two rows to it themselves."""
+NO_LENGTH: Final = 10**6
+"""Tokenizers that know of no longest text have a larger model_max_length than this."""
+
+
+class Limit(NamedTuple):
+    """The most tokens of a text, and the setting that says so."""
+
+    tokens: int
+    setting: str
+
+
+def position_limit(config: Mapping[str, Any]) -> Limit | None:
+    """Return how many tokens a model has positions for; None where it has no last position, or none is known."""
+    kind = str(config.get("model_type", ""))
+    name = next((name for name in POSITIONS if isinstance(config.get(name), int) and config[name] > 0), None)
+    if kind in RELATIVE or name is None:
+        return None
+    size = int(config[name])
+    rotary = kind == "esm" and config.get("position_embedding_type", "absolute") != "absolute"
+    if kind not in COUNTED_FROM_PADDING or rotary:
+        return Limit(size, f"{CONFIG}: {name}")
+    padding = config.get("pad_token_id")
+    first = (padding if isinstance(padding, int) and padding >= 0 else USUAL_PADDING) + 1
+    return Limit(size - first, f"{CONFIG}: {name} {size}, of which the first {first} are never used")
+
+
+def declared_limit(settings: Mapping[str, Any], name: str, file: str) -> Limit | None:
+    """Return the longest text that a tokenizer's or sentence-transformers' settings declare; None where they do not."""
+    value = settings.get(name)
+    if isinstance(value, int) and 0 < value < NO_LENGTH:
+        return Limit(value, f"{file}: {name}")
+    return None
+
+
+def shortest(*limits: Limit | None) -> Limit | None:
+    """Return the limit that binds."""
+    return min((limit for limit in limits if limit is not None), key=lambda limit: limit.tokens, default=None)
+
+
+def require_length(limit: Limit | None, sequence_length: int) -> None:
+    """Refuse a length beyond a model's limit, at which it would fail after hours of work."""
+    if limit is not None and limit.tokens < sequence_length:
+        problem = f"the model ({limit.setting}) takes at most {limit.tokens} tokens"
+        remedy = f"set it to {limit.tokens} or less"
+        raise InvalidInput(INVALID_INPUT, FIELD, sequence_length, problem, remedy)
+
+
+def require_positions(model_dir: Path, sequence_length: int) -> None:
+    """Refuse a length beyond the last position of the model in a folder."""
+    config = model_dir / CONFIG
+    if config.is_file():
+        require_length(position_limit(json.loads(config.read_text())), sequence_length)

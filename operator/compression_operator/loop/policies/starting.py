@@ -1,0 +1,113 @@
+"""Why a pod that has a node does not start, in the kubelet's words, and the command that fixes it."""
+
+import json
+import re
+from typing import Any, Final
+
+from compression_operator.loop.draft import Draft
+from compression_operator.records.pod import PodRecord
+from compression_operator.records.reading import Mark
+from compressionjob.conditions import CONTAINER_CONFIG_ERROR, IMAGE_PULL_FAILED
+from compressionjob.group import RUNTIME_SHORT_NAME
+from compressionjob.pod import ACCESS_KEY_ID, HUB_TOKEN_KEY, SECRET_ACCESS_KEY
+
+MAX_QUOTE: Final = 300
+"""Characters of the kubelet's words in a message."""
+
+# What a kubelet calls its troubles before a container runs. It goes on trying in all of these.
+_TROUBLES: Final = {
+    "ErrImagePull": IMAGE_PULL_FAILED,
+    "ImagePullBackOff": IMAGE_PULL_FAILED,
+    "InvalidImageName": IMAGE_PULL_FAILED,
+    "ErrImageNeverPull": IMAGE_PULL_FAILED,
+    "ImageInspectError": IMAGE_PULL_FAILED,
+    "RegistryUnavailable": IMAGE_PULL_FAILED,
+    "CreateContainerConfigError": CONTAINER_CONFIG_ERROR,
+    "CreateContainerError": CONTAINER_CONFIG_ERROR,
+    "RunContainerError": CONTAINER_CONFIG_ERROR,
+}
+_NO_SECRET: Final = re.compile(r'secret "([^"]+)" not found')
+_NO_KEY: Final = re.compile(r"couldn't find key (\S+) in Secret (?:[^/\s]+/)?(\S+)")
+_DENIED: Final = ("unauthorized", "denied", "authorization failed", "authentication required", "401", "403")
+_ABSENT: Final = ("not found", "manifest unknown", "does not exist", "404", "couldn't parse image name")
+_WITHOUT_CAUSE: Final = re.compile(r'Back-off pulling image "[^"]*"')
+
+
+def trouble_of(waiting: Mark | None) -> str:
+    """Return the reason why the runner's container cannot start; "" while it is only on its way."""
+    return _TROUBLES.get(waiting.reason, "") if waiting is not None else ""
+
+
+def message(draft: Draft, pod: PodRecord, waiting: Mark, reason: str, before: str) -> str:
+    """Return what the kubelet says and what to do; ``before`` is what was said of the same trouble until now."""
+    said = (waiting.message or waiting.reason)[:MAX_QUOTE].rstrip(". ")
+    if reason == IMAGE_PULL_FAILED:
+        # The kubelet says why once, then for minutes only that it waits.
+        if before and _WITHOUT_CAUSE.fullmatch(said):
+            return before
+        return f"{said}; {_image_remedy(draft, waiting, said.lower())}"
+    return f"{said}; {_configuration_remedy(draft, pod, said)}"
+
+
+def _image_remedy(draft: Draft, waiting: Mark, said: str) -> str:
+    runtime, namespace = draft.observed.job.present_runtime, draft.observed.job.namespace
+    edit, again = (
+        f"kubectl edit {RUNTIME_SHORT_NAME} {runtime}",
+        f"kubectl -n {namespace} delete job {draft.child.name}",
+    )
+    if waiting.reason == "ErrImageNeverPull":
+        return f"load the image on the node, or change spec.imagePullPolicy: {edit}; then {again}"
+    if any(word in said for word in _DENIED):
+        return (
+            f"name a pull secret of namespace {namespace} in spec.imagePullSecrets: {edit}; then {again} "
+            "(a new one: kubectl create secret docker-registry)"
+        )
+    if waiting.reason == "InvalidImageName" or any(word in said for word in _ABSENT):
+        return f"correct spec.image: {edit}; then {again}"
+    return f"the kubelet tries again; if the image is wrong: {edit}; then {again}"
+
+
+def _configuration_remedy(draft: Draft, pod: PodRecord, said: str) -> str:
+    namespace = draft.observed.job.namespace
+    secret, key = _NO_SECRET.search(said), _NO_KEY.search(said)
+    if secret is not None:
+        fields, keys = _uses(draft.observed.job.spec(), secret[1])
+        literals = " ".join(f"--from-literal={name}=VALUE" for name in keys)
+        place = f" ({fields})" if fields else ""
+        return f"create it{place}: kubectl -n {namespace} create secret generic {secret[1]} {literals}"
+    if key is not None:
+        patch = json.dumps({"stringData": {key[1]: "VALUE"}}, separators=(",", ":"))
+        return f"add the key: kubectl -n {namespace} patch secret {key[2]} --type=merge --patch='{patch}'"
+    return f"see: kubectl -n {namespace} describe pod {pod.name}"
+
+
+def keys_command(namespace: str, spec: dict[str, Any], field: str) -> str:
+    """Return the command that replaces the keys with which a field's location is reached; "" where none are named."""
+    parts = _storages(spec)
+    own = next((part for name, part in parts.items() if field.startswith(name.removesuffix(".storage"))), None)
+    secret = (own or parts["spec.storage"] or {}).get("secretName")
+    if not secret:
+        return ""
+    data = {"stringData": {ACCESS_KEY_ID: "ID", SECRET_ACCESS_KEY: "KEY"}}
+    patch = json.dumps(data, separators=(",", ":"))
+    return f"kubectl -n {namespace} patch secret {secret} --type=merge --patch='{patch}'"
+
+
+def _storages(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
+    """Return the parts of a spec that may name a Secret for an object store, those with a place of their own first."""
+    data = spec.get("data") or {}
+    return {
+        "spec.model.storage": (spec.get("model") or {}).get("storage"),
+        "spec.data.evaluation.storage": (data.get("evaluation") or {}).get("storage"),
+        "spec.output.storage": (spec.get("output") or {}).get("storage"),
+        "spec.storage": spec.get("storage"),
+    }
+
+
+def _uses(spec: dict[str, Any], secret: str) -> tuple[str, list[str]]:
+    """Return the fields of a job that name a Secret, and the keys that it must have."""
+    parts = _storages(spec) | {"spec.hub": spec.get("hub")}
+    fields = [field for field, part in parts.items() if (part or {}).get("secretName") == secret]
+    keys = [ACCESS_KEY_ID, SECRET_ACCESS_KEY] if any(field != "spec.hub" for field in fields) or not fields else []
+    keys += [HUB_TOKEN_KEY] if "spec.hub" in fields else []
+    return ", ".join(f"{field}.secretName" for field in fields), keys

@@ -1,0 +1,84 @@
+"""What a job needs of the runtimes that it names: found by the operator before a pod starts, and by submit before that.
+
+One code for both, so that what the operator would refuse at once is refused with the same words when it is submitted.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from compressionjob.errors import FieldProblem
+from compressionjob.hints import nearest
+from compressionjob.locations import Location, parse_location
+from compressionjob.measuring import SHARED, reserved_cpus
+from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
+from compressionjob.spec import CompressionJobSpec
+
+
+def no_such_runtime(name: str, known: Iterable[str]) -> str:
+    """Return what to do about a runtime that is not there: those there are, and the one that was meant."""
+    names = sorted(known)
+    meant = nearest(name, names)
+    there = f"there are: {', '.join(names)}" if names else "there is none yet: ask the platform team to create one"
+    return f"there is no CompressionRuntime {name!r}; {there}" + (f"; did you mean {meant!r}?" if meant else "")
+
+
+def missing_price(spec: CompressionJobSpec, name: str, *, measures: bool) -> FieldProblem | None:
+    """Return what is wrong with a limit on cost on a runtime without a price; None where there is no such limit."""
+    limits = {"spec.budget": spec.budget}
+    if spec.sla.cost is not None and measures:
+        limits["spec.sla.cost.maxPerMillion"] = spec.sla.cost.max_per_million
+    for field, value in limits.items():
+        if value is not None:
+            remedy = (
+                f"the CompressionRuntime {name!r} has no pricePerHour, so no cost is known; let the platform team set "
+                "it, or delete the job and apply it with another runtime or without this limit"
+            )
+            return FieldProblem(f"{field} ({value:g})", "", remedy)
+    return None
+
+
+def too_many_threads(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
+    """More threads than CPUs to measure with: the pod that measures would say so when the stages are done."""
+    threads, cpus = spec.benchmark.threads, reserved_cpus(runtime.resources.requests, runtime.resources.limits)
+    if threads is not None and 0 < cpus < threads and runtime.measuring.isolation != SHARED:
+        remedy = f"the runtime {name!r} that measures requests {cpus} CPUs; set it to {cpus} at most, or name another"
+        yield FieldProblem("spec.benchmark.threads", str(threads), remedy)
+
+
+def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
+    """file:// outside the runtime's volumes, which would name a path of the node or of the image."""
+    for field, location, written in _locations(spec):
+        if location.scheme != "file":
+            continue
+        volume = next((item for item in runtime.volumes if _below(location.path, item.mount_path)), None)
+        if volume is None:
+            places = ", ".join(item.mount_path for item in runtime.volumes) or "it has none"
+            yield FieldProblem(
+                field,
+                str(location),
+                f"in a cluster file:// must lie below a volume of the runtime {name!r} ({places}); "
+                "use s3:// or pvc://, or a runtime with that volume",
+            )
+        elif written and _read_only(volume):
+            yield FieldProblem(
+                field,
+                str(location),
+                f"the runtime {name!r} mounts {volume.mount_path} read-only; choose one that can be written",
+            )
+
+
+def _locations(spec: CompressionJobSpec) -> Iterator[tuple[str, Location, bool]]:
+    """Every location of a job with its field, and whether it is written."""
+    for field, source in spec.sources():
+        yield field, parse_location(source), False
+    yield "spec.output.destination", parse_location(spec.output.destination), True
+    yield "spec.output.reports", spec.output.reports_location, True
+    yield "spec.output.checkpoints", spec.output.checkpoints_location, True
+
+
+def _below(path: str, mount: str) -> bool:
+    return path.startswith(mount.rstrip("/") + "/")
+
+
+def _read_only(volume: RuntimeVolume) -> bool:
+    claim = volume.persistent_volume_claim
+    return claim is None or claim.read_only

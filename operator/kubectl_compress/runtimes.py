@@ -1,0 +1,61 @@
+"""What a job needs of the cluster's runtimes, checked before it is created."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from compressionjob.errors import FieldProblem, InvalidSpec
+from compressionjob.placement import misplaced_files, missing_price, no_such_runtime, too_many_threads
+from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
+from compressionjob.spec import CompressionJobSpec, parse_job
+from kubectl_compress.cluster import Cluster
+from kubectl_compress.errors import Forbidden, InvalidManifest
+from kubectl_compress.manifests import Manifest
+
+Runtimes = Mapping[str, CompressionRuntimeSpec | None]
+"""Name -> spec, None for one that this version cannot read."""
+
+
+def runtimes_of(cluster: Cluster) -> Runtimes | None:
+    """Return the cluster's runtimes; None where the user may not read them: then the operator checks alone."""
+    try:
+        items = cluster.runtimes()
+    except Forbidden:
+        return None
+    return {str(item["metadata"]["name"]): _spec(item) for item in items}
+
+
+def _spec(item: dict[str, Any]) -> CompressionRuntimeSpec | None:
+    try:
+        return parse_runtime(item).spec
+    except InvalidSpec:
+        return None
+
+
+def require_runtimes(manifest: Manifest, runtimes: Runtimes) -> None:
+    """Raise InvalidManifest for what the operator would refuse, or wait for without end, on these runtimes."""
+    spec = parse_job(manifest.named).spec
+    problems = list(dict.fromkeys(_problems(spec, runtimes)))
+    if problems:
+        raise InvalidManifest(manifest.origin, problems)
+
+
+def _problems(spec: CompressionJobSpec, runtimes: Runtimes) -> Iterator[FieldProblem]:
+    names = {"spec.runtime": spec.runtime}
+    if spec.sla.runtime is not None:
+        names["spec.sla.runtime"] = spec.sla.runtime
+    elif (compresses := runtimes.get(spec.runtime)) is not None and compresses.measuring.runtime:
+        names[f"spec.measuring.runtime of the CompressionRuntime {spec.runtime!r}"] = compresses.measuring.runtime
+    *_, measuring = names.values()
+    for field, name in names.items():
+        if name not in runtimes:
+            yield FieldProblem(field, "", no_such_runtime(name, runtimes))
+            continue
+        runtime = runtimes[name]
+        if runtime is None:
+            continue
+        yield from misplaced_files(spec, name, runtime)
+        if runtime.price_per_hour is None:
+            unpriced = missing_price(spec, name, measures=name == measuring)
+            yield from [unpriced] if unpriced is not None else []
+        if name == measuring:
+            yield from too_many_threads(spec, name, runtime)

@@ -1,0 +1,80 @@
+"""The commands that the documents show, as a reader would type them."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from localcluster.paths import REPOSITORY
+
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "images/README.md", "localcluster/README.md")),
+    *(REPOSITORY / name for name in ("examples/local/README.md", "charts/compression-operator/README.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
+SHELL = ("console", "sh", "bash", "shell")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block; `line` is the one of its fence, from 1."""
+
+    page: str
+    line: int
+    language: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command with its continuation lines, and what the document says that it prints."""
+
+    page: str
+    line: int
+    text: str
+    output: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Yield the fenced blocks of a page, those in lists included."""
+    name = str(page.relative_to(REPOSITORY))
+    for token in MarkdownIt().parse(page.read_text()):
+        if token.type == "fence":
+            assert token.map is not None
+            yield Block(name, token.map[0] + 1, token.info.strip(), token.content)
+
+
+def commands(page: Path) -> list[Command]:
+    """Return the commands of a page in order: lines after `$ ` in console blocks, all lines of sh blocks."""
+    return [command for block in blocks(page) if block.language in SHELL for command in _commands(block)]
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether the text ends within quotation marks."""
+    try:
+        shlex.split(text, comments=True)
+    except ValueError:
+        return True
+    return False
+
+
+def _commands(block: Block) -> Iterator[Command]:
+    lines = enumerate(block.content.splitlines(), start=block.line + 1)
+    number, text, output = 0, "", list[str]()
+    for at, line in lines:
+        begins = line.startswith("$ ") if block.language == "console" else bool(line.strip())
+        if not begins:
+            output.append(line)
+            continue
+        if text:
+            yield Command(block.page, number, text, tuple(output))
+        number, text, output = at, line.removeprefix("$ "), []
+        while text.endswith("\\") or _is_quoted(text):
+            text = f"{text}\n{next(lines)[1]}"
+    if text:
+        yield Command(block.page, number, text, tuple(output))

@@ -1,0 +1,21 @@
+"""What `compression-runner run` prints at the end."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from compression_runner.commands.verdict import show
+from tests.support.reports import report
+
+
+def printed(verdict: str) -> str:
+    screen = io.StringIO()
+    show(report(verdict=verdict), Path("work"), Console(file=screen, width=200), published=False)
+    return screen.getvalue()
+
+
+def test_a_verdict_that_is_no_pass_comes_with_what_to_do() -> None:
+    assert "to do: try a longer spec.benchmark.timeLimit" in printed("Inconclusive")
+    assert "to do: see the report, then change the pipeline or the limits" in printed("Fail")
+    assert "to do" not in printed("Pass")

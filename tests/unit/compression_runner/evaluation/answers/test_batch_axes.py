@@ -1,0 +1,145 @@
+"""Batch axes that are found by running a model, and answers taken apart along them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.answers.answers import answers
+from compression_runner.evaluation.answers.batch_axes import batch_of_inputs, locate
+from compression_runner.evaluation.speed.contender import contender
+from compression_runner.inference.onnx import OnnxPredictor
+from compressionjob.spec import Benchmark
+from tests.support.graphs import graph, random
+from tests.support.plans import onnx_spec
+from tests.support.stage_data import array_samples
+
+Shape = Sequence[int | str | None]
+node = helper.make_node
+
+
+def opened(
+    place: Path, nodes: list[onnx.NodeProto], inputs: dict[str, Shape], output: str = "y", **weights: np.ndarray
+) -> OnnxPredictor:
+    path = place / "model.onnx"
+    onnx.save(graph(nodes, inputs, [output], weights), path)
+    return OnnxPredictor(path, 1)
+
+
+def recurrent(place: Path, shape: Shape) -> OnnxPredictor:
+    """A GRU over the first dimension of (time, batch, 3)."""
+    nodes = [node("GRU", ["x", "w", "r"], ["", "h"], hidden_size=4), node("Squeeze", ["h", "zero"], ["y"])]
+    weights = {"w": random(1, 12, 3), "r": random(1, 12, 4, seed=8), "zero": np.array([0])}
+    return opened(place, nodes, {"x": shape}, **weights)
+
+
+def time_major(place: Path, shape: Shape = (None, 4, 3)) -> OnnxPredictor:
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Transpose", ["h"], ["y"], perm=[1, 0, 2])]
+    return opened(place, nodes, {"x": shape}, w=random(3, 5))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_an_output_of_time_steps_first_is_taken_apart_by_samples(batch: int, tmp_path: Path) -> None:
+    rows = random(9, 4, 3)
+    with time_major(tmp_path) as predictor:
+        data = array_samples(x=rows)
+        axes = locate(predictor, data, "onnx", batch)
+        axes.apply(predictor)
+        found = answers(predictor, data, "onnx", batch)
+    assert axes.outputs == {"y": 1 if batch > 1 else axes.outputs["y"]}
+    assert np.allclose(found, (rows @ random(3, 5)).reshape(9, -1), atol=1e-5)
+
+
+def test_time_steps_are_never_taken_for_samples(tmp_path: Path) -> None:
+    rows = random(8, 6, 3)
+    with recurrent(tmp_path, (None, None, 3)) as predictor:
+        data = array_samples(x=rows)
+        axes = locate(predictor, data, "onnx", 2)
+        assert axes.inputs == {"x": 1}
+        axes.apply(predictor)
+        found = answers(predictor, data, "onnx", 4)
+        alone = [predictor.run({"x": row[:, np.newaxis]})[0][0] for row in rows]
+    assert np.allclose(found, alone, atol=1e-5)
+
+
+def test_the_axis_of_a_state_is_found_among_dimensions_without_names(tmp_path: Path) -> None:
+    nodes = [node("Add", ["state", "x"], ["sum"]), node("ReduceMean", ["sum", "zero"], ["y"], keepdims=0)]
+    with opened(tmp_path, nodes, {"x": (None, 3), "state": (None, None, 3)}, zero=np.array([0])) as predictor:
+        axes = locate(predictor, array_samples(x=random(6, 3), state=random(6, 2, 3)), "onnx", 1)
+    assert axes.inputs == {"x": 0, "state": 1}
+
+
+def test_rows_of_one_sample_stay_together(tmp_path: Path) -> None:
+    rows = random(6, 4, 3)
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Reshape", ["h", "shape"], ["y"])]
+    weights = {"w": random(3, 5), "shape": np.array([-1, 5])}
+    with opened(tmp_path, nodes, {"x": ("batch", 4, 3)}, **weights) as predictor:
+        data = array_samples(x=rows)
+        locate(predictor, data, "onnx", 3).apply(predictor)
+        found = answers(predictor, data, "onnx", 3)
+    assert np.allclose(found, (rows @ random(3, 5)).reshape(6, -1), atol=1e-5)
+
+
+def test_an_output_that_is_always_the_same_is_every_samples(tmp_path: Path) -> None:
+    nodes = [node("Identity", ["w"], ["y"]), node("Relu", ["x"], ["h"])]
+    with opened(tmp_path, nodes, {"x": ("batch", 3)}, w=random(2, 3)) as predictor:
+        data = array_samples(x=random(4, 3))
+        locate(predictor, data, "onnx", 2).apply(predictor)
+        assert answers(predictor, data, "onnx", 2).shape == (4, 6)
+
+
+REFUSED: list[tuple[list[onnx.NodeProto], str]] = [
+    ([node("ReduceMean", ["x"], ["y"], keepdims=0)], "output y has no dimension that counts the samples"),
+    ([node("Transpose", ["x"], ["t"]), node("MatMul", ["x", "t"], ["y"])], r"output y has no .*shape is \(2, 2\)"),
+    ([node("Softmax", ["x"], ["y"], axis=0)], "output y depends on the others of its batch"),
+    ([node("NonZero", ["x"], ["z"]), node("Cast", ["z"], ["y"], to=1)], "shape of output y depends on the data"),
+    ([node("Reshape", ["x", "one"], ["y"])], "the model does not run on 1 of its samples in a batch of 2"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "message"), REFUSED)
+def test_what_has_no_batch_axis_is_refused_by_name(nodes: list[onnx.NodeProto], message: str, tmp_path: Path) -> None:
+    rows = np.maximum(random(6, 3), 0.0)
+    with (
+        opened(tmp_path, nodes, {"x": ("batch", 3)}, one=np.array([1, 3])) as predictor,
+        pytest.raises(InvalidInput, match=message) as error,
+    ):
+        locate(predictor, array_samples(x=rows), "onnx", 2)
+    assert error.value.field == "spec.model.source"
+
+
+def test_a_model_that_takes_one_sample_is_given_one_at_a_time(tmp_path: Path) -> None:
+    nodes = [node("Reshape", ["x", "one"], ["y"])]
+    with opened(tmp_path, nodes, {"x": (None, 3)}, one=np.array([1, 3])) as predictor:
+        data = array_samples(x=random(6, 3))
+        locate(predictor, data, "onnx", 1).apply(predictor)
+        assert predictor.inputs[0].shape == (1, 3)
+        contender(predictor, data, Benchmark()).answer_batch([0])
+
+
+def test_the_axes_are_known_before_any_stage_works(tmp_path: Path) -> None:
+    with recurrent(tmp_path, (None, None, 3)):
+        pass
+    data: SampleSet = array_samples(x=random(4, 6, 3))
+    assert batch_of_inputs(onnx_spec(), tmp_path / "model.onnx", data) == {"x": 1}
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    with pytest.raises(InvalidInput, match=r"broken\.onnx.*onnxruntime does not load it"):
+        batch_of_inputs(onnx_spec(), tmp_path / "broken.onnx", data)
+
+
+def test_batches_are_put_together_along_the_axis_of_each_input(tmp_path: Path) -> None:
+    nodes = [node("Add", ["state", "x"], ["sum"]), node("Mul", ["sum", "rate"], ["y"])]
+    inputs: dict[str, Any] = {"x": ("batch", 3), "state": (2, "batch", 3), "rate": ()}
+    with opened(tmp_path, nodes, inputs) as predictor:
+        samples = [
+            dict(one) | {"rate": np.float32(2)} for one in array_samples(x=random(6, 3), state=random(6, 2, 3)).samples
+        ]
+        asked = contender(predictor, SampleSet(samples, "sha256:0"), Benchmark())
+        asked.answer_batch([0, 1, 2])
+        asked.answer(0)

@@ -1,0 +1,121 @@
+"""Answers of other sizes for other samples, and whole measurements of models that give them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from compression_runner.dataset import SampleSet
+from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.answers.batch_axes import batch_of_inputs
+from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, may_vary, varying_answers
+from compression_runner.evaluation.evaluate import Measurements, Subject, measure
+from compression_runner.inference.onnx import OnnxPredictor
+from tests.support.graphs import graph, random
+from tests.support.plans import onnx_spec
+from tests.support.short_measurements import measure_shortly
+from tests.support.stage_data import array_samples
+
+node = helper.make_node
+
+
+def detector(place: Path, scale: float = 1.0) -> Path:
+    """A detector of four boxes for each sample of 8 numbers, which ends in NonMaxSuppression."""
+    nodes = [
+        node("MatMul", ["x", "w"], ["scores"]),
+        node("NonMaxSuppression", ["boxes", "scores", "most", "iou", "least"], ["selected"]),
+    ]
+    weights = {
+        "w": scale * random(8, 4),
+        "boxes": np.array([[[i, i, i + 1, i + 1] for i in range(4)]], np.float32),
+        "most": np.array([4]),
+        "iou": np.array([0.5], np.float32),
+        "least": np.array([0.5], np.float32),
+    }
+    made = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 8])],
+        [helper.make_tensor_value_info("selected", TensorProto.INT64, ["n", 3])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), place)
+    return place
+
+
+def measured(
+    monkeypatch: pytest.MonkeyPatch, models: tuple[Path, Path], data: SampleSet, **changes: Any
+) -> Measurements:
+    measure_shortly(monkeypatch)
+    return measure(onnx_spec(benchmark={"timeLimit": "1s", "threads": 1}, **changes), *_subjects(models), data)
+
+
+def _subjects(models: tuple[Path, Path]) -> tuple[Subject, Subject]:
+    return Subject(models[0], 2000), Subject(models[1], 1000)
+
+
+def test_detections_are_matched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    models = detector(tmp_path / "a.onnx"), detector(tmp_path / "b.onnx", 0.8)
+    found = measured(monkeypatch, models, array_samples(x=random(20, 1, 8)))
+    assert found.quality_metric == "matches"
+    assert 0.5 < found.compressed.quality["matches"] < 1.0
+    assert found.baseline.quality == {"matches": 1.0}
+
+
+def test_answers_of_one_size_are_compared_as_any_others(tmp_path: Path) -> None:
+    made = graph([node("MatMul", ["x", "w"], ["h"]), node("Reshape", ["h", "s"], ["y"])], {"x": [None, 4]}, ["y"], {
+        "w": random(4, 6), "s": np.array([-1, 2])
+    })  # fmt: skip
+    onnx.save(made, tmp_path / "m.onnx")
+    rows = random(5, 4)
+    with OnnxPredictor(tmp_path / "m.onnx", 1) as predictor:
+        assert may_vary(predictor, "onnx", 1)
+        assert not may_vary(predictor, "onnx", 2)
+        kept = varying_answers(predictor, array_samples(x=rows), "onnx")
+        found = as_rows(predictor.outputs, kept, kept)
+    assert not isinstance(found, VaryingAnswers)
+    assert np.allclose(found[0], rows @ random(4, 6), atol=1e-5)
+
+
+@pytest.mark.parametrize(("metric", "vary"), [("cosine", True), ("neighbours", True), ("matches", False)])
+def test_metrics_that_do_not_fit_are_refused_before_any_stage(metric: str, vary: bool, tmp_path: Path) -> None:
+    path = detector(tmp_path / "m.onnx")
+    data = array_samples(x=random(20, 1, 8))
+    if not vary:
+        made = graph([node("MatMul", ["x", "w"], ["y"])], {"x": ["batch", 1, 8]}, ["y"], {"w": random(8, 3)})
+        onnx.save(made, path)
+    spec = onnx_spec(sla={"quality": {"metric": metric, "maxDrop": "0.1"}})
+    with pytest.raises(InvalidInput, match=r"choose (matches|cosine)") as error:
+        batch_of_inputs(spec, path, data)
+    assert error.value.field == "spec.sla.quality.metric"
+
+
+def test_texts_states_and_shared_numbers_are_measured_in_every_figure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nodes = [
+        node("LabelEncoder", ["city"], ["code"], domain="ai.onnx.ml", keys_strings=["Oslo"], values_floats=[1.0]),
+        node("MatMul", ["state", "w"], ["next"]),
+        node("Add", ["next", "code"], ["sum"]),
+        node("Mul", ["sum", "rate"], ["y"]),
+    ]
+    inputs = {"city": ["batch", 1], "state": [2, "batch", 3], "rate": []}
+    for name, scale in (("a", 1.0), ("b", 1.1)):
+        weights = {"w": scale * random(3, 4)}
+        made = graph(nodes, inputs, ["y"], weights, {"city": TensorProto.STRING})  # type: ignore[arg-type]
+        made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+        onnx.save(made, tmp_path / f"{name}.onnx")
+    samples = [
+        {"city": np.array([city]), "state": state, "rate": np.array(2.0, np.float32)}
+        for city, state in zip(["Oslo", "Rio"] * 6, random(12, 2, 3), strict=True)
+    ]
+    models = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    benchmark = {"timeLimit": "1s", "threads": 1, "batchSize": 3}
+    measure_shortly(monkeypatch)
+    found = measure(onnx_spec(benchmark=benchmark), *_subjects(models), SampleSet(samples, "sha256:0"))
+    assert 0.9 < found.compressed.quality["cosine"] < 1.0
+    assert found.compressed.throughput_per_second > 0
+    assert found.compressed.peak_memory_bytes > 0

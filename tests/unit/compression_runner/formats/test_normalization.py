@@ -1,0 +1,186 @@
+"""Graphs as exporters write them, and the one form that methods see."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.normalization import load, normalize, raise_opset, require_valid
+from tests.support.graphs import conditional, graph, language_model, looped, random
+
+X = {"x": random(3, 16, seed=2)}
+
+
+def answer(model: onnx.ModelProto, feed: dict[str, NDArray[Any]] | None = None) -> NDArray[Any]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, feed or X)[0])
+
+
+def same(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
+    """Return the normal form, which is a valid graph that answers alike."""
+    expected = answer(model)
+    normal = normalize(model, **options)
+    onnx.checker.check_model(normal, full_check=True)
+    np.testing.assert_allclose(answer(normal), expected, rtol=1e-5, atol=1e-6)
+    return normal
+
+
+def weights(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    return {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer if len(tensor.dims) > 1}
+
+
+def through(*between: onnx.NodeProto, table: NDArray[Any], last: str = "turned", uses: int = 1) -> onnx.ModelProto:
+    """Return a graph that multiplies x with what `between` makes of `table`, so many times in a row."""
+    nodes = [*between]
+    for place in range(uses):
+        source = f"h{place}" if place else "x"
+        nodes.append(helper.make_node("MatMul", [source, last], [f"h{place + 1}" if place + 1 < uses else "y"]))
+    return graph(nodes, {"x": ["batch", 16]}, ["y"], {"table": table})
+
+
+def constant(name: str, array: NDArray[Any]) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array))
+
+
+def test_constants_become_initializers_with_their_names() -> None:
+    model = graph(
+        [constant("w", random(16, 16)), helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": ["b", 16]}, ["y"], {}
+    )
+    assert weights(same(model)) == {"w": (16, 16)}
+
+
+def test_a_graph_in_normal_form_is_left_alone() -> None:
+    model = normalize(language_model())
+    before = model.SerializeToString()
+    assert normalize(model) is model
+    assert model.SerializeToString() == before
+
+
+@pytest.mark.parametrize("build", [conditional, looped])
+def test_weights_of_bodies_become_initializers_of_the_graph(build: Any) -> None:
+    model = build(16)
+    assert not [shape for shape in weights(model).values() if shape == (16, 16)]
+    assert [*weights(same(model)).values()].count((16, 16)) == 2
+
+
+def test_a_weight_that_layers_share_is_turned_once_and_keeps_its_name() -> None:
+    turns = [helper.make_node("Transpose", ["table"], [f"t{place}"], perm=[1, 0]) for place in range(3)]
+    products = [
+        helper.make_node("MatMul", [f"h{place}", f"t{place}"], [f"h{place + 1}"], name=f"m{place}")
+        for place in range(3)
+    ]
+    table = random(16, 16) / 4
+    model = graph([*turns, *products], {"h0": ["b", 16]}, ["h3"], {"table": table})
+    expected = answer(model, {"h0": X["x"]})
+    normal = normalize(model)
+    assert [node.op_type for node in normal.graph.node] == ["MatMul"] * 3
+    assert weights(normal) == {"table": (16, 16)}
+    np.testing.assert_array_equal(numpy_helper.to_array(normal.graph.initializer[0]), table.T)
+    np.testing.assert_allclose(answer(normal, {"h0": X["x"]}), expected, rtol=1e-5)
+
+
+def test_what_would_take_more_bytes_is_folded_only_where_that_is_wanted() -> None:
+    tied = language_model()
+    assert normalize(tied) is tied
+    assert weights(normalize(language_model(), folding="all"))["turned"] == (16, 40)
+
+    half = random(16, 32).astype(np.float16)
+    stored = through(helper.make_node("Cast", ["table"], ["turned"], to=TensorProto.FLOAT), table=half)
+    assert same(stored).graph.initializer[0].data_type == TensorProto.FLOAT16
+    folded = same(stored, folding="floats")
+    assert (folded.graph.initializer[0].name, folded.graph.initializer[0].data_type) == ("table", TensorProto.FLOAT)
+
+
+def test_a_weight_norm_is_one_weight() -> None:
+    nodes = [
+        helper.make_node("Mul", ["table", "table"], ["squares"]),
+        helper.make_node("Sqrt", ["squares"], ["sizes"]),
+        helper.make_node("Div", ["table", "sizes"], ["signs"]),
+        helper.make_node("Identity", ["signs"], ["turned"]),
+    ]
+    normal = same(through(*nodes, table=random(16, 32)))
+    assert [node.op_type for node in normal.graph.node] == ["MatMul"]
+    assert weights(normal) == {"table": (16, 32)}
+
+
+def test_quantized_weights_stay_integers() -> None:
+    codes = np.arange(512, dtype=np.int8).reshape(16, 32)
+    dequantize = helper.make_node("DequantizeLinear", ["table", "step"], ["turned"])
+    model = through(dequantize, table=codes)
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.01), "step"))
+    assert normalize(model, folding="all") is model
+
+
+def test_initializers_are_no_inputs(tmp_path: Path) -> None:
+    model = through(table=random(16, 16), last="table")
+    model.ir_version = 3
+    model.graph.input.append(helper.make_tensor_value_info("table", TensorProto.FLOAT, [16, 16]))
+    normal = same(model)
+    assert [value.name for value in normal.graph.input] == ["x"]
+    assert normal.ir_version == 4
+
+
+def test_sparse_weights_are_stored_in_full() -> None:
+    dense = np.zeros((16, 16), np.float32)
+    dense[3, 5] = dense[7, 2] = 0.5
+    places = np.array([[3, 5], [7, 2]], np.int64)
+    values = numpy_helper.from_array(np.full(2, 0.5, np.float32), "table")
+    sparse = helper.make_sparse_tensor(values, numpy_helper.from_array(places, "at"), [16, 16])
+    model = through(table=random(1, 1), last="table")
+    del model.graph.initializer[:]
+    model.graph.sparse_initializer.append(sparse)
+    np.testing.assert_allclose(answer(normalize(model)), X["x"] @ dense, rtol=1e-6)
+
+
+def test_functions_are_inlined() -> None:
+    opsets = [helper.make_opsetid("", 20)]
+    body = [constant("w", random(16, 16)), helper.make_node("MatMul", ["a", "w"], ["c"])]
+    function = helper.make_function("own", "Layer", ["a"], ["c"], body, opsets)
+    model = graph([helper.make_node("Layer", ["x"], ["y"], domain="own")], {"x": ["b", 16]}, ["y"], {})
+    model.functions.append(function)
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    assert [*weights(same(model)).values()] == [(16, 16)]
+
+
+def test_nodes_stand_in_order() -> None:
+    model = language_model()
+    shuffled = [*model.graph.node][::-1]
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in shuffled]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    onnx.checker.check_model(normalize(model), full_check=True)
+
+
+@pytest.mark.parametrize("build", [conditional, looped])
+def test_the_opset_is_raised_in_bodies_too(build: Any) -> None:
+    model = normalize(build(16, opset=11))
+    raised = raise_opset(model, 13, "spec")
+    assert raised.opset_import[0].version == 13
+    assert {tensor.name for tensor in raised.graph.initializer} == {tensor.name for tensor in model.graph.initializer}
+    onnx.checker.check_model(raised, full_check=True)
+    np.testing.assert_allclose(answer(raised), answer(model), rtol=1e-6)
+    assert raise_opset(raised, 11, "spec") is raised
+
+
+def test_an_opset_that_cannot_be_raised_names_itself() -> None:
+    model = graph([helper.make_node("Upsample", ["x"], ["y"], scales=[1.0, 2.0])], {"x": [3, 16]}, ["y"], {})
+    model.opset_import[0].version = 7
+    model.graph.node[0].op_type = "Unheard"
+    with pytest.raises(BadRecipe, match=r"opset 7.*needs opset 13.*export the model again with opset 13 or newer"):
+        raise_opset(model, 13, "spec.pipeline[0].quantize")
+
+
+def test_shapes_that_do_not_fit_are_dropped(tmp_path: Path) -> None:
+    model = through(helper.make_node("Relu", ["table"], ["turned"]), table=random(16, 16))
+    model.graph.value_info.append(helper.make_tensor_value_info("turned", TensorProto.FLOAT, [5]))
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(BadRecipe, match=r"fails onnx\.checker"):
+        require_valid(tmp_path / "model.onnx", "spec.pipeline[0].prune")
+    onnx.save(load(tmp_path / "model.onnx"), tmp_path / "normal.onnx")
+    require_valid(tmp_path / "normal.onnx", "spec.pipeline[0].prune")

@@ -1,0 +1,55 @@
+"""Inputs that models are tried with are valid for them, and what a library raises of one is a refusal in one line."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.comparison import compare_answers
+from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
+from compression_runner.formats.probes import probes
+from compression_runner.formats.task_module import Interface, wrap
+from compression_runner.formats.transformers_model import load_model
+from tests.support.text_families import text_model
+
+
+@pytest.mark.parametrize("family", ["bart", "t5"])
+def test_texts_of_an_encoder_and_a_decoder_end_once(tmp_path: Path, family: str) -> None:
+    # Of so many tokens, random ones hardly ever have the one that ends a text.
+    folder = text_model(tmp_path / family, family, "text-classification", vocab_size=50265)
+    model = load_model(folder, "text-classification")
+    module, interface = wrap(model, folder, "text-classification")
+    for probe in probes(model, folder, interface):
+        tokens, mask = probe[:2]
+        assert ((tokens == 2).sum(1) == 1).all()
+        assert (tokens[torch.arange(len(tokens)), mask.sum(1) - 1] == 2).all()
+        with torch.no_grad():
+            assert module(*probe).shape == (len(tokens), 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ValueError("All examples must have\nthe same"), "All examples must have"),
+        (KeyError("mask"), "KeyError 'mask'"),
+        (AssertionError(), "AssertionError"),
+        (IndexError("index out of range in self"), "IndexError index out of range in self"),
+    ],
+)
+def test_whatever_a_model_raises_of_an_input_is_a_refusal_in_one_line(error: Exception, cause: str) -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, *_tensors: torch.Tensor) -> torch.Tensor:
+            raise error
+
+    assert isinstance(error, MODEL_ERRORS)
+    with pytest.raises(BadRecipe) as caught:
+        compare_answers(Broken(), lambda _tensors: [], Interface(("x",), "y"), [(torch.zeros(2, 5),)])
+    assert caught.value.problem == f"the model itself does not run on an input of (2, 5): {cause}"
+    assert caught.value.remedy
+
+
+def test_the_cause_of_a_chain_is_what_began_it() -> None:
+    step = RuntimeError("Failed to export the model. This is step 1/3 of exporting")
+    step.__cause__ = ValueError("\n  Could not guard on u0  \n more")
+    assert cause_of(step) == "Could not guard on u0"

@@ -1,0 +1,30 @@
+"""Graphs that an engine cannot load, or cannot run on the data, are refused with the cause and without a traceback."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compression_runner.errors import InvalidInput
+from compression_runner.inference.opening import open_predictor
+from compression_runner.inference.predictor import Engine
+from tests.support import tiny_models
+
+
+@pytest.mark.parametrize(("engine", "name", "width"), [("onnxruntime", "x", 9), ("openvino", "z", 8)])
+def test_a_graph_that_does_not_run_on_the_data_is_refused(
+    engine: Engine, name: str, width: int, tmp_path: Path
+) -> None:
+    graph = tiny_models.perceptron(tmp_path / "model", width=8) / "model.onnx"
+    with open_predictor(graph, 1, engine) as predictor:
+        assert predictor.run({"x": np.zeros((2, 8), np.float32)})[0].shape == (2, 4)
+        message = rf"{name} float32 \(2, {width}\).*does not run in {engine} on this data: \S+"
+        with pytest.raises(InvalidInput, match=message):
+            predictor.run({name: np.zeros((2, width), np.float32)})
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_graph_that_does_not_load_is_refused(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(InvalidInput, match=rf"spec\.model\.source: 'model\.onnx': {engine} cannot load the graph: \S+"):
+        open_predictor(tmp_path / "model.onnx", 1, engine)

@@ -1,0 +1,35 @@
+"""What to do about a verdict that is no Pass, where the manifest is at hand."""
+
+from typing import Any
+
+import pytest
+
+from compressionjob.deciding import remedy_of
+from compressionjob.sla import ObjectiveResult
+
+
+def left_open(name: str, **more: Any) -> ObjectiveResult:
+    return ObjectiveResult(name=name, limit=1.2, measured=1.3, verdict="Inconclusive", **more)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "objectives", "remedy"),
+    [
+        ("Pass", [], ""),
+        ("Fail", [], "see the report, then change the pipeline or the limits"),
+        (
+            "Inconclusive", [left_open("latency", more_seconds=840), left_open("throughput", more_seconds=60)],
+            "add about 15m0s to spec.benchmark.timeLimit",
+        ),
+        (
+            "Inconclusive", [left_open("quality.drop", more_samples=3000), left_open("latency", more_seconds=30)],
+            "add about 30s to spec.benchmark.timeLimit and add about 3,000 samples to spec.data.evaluation.limit",
+        ),
+        (
+            "Inconclusive", [left_open("latency")],
+            "try a longer spec.benchmark.timeLimit, a larger spec.data.evaluation.limit, or a quieter machine",
+        ),
+    ],
+)  # fmt: skip
+def test_a_verdict_comes_with_what_to_do(verdict: str, objectives: list[ObjectiveResult], remedy: str) -> None:
+    assert remedy_of(verdict, objectives) == remedy

@@ -1,0 +1,93 @@
+"""What a job needs of the cluster's runtimes, checked before it is created."""
+
+from typing import Any
+
+import pytest
+
+from compression_operator.loop.reconcile import reconcile
+from kubectl_compress.cluster import Cluster
+from kubectl_compress.errors import Forbidden, InvalidManifest
+from kubectl_compress.kubectl import Kubectl
+from kubectl_compress.manifests import Manifest
+from kubectl_compress.runtimes import require_runtimes, runtimes_of
+from tests.support.manifests import job
+from tests.support.operator import builders
+
+
+def runtime(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionRuntime",
+        "metadata": {"name": name},
+        "spec": {"image": "runner:1", **spec},
+    }
+
+
+class WithRuntimes(Cluster):
+    """A cluster with these runtimes."""
+
+    def __init__(self, *items: dict[str, Any]) -> None:
+        super().__init__(Kubectl((), "ml"))
+        self._items = items
+
+    def runtimes(self) -> list[dict[str, Any]]:
+        return list(self._items)
+
+
+class Closed(Cluster):
+    """A cluster whose runtimes the user may not read."""
+
+    def runtimes(self) -> list[dict[str, Any]]:
+        raise Forbidden('User "bob" cannot list')
+
+
+def problems(manifest: dict[str, Any], *items: dict[str, Any]) -> list[str]:
+    runtimes = runtimes_of(WithRuntimes(*items))
+    assert runtimes is not None
+    try:
+        require_runtimes(Manifest("job.yaml", manifest), runtimes)
+    except InvalidManifest as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def test_a_runtime_that_is_not_there_comes_with_those_that_are() -> None:
+    there = [runtime("cpu-small"), runtime("gpu")]
+    assert problems(job(spec__runtime="gpu"), *there) == []
+    assert problems(job(spec__runtime="cpu-smal"), *there) == [
+        "spec.runtime: there is no CompressionRuntime 'cpu-smal'; there are: cpu-small, gpu; did you mean 'cpu-small'?"
+    ]
+    assert "there is none yet" in problems(job())[0]
+    serving = problems(job(spec__runtime="gpu", spec__sla__runtime="edge"), *there)
+    assert serving == ["spec.sla.runtime: there is no CompressionRuntime 'edge'; there are: cpu-small, gpu"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "spec"),
+    [
+        ({"spec__model__source": "file:///etc"}, {}),
+        ({"spec__output__destination": "file:///data/out"}, {"volumes": [
+            {"name": "a", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "a"}}
+        ]}),
+        ({"spec__budget": "5"}, {}),
+        ({"spec__benchmark__threads": 8}, {"resources": {"requests": {"cpu": "2"}}}),
+    ],
+)  # fmt: skip
+def test_what_the_operator_refuses_is_refused_in_the_same_words(changes: dict[str, Any], spec: dict[str, Any]) -> None:
+    given = job(**changes)
+    said = problems(given, runtime("cpu", **spec))
+    assert said
+    record = builders.job(**changes)
+    observed = builders.observe(record.begin("Run", "cpu"), on=builders.runtime("cpu", measuring={}, **spec))
+    plan = reconcile(observed, builders.NOW)
+    assert plan.status is not None
+    for problem in said:
+        assert problem in plan.status["message"]
+
+
+def test_who_may_not_read_runtimes_leaves_them_to_the_operator() -> None:
+    assert runtimes_of(Closed(Kubectl((), "ml"))) is None
+
+
+def test_a_runtime_of_a_later_version_is_not_judged() -> None:
+    assert problems(job(spec__budget="5"), runtime("cpu", turbo=True)) == []
