@@ -102,17 +102,17 @@ def _judged(found: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def _faults(families: Sequence[Family], outcomes: Outcomes) -> str:
-    """The faults, each with what it says and the command that shows it."""
-    lines = [
-        f"- {family.title}, {name}: {outcome['stage'] or 'process'}: {_safe(outcome['line'])}"
-        for family in families
-        for name, outcome in outcomes.get(family.title, {}).items()
-        if outcome["status"] == "fault"
-    ]
-    if not lines:
+    """The faults, each once with what it says and all families that show it."""
+    shown: dict[str, list[str]] = {}
+    for family in families:
+        for name, outcome in outcomes.get(family.title, {}).items():
+            if outcome["status"] == "fault":
+                said = f"{name}, {outcome['stage'] or 'process'}: {_safe(outcome['line'])}"
+                shown.setdefault(said, []).append(family.title)
+    if not shown:
         return ""
     heading = "## Faults\n\n`python -m benchmarks.families FAMILY --method METHOD --again` shows one:\n"
-    return "\n".join([heading, *lines, ""])
+    return "\n".join([heading, *(f"- {said} ({', '.join(titles)})" for said, titles in shown.items()), ""])
 
 
 def _safe(line: str) -> str:

@@ -118,7 +118,7 @@ def test_the_page_tells_works_refused_fault_and_missing_apart() -> None:
     page = render([family], tried, outcomes)
     assert "| bert | ✓, two[^1], ✗ three, ? four | ? | 2e-07 |" in page
     assert "[^1]: no such layer\n" in page
-    assert "- text-embedding/bert, prune three: run: KeyError: 'a'" in page
+    assert "- prune three, run: KeyError: 'a' (text-embedding/bert)" in page
     assert "1 pairs judged, 1 refused by `plan`, 1 faults, 2 not run yet" in page
 
 
