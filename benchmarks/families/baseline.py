@@ -72,9 +72,16 @@ def baseline_of(family: Family, folder: Path) -> Baseline:
     job = read_manifest(manifest(family, STAGE, folder / "baseline.yaml"))
     places = of_trial(job.spec, Stores(environment={}, base=folder), folder / "work")
     staged = stage(job.spec, preflight(job.spec, places), places, RunProgress())
-    named = class_names(folder / "model")
-    classes = tuple(sorted(named, key=lambda name: named[name])) if TASKS[family.task].classifies else ()
+    classes = _classes(folder / "model") if TASKS[family.task].classifies else ()
     return Baseline(family, staged.baseline, staged.data, classes)
+
+
+def _classes(model: Path) -> tuple[str, ...]:
+    """Return the first name that the runner has for each class, in the order of their numbers."""
+    names: dict[int, str] = {}
+    for name, number in class_names(model).items():
+        names.setdefault(number, name)
+    return tuple(names[number] for number in sorted(names))
 
 
 def with_padding(baseline: Baseline, token: int) -> Baseline:

@@ -34,6 +34,8 @@ def build(family: Family, folder: Path) -> Path:
         names = {number: f"class-{number}" for number in range(LABELS)}
         labels = {name: number for number, name in names.items()}
         sizes |= {"num_labels": LABELS, "id2label": names, "label2id": labels}
+    if TASKS[family.task].predicts_number:
+        sizes |= {"num_labels": 1, "problem_type": "regression"}
     config = getattr(transformers, family.config)(**sizes)
     if getattr(config, "is_encoder_decoder", False) and getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = config.pad_token_id

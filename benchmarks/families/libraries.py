@@ -36,6 +36,11 @@ def _texts(model: Path, rows: Rows, _windows: Sequence[Sequence[int]], batch: in
     return _scores(answered)
 
 
+def _numbers(model: Path, rows: Rows, windows: Sequence[Sequence[int]], batch: int) -> Answers:
+    """The pipeline calls the one number a class."""
+    return Answers(values=_texts(model, rows, windows, batch).values)
+
+
 def _images(model: Path, rows: Rows, _windows: Sequence[Sequence[int]], batch: int) -> Answers:
     from PIL import Image
 
@@ -160,6 +165,7 @@ _Answer = Callable[[Path, Rows, Sequence[Sequence[int]], int], Answers]
 _BY_TASK: Final[Mapping[str, _Answer]] = {
     "text-embedding": _embeddings,
     "text-classification": _texts,
+    "text-regression": _numbers,
     "text-generation": _next_tokens,
     "image-classification": _images,
     "audio-classification": _recordings,

@@ -35,15 +35,15 @@ class Data:
             pq.write_table(pa.table(dict(rows)), folder / f"{name}.parquet")
 
 
-def data_of(kind: str) -> Data:
-    """Return the rows of a kind: sentences, pictures, videos or recordings."""
+def data_of(kind: str, *, numbers: bool = False) -> Data:
+    """Return the rows of a kind: sentences, pictures, videos or recordings; their targets are texts or numbers."""
     column, draw = _KINDS[kind]
     random = np.random.default_rng(11)
     values = draw(random, EVALUATED + LEARNED)
     learned = {
         column: values[EVALUATED:],
         "label": random.integers(0, LABELS, LEARNED).tolist(),
-        "target": _sentences(random, LEARNED),
+        "target": random.standard_normal(LEARNED).tolist() if numbers else _sentences(random, LEARNED),
     }
     return Data({column: sorted(values[:EVALUATED], key=_length)}, learned)
 

@@ -63,7 +63,7 @@ def prepare(family: Family, folder: Path) -> None:
     ready = folder / "model" / ".ready"
     if not ready.is_file():
         build(family, folder / "model")
-        data_of(family.data).save(folder / "data")
+        data_of(family.data, numbers=TASKS[family.task].predicts_number).save(folder / "data")
         ready.touch()
 
 
