@@ -25,7 +25,7 @@ def run(artifact: Artifact, parameters: Factorize, context: StageContext) -> Out
 def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, samples: "SampleSet | None") -> Outcome:
     from compression_runner.calibration.walking import UnsupportedGraph
     from compression_runner.formats.companions import copy_companions
-    from compression_runner.formats.graph_weights import left_out, weights_in_bodies
+    from compression_runner.formats.graph_weights import left_out, sizes_of_weights
     from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
     from compression_runner.inference.session import RUNTIME_ERRORS
@@ -34,6 +34,7 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
     failures: tuple[type[Exception], ...] = (UnsupportedGraph, *RUNTIME_ERRORS)
     copy_companions(artifact, context.output)
     graph = GraphModel(load(artifact.model_file), artifact.size_bytes, samples)
+    before = sizes_of_weights(graph.model)
     try:
         details = factorize(graph, parameters, context)
     except failures as error:
@@ -41,7 +42,8 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
         remedy = "remove activationAware, and sensitivity outputs"
         raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     save(graph.model, context.output)
-    return Outcome(seal(context.output, "onnx", artifact.task), details | left_out(weights_in_bodies(graph.model)))
+    left = {name: size for name, size in sizes_of_weights(graph.model).items() if name in before}
+    return Outcome(seal(context.output, "onnx", artifact.task), details | left_out(left))
 
 
 def _checkpoint(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import onnx
 
 from compression_runner.calibration.layers import FLOATS, Layer, attribute, consumers, find_layers
-from compression_runner.formats.graph_weights import weights_in_bodies
+from compression_runner.formats.graph_weights import float_weights, weights_in_bodies
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def choose(model: onnx.ModelProto, *, embeddings: bool) -> Choice:
         elif any(model.graph.node[place].op_type != "Gather" for place in _strangers(name, layers, readers)):
             left[name] = "something else reads it"
     left |= dict.fromkeys(weights_in_bodies(model), "read in a body of an If or a Loop")
+    known = {*(layer.weight for layer in layers), *tables, *left}
+    left |= {tensor.name: "no MatMul, Gemm or look-up" for tensor in float_weights(model) if tensor.name not in known}
     return Choice(
         tuple(layer for layer in layers if layer.weight not in left),
         {name: places for name, places in tables.items() if name not in left},
