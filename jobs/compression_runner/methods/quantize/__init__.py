@@ -132,6 +132,6 @@ METHOD: Final = Method(
     run=run,
     require=_require,
     libraries=("onnxruntime", "onnx", "numpy", "openvino", "nncf"),
-    need=Need(150 * MIB, 2.0, 350 * MIB, 3.0),
+    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
     effort=3.0,
 )
