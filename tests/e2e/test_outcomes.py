@@ -74,7 +74,7 @@ def small_runtime(namespace: Namespace) -> Iterator[None]:
     """The shared runtime with more memory than the forecast insists on, and less than the export of MiniLM takes."""
     runtime = namespace.kubectl.read("get", "cprt", "cpu-shared")
     spec = runtime["spec"]
-    spec["resources"] = {"requests": {"memory": "700Mi"}, "limits": {"memory": "700Mi"}}
+    spec["resources"] = {"requests": {"memory": "950Mi"}, "limits": {"memory": "950Mi"}}
     manifest = {key: runtime[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": "small"}, "spec": spec}
     namespace.apply(manifest)
     yield
@@ -205,7 +205,7 @@ def test_out_of_memory_is_said_with_its_limit_and_not_tried_again(jobs: Jobs) ->
     job.wait_phase("Failed")
     failed = job.condition("Failed")
     assert failed["reason"] == "OutOfMemory"
-    assert "700Mi" in failed["message"]
+    assert "950Mi" in failed["message"]
     (pod,) = job.pods()
     terminated = pod["status"]["containerStatuses"][0]["state"]["terminated"]
     assert terminated["reason"] == "OOMKilled"

@@ -13,6 +13,7 @@ from compression_runner.commands.failures import LOG, Ended, explained
 from compression_runner.commands.manifest import read_manifest, without_limits
 from compression_runner.commands.power import Planned, power_of, undecidable
 from compression_runner.evaluation.machine.cpus import choose_cpus
+from compression_runner.pipeline.forecast import TimeForecast
 from compression_runner.pipeline.places import of_spec, of_trial
 from compression_runner.pipeline.preflight import Prepared, preflight
 from compression_runner.pipeline.resources import memory_limit
@@ -20,7 +21,7 @@ from compression_runner.pipeline.spending import price_of, require_price
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compressionjob.exit_codes import ExitCode
-from compressionjob.schema import format_bytes
+from compressionjob.schema import format_bytes, format_duration
 from compressionjob.sla import objectives_of
 from compressionjob.spec import CompressionJob
 
@@ -65,6 +66,13 @@ def _print_objectives(planned: Planned, console: Console) -> None:
         )
 
 
+def _time(forecast: TimeForecast) -> str:
+    """Return how long the run takes, as a range: limits that are decided early end it early."""
+    least, most = (format_duration(round(seconds, -1) or 5) for seconds in (forecast.least, forecast.most))
+    trained = f", and the training of {', '.join(forecast.trained)}" if forecast.trained else ""
+    return f"time: {least} to {most}{trained}, beside fetching; open limits are measured until spec.benchmark.timeLimit"
+
+
 def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
     source = prepared.source
     console.print(f"[bold]{job.metadata.name}[/]: {source.architecture}, {source.parameters / 1e6:.1f} million weights")
@@ -89,5 +97,6 @@ def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
         f"memory: about {format_bytes(memory.expected)} for {memory.step}, at least {format_bytes(memory.least)}; "
         f"{format_bytes(memory_limit())} are allowed here"
     )
+    console.print(_time(prepared.time), highlight=False)
     console.print(f"disk: up to {format_bytes(prepared.disk_bytes)} in the work directory")
     console.print(f"result: {job.spec.output.destination}")

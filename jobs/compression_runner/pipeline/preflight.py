@@ -14,7 +14,7 @@ from compression_runner.evaluation.machine.cpus import CpuReservation, Measuring
 from compression_runner.evaluation.request import require_label_kind
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
-from compression_runner.pipeline.forecast import disk_forecast, memory_forecast
+from compression_runner.pipeline.forecast import TimeForecast, disk_forecast, memory_forecast, time_forecast
 from compression_runner.pipeline.interface import check_interface
 from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.planner import Plan, make_plan
@@ -34,6 +34,7 @@ class Prepared:
     plan: Plan
     data: Mapping[DataRole, DataFiles]
     memory: MemoryForecast
+    time: TimeForecast
     disk_bytes: int
 
 
@@ -62,12 +63,12 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     for step in (*plan.every_step, *plan.spare_steps):
         step.method.require(step.parameters, step.field)
     look_at_destination(places, plan.results)
-    memory = memory_forecast(plan, source)
+    memory = memory_forecast(plan, source, spec.model.task)
     check_memory(memory, memory_limit())
     disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
     places.workdir.mkdir(parents=True, exist_ok=True)
     check_disk(places.workdir, disk - _present(places.workdir))
-    return Prepared(source, models, plan, data, memory, disk)
+    return Prepared(source, models, plan, data, memory, time_forecast(plan, source, spec), disk)
 
 
 def measuring_cpus(spec: CompressionJobSpec, reservation: CpuReservation) -> MeasuringCpus:

@@ -140,6 +140,6 @@ METHOD: Final = Method(
     check_source=check_source,
     require=_require,
     libraries=("onnxruntime", "onnx", "onnx-ir", "numpy", "openvino", "nncf"),
-    need=Need(150 * MIB, 2.0, 350 * MIB, 3.0),
+    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
     effort=3.0,
 )

@@ -1,0 +1,88 @@
+"""What a run needs is forecast from sizes alone: not below what was measured, nor far above it."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from compression_runner.errors import InvalidInput
+from compression_runner.formats.source.inspection import Source
+from compression_runner.methods.registry import METHODS
+from compression_runner.pipeline.forecast import memory_forecast, time_forecast
+from compression_runner.pipeline.planner import Plan, Step
+from compression_runner.pipeline.resources import check_memory
+from compressionjob.spec import parse_job
+from compressionjob.tasks import Task
+from tests.support import manifests
+
+MINILM, BERT_BASE = 22_713_216, 109_482_240
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A source of which the sizes alone are known."""
+
+    parameters: int
+    weights_bytes: int
+
+
+def source(parameters: int, weights_bytes: int = 0) -> Source:
+    return cast(Source, Sizes(parameters, weights_bytes))
+
+
+def plan(*names: str) -> Plan:
+    steps = tuple(Step(name, METHODS[name], None, "", name, None, "onnx") for name in names)
+    return Plan("", steps, None, None)
+
+
+@pytest.mark.parametrize(
+    ("steps", "task", "parameters", "peak"),
+    [
+        (("export", "quantize"), "text-embedding", MINILM, 1642e6),
+        (("export", "quantize"), "text-embedding", BERT_BASE, 3402e6),
+        (("quantize",), "text-embedding", MINILM, 1229e6),
+        (("quantize",), "onnx", 100_000_000, 1875e6),
+        (("quantize",), "onnx", 16_384, 299e6),
+        (("quantize",), "tabular-classification", 5_000, 478e6),
+        (("export", "quantize"), "image-classification", 500_000, 1376e6),
+        (("factorize", "export"), "text-classification", MINILM, 1234e6),
+    ],
+)
+def test_the_forecast_is_near_the_peak_that_was_measured(
+    steps: tuple[str, ...], task: Task, parameters: int, peak: float
+) -> None:
+    """The peaks are those of whole runs: libraries, the data, and every step on top of what the one before left."""
+    forecast = memory_forecast(plan(*steps), source(parameters), task)
+    assert peak <= forecast.expected <= 1.5 * peak
+    assert forecast.least <= peak
+
+
+def test_what_cannot_be_enough_is_refused_before_anything_is_fetched() -> None:
+    forecast = memory_forecast(plan("export", "quantize"), source(MINILM), "text-embedding")
+    with pytest.raises(InvalidInput, match=r"900\.0 MB are allowed"):
+        check_memory(forecast, 900_000_000)
+    check_memory(forecast, forecast.least)
+
+
+def test_weights_that_no_header_counts_have_the_size_of_their_file() -> None:
+    uncounted, counted = source(0, 400_000_000), source(100_000_000, 400_000_000)
+    one = plan("quantize")
+    assert memory_forecast(one, uncounted, "onnx") == memory_forecast(one, counted, "onnx")
+
+
+def test_more_weights_need_more_of_everything() -> None:
+    spec = parse_job(manifests.job()).spec
+    small, large = (time_forecast(plan("export", "quantize"), source(size), spec) for size in (MINILM, BERT_BASE))
+    assert 0 < small.least < small.most
+    assert small.least < large.least
+    assert small.most < large.most
+
+
+def test_training_is_said_to_come_on_top() -> None:
+    class Learns:
+        def needs(self) -> frozenset[str]:
+            return frozenset({"training"})
+
+    learning = Step("taught", METHODS["distill"], cast(Any, Learns()), "", "t", None, "transformers")
+    spec = parse_job(manifests.job()).spec
+    assert time_forecast(Plan("", (learning,), None, None), source(MINILM), spec).trained == ("taught",)
