@@ -20,7 +20,7 @@ from compressionjob.exit_codes import ExitCode
 MAX_VALUE: Final = 200
 MAX_CAUSE: Final = 300
 LIBRARY_ERRORS: Final = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 """What a library raises when it runs the code of a model that does not suit it: which of them, no library says.
 
@@ -68,10 +68,15 @@ class DiskFull(RunnerError):
 
 
 def cause(error: BaseException) -> str:
-    """Return what an error of a library says, in one line; with the error's name where the text is a bare key."""
+    """Return what began a chain of errors, in one line: what wraps it says which step it was, and not why.
+
+    The error's name goes first where the text alone is a bare key or name.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
     text = next((line for line in lines if line), "")
-    if not text or isinstance(error, KeyError):
+    if not text or isinstance(error, LookupError | AttributeError):
         text = f"{type(error).__name__} {text}".strip()
     return text if len(text) <= MAX_CAUSE else f"{text[: MAX_CAUSE - 3]}..."
 

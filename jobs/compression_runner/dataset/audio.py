@@ -181,7 +181,7 @@ def feature_extractor(model_dir: Path) -> Any:
             )
         if not isinstance(extractor, transformers.SequenceFeatureExtractor):
             raise ValueError(f"{type(extractor).__name__} does not prepare audio")
-    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
+    except (OSError, *LIBRARY_ERRORS) as error:
         problem = f"it cannot be loaded: {cause(error)}"
         remedy = f"correct {PREPROCESSOR}, or remove it for plain samples"
         raise bad_data("spec.model.source", PREPROCESSOR, problem, remedy) from error

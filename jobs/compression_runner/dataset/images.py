@@ -94,7 +94,7 @@ def processor(model_dir: Path) -> Any:
         return transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             model_dir, backend="pil", **options
         )
-    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
+    except (OSError, *LIBRARY_ERRORS) as error:
         problem = f"it cannot be loaded: {cause(error)}"
         remedy = f"correct {PREPROCESSOR}, or remove it for plain pixels"
         raise bad_data("spec.model.source", PREPROCESSOR, problem, remedy) from error

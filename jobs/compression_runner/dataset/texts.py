@@ -14,6 +14,7 @@ from compression_runner.dataset.problems import COLUMNS, bad_data
 from compression_runner.dataset.sentence_settings import SentenceSettings, files_of, sentence_settings
 from compression_runner.dataset.table import Column
 from compression_runner.dataset.text_lengths import require_positions
+from compression_runner.errors import cause
 
 Tokens = dict[str, NDArray[np.int64]]
 """Input name -> values of one text, shape (tokens,)."""
@@ -90,8 +91,10 @@ def load_tokenizer(model_dir: Path) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(model_dir, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        remedy = "put the tokenizer's files (tokenizer.json, tokenizer_config.json) beside the model"
+    except Exception as error:  # tokenizers, in Rust, raises no narrower type for files that it cannot read
+        remedy = (
+            "put the tokenizer's files (tokenizer.json, tokenizer_config.json) beside the model; save damaged ones anew"
+        )
         raise bad_data(
-            "spec.model.source", model_dir.name, f"its tokenizer cannot be loaded: {error}", remedy
+            "spec.model.source", model_dir.name, f"its tokenizer cannot be loaded: {cause(error)}", remedy
         ) from error

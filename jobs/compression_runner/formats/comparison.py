@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compression_runner.errors import BadRecipe
-from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats.probes import Probe
 from compression_runner.formats.task_module import Interface
 from compression_runner.inference.session import RUNTIME_ERRORS, open_session
@@ -85,9 +84,9 @@ def _outputs(source: torch.nn.Module, tensors: Probe, refused: Callable[[str], B
     try:
         with torch.no_grad():
             return source(*tensors)
-    except MODEL_ERRORS as error:
+    except LIBRARY_ERRORS as error:
         shape = tuple(tensors[0].shape)
-        raise refused(f"the model itself does not run on an input of {shape}: {cause_of(error)}") from error
+        raise refused(f"the model itself does not run on an input of {shape}: {cause(error)}") from error
 
 
 def _session(graph: Path, refused: Callable[[str], BadRecipe], exact: bool) -> Any:

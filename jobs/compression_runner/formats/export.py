@@ -17,11 +17,10 @@ import torch
 from compression_runner import garbage_collection
 from compression_runner.artifact import Artifact
 from compression_runner.dataset.writing import DECODER
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats import float8_checkpoint
 from compression_runner.formats.comparison import TOLERANCE, Comparison, compare
 from compression_runner.formats.decoder import decoder, decoder_probes, dynamic_shapes
-from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
 from compression_runner.formats.onnx_files import forget_origin, save
 from compression_runner.formats.probes import Probe, probes
 from compression_runner.formats.signals import SIGNALS
@@ -30,7 +29,7 @@ from compression_runner.formats.transformers_model import load_model, sequence_l
 
 OPSET: Final = 20
 MAX_BATCH: Final = 4096
-EXPORT_ERRORS: Final[tuple[type[Exception], ...]] = (torch.onnx.OnnxExporterError, *MODEL_ERRORS)
+EXPORT_ERRORS: Final[tuple[type[Exception], ...]] = (torch.onnx.OnnxExporterError, *LIBRARY_ERRORS)
 INNER: Final = "model."
 """What the names of a Transformers model begin with inside of the module that is exported."""
 
@@ -80,8 +79,8 @@ def take(artifact: Artifact) -> Exportable:
         try:
             module, interface = decoding, _ = decoder(model)
             inputs, axes = decoder_probes(decoding, longest), dynamic_shapes(interface, longest)
-        except MODEL_ERRORS as error:
-            problem = f"the model does not run on a trial input: {cause_of(error)}"
+        except LIBRARY_ERRORS as error:
+            problem = f"the model does not run on a trial input: {cause(error)}"
             remedy = "export the model to ONNX yourself, and name that as the source"
             raise BadRecipe("UnsupportedModel", "spec.model.source", "export to ONNX", problem, remedy) from error
     else:
@@ -158,7 +157,7 @@ def _export(
                 verbose=False,
             )
         except EXPORT_ERRORS as error:
-            problem, remedy = f"torch cannot export the model: {cause_of(error)}", "export it to ONNX yourself"
+            problem, remedy = f"torch cannot export the model: {cause(error)}", "export it to ONNX yourself"
             raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", problem, remedy) from error
     if program is None:
         raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", "torch gave no program", "report this")

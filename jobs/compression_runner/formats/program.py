@@ -8,15 +8,14 @@ import torch
 from torch._export.verifier import SpecViolationError
 
 from compression_runner.artifact import Artifact
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats.comparison import Answer, Comparison, compare_answers
 from compression_runner.formats.export import take
-from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
 from compression_runner.formats.probes import Probe
 
 PROGRAM: Final = "model.pt2"
 FIELD: Final = "spec.output.format"
-FAILURES: Final[tuple[type[Exception], ...]] = (SpecViolationError, *MODEL_ERRORS)
+FAILURES: Final[tuple[type[Exception], ...]] = (SpecViolationError, *LIBRARY_ERRORS)
 
 
 def export_program(artifact: Artifact, into: Path) -> Comparison:
@@ -35,14 +34,14 @@ def export_program(artifact: Artifact, into: Path) -> Comparison:
             # Made a moment ago: loading runs nothing but what was just saved.
             read = torch.export.load(place).module()
     except FAILURES as error:
-        raise _refused(f"torch cannot export the model: {cause_of(error)}") from error
+        raise _refused(f"torch cannot export the model: {cause(error)}") from error
 
     def answer(tensors: Probe) -> list[Answer]:
         try:
             with torch.no_grad():
                 found = read(*tensors)
         except FAILURES as error:
-            raise _refused(f"it does not run on an input of another size: {cause_of(error)}") from error
+            raise _refused(f"it does not run on an input of another size: {cause(error)}") from error
         return [tensor.numpy() for tensor in (found if isinstance(found, tuple) else (found,))]
 
     return compare_answers(taken.module, answer, taken.interface, taken.inputs, refused=_refused)

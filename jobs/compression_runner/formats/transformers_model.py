@@ -26,9 +26,8 @@ from transformers import (
 
 from compression_runner import garbage_collection
 from compression_runner.dataset.text_lengths import position_limit
-from compression_runner.errors import BadRecipe, InvalidInput
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, InvalidInput, cause
 from compression_runner.formats import float8_checkpoint, surgery
-from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
 from compression_runner.formats.safetensors_files import save_shard
 from compressionjob.spec import Task
 
@@ -47,7 +46,7 @@ ENCODERS: Final = ("t5", "mt5", "umt5")
 """Types of models with a decoder that embeddings are made without, as sentence-transformers does."""
 FIELD: Final = "spec.model.source"
 WEIGHTS: Final = "model.safetensors"
-LOADING_ERRORS: Final[tuple[type[Exception], ...]] = (StrictDataclassError, *MODEL_ERRORS)
+LOADING_ERRORS: Final[tuple[type[Exception], ...]] = (StrictDataclassError, *LIBRARY_ERRORS)
 UNKNOWN_LENGTH: Final = 512
 """The longest text that a model without a last position is tried with."""
 
@@ -66,10 +65,10 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
         with garbage_collection.paused():  # transformers imports the model's modules only now
             model, loaded = _loaded(path, task)
     except (OSError, RuntimeError) as error:
-        problem = f"the weights do not fit the configuration: {cause_of(error)}"
+        problem = f"the weights do not fit the configuration: {cause(error)}"
         raise InvalidInput("InvalidModel", FIELD, path.name, problem, "save the model with save_pretrained") from error
     except LOADING_ERRORS as error:
-        problem = f"transformers cannot load it: {cause_of(error)}"
+        problem = f"transformers cannot load it: {cause(error)}"
         remedy = "export the model to ONNX yourself, and name that as the source"
         raise BadRecipe("UnsupportedModel", FIELD, path.name, problem, remedy) from error
     # An encoder's pooler has no part in pooled embeddings, and sentence-transformers often do not save it.

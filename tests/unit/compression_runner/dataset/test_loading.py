@@ -207,6 +207,16 @@ def test_a_model_without_tokenizer_is_refused(tmp_path: Path) -> None:
         _load(path, tmp_path, "text-embedding")
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"version": "1.0", "model": {"type": "Unheard"}}'])
+def test_a_damaged_tokenizer_is_refused(tmp_path: Path, model_dir: Path, content: str) -> None:
+    (model_dir / "tokenizer.json").write_text(content)
+    for vocabulary in model_dir.glob("vocab.*"):
+        vocabulary.unlink()
+    path = _write(tmp_path / "d.csv", {"text": TEXTS})
+    with pytest.raises(InvalidInput, match=r"spec\.model\.source.*tokenizer cannot be loaded.*save damaged ones anew"):
+        _load(path, model_dir, "text-embedding")
+
+
 def test_a_length_that_the_model_has_no_positions_for_is_refused(tmp_path: Path, model_dir: Path) -> None:
     (model_dir / "config.json").write_text(json.dumps({"model_type": "bert", "max_position_embeddings": 3}))
     path = _write(tmp_path / "d.csv", {"text": TEXTS})

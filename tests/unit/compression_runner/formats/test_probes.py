@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats.comparison import compare_answers
-from compression_runner.formats.library_errors import MODEL_ERRORS, cause_of
 from compression_runner.formats.probes import probes
 from compression_runner.formats.task_module import Interface, wrap
 from compression_runner.formats.transformers_model import load_model
@@ -42,7 +41,7 @@ def test_whatever_a_model_raises_of_an_input_is_a_refusal_in_one_line(error: Exc
         def forward(self, *_tensors: torch.Tensor) -> torch.Tensor:
             raise error
 
-    assert isinstance(error, MODEL_ERRORS)
+    assert isinstance(error, LIBRARY_ERRORS)
     with pytest.raises(BadRecipe) as caught:
         compare_answers(Broken(), lambda _tensors: [], Interface(("x",), "y"), [(torch.zeros(2, 5),)])
     assert caught.value.problem == f"the model itself does not run on an input of (2, 5): {cause}"
@@ -52,4 +51,4 @@ def test_whatever_a_model_raises_of_an_input_is_a_refusal_in_one_line(error: Exc
 def test_the_cause_of_a_chain_is_what_began_it() -> None:
     step = RuntimeError("Failed to export the model. This is step 1/3 of exporting")
     step.__cause__ = ValueError("\n  Could not guard on u0  \n more")
-    assert cause_of(step) == "Could not guard on u0"
+    assert cause(step) == "Could not guard on u0"
