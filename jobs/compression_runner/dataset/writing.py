@@ -75,12 +75,12 @@ def writing_of(model_dir: Path) -> Writing:
     if not isinstance(start, int):
         problem = "it names no decoder_start_token_id"
         raise bad_data("spec.model.source", "config.json", problem, "name the token that the decoder starts with")
-    declared = told.get("max_new_tokens") or told.get("max_length") or USUAL_LENGTH
+    prompt = _prompt(model_dir, config, told, start)
     return Writing(
         model_dir,
-        _prompt(model_dir, config, told, start),
+        prompt,
         frozenset([ends] if isinstance(ends, int) else ends or ()),
-        max(1, min(int(declared), MOST)),
+        max(1, min(_most_after(prompt, told), MOST)),
     )
 
 
@@ -101,6 +101,13 @@ def _prompt(model_dir: Path, config: dict[str, Any], told: dict[str, Any], start
             return tuple(int(token) for token in prefix)
     first = told.get("forced_bos_token_id")
     return (start, int(first)) if isinstance(first, int) else (start,)
+
+
+def _most_after(prompt: tuple[int, ...], settings: dict[str, Any]) -> int:
+    """Return how many tokens may follow the prompt: `max_length` counts it, `max_new_tokens` what is forced in it."""
+    if settings.get("max_new_tokens"):
+        return int(settings["max_new_tokens"]) - isinstance(settings.get("forced_bos_token_id"), int)
+    return int(settings["max_length"]) - len(prompt) if settings.get("max_length") else USUAL_LENGTH
 
 
 def _settings(path: Path) -> dict[str, Any]:
