@@ -269,7 +269,8 @@ def page() -> str:
 
 
 def _cell(text: str) -> str:
-    escaped = text.replace("|", "\\|").replace("<", "&lt;")
+    # A pattern such as [a-z](x) would be a link, and two stars in a line would be emphasis.
+    escaped = re.sub(r"([|\[\]*_`])", r"\\\1", text).replace("<", "&lt;")
     return escaped.replace("\n", "<br>")
 
 
