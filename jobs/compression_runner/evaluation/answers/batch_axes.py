@@ -14,18 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
-from compression_runner.errors import InvalidInput
+from compression_runner.errors import InvalidInput, cause
 from compression_runner.evaluation.answers.answers import MODEL, ONE_AT_A_TIME, chosen_outputs
 from compression_runner.evaluation.answers.varying import may_vary, names_that_vary
 from compression_runner.inference.batch_axis import batch_symbols, fixed_batch
 from compression_runner.inference.opening import open_predictor
 from compression_runner.inference.predictor import Predictor, TensorInfo
-from compression_runner.inference.session import RUNTIME_ERRORS
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
 
-ENGINE_ERRORS: Final[tuple[type[Exception], ...]] = (*RUNTIME_ERRORS, RuntimeError)
 NOISE: Final = 0.02
 """By how much an answer may change with the other sample of its batch: models of integers scale by the batch."""
 INFLUENCE: Final = 0.2
@@ -73,22 +71,13 @@ def batch_of_inputs(spec: CompressionJobSpec, graph: Path, data: SampleSet) -> d
     """
     if not answers_at_once(spec, data):
         return {}
-    with _opened(graph) as predictor:
+    with open_predictor(graph, 1, "onnxruntime") as predictor:
         axes = locate(predictor, data, spec.model.task, spec.benchmark.batch_size)
         axes.apply(predictor)
         _run(predictor, data, predictor.inputs, predictor.outputs, [0] * (fixed_batch(predictor.inputs) or 1))
         if spec.model.task == "onnx":
             _require_fitting_metric(spec, predictor, data)
     return axes.inputs
-
-
-def _opened(graph: Path) -> Predictor:
-    try:
-        return open_predictor(graph, 1, "onnxruntime")
-    except ENGINE_ERRORS as error:
-        problem = f"onnxruntime does not load it: {' '.join(str(error).split())[:200]}"
-        remedy = "check it with onnx.checker, and export it again"
-        raise InvalidInput(INVALID_INPUT, MODEL, graph.name, problem, remedy) from error
 
 
 def _require_fitting_metric(spec: CompressionJobSpec, predictor: Predictor, data: SampleSet) -> None:
@@ -233,12 +222,11 @@ def _run(
     feed = data.batch(indices, inputs, longest or None)
     try:
         return predictor.run(feed, [output.name for output in outputs])
-    except ENGINE_ERRORS as error:
+    except InvalidInput as error:
         given = ", ".join(f"{name} {array.shape}" for name, array in feed.items())
         problem = f"the model does not run on {len(set(indices))} of its samples in a batch of {len(indices)} ({given})"
-        cause = " ".join(str(error).split())[:200]
         remedy = "check that the arrays are what the model takes, and that the batch is free in all of its operators"
-        raise InvalidInput(INVALID_INPUT, MODEL, ", ".join(feed), f"{problem}: {cause}", remedy) from error
+        raise InvalidInput(INVALID_INPUT, MODEL, ", ".join(feed), f"{problem}: {cause(error)}", remedy) from error
 
 
 def _another(data: SampleSet) -> int:

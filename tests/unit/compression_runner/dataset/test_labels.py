@@ -47,8 +47,8 @@ def look(folder: Path) -> None:
     ("config", "message"),
     [
         ({"id2label": NAMES, "label2id": {"NO": 2, "MAYBE": 1, "YES": 0}}, "id2label says that 0 is NO, and label2id"),
-        ({"id2label": {"none": "NO"}}, "'none' where a class's number belongs"),
-        ({"label2id": {"NO": "x"}}, "'x' where a class's number belongs"),
+        ({"id2label": {"none": "NO", "1": "YES"}}, "'none' where a class's number belongs"),
+        ({"label2id": {"NO": "x", "YES": 1}}, "'x' where a class's number belongs"),
         ({"id2label": "NO"}, "no map of names and numbers"),
     ],
 )
