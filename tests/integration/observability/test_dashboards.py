@@ -54,7 +54,7 @@ def test_the_fleet_is_counted_right(world: World) -> None:
             {"SLAViolated": 1, "SLAInconclusive": 1, "OutOfMemory": 1, "InvalidInput": 1},
         ),
         (jobs("reason", '{phase="Pending"}'), "reason", {"Unschedulable": 1, "RuntimeNotFound": 1}),
-        (verdicts, "verdict", {"Pass": 6, "Fail": 1, "Inconclusive": 1}),
+        (verdicts, "verdict", {"Pass": 6, "Fail": 1, "Inconclusive": 1, "NoLimits": 0}),
         (
             "sum by (phase, reason) (compression_operator_jobs_ended_total) > 0",
             "reason",
