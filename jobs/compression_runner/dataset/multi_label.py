@@ -50,23 +50,24 @@ def label_count(config: Mapping[str, Any]) -> int:
     return len(named) if named else stated if isinstance(stated, int) else USUAL_LABELS
 
 
-def multi_label_of(model_dir: Path, labels: Column | None) -> MultiLabel | None:
+def multi_label_of(model_dir: Path, labels: Column | None, *, graph: bool = False) -> MultiLabel | None:
     """Return how the labels of a model are read that has several for a sample; None for one class for each sample.
 
-    config.json's problem_type decides; where it says nothing, lists in the data do, as in transformers. Raises
-    InvalidInput for lists where it says that there is one label.
+    config.json's problem_type decides; where it says nothing, lists in the data do, as in transformers. What came as a
+    `graph` may end in a sigmoid, whatever lies beside it. Raises InvalidInput for lists where it says that there is one
+    label.
     """
     config = config_of(model_dir) or {}
     problem = config.get("problem_type")
     if problem == MULTI_LABEL:
-        return MultiLabel(logits=True)
+        return MultiLabel(logits=not graph)
     row = next((row for row, value in enumerate(labels if labels is not None else ()) if _is_list(value)), None)
     if labels is None or row is None:
         return None
     if problem == SINGLE_LABEL:
         what = f"row {row} is a list, and the model's config.json has problem_type {SINGLE_LABEL}"
         raise bad_data(FIELD, _short(labels[row]), what, f"give one label for each row, or set it to {MULTI_LABEL}")
-    return MultiLabel(logits=bool(config))
+    return MultiLabel(logits=bool(config) and not graph)
 
 
 def label_sets(values: Column, names: Mapping[str, int], model_dir: Path) -> NDArray[np.int64]:
