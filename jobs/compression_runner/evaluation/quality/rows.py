@@ -116,11 +116,12 @@ def _rows(side: Tables, place: int, axis: int) -> list[Rows]:
 
 
 def _limits(info: TensorInfo, rows: Sequence[Rows]) -> NDArray[np.float64]:
-    """Return by how much each value of two rows that match may differ: integers not at all."""
+    """Return by how much each value of two rows that match may differ: whole numbers, such as classes, not at all."""
     every = np.concatenate(rows)
     if info.dtype.kind != "f" or not len(every):
         return np.zeros(every.shape[1])
-    return np.asarray(TOLERANCE * np.ptp(every, axis=0) + 1e-4 * np.abs(every).max(axis=0))
+    whole = (every == np.round(every)).all(axis=0)
+    return np.where(whole, 0.0, TOLERANCE * np.ptp(every, axis=0) + 1e-4 * np.abs(every).max(axis=0))
 
 
 def _close(old: Rows, new: Rows, limit: NDArray[np.float64]) -> NDArray[np.bool_]:
