@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset.labels import FIELD, class_numbers
+from compression_runner.dataset.model_config import model_config
 from compression_runner.dataset.problems import bad_data
 from compression_runner.dataset.table import Column
 from compression_runner.errors import InvalidInput
@@ -37,12 +38,6 @@ class MultiLabel:
         return 0.5 if probabilities else 0.0
 
 
-def config_of(model_dir: Path) -> dict[str, Any] | None:
-    """Return the model's config.json, None where there is none."""
-    config = model_dir / "config.json"
-    return dict(json.loads(config.read_text())) if config.is_file() else None
-
-
 def label_count(config: Mapping[str, Any]) -> int:
     """Return how many labels a model has by its config.json, as transformers counts them."""
     named = config.get("id2label") or config.get("label2id")
@@ -57,7 +52,7 @@ def multi_label_of(model_dir: Path, labels: Column | None, *, graph: bool = Fals
     `graph` may end in a sigmoid, whatever lies beside it. Raises InvalidInput for lists where it says that there is one
     label.
     """
-    config = config_of(model_dir) or {}
+    config = model_config(model_dir) or {}
     problem = config.get("problem_type")
     if problem == MULTI_LABEL:
         return MultiLabel(logits=not graph)
@@ -76,7 +71,7 @@ def label_sets(values: Column, names: Mapping[str, int], model_dir: Path) -> NDA
     A row is a list of as many 0 and 1 as there are labels, or of the names or numbers of those that apply; one label
     may stand by itself, and a list may be written as JSON. Raises InvalidInput for anything else.
     """
-    config = config_of(model_dir)
+    config = model_config(model_dir)
     count = len(set(names.values())) or (label_count(config) if config else None)
     rows = [_row(row, value, names) for row, value in enumerate(values)]
     if all(_is_hot(row, count or len(rows[0])) for row in rows):
