@@ -15,9 +15,14 @@ from compression_runner.inference.predictor import TensorInfo
 def shared_arrays(shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[TensorInfo]) -> set[str]:
     """Return the arrays that hold one value for all samples: those of inputs without a batch axis, as the model takes
     them.
+
+    Where that leaves no input to count the samples, a free first dimension does, whatever its name is.
     """
     whole = {info.name: info.shape for info in inputs if info.axis is None}
-    return {name for name, shape in shapes.items() if name in whole and _fits(shape, whole[name])}
+    found = {name for name, shape in shapes.items() if name in whole and _fits(shape, whole[name])}
+    if any(shapes.get(info.name) and info.name not in found for info in inputs):
+        return found
+    return {name for name in found if not whole[name] or whole[name][0] is not None}
 
 
 def array_samples(table: Table, file: str, shared: Collection[str] = ()) -> list[Sample]:

@@ -1,6 +1,5 @@
 """Labels of a classification data set, as class numbers."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.dataset.model_config import model_config
 from compression_runner.dataset.problems import COLUMNS, bad_data
 from compression_runner.dataset.table import Column
 
@@ -20,8 +20,7 @@ DEFAULT = "LABEL_"
 
 def class_names(model_dir: Path) -> dict[str, int]:
     """Return class name -> number from the model's config.json, as `names_of` does; empty where it names none."""
-    config = model_dir / "config.json"
-    return names_of(json.loads(config.read_text())) if config.is_file() else {}
+    return names_of(model_config(model_dir) or {})
 
 
 def names_of(config: Mapping[str, Any]) -> dict[str, int]:

@@ -227,7 +227,7 @@ def _answers(wanted: Wanted, table: Table) -> NDArray[Any] | None:
 def _multi_label(found: SampleSet, wanted: Wanted) -> MultiLabel | None:
     """Return how labels are read where a sample may have several."""
     several = found.labels is not None and found.labels.ndim == 2
-    return multi_label_of(wanted.model_dir, found.labels if several else None)
+    return multi_label_of(wanted.model_dir, found.labels if several else None, graph=bool(wanted.inputs))
 
 
 def _require_none_asked(wanted: Wanted, field: str) -> None:

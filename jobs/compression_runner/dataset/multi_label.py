@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset.labels import FIELD, class_numbers
+from compression_runner.dataset.model_config import model_config
 from compression_runner.dataset.problems import bad_data
 from compression_runner.dataset.table import Column
 from compression_runner.errors import InvalidInput
@@ -37,12 +38,6 @@ class MultiLabel:
         return 0.5 if probabilities else 0.0
 
 
-def config_of(model_dir: Path) -> dict[str, Any] | None:
-    """Return the model's config.json, None where there is none."""
-    config = model_dir / "config.json"
-    return dict(json.loads(config.read_text())) if config.is_file() else None
-
-
 def label_count(config: Mapping[str, Any]) -> int:
     """Return how many labels a model has by its config.json, as transformers counts them."""
     named = config.get("id2label") or config.get("label2id")
@@ -50,23 +45,24 @@ def label_count(config: Mapping[str, Any]) -> int:
     return len(named) if named else stated if isinstance(stated, int) else USUAL_LABELS
 
 
-def multi_label_of(model_dir: Path, labels: Column | None) -> MultiLabel | None:
+def multi_label_of(model_dir: Path, labels: Column | None, *, graph: bool = False) -> MultiLabel | None:
     """Return how the labels of a model are read that has several for a sample; None for one class for each sample.
 
-    config.json's problem_type decides; where it says nothing, lists in the data do, as in transformers. Raises
-    InvalidInput for lists where it says that there is one label.
+    config.json's problem_type decides; where it says nothing, lists in the data do, as in transformers. What came as a
+    `graph` may end in a sigmoid, whatever lies beside it. Raises InvalidInput for lists where it says that there is one
+    label.
     """
-    config = config_of(model_dir) or {}
+    config = model_config(model_dir) or {}
     problem = config.get("problem_type")
     if problem == MULTI_LABEL:
-        return MultiLabel(logits=True)
+        return MultiLabel(logits=not graph)
     row = next((row for row, value in enumerate(labels if labels is not None else ()) if _is_list(value)), None)
     if labels is None or row is None:
         return None
     if problem == SINGLE_LABEL:
         what = f"row {row} is a list, and the model's config.json has problem_type {SINGLE_LABEL}"
         raise bad_data(FIELD, _short(labels[row]), what, f"give one label for each row, or set it to {MULTI_LABEL}")
-    return MultiLabel(logits=bool(config))
+    return MultiLabel(logits=bool(config) and not graph)
 
 
 def label_sets(values: Column, names: Mapping[str, int], model_dir: Path) -> NDArray[np.int64]:
@@ -75,7 +71,7 @@ def label_sets(values: Column, names: Mapping[str, int], model_dir: Path) -> NDA
     A row is a list of as many 0 and 1 as there are labels, or of the names or numbers of those that apply; one label
     may stand by itself, and a list may be written as JSON. Raises InvalidInput for anything else.
     """
-    config = config_of(model_dir)
+    config = model_config(model_dir)
     count = len(set(names.values())) or (label_count(config) if config else None)
     rows = [_row(row, value, names) for row, value in enumerate(values)]
     if all(_is_hot(row, count or len(rows[0])) for row in rows):

@@ -5,7 +5,6 @@ frame of several, and converted to RGB whatever their mode is.
 """
 
 import io
-import json
 import struct
 import warnings
 import zlib
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from compression_runner.dataset.model_config import model_config
 from compression_runner.dataset.problems import COLUMNS, bad_data, row_name
 
 FIELD: Final = f"{COLUMNS}.image"
@@ -31,8 +31,7 @@ WITH_ALPHA: Final = 4
 
 def channels_of(model_dir: Path) -> int | None:
     """Return how many channels the images of a model have by its config.json; None where it does not say."""
-    config = model_dir / "config.json"
-    named: Any = json.loads(config.read_text()) if config.is_file() else {}
+    named: Any = model_config(model_dir) or {}
     for part in (named, named.get("vision_config"), named.get("backbone_config")):
         count = part.get("num_channels") if isinstance(part, Mapping) else None
         if isinstance(count, int) and count > 0:

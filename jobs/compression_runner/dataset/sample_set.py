@@ -13,7 +13,7 @@ from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.dataset.problems import SOURCE, bad_data
 from compression_runner.dataset.texts import Texts
 from compression_runner.dataset.writing import Writing
-from compression_runner.inference.batch_axis import fixed_batch
+from compression_runner.inference.batch_axis import fixed_at_one, fixed_batch
 from compression_runner.inference.predictor import TensorInfo
 
 Sample = Mapping[str, NDArray[np.generic]]
@@ -32,7 +32,8 @@ class SampleSet:
     `unnamed`, samples have one input, and a model with one input takes it whatever its name is. `references` are the
     texts that a model should write, and `writing` says how it writes. Of evaluation data, `groups` are the names of the
     samples' groups, and `texts` what samples of tokens were made of. `features` are the names of a table's columns.
-    `axes` are the batch axes of inputs that were found by running the model. `digest` is the SHA-256 of the data.
+    `axes` are the batch axes of inputs that were found by running the model, and `single` says that it was found to
+    take one sample at a time. `digest` is the SHA-256 of the data.
     """
 
     samples: Sequence[Sample]
@@ -48,6 +49,7 @@ class SampleSet:
     texts: Texts | None = None
     features: Sequence[str] = ()
     axes: Mapping[str, int | None] = field(default_factory=dict)
+    single: bool = False
     multi_label: MultiLabel | None = None
 
     def __len__(self) -> int:
@@ -110,7 +112,8 @@ class SampleSet:
 
     def located(self, inputs: Sequence[TensorInfo]) -> tuple[TensorInfo, ...]:
         """Return a model's inputs with the batch axes that were found."""
-        return tuple(replace(info, axis=self.axes.get(info.name, info.axis)) for info in inputs)
+        found = tuple(replace(info, axis=self.axes.get(info.name, info.axis)) for info in inputs)
+        return tuple(map(fixed_at_one, found)) if self.single else found
 
     def differs(self, inputs: Sequence[TensorInfo]) -> bool:
         """Return whether samples differ in an input that has no batch axis."""

@@ -1,10 +1,10 @@
 """How many tokens a text model takes, from its configuration alone."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from compression_runner.dataset.model_config import model_config
 from compression_runner.errors import InvalidInput
 from compressionjob.conditions import INVALID_INPUT
 
@@ -95,6 +95,4 @@ def require_length(limit: Limit | None, sequence_length: int) -> None:
 
 def require_positions(model_dir: Path, sequence_length: int) -> None:
     """Refuse a length beyond the last position of the model in a folder."""
-    config = model_dir / CONFIG
-    if config.is_file():
-        require_length(position_limit(json.loads(config.read_text())), sequence_length)
+    require_length(position_limit(model_config(model_dir) or {}), sequence_length)

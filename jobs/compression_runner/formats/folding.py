@@ -115,7 +115,9 @@ def _weights(model: ir.Model) -> Iterator[_Weight]:
 
 
 def _is_stored(value: ir.Value) -> bool:
-    return value.is_initializer() and not value.is_graph_input()
+    """Whether a value is an initializer, or a small number that stayed in its Constant node."""
+    node = value.producer()
+    return (value.is_initializer() and not value.is_graph_input()) or (node is not None and node.op_type == "Constant")
 
 
 def _is_foldable(node: ir.Node) -> bool:
@@ -147,9 +149,17 @@ def _key(value: ir.Value) -> tuple[Any, ...]:
     node = value.producer()
     if node is None:
         return (value.name,)
-    attributes = tuple(sorted((name, str(entry.value)) for name, entry in node.attributes.items()))
+    attributes = tuple(sorted((name, _written(entry.value)) for name, entry in node.attributes.items()))
     sources = tuple(None if source is None else _key(source) for source in node.inputs)
     return (node.op_type, attributes, value.index(), sources)
+
+
+def _written(value: Any) -> str:
+    """An attribute as text; of a tensor its numbers, whatever it is called."""
+    if not isinstance(value, ir.TensorProtocol):
+        return str(value)
+    array = value.numpy()
+    return f"{array.dtype} {array.shape} {array.tobytes().hex()}"
 
 
 def _groups(weights: Sequence[_Weight]) -> list[_Group]:

@@ -45,6 +45,13 @@ def fixed_batch(inputs: Sequence[TensorInfo]) -> int | None:
     return next((info.batch for info in inputs if info.batch is not None), None)
 
 
+def fixed_at_one(info: TensorInfo) -> TensorInfo:
+    """Return a tensor as one of a model that takes one sample at a time; what has no batch axis stays as it is."""
+    if info.axis is None:
+        return info
+    return replace(info, shape=(*info.shape[: info.axis], 1, *info.shape[info.axis + 1 :]))
+
+
 def joined(feeds: Sequence[Feed], inputs: Sequence[TensorInfo]) -> dict[str, NDArray[np.generic]]:
     """Return the samples of all feeds as one feed."""
     axes = {info.name: info.axis for info in inputs}

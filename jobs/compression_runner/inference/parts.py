@@ -56,13 +56,17 @@ class AnswerPart:
 
 
 def split_answers(baseline: Floats, outputs: Sequence[OutputShape]) -> tuple[AnswerPart, ...]:
-    """Divide rows of answers, shape (samples, values), by those of the baseline; `outputs` are in the row's order."""
+    """Divide rows of answers, shape (samples, values), by those of the baseline; `outputs` are in the row's order.
+
+    An output without values is no part.
+    """
     if sum(output.size for output in outputs) != baseline.shape[1]:
         raise ValueError(f"outputs of {[output.shape for output in outputs]} make no row of {baseline.shape[1]} values")
     found: list[AnswerPart] = []
     start = 0
     for output in outputs:
-        found += [_part(name, start + places, baseline) for name, places in _groups(baseline, start, output)]
+        if output.size:
+            found += [_part(name, start + places, baseline) for name, places in _groups(baseline, start, output)]
         start += output.size
     return _with_zeros_joined(found, baseline)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from compression_runner.stages.method import Method
 
-SCHEME = 1
+SCHEME = 2
+"""Raised where results change that no method's version stands for: of how models and data are read, above all."""
 
 
 def of_source(identity: str) -> str:

@@ -54,6 +54,7 @@ class JobData:
         self._loaded: dict[tuple[DataRole, str], SampleSet] = {}
         self.sequence_length = spec.benchmark.sequence_length
         self._axes: Mapping[str, int | None] = {}
+        self._single = False
 
     def teacher(self) -> Artifact:
         """The job's model as it came."""
@@ -73,13 +74,16 @@ class JobData:
         if key not in self._loaded:
             found = self._load(role, model_dir)
             chosen = found if role == "evaluation" else self._apart(found, role, model_dir)
-            self._loaded[key] = replace(chosen, axes=self._axes)
+            self._loaded[key] = replace(chosen, axes=self._axes, single=self._single)
         return self._loaded[key]
 
-    def place_batch(self, axes: Mapping[str, int | None]) -> None:
-        """Have all samples put together along these axes of the model's inputs, which were found by running it."""
-        self._axes = axes
-        self._loaded = {key: replace(samples, axes=axes) for key, samples in self._loaded.items()}
+    def place_batch(self, axes: Mapping[str, int | None], *, single: bool = False) -> None:
+        """Have all samples put together along these axes of the model's inputs, which were found by running it.
+
+        With `single` it takes one at a time.
+        """
+        self._axes, self._single = axes, single
+        self._loaded = {key: replace(samples, axes=axes, single=single) for key, samples in self._loaded.items()}
 
     def file(self, role: DataRole) -> Path:
         """The file or folder of a role on this machine."""

@@ -76,7 +76,8 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
         evaluation = data.samples("evaluation", first.artifact.path)
         require_data(spec, evaluation)
         if prepared.source.format == "onnx":
-            data.place_batch(batch_of_inputs(spec, first.artifact.model_file, evaluation))
+            found = batch_of_inputs(spec, first.artifact.model_file, evaluation)
+            data.place_batch(found.inputs, single=found.single)
             evaluation = data.samples("evaluation", first.artifact.path)
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])

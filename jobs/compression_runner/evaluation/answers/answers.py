@@ -123,7 +123,7 @@ def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo
     numeric = [output for output in outputs if output.dtype.kind in "fiu"]
     floats = {output.name: output for output in numeric if output.dtype.kind == "f"}
     for name in _preferred(task):
-        if name in floats:
+        if name in floats and (task == "text-embedding" or _is_one_row(floats[name])):
             return [floats[name]]
     # A graph may leave out the dimension of the one number that a regression predicts.
     shapes = (1, 2) if TASKS[task].predicts_number else (2,)
@@ -143,6 +143,11 @@ def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo
     )
 
 
+def _is_one_row(info: TensorInfo) -> bool:
+    """Return whether an output has one row of numbers for a sample: none for each token or pixel."""
+    return all(size == 1 for size in info.shape[2:])
+
+
 def _preferred(task: Task) -> tuple[str, ...]:
     """Return the names by which exporters call the output of a task."""
     if TASKS[task].predicts_number:
@@ -155,7 +160,7 @@ def _rows(values: list[NDArray[np.generic]], mask: NDArray[np.generic] | None, t
     if task == "onnx":
         return np.concatenate([value.reshape(len(value), -1).astype(np.float32) for value in values], axis=1)
     value = values[0].astype(np.float32)
-    if value.ndim == 3:
+    if value.ndim == 3 and task == "text-embedding":
         weight = np.ones(value.shape[:2], np.float32) if mask is None else mask.astype(np.float32)
         value = np.einsum("btd,bt->bd", value, weight) / np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
     return value.reshape(len(value), -1)

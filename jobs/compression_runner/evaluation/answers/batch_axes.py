@@ -17,7 +17,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput, cause
 from compression_runner.evaluation.answers.answers import MODEL, ONE_AT_A_TIME, chosen_outputs
 from compression_runner.evaluation.answers.varying import may_vary, names_that_vary
-from compression_runner.inference.batch_axis import batch_symbols, fixed_batch
+from compression_runner.inference.batch_axis import batch_symbols, fixed_at_one, fixed_batch
 from compression_runner.inference.opening import open_predictor
 from compression_runner.inference.predictor import Predictor, TensorInfo
 from compressionjob.conditions import INVALID_INPUT
@@ -49,7 +49,7 @@ class Axes:
         predictor.inputs = _placed(predictor.inputs, self.inputs)
         predictor.outputs = _placed(predictor.outputs, self.outputs)
         if self.single:
-            predictor.inputs = tuple(map(_fixed_at_one, predictor.inputs))
+            predictor.inputs = tuple(map(fixed_at_one, predictor.inputs))
 
 
 def place_batch(spec: CompressionJobSpec, predictors: Sequence[Predictor], data: SampleSet) -> None:
@@ -64,20 +64,20 @@ def place_batch(spec: CompressionJobSpec, predictors: Sequence[Predictor], data:
         axes.apply(predictor)
 
 
-def batch_of_inputs(spec: CompressionJobSpec, graph: Path, data: SampleSet) -> dict[str, int | None]:
-    """Return the batch axes of a graph's inputs by name, found before any stage works on it.
+def batch_of_inputs(spec: CompressionJobSpec, graph: Path, data: SampleSet) -> Axes:
+    """Return the batch axes of a graph, found before any stage works on it.
 
     Raises what `locate` raises, and InvalidInput for a graph that does not load.
     """
     if not answers_at_once(spec, data):
-        return {}
+        return Axes({}, {})
     with open_predictor(graph, 1, "onnxruntime") as predictor:
         axes = locate(predictor, data, spec.model.task, spec.benchmark.batch_size)
         axes.apply(predictor)
         _run(predictor, data, predictor.inputs, predictor.outputs, [0] * (fixed_batch(predictor.inputs) or 1))
         if spec.model.task == "onnx":
             _require_fitting_metric(spec, predictor, data)
-    return axes.inputs
+    return axes
 
 
 def _require_fitting_metric(spec: CompressionJobSpec, predictor: Predictor, data: SampleSet) -> None:
@@ -107,6 +107,11 @@ def locate(predictor: Predictor, data: SampleSet, task: Task, batch_size: int) -
     Of a model that answers one sample at a time the whole output is the sample's. Raises InvalidInput, naming the
     tensor, where an axis cannot be found, and where the model does not run on the data.
     """
+    found = _locate(predictor, data, task, batch_size)
+    return replace(found, single=found.single or data.single)
+
+
+def _locate(predictor: Predictor, data: SampleSet, task: Task, batch_size: int) -> Axes:
     inputs = data.located(predictor.inputs)
     outputs = chosen_outputs(predictor.outputs, task)
     size = fixed_batch(inputs) or batch_size
@@ -242,12 +247,6 @@ def _another(data: SampleSet) -> int:
 
 def _axes(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> Axes:
     return Axes({info.name: info.axis for info in inputs}, {info.name: info.axis for info in outputs})
-
-
-def _fixed_at_one(info: TensorInfo) -> TensorInfo:
-    if info.axis is None:
-        return info
-    return replace(info, shape=(*info.shape[: info.axis], 1, *info.shape[info.axis + 1 :]))
 
 
 def _placed(tensors: Sequence[TensorInfo], axes: dict[str, int | None]) -> tuple[TensorInfo, ...]:

@@ -71,10 +71,10 @@ def tables_of(rows: Floats, count: int) -> Tables:
 
 
 def as_rows(outputs: Sequence[TensorInfo], old: Floats, new: Floats) -> tuple[Floats, Floats] | VaryingAnswers:
-    """Return the answers of both models as values of each sample, unless sizes differ."""
+    """Return the answers of both models as values of each sample, unless sizes differ or there are no values."""
     before, after = (tables_of(rows, len(outputs)) for rows in (old, new))
     shapes = {tuple(value.shape for value in sample) for side in (before, after) for sample in side}
-    if len(shapes) > 1:
+    if len(shapes) > 1 or not any(value.size for value in before[0]):
         return VaryingAnswers(tuple(outputs), before, after)
     flat = [
         np.stack([np.concatenate([value.ravel() for value in sample]) for sample in side]) for side in (before, after)

@@ -31,8 +31,9 @@ def rows_quality(answers: VaryingAnswers, confidence: float, seed: int = 0) -> Q
     """Compare outputs that vary in their number of rows; those that do not are compared by cosine.
 
     A sample counts with the lowest of its scores. Raises InvalidInput for an output that varies in more than one
-    dimension, and where the baseline's answers are not finite.
+    dimension, where no sample has a row in either model, and where the baseline's answers are not finite.
     """
+    _require_rows(answers)
     _require_finite(answers)
     axes = [_varying_axis(answers, place) for place in range(len(answers.outputs))]
     scores = [_alike(answers, [place for place, axis in enumerate(axes) if axis is None])]
@@ -116,11 +117,12 @@ def _rows(side: Tables, place: int, axis: int) -> list[Rows]:
 
 
 def _limits(info: TensorInfo, rows: Sequence[Rows]) -> NDArray[np.float64]:
-    """Return by how much each value of two rows that match may differ: integers not at all."""
+    """Return by how much each value of two rows that match may differ: whole numbers, such as classes, not at all."""
     every = np.concatenate(rows)
     if info.dtype.kind != "f" or not len(every):
         return np.zeros(every.shape[1])
-    return np.asarray(TOLERANCE * np.ptp(every, axis=0) + 1e-4 * np.abs(every).max(axis=0))
+    whole = (every == np.round(every)).all(axis=0)
+    return np.where(whole, 0.0, TOLERANCE * np.ptp(every, axis=0) + 1e-4 * np.abs(every).max(axis=0))
 
 
 def _close(old: Rows, new: Rows, limit: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -156,6 +158,17 @@ def _largest_difference(answers: VaryingAnswers) -> float:
         if old.shape == new.shape and old.size and np.isfinite(new).all()
     )
     return max((float(np.abs(old - new).max()) for old, new in pairs), default=0.0)
+
+
+def _require_rows(answers: VaryingAnswers) -> None:
+    if any(value.size for side in (answers.baseline, answers.compressed) for sample in side for value in sample):
+        return
+    names = ", ".join(info.name for info in answers.outputs)
+    problem = f"no sample has a row in any output ({names}), so that nothing can be compared"
+    remedy = "give data in which the model finds something"
+    raise InvalidInput(
+        INVALID_INPUT, "spec.data.evaluation.source", f"{len(answers.baseline)} samples", problem, remedy
+    )
 
 
 def _require_finite(answers: VaryingAnswers) -> None:

@@ -57,6 +57,16 @@ def test_an_array_in_the_shape_of_an_input_without_a_batch_axis_is_read_whole(tm
     assert np.array_equal(data.batch([3], [anchors])["anchors"], numbers(7, 2))
 
 
+def test_a_free_first_dimension_counts_the_samples_where_nothing_else_does(tmp_path: Path) -> None:
+    frames = TensorInfo("frames", FLOAT, (None, 3), axis=None, symbols=("frames", ""))
+    rate = TensorInfo("rate", np.dtype(np.int64), (), axis=None)
+    data = load(tmp_path, {"frames": numbers(5, 3), "rate": np.array(2)}, frames, rate)
+    assert len(data) == 5
+    assert data.samples[2]["frames"].tolist() == [6.0, 7.0, 8.0]
+    both = load(tmp_path, {"frames": numbers(5, 3), "x": numbers(2, 3)}, frames, X)
+    assert len(both) == 2, "frames are shared by samples of x"
+
+
 def test_samples_that_differ_in_what_a_batch_shares_come_one_at_a_time(tmp_path: Path) -> None:
     rate = TensorInfo("rate", np.dtype(np.int64), (), axis=None)
     data = load(tmp_path, {"rate": np.array([1, 2, 2]), "x": numbers(3, 3)}, X, rate)

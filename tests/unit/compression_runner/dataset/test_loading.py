@@ -56,9 +56,17 @@ def _write(path: Path, rows: dict[str, list[Any]]) -> Path:
 
 
 def _load(path: Path, model_dir: Path, task: str = "text-classification", **spec: Any) -> SampleSet:
-    metric = spec.pop("metric", None)
+    metric, inputs = spec.pop("metric", None), spec.pop("inputs", ())
     data = EvaluationData.model_validate({"source": f"file://{path}", **spec})
-    return load_samples(data, path, task=task, model_dir=model_dir, sequence_length=4, metric=metric)  # type: ignore[arg-type]
+    return load_samples(
+        data,
+        path,
+        task=task,
+        model_dir=model_dir,
+        sequence_length=4,
+        metric=metric,
+        inputs=inputs,  # type: ignore[arg-type]
+    )
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv", ".npz"])
@@ -119,6 +127,14 @@ def test_samples_may_have_several_labels(suffix: str, tmp_path: Path, model_dir:
         assert found.multi_label == MultiLabel(logits=True)
         assert found.only([3]).labels.tolist() == [[1, 1, 1]]  # type: ignore[union-attr]
     assert _load(_write(tmp_path / f"none{suffix}", {"text": TEXTS}), model_dir).multi_label is not None
+
+
+def test_a_graph_is_not_known_to_answer_with_logits(tmp_path: Path, model_dir: Path) -> None:
+    config = json.loads((model_dir / "config.json").read_text())
+    (model_dir / "config.json").write_text(json.dumps(config | {"problem_type": "multi_label_classification"}))
+    path = _write(tmp_path / "d.jsonl", {"text": TEXTS})
+    assert _load(path, model_dir).multi_label == MultiLabel(logits=True)
+    assert _load(path, model_dir, inputs=[TOKENS]).multi_label == MultiLabel(logits=False)
 
 
 def test_a_sample_may_be_a_pair_of_texts(tmp_path: Path, model_dir: Path) -> None:

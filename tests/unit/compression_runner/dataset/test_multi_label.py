@@ -77,6 +77,7 @@ def test_the_configuration_says_how_labels_are_read_and_lists_where_it_does_not(
     assert multi_label_of(_model(tmp_path), single) is None
     several = _model(tmp_path, problem_type="multi_label_classification")
     assert multi_label_of(several, None) == multi_label_of(several, single) == MultiLabel(logits=True)
+    assert multi_label_of(several, None, graph=True) == MultiLabel(logits=False)
     one = _model(tmp_path, problem_type="single_label_classification")
     assert multi_label_of(one, single) is None
     with pytest.raises(InvalidInput, match=r"row 0 is a list.*single_label_classification.*give one label"):

@@ -109,6 +109,24 @@ def test_a_weight_norm_is_one_weight() -> None:
     assert weights(normal) == {"table": (16, 32)}
 
 
+@pytest.mark.parametrize("dims", [(512,), (8, 2, 32)])
+def test_a_weight_behind_a_small_constant_is_folded(dims: tuple[int, ...]) -> None:
+    nodes = [constant("dims", np.array([16, 32])), helper.make_node("Reshape", ["table", "dims"], ["turned"])]
+    normal = same(through(*nodes, table=random(*dims)))
+    assert [node.op_type for node in normal.graph.node] == ["MatMul"]
+    assert weights(normal) == {"table": (16, 32)}
+
+
+def test_weights_behind_constants_are_alike_only_where_the_constants_are() -> None:
+    nodes = []
+    for place, dims in enumerate([(16, 16), (16, 16), (-1, 16)]):
+        nodes.append(constant(f"d{place}", np.array(dims)))
+        nodes.append(helper.make_node("Reshape", ["table", f"d{place}"], [f"t{place}"]))
+    products = [helper.make_node("MatMul", [f"h{place}", f"t{place}"], [f"h{place + 1}"]) for place in range(3)]
+    model = graph([*nodes, *products], {"h0": ["b", 16]}, ["h3"], {"table": random(256) / 4})
+    assert sorted(weights(normalize(model, "all")).values()) == [(16, 16), (16, 16)]
+
+
 def test_quantized_weights_stay_integers() -> None:
     codes = np.arange(512, dtype=np.int8).reshape(16, 32)
     dequantize = helper.make_node("DequantizeLinear", ["table", "step"], ["turned"])

@@ -93,6 +93,12 @@ def test_each_output_is_a_part_and_a_zero_one_joins_the_least() -> None:
         split_answers(rows, outputs[:2])
 
 
+def test_an_output_without_values_is_no_part() -> None:
+    nothing = OutputShape("boxes", (0, 4), (False, True))
+    assert _names(_rows(1.0), OutputShape("all", (8,), (True,)), nothing) == ["all"]
+    assert split_answers(np.zeros((5, 0), np.float32), [nothing]) == ()
+
+
 def test_a_row_without_direction_is_compared_by_length() -> None:
     rows = np.concatenate([_rows(640.0, 640.0), _rows(1.0, 1.0, seed=1)], axis=1)
     rows[0, 16:] = 0.0

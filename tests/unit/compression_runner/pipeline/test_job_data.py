@@ -104,3 +104,6 @@ def test_the_inputs_of_a_graph_decide_how_its_data_is_put_together(tmp_path: Pat
     found = data.samples("evaluation", tmp_path).batch([0, 1], inputs)
     assert found["x"].shape == (4, 2, 2)
     assert found["rates"].tolist() == [1.0, 2.0]
+    assert len(list(data.samples("evaluation", tmp_path).batches(inputs, 8))) == 1
+    data.place_batch({"x": 1}, single=True)
+    assert len(list(data.samples("evaluation", tmp_path).batches(inputs, 8))) == 3

@@ -66,7 +66,7 @@ class Answers:
     def parts(self) -> list[Sequence[AnswerPart]]:
         """The parts of each output that are judged apart; one where samples differ in shape."""
         return [
-            split_answers(rows, [_as_output(*shapes)]) if len(shapes) == 1 else whole(rows)
+            () if not rows.size else split_answers(rows, [_as_output(*shapes)]) if len(shapes) == 1 else whole(rows)
             for rows, shapes in zip(self.outputs, self._shapes, strict=True)
         ]
 

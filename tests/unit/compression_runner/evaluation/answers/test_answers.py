@@ -8,9 +8,10 @@ import pytest
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation.answers.answers import answers, kept_answers, output_shapes
+from compression_runner.evaluation.answers.answers import answers, chosen_outputs, kept_answers, output_shapes
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.inference.parts import OutputShape
+from compression_runner.inference.predictor import TensorInfo
 from compressionjob.tasks import Task
 
 
@@ -58,6 +59,14 @@ def test_a_model_without_class_scores_is_refused(linear_model: Callable[..., Pat
         pytest.raises(InvalidInput, match=r"spec\.model\.task.*total float32"),
     ):
         answers(predictor, _data(2, 3), "text-classification", 1)
+
+
+@pytest.mark.parametrize("shape", [(None, None, 9), (1, 8, 9), (None, 19, 64, 64)])
+def test_scores_of_tokens_and_pixels_are_no_classes_of_a_sample(shape: tuple[int | None, ...]) -> None:
+    with pytest.raises(InvalidInput, match=r"the model's outputs do not fit: logits float32.*name the task"):
+        chosen_outputs([TensorInfo("logits", np.dtype(np.float32), shape)], "text-classification")
+    pooled = TensorInfo("logits", np.dtype(np.float32), (None, 1000, 1, 1))
+    assert chosen_outputs([pooled], "image-classification") == [pooled]
 
 
 def test_a_closed_predictor_does_not_answer(linear_model: Callable[..., Path]) -> None:

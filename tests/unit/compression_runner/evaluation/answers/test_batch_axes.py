@@ -1,6 +1,7 @@
 """Batch axes that are found by running a model, and answers taken apart along them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import onnx
 import pytest
 from onnx import helper
 
+from compression_runner.calibration.feeding import feeds
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.answers import answers
 from compression_runner.evaluation.answers.batch_axes import batch_of_inputs, locate
 from compression_runner.evaluation.speed.contender import contender
 from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.methods.quantize.static.observing import calibration_feeds
 from compressionjob.spec import Benchmark
 from tests.support.graphs import graph, random
 from tests.support.plans import onnx_spec
@@ -133,11 +136,25 @@ def test_samples_with_numbers_of_their_own_are_given_one_at_a_time(tmp_path: Pat
     assert predictor.inputs[0].shape == (1, 3)
 
 
+def test_a_model_of_one_sample_at_a_time_is_calibrated_so(tmp_path: Path) -> None:
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Reshape", ["h", "one"], ["y"])]
+    with opened(tmp_path, nodes, {"x": ("batch", 3)}, w=random(3, 5), one=np.array([1, 5])):
+        pass
+    data: SampleSet = array_samples(x=random(6, 3))
+    found = batch_of_inputs(onnx_spec(), tmp_path / "model.onnx", data)
+    placed = replace(data, axes=found.inputs, single=found.single)
+    model = onnx.load(tmp_path / "model.onnx")
+    given = [*calibration_feeds(model, placed), *feeds(model, placed)]
+    assert [feed["x"].shape for feed in given] == [(1, 3)] * 12
+    with OnnxPredictor(tmp_path / "model.onnx", 1) as predictor:
+        assert locate(predictor, placed, "onnx", 1).single
+
+
 def test_the_axes_are_known_before_any_stage_works(tmp_path: Path) -> None:
     with recurrent(tmp_path, (None, None, 3)):
         pass
     data: SampleSet = array_samples(x=random(4, 6, 3))
-    assert batch_of_inputs(onnx_spec(), tmp_path / "model.onnx", data) == {"x": 1}
+    assert batch_of_inputs(onnx_spec(), tmp_path / "model.onnx", data).inputs == {"x": 1}
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
     with pytest.raises(InvalidInput, match=r"broken\.onnx.*onnxruntime cannot load the graph"):
         batch_of_inputs(onnx_spec(), tmp_path / "broken.onnx", data)

@@ -65,6 +65,12 @@ def test_detections_are_matched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert found.baseline.quality == {"matches": 1.0}
 
 
+def test_data_in_which_nothing_is_found_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    models = detector(tmp_path / "a.onnx", 0.0), detector(tmp_path / "b.onnx", 0.01)
+    with pytest.raises(InvalidInput, match=r"no sample has a row in any output \(selected\)"):
+        measured(monkeypatch, models, array_samples(x=random(20, 1, 8)))
+
+
 def test_answers_of_one_size_are_compared_as_any_others(tmp_path: Path) -> None:
     made = graph([node("MatMul", ["x", "w"], ["h"]), node("Reshape", ["h", "s"], ["y"])], {"x": [None, 4]}, ["y"], {
         "w": random(4, 6), "s": np.array([-1, 2])

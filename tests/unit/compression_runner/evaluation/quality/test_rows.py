@@ -32,6 +32,21 @@ def empty(*shape: int) -> NDArray[np.float32]:
     return np.zeros(shape, dtype=np.float32)
 
 
+def test_models_that_find_nothing_are_not_compared() -> None:
+    nothing = [[empty(0, 3)], [empty(0, 3)]]
+    with pytest.raises(InvalidInput, match=r"2 samples.*no sample has a row in any output \(selected\).*give data"):
+        matches((SELECTED,), nothing, nothing)
+    assert matches((SELECTED,), nothing, [[floats([0, 0, 1])], [empty(0, 3)]])[0] == 0.5
+
+
+def test_classes_among_floats_are_matched_exactly() -> None:
+    detections = TensorInfo("output", np.dtype(np.float32), (None, 3))  # a place, a class of 80, a score
+    before = [[floats([10.2, 0, 0.9], [300.7, 79, 0.3])], [floats([200.1, 40, 0.5])]]
+    after = [[floats([10.9, 0, 0.9], [300.1, 74, 0.3])], [floats([200.1, 41, 0.5])]]
+    assert matches((detections,), before, before)[0] == 1.0
+    assert matches((detections,), before, after)[0] == pytest.approx((0.5 + 0) / 2)
+
+
 def test_the_same_rows_in_any_order_match() -> None:
     before = [[floats([0, 0, 5], [0, 1, 7])], [floats([0, 0, 1])]]
     after = [[floats([0, 1, 7], [0, 0, 5])], [floats([0, 0, 1])]]

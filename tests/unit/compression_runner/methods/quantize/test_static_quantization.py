@@ -210,6 +210,13 @@ def test_fidelity_counts_classes_that_changed_and_answers_that_are_not_finite() 
     assert compare(old, old, classifies=False).drop == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (1, 0, 4)])
+def test_answers_without_rows_are_not_compared(shape: tuple[int, ...]) -> None:
+    nothing = Answers()
+    nothing.add([np.zeros(shape, np.float32)])
+    assert not compare(nothing, nothing, classifies=False).compared
+
+
 def test_fidelity_is_that_of_the_worst_channels_and_of_a_numbers_size() -> None:
     drawn = np.random.default_rng(0).random((30, 12, 4)).astype(np.float32)
     drawn[:, :4] *= 640

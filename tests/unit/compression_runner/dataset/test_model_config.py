@@ -1,0 +1,34 @@
+"""config.json as every reader of data sees it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compression_runner.dataset.labels import class_names
+from compression_runner.dataset.multi_label import multi_label_of
+from compression_runner.dataset.pixels import channels_of
+from compression_runner.dataset.text_lengths import require_positions
+from compression_runner.errors import InvalidInput
+
+READERS: list[Callable[[Path], Any]] = [
+    class_names,
+    channels_of,
+    lambda folder: require_positions(folder, 8),
+    lambda folder: multi_label_of(folder, None),
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("content", ["[1]", "{bad", "null"])
+def test_what_is_no_object_is_refused(content: str, read: Callable[[Path], Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InvalidInput, match=r"spec\.model\.source: 'config\.json': it is no JSON object; save the"):
+        read(tmp_path)
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    assert class_names(tmp_path) == {}
+    (tmp_path / "config.json").write_text('{"id2label": {"0": "cat"}}', encoding="utf-8-sig")
+    assert class_names(tmp_path)["cat"] == 0
