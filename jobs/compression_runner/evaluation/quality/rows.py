@@ -16,8 +16,8 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.varying import Tables, VaryingAnswers
 from compression_runner.evaluation.quality.comparison import Quality, against_itself
 from compression_runner.evaluation.statistics.intervals import mean
+from compression_runner.inference.parts import OutputShape, part_cosines, split_answers
 from compression_runner.inference.predictor import TensorInfo
-from compression_runner.inference.similarity import row_cosines
 from compressionjob.conditions import INVALID_INPUT
 
 OVERLAP: Final = 0.5
@@ -85,13 +85,16 @@ def _groups(answers: VaryingAnswers, axes: Sequence[int | None]) -> list[list[in
 
 
 def _alike(answers: VaryingAnswers, places: Sequence[int]) -> NDArray[np.float64]:
-    """Return the lowest cosine of each sample over the outputs that do not vary; 1 where there are none."""
+    """Return the lowest cosine of each sample over the parts of outputs that do not vary; 1 where there are none."""
     lowest = np.ones(len(answers.baseline))
     for place in places:
         old, new = (
             np.stack([sample[place].ravel() for sample in side]) for side in (answers.baseline, answers.compressed)
         )
-        lowest = np.minimum(lowest, np.maximum(0.0, row_cosines(old, new)))
+        if old.size:
+            shape = answers.baseline[0][place].shape
+            parts = split_answers(old, [OutputShape(answers.outputs[place].name, shape, (True,) * len(shape))])
+            lowest = np.minimum(lowest, np.maximum(0.0, part_cosines(old, new, parts).min(axis=1)))
     return lowest
 
 

@@ -32,6 +32,14 @@ def empty(*shape: int) -> NDArray[np.float32]:
     return np.zeros(shape, dtype=np.float32)
 
 
+def test_boxes_do_not_hide_scores_in_an_output_that_does_not_vary() -> None:
+    raw = TensorInfo("raw", np.dtype(np.float32), (1, 4))
+    before = [[floats([0, 0, 1]), floats([300, 200, 0.9, 0.1])], [empty(0, 3), floats([250, 100, 0.2, 0.8])]]
+    after = [[floats([0, 0, 1]), floats([300, 200, 0.0, 0.9])], [empty(0, 3), floats([250, 100, 0.9, 0.0])]]
+    assert matches((SELECTED, raw), before, before)[0] == pytest.approx(1.0)
+    assert matches((SELECTED, raw), before, after)[0] < 0.5
+
+
 def test_models_that_find_nothing_are_not_compared() -> None:
     nothing = [[empty(0, 3)], [empty(0, 3)]]
     with pytest.raises(InvalidInput, match=r"2 samples.*no sample has a row in any output \(selected\).*give data"):
