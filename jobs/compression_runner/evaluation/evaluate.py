@@ -10,6 +10,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.evaluation.answers.batch_axes import place_batch
 from compression_runner.evaluation.answers.model import Answering
 from compression_runner.evaluation.answers.pair import AnsweredData, AnswerPair
+from compression_runner.evaluation.answers.varying import may_vary
 from compression_runner.evaluation.figures import (
     anomalies_of,
     environment_of,
@@ -126,7 +127,8 @@ def measure(
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
         place_batch(spec, predictors, data)
-        sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence)
+        varies = may_vary(before, spec.model.task, spec.benchmark.batch_size)
+        sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence, may_vary=varies)
         answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
         answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
         watch.end("evaluate baseline", "evaluate compressed")

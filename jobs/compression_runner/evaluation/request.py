@@ -58,13 +58,16 @@ def _require_limits_of_its_kind(spec: CompressionJobSpec, metric: QualityMetric)
         raise InvalidInput(INVALID_INPUT, "spec.sla.quality", json.dumps(limits.to_json()), problem, remedy)
 
 
-def looks_at_samples(spec: CompressionJobSpec, samples: int, *, has_labels: bool, confidence: float) -> tuple[int, ...]:
+def looks_at_samples(
+    spec: CompressionJobSpec, samples: int, *, has_labels: bool, confidence: float, may_vary: bool = False
+) -> tuple[int, ...]:
     """Return how many samples are answered at each look at quality; `confidence` is that of all looks together.
 
-    There is one look, at all of them, where trust is measured on the same answers, and where the first part says too
-    little of the rest (`_first_samples`).
+    There is one look, at all of them, where trust is measured on the same answers, where the first part says too
+    little of the rest (`_first_samples`), and where outputs `may_vary` in size: whether they do decides the metric, and
+    the first part may not show it.
     """
-    if spec.sla.quality is None or requests_trust(spec) or samples < 2 * FIRST_SAMPLES:
+    if spec.sla.quality is None or requests_trust(spec) or may_vary or samples < 2 * FIRST_SAMPLES:
         return (samples,)
     metric = spec.quality_metric or default_metric(spec.model.task, has_labels=has_labels)
     first = _first_samples(spec, spec.sla.quality, metric, look_of_data(confidence, 0, QUALITY_LOOKS))

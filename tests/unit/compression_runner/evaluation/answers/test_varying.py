@@ -65,6 +65,17 @@ def test_detections_are_matched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert found.baseline.quality == {"matches": 1.0}
 
 
+def test_one_sample_of_another_size_decides_the_metric_however_late_it_is_answered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    models = detector(tmp_path / "a.onnx"), detector(tmp_path / "b.onnx", 1.01)
+    rows = np.full((400, 1, 8), 0.0, np.float32)
+    rows[:] = 3 * np.sign(random(8, 4)[:, 0])
+    rows[np.random.default_rng(0).permutation(400)[-1]] = 0.0  # the order in which samples are answered
+    found = measured(monkeypatch, models, array_samples(x=rows), sla={"quality": {"maxDrop": "0.5"}})
+    assert found.quality_metric == "matches"
+
+
 def test_data_in_which_nothing_is_found_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     models = detector(tmp_path / "a.onnx", 0.0), detector(tmp_path / "b.onnx", 0.01)
     with pytest.raises(InvalidInput, match=r"no sample has a row in any output \(selected\)"):
