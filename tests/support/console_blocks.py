@@ -10,8 +10,9 @@ from markdown_it import MarkdownIt
 from localcluster.paths import REPOSITORY
 
 PAGES = [
-    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "images/README.md", "localcluster/README.md")),
-    *(REPOSITORY / name for name in ("examples/local/README.md", "charts/compression-operator/README.md")),
+    *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(REPOSITORY / name for name in ("images/README.md", "localcluster/README.md", "examples/local/README.md")),
+    REPOSITORY / "charts/compression-operator/README.md",
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
 SHELL = ("console", "sh", "bash", "shell")
