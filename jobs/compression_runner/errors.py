@@ -76,7 +76,7 @@ def cause(error: BaseException) -> str:
         error = error.__cause__
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
     text = next((line for line in lines if line), "")
-    if not text or isinstance(error, LookupError | AttributeError):
+    if not text or isinstance(error, KeyError | AttributeError):
         text = f"{type(error).__name__} {text}".strip()
     return text if len(text) <= MAX_CAUSE else f"{text[: MAX_CAUSE - 3]}..."
 

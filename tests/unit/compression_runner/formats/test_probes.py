@@ -33,7 +33,7 @@ def test_texts_of_an_encoder_and_a_decoder_end_once(tmp_path: Path, family: str)
         (ValueError("All examples must have\nthe same"), "All examples must have"),
         (KeyError("mask"), "KeyError 'mask'"),
         (AssertionError(), "AssertionError"),
-        (IndexError("index out of range in self"), "IndexError index out of range in self"),
+        (IndexError("index out of range in self"), "index out of range in self"),
     ],
 )
 def test_whatever_a_model_raises_of_an_input_is_a_refusal_in_one_line(error: Exception, cause: str) -> None:
