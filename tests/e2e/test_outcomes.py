@@ -8,6 +8,7 @@ import pytest
 
 from compressionjob.report import Report
 from demo.installation import upload
+from localcluster.errors import LocalClusterError
 from tests.e2e.harness import Job, Namespace, wait_for
 from tests.e2e.jobs import BUCKET, minilm_job, objects, tiny_job
 from tests.support import tiny_models
@@ -42,7 +43,7 @@ MANIFESTS = [
     tiny_job("violated", spec__sla=TOO_SMALL),
     tiny_job("alert", spec__sla=TOO_SMALL | {"onViolation": "Alert"}),
     tiny_job("wrong-task", spec__model__task="text-classification", spec__sla={"size": {"max": "1Gi"}}),
-    tiny_job("nonsense", spec__pipeline=[{"pack": {}}, {"quantize": {}}]),
+    tiny_job("nonsense", spec__data__evaluation__columns={"textPair": "passage"}),
     tiny_job("host", spec__model__source="file:///etc"),
     tiny_job("no-secret", spec__storage={"secretName": "absent", "endpoint": "http://10.244.0.1:7070"}),
     minilm_job("hungry", spec__runtime="small"),
@@ -163,12 +164,17 @@ def test_a_model_that_does_not_fit_its_task_is_said_and_not_tried_again(jobs: Jo
     assert child["status"].get("failed") == 1, "an invalid input is not tried again"
 
 
-def test_a_nonsense_pipeline_never_gets_a_pod(jobs: Jobs) -> None:
+def test_a_nonsense_pipeline_is_refused_by_the_api_server(namespace: Namespace) -> None:
+    with pytest.raises(LocalClusterError, match=r"spec\.pipeline: .*make pack the last stage"):
+        namespace.apply(tiny_job("refused", spec__pipeline=[{"pack": {}}, {"quantize": {}}]))
+
+
+def test_what_only_the_operator_can_refuse_never_gets_a_pod(jobs: Jobs) -> None:
     job = jobs["nonsense"]
     job.wait_phase("Failed", seconds=30)
     accepted = job.condition("Accepted")
     assert accepted["status"] == "False"
-    assert "spec.pipeline[1].quantize" in accepted["message"]
+    assert "spec.data.evaluation.columns.textPair" in accepted["message"]
     assert job.children() == []
     assert job.pods() == []
 
