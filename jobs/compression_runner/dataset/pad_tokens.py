@@ -1,13 +1,12 @@
 """The token that fills up texts of a batch, as the model's own files name it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from compression_runner.dataset.model_config import generation_config, model_config
 from compression_runner.dataset.problems import bad_data
 
-CONFIG: Final = "config.json"
 FIELD: Final = "spec.model.source"
 ANSWERS_AT_THE_LAST_PLACE: Final = ("xlnet",)
 """Types of models whose classifiers take the last place of a batch for the end of every text."""
@@ -23,8 +22,8 @@ def pad_token(model_dir: Path, tokenizer: Any) -> int:
     config.json's comes first: classifiers without a token of their own for it (GPT-2) look for the last other token.
     Raises InvalidInput where no file names one: transformers itself makes no batch then.
     """
-    config = _settings(model_dir / CONFIG)
-    others = _settings(model_dir / "generation_config.json")
+    config = model_config(model_dir) or {}
+    others = generation_config(model_dir)
     for number in (config.get("pad_token_id"), tokenizer.pad_token_id, others.get("pad_token_id")):
         if is_token(number, config):
             return number
@@ -39,9 +38,4 @@ def is_token(number: object, config: Mapping[str, Any]) -> TypeGuard[int]:
 
 def fills_in_front(model_dir: Path) -> bool:
     """Return whether texts of a batch are filled up in front: the others that answer at a text's end look for it."""
-    return _settings(model_dir / CONFIG).get("model_type") in ANSWERS_AT_THE_LAST_PLACE
-
-
-def _settings(path: Path) -> Mapping[str, Any]:
-    content = json.loads(path.read_text()) if path.is_file() else {}
-    return content if isinstance(content, dict) else {}
+    return (model_config(model_dir) or {}).get("model_type") in ANSWERS_AT_THE_LAST_PLACE

@@ -1,6 +1,5 @@
 """Videos as frames, prepared as the model's preprocessor_config.json says."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset.images import PREPROCESSOR, channels_wanted, plain, processor, whole_bytes
+from compression_runner.dataset.model_config import model_config
 from compression_runner.dataset.pixels import pixels_of, with_channels
 from compression_runner.dataset.problems import COLUMNS, bad_data
 from compression_runner.dataset.table import Column
@@ -58,8 +58,7 @@ def prepare_videos(videos: Column, model_dir: Path) -> list[NDArray[np.float32]]
 
 def frames_wanted(model_dir: Path) -> int | None:
     """Return how many frames the model's configuration asks for; None where it does not say."""
-    config = model_dir / "config.json"
-    named = json.loads(config.read_text()).get("num_frames") if config.is_file() else None
+    named = (model_config(model_dir) or {}).get("num_frames")
     return named if isinstance(named, int) and named > 0 else None
 
 

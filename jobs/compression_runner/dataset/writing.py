@@ -1,6 +1,5 @@
 """How models that answer with text write it: from the first token to the last, and from tokens to text."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.dataset.model_config import generation_config, model_config
 from compression_runner.dataset.problems import COLUMNS, bad_data
 from compression_runner.dataset.table import Column
 from compression_runner.dataset.texts import load_tokenizer
@@ -63,13 +63,13 @@ def writing_of(model_dir: Path) -> Writing:
 
     Raises InvalidInput for a folder without config.json, which ONNX models need too.
     """
-    config = _settings(model_dir / "config.json")
+    config = _given(model_config(model_dir) or {})
     if not config:
         remedy = "put config.json, generation_config.json and the tokenizer's files beside the model"
         raise bad_data("spec.model.source", model_dir.name, "nothing says how the model writes", remedy)
     if not config.get("is_encoder_decoder"):
         return Writing(model_dir)
-    told = {**config, **_settings(model_dir / "generation_config.json")}
+    told = {**config, **_given(generation_config(model_dir))}
     ends = told.get("eos_token_id")
     start = told.get("decoder_start_token_id", told.get("bos_token_id"))
     if not isinstance(start, int):
@@ -110,6 +110,5 @@ def _most_after(prompt: tuple[int, ...], settings: dict[str, Any]) -> int:
     return int(settings["max_length"]) - len(prompt) if settings.get("max_length") else USUAL_LENGTH
 
 
-def _settings(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text()) if path.is_file() else {}
-    return {name: value for name, value in content.items() if value is not None}
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
