@@ -1,4 +1,4 @@
-"""The token that fills up texts of a batch, as the model's own files name it."""
+"""The pad token of a model, as its own files name it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from compression_runner.dataset.problems import bad_data
 
 FIELD: Final = "spec.model.source"
 ANSWERS_AT_THE_LAST_PLACE: Final = ("xlnet",)
-"""Types of models whose classifiers take the last place of a batch for the end of every text."""
+"""Types of models whose classifiers read the last position of a batch as the end of every text."""
 REMEDY: Final = (
     "name one: model.config.pad_token_id = tokenizer.eos_token_id (tokenizer.pad_token = tokenizer.eos_token), "
     "then save both with save_pretrained"
@@ -17,7 +17,7 @@ REMEDY: Final = (
 
 
 def pad_token(model_dir: Path, tokenizer: Any) -> int:
-    """Return the number of the token that fills texts up.
+    """Return the number of the pad token.
 
     config.json's comes first: classifiers without a token of their own for it (GPT-2) look for the last other token.
     Raises InvalidInput where no file names one: transformers itself makes no batch then.
@@ -37,5 +37,5 @@ def is_token(number: object, config: Mapping[str, Any]) -> TypeGuard[int]:
 
 
 def fills_in_front(model_dir: Path) -> bool:
-    """Return whether texts of a batch are filled up in front: the others that answer at a text's end look for it."""
+    """Return whether a batch of texts is padded on the left. Other models find the end of each text themselves."""
     return (model_config(model_dir) or {}).get("model_type") in ANSWERS_AT_THE_LAST_PLACE
