@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import Dinov2Config, Dinov2ForImageClassification, WavLMConfig, WavLMForSequenceClassification
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.task_module import Classifier, Interface
 from compression_runner.stages.method import Outcome
 from compression_runner.training import model
+from compression_runner.training.narrowing import keep_layers
 from compression_runner.training.probes import example_of
 from compressionjob.methods.prune import Prune
 from tests.support import tiny_models
@@ -141,3 +144,38 @@ def test_a_model_that_cannot_be_followed_is_refused(
     monkeypatch.setattr("torch_pruning.DependencyGraph.build_dependency", fail)
     with pytest.raises(BadRecipe, match=r"neurons: torch-pruning cannot follow its layers: unsupported operand; use"):
         pruned(bert, tmp_path / "out", structure="neurons", sparsity=0.5)
+
+
+def test_neurons_that_no_answer_goes_through_are_left_alone(tmp_path: Path) -> None:
+    """Embeddings are pooled from the states of the tokens, not by the model's pooler."""
+    encoder = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
+    outcome = pruned(encoder, tmp_path / "out", structure="neurons", sparsity=0.5)
+    inner = model.load(outcome.artifact).inner
+    assert inner.get_submodule("encoder.layer.0.intermediate.dense").weight.shape == (32, 32)
+    assert inner.get_submodule("pooler.dense").weight.shape == (32, 32)
+
+
+def test_the_configuration_of_a_backbone_names_the_layers_that_are_left(tmp_path: Path) -> None:
+    config = Dinov2Config(
+        image_size=16, patch_size=8, num_channels=1, hidden_size=16, num_hidden_layers=3, num_attention_heads=2
+    )
+    Dinov2ForImageClassification(config).eval().save_pretrained(tmp_path / "dinov2")
+    whole = seal(tmp_path / "dinov2", "transformers", "image-classification")
+    outcome = pruned(whole, tmp_path / "out", structure="layers", sparsity=0.4)
+    kept: Any = model.load(outcome.artifact).inner.config
+    assert (kept.num_hidden_layers, kept.out_features, kept.out_indices) == (2, ["stage2"], [2])
+
+
+def test_positions_that_the_first_layer_alone_has_stay_in_the_first_layer() -> None:
+    config = WavLMConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=[8, 8],
+        conv_kernel=[10, 4], conv_stride=[8, 4], num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    inner = WavLMForSequenceClassification(config).eval()
+    inputs = ("input_values",)
+    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "audio-classification", None)
+    last = keep_layers(whole, [1], "field").inner.state_dict()
+    before = inner.state_dict()
+    table, norm = "wavlm.encoder.layers.{}.attention.rel_attn_embed.weight", "wavlm.encoder.layers.{}.layer_norm.weight"
+    assert torch.equal(last[table.format(0)], before[table.format(0)])
+    assert torch.equal(last[norm.format(0)], before[norm.format(1)])
