@@ -55,6 +55,9 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument(
         "--missing", action="store_true", help="try what has no published outcome, or a fault as its outcome"
     )
+    parser.add_argument(
+        "--plan-only", action="store_true", help="publish what plan refuses, and run nothing"
+    )
     parser.add_argument("--plant", choices=[*FAULTS, "all"], help="plant a fault, and see that it is caught")
     parser.add_argument("--table", action="store_true", help="try nothing, write the table")
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, metavar="SECONDS", help="for each job")
@@ -78,28 +81,29 @@ class Trial:
         self._writing = Lock()
 
     def of(self, chosen: Sequence[Family]) -> int:
-        """Plan all families, and then run what `plan` agrees to; return how many faults there are."""
+        """Try the families, or only plan them; return how many faults there are."""
         _alone()
         with ThreadPoolExecutor(self._given.jobs) as pool:
-            list(pool.map(self._plan, chosen))
-            return sum(pool.map(self._run, chosen))
+            return sum(pool.map(self._plan if self._given.plan_only else self._run, chosen))
 
-    def _plan(self, family: Family) -> None:
-        """Keep what `plan` refuses."""
+    def _plan(self, family: Family) -> int:
+        """Keep and publish what `plan` refuses, and return how many faults it has itself."""
         waiting = [one for one in self._tried if one and self.known(family, one) is None]
-        if not waiting or self._given.again:
-            return
+        if not waiting:
+            return 0
         folder = self._folder(family)
         result = folder / "plan.json"
         wrong = self._server.call(folder / "plan.log", refusals, family, waiting, folder, result)
-        if wrong:  # the pairs will show whose fault it is
+        if wrong:
             _say(f"{family.title} plan: {wrong}")
-            return
+            return 1
         refused = json.loads(result.read_text())
         for variant in waiting:
             if variant.title in refused:
                 self._store.put(family, variant, refused[variant.title])
+        self._publish(family)
         _say(f"{family.title} plan: {len(refused)} of {len(waiting)} refused")
+        return sum(outcome["status"] == "fault" for outcome in refused.values())
 
     def _run(self, family: Family) -> int:
         """Try what is left of a family, publish its outcomes, and return how many of them are faults."""
@@ -111,11 +115,15 @@ class Trial:
                     outcome = self._attempt(worker, family, variant)
                     self._store.put(family, variant, outcome)
                 outcomes.append(outcome)
-        shutil.rmtree(self._folder(family), ignore_errors=True)
+        if all(self.known(family, one) for one in (None, *variants())):
+            shutil.rmtree(self._folder(family), ignore_errors=True)
+        self._publish(family)
+        return sum(outcome["status"] == "fault" for outcome in outcomes)
+
+    def _publish(self, family: Family) -> None:
         with self._writing:
             publish(self._store, [family], variants())
             TABLE.write_text(render(families(), variants(), published(families())))
-        return sum(outcome["status"] == "fault" for outcome in outcomes)
 
     def known(self, family: Family, variant: Variant | None) -> dict[str, Any] | None:
         """Return what came of a pair where that need not be tried again."""
@@ -153,7 +161,8 @@ class Trial:
         return outcome
 
     def _folder(self, family: Family) -> Path:
-        folder = self._store.root / "work" / family.task / family.name
+        """The model, its data and the checkpoints of its jobs; they stay until every pair of the family is tried."""
+        folder = self._store.root / "work" / self._store.sources[:16] / family.task / family.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -93,10 +93,7 @@ def manifest(family: Family, stage: Mapping[str, Any], place: Path) -> Path:
 
 
 def refusals(family: Family, variants: Sequence[Variant], folder: Path, result: Path) -> None:
-    """Let `plan` look at every pair of a family, and write to `result` what came of those that it does not agree to.
-
-    It takes no weights, so that all families are planned before the first one runs.
-    """
+    """Let `plan` look at every pair of a family, and write to `result` what came of those that it does not agree to."""
     prepare(family, folder)
     planned = {variant.title: _planned(family, variant, folder) for variant in variants}
     found = {title: outcome.to_json() for title, outcome in planned.items() if outcome}

@@ -39,6 +39,11 @@ class FactorizedEmbedding(nn.Sequential):
         self.first = nn.Embedding(count, rank, padding_idx=padding_idx)
         self.second = nn.Linear(rank, width, bias=False)
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """What both are together (count, width), for models that read it: its type, or its values."""
+        return self.first.weight @ self.second.weight.T
+
 
 class FactorizedConvolution(nn.Sequential):
     """A convolution as several, one after the other, with the bias at the end; each has axes of space of its own."""

@@ -165,7 +165,8 @@ def _take(
 ) -> dict[str, torch.Tensor]:
     """The teacher's tensors, cut to the student's shape and named for its layers.
 
-    What the first layer alone has, such as positions for all layers, goes to the layer that is the first then.
+    What the first layer alone has, such as positions for all layers, goes to the layer that is the first then; what it
+    alone lacks, such as a norm after that of the embeddings, that layer loses.
     """
     layers = {old: new for new, old in enumerate(chosen)}
     hidden = _largest(_hidden_norms(tensors, before.hidden), after.hidden)
@@ -178,7 +179,8 @@ def _take(
         if index is not None and index not in layers:
             continue
         target = name if found is None else f"{found[1] or ''}{found[2]}.{layers[int(found[3])]}.{name[found.end() :]}"
-        kept[target] = _cut(name, tensor, before, hidden, heads, neurons.get(index)).clone()
+        if target in wanted:
+            kept[target] = _cut(name, tensor, before, hidden, heads, neurons.get(index)).clone()
     for name in wanted:
         if name not in kept and name in tensors:
             kept[name] = _cut(name, tensors[name], before, hidden, heads, None).clone()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from compression_runner.formats.factors import FactorizedLinear, factorized
+from compression_runner.formats.factors import FactorizedEmbedding, FactorizedLinear, factorized
 
 
 def test_a_linear_layer_of_two_has_their_product_as_its_weight() -> None:
@@ -12,6 +12,11 @@ def test_a_linear_layer_of_two_has_their_product_as_its_weight() -> None:
     given = torch.randn(3, 6)
     torch.testing.assert_close(nn.functional.linear(given, layers.weight, layers.bias), layers(given))
     assert FactorizedLinear(6, 2, 5, bias=False).bias is None
+
+
+def test_an_embedding_of_two_has_their_product_as_its_weight() -> None:
+    layers = FactorizedEmbedding(7, 2, 5)
+    torch.testing.assert_close(layers.weight[torch.tensor([3, 6])], layers(torch.tensor([3, 6])))
 
 
 @pytest.mark.parametrize(

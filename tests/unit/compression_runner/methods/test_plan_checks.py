@@ -1,12 +1,13 @@
-"""What factorize and distill cannot do to a checkpoint is seen from its headers."""
+"""What factorize, distill and the export cannot do to a checkpoint is seen from its headers."""
 
 import pytest
 
 from compression_runner.errors import BadRecipe
 from compression_runner.methods import distill, factorize
+from compression_runner.pipeline.preflight import check_stages
 from compressionjob.methods.distill import Distill
 from compressionjob.methods.factorize import Factorize
-from tests.support.plans import checkpoint_source
+from tests.support.plans import checkpoint_source, onnx_spec
 
 LINEAR = {"dense.weight": (32, 32), "norm.weight": (32,)}
 
@@ -33,3 +34,11 @@ def test_a_student_is_derived_from_equal_layers_alone() -> None:
     distill.METHOD.check_source(Distill(), stages, "spec.pipeline[0].distill")
     equal = checkpoint_source(LINEAR, model_type="bert", num_hidden_layers=2, intermediate_size=64)
     distill.METHOD.check_source(derived, equal, "spec.pipeline[0].distill")
+
+
+def test_attention_in_windows_is_refused_with_the_cause_of_the_exporter() -> None:
+    windows = checkpoint_source(LINEAR, model_type="longformer", attention_window=[512])
+    with pytest.raises(BadRecipe, match="Could not guard on data-dependent expression") as refused:
+        check_stages(onnx_spec(), windows)
+    assert (refused.value.reason, refused.value.field) == ("ExportFailed", "spec.model.source")
+    check_stages(onnx_spec(), checkpoint_source(LINEAR, model_type="bert"))

@@ -1,17 +1,30 @@
 """Structured pruning on tiny real models: smaller, and still a model."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import Dinov2Config, Dinov2ForImageClassification, WavLMConfig, WavLMForSequenceClassification
+from transformers import (
+    Dinov2Config,
+    Dinov2ForImageClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    LlamaConfig,
+    LlamaForSequenceClassification,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    WavLMConfig,
+    WavLMForSequenceClassification,
+)
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.task_module import Classifier, Interface
+from compression_runner.methods.prune.structured import prune_heads
 from compression_runner.stages.method import Outcome
 from compression_runner.training import model
 from compression_runner.training.narrowing import keep_layers
@@ -179,3 +192,52 @@ def test_positions_that_the_first_layer_alone_has_stay_in_the_first_layer() -> N
     table, norm = "wavlm.encoder.layers.{}.attention.rel_attn_embed.weight", "wavlm.encoder.layers.{}.layer_norm.weight"
     assert torch.equal(last[table.format(0)], before[table.format(0)])
     assert torch.equal(last[norm.format(0)], before[norm.format(1)])
+
+
+def test_a_norm_that_the_first_layer_has_not_is_left_behind() -> None:
+    config = ModernBertConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
+    )  # fmt: skip
+    inner = ModernBertForSequenceClassification(config).eval()
+    inputs = ("input_ids", "attention_mask")
+    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
+    last = keep_layers(whole, [1], "field").inner.state_dict()
+    before = inner.state_dict()
+    assert "model.layers.1.attn_norm.weight" in before
+    assert torch.equal(last["model.layers.0.mlp.Wi.weight"], before["model.layers.1.mlp.Wi.weight"])
+
+
+@pytest.mark.parametrize(
+    ("built", "query", "shape"),
+    [
+        (
+            lambda: LlamaForSequenceClassification(
+                LlamaConfig(
+                    vocab_size=40, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+                    num_key_value_heads=4, pad_token_id=0,
+                )
+            ),
+            "model.layers.0.self_attn.q_proj",
+            (16, 32),
+        ),
+        (
+            lambda: DistilBertForSequenceClassification(
+                DistilBertConfig(vocab_size=40, dim=32, n_layers=1, n_heads=4, hidden_dim=64)
+            ),
+            "distilbert.transformer.layer.0.attention.q_lin",
+            (16, 32),
+        ),
+    ],
+    ids=["llama", "distilbert"],
+)  # fmt: skip
+def test_heads_are_told_by_their_number_or_their_width(
+    built: Callable[[], Any], query: str, shape: tuple[int, int]
+) -> None:
+    inner = built().eval()
+    inputs = ("input_ids", "attention_mask")
+    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
+    prune_heads(whole, 0.5, "field")
+    assert inner.get_submodule(query).weight.shape == shape
+    tokens = torch.ones(2, 5, dtype=torch.int64)
+    assert whole.outputs((tokens, tokens))[0].shape == (2, 2)
