@@ -31,7 +31,8 @@ def source(parameters: int, weights_bytes: int = 0) -> Source:
 
 
 def plan(*names: str) -> Plan:
-    steps = tuple(Step(name, METHODS[name], None, "", name, None, "onnx") for name in names)
+    keys = {"quantize": ("quantize", "dynamic")}
+    steps = tuple(Step(name, METHODS[keys.get(name, (name, ""))], None, "", name, None, "onnx") for name in names)
     return Plan("", steps, None, None)
 
 
@@ -83,6 +84,6 @@ def test_training_is_said_to_come_on_top() -> None:
         def needs(self) -> frozenset[str]:
             return frozenset({"training"})
 
-    learning = Step("taught", METHODS["distill"], cast(Any, Learns()), "", "t", None, "transformers")
+    learning = Step("taught", METHODS["distill", ""], cast(Any, Learns()), "", "t", None, "transformers")
     spec = parse_job(manifests.job()).spec
     assert time_forecast(Plan("", (learning,), None, None), source(MINILM), spec).trained == ("taught",)

@@ -16,11 +16,11 @@ from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training import model as models
 from compression_runner.training.lesson import Lesson
 from compressionjob.methods.losses import Losses
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import Qat
 from compressionjob.methods.training import Training
 
 
-def train_quantized(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
+def train_quantized(artifact: Artifact, parameters: Qat, context: StageContext) -> Outcome:
     """An ONNX graph with weights of few bits that were trained to be so; the baseline teaches, labels help.
 
     Raises BadRecipe where the training diverges, or the stored graph does not answer as the trained model does where
