@@ -1,7 +1,8 @@
 """From a spec and the format of its source to concrete steps, before anything runs."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from compression_runner.artifact import PUBLISHABLE, Format
@@ -36,7 +37,7 @@ class Step:
     parent: "Step | None"
     format: Format
     """The format of its output."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """The parameters as the manifest has them."""
 
     @property
@@ -111,7 +112,7 @@ class _Chain:
     start: str
     data: Mapping[str, str]
     format: Format
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Step] = dataclasses.field(default_factory=list)
 
     def add(self, title: str, method: Method, where: str, stage: Stage | None = None) -> None:
         """Append a step: a stage of the pipeline, or one that is inserted."""

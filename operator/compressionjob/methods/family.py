@@ -65,7 +65,7 @@ class Family(Parameters):
 def family(name: str, summary: str, variants: Sequence[Variant]) -> type[Family]:
     """Return the flat form of the methods ``variants``, the first of which is the default."""
     rules = tuple(_rules(variants))
-    base = type(
+    base: type[Family] = type(
         f"{name}Family",
         (Family,),
         {
@@ -79,8 +79,9 @@ def family(name: str, summary: str, variants: Sequence[Variant]) -> type[Family]
             "model_config": with_rules(*(cel(rule.condition.cel(), rule.text) for rule in rules)),
         },
     )
-    fields = {field: _flat(field, variants) for field in _names(variants)}
-    return create_model(name, __base__=base, __doc__=summary, **fields)
+    fields: dict[str, Any] = {field: _flat(field, variants) for field in _names(variants)}
+    flat: type[Family] = create_model(name, __base__=base, __doc__=summary, **fields)
+    return flat
 
 
 def _where(variants: Sequence[Variant], trait: str) -> Predicate:
@@ -88,7 +89,7 @@ def _where(variants: Sequence[Variant], trait: str) -> Predicate:
     return AnyOf(*(AllOf(_selects(one, variants), getattr(one, trait)) for one in variants))
 
 
-def _flat(name: str, variants: Sequence[Variant]) -> tuple[Any, FieldInfo]:
+def _flat(name: str, variants: Sequence[Variant]) -> tuple[Any, Any]:
     """Return type and field of the flat form: optional, but for those of the default method."""
     owners = [one for one in variants if name in one.model_fields]
     kinds = list(dict.fromkeys(kind for one in owners for kind in _kinds(one.model_fields[name])))
@@ -162,7 +163,7 @@ def _value_rules(name: str, variants: Sequence[Variant]) -> Iterator[Rule]:
     alias = _alias(name, variants)
     conditions = [implies(_selects(one, variants), OneOf(alias, _values(one, name))) for one in owners]
     narrow = [one for one in owners if set(_values(one, name)) != every]
-    texts = [f"{_words([one], variants)} takes {alias} {' or '.join(_values(one, name))}" for one in narrow]
+    texts = [f"{_title(one)} takes {alias} {' or '.join(_values(one, name))}" for one in narrow]
     yield Rule(AllOf(*conditions), "; ".join(texts))
 
 
@@ -191,6 +192,14 @@ def _selects(variant: Variant, variants: Sequence[Variant]) -> Predicate:
     backend = OneOf("backend", _values(variant, "backend"))
     required = variant.model_fields["backend"].is_required()
     return AllOf(named, backend if required else AnyOf(Not(Given("backend")), backend))
+
+
+def _title(variant: Variant) -> str:
+    """Return a method in words, with its backend where it must be named."""
+    title = f"method {' or '.join(_methods_of(variant))}"
+    backend = variant.model_fields.get("backend")
+    required = backend is not None and backend.is_required()
+    return f"{title} with backend {' or '.join(_values(variant, 'backend'))}" if required else title
 
 
 def _words(owners: Sequence[Variant], variants: Sequence[Variant]) -> str:

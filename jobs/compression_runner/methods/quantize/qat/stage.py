@@ -32,7 +32,7 @@ def train_quantized(artifact: Artifact, parameters: Qat, context: StageContext) 
     student, teacher = models.load_linear(artifact), models.load(data.teacher()).freeze()
     lesson = Lesson(student, teacher, samples, parameters.training or Training())
     before = lesson.score()
-    chosen = put_on_grid(student.inner, parameters.dtype)  # type: ignore[arg-type]
+    chosen = put_on_grid(student.inner, parameters.dtype)
     labelled = samples.labels is not None and student.task.endswith("classification")
     losses = Losses(labels=0.5 if labelled else 0.0)
     trained = lesson.teach(losses, context, "choose a smaller training.learningRate, or more bits")
