@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.files import DataFiles, find_data
@@ -23,6 +23,9 @@ from compression_runner.pipeline.resources import MemoryForecast, check_disk, ch
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJob, CompressionJobSpec
 from compressionjob.tasks import TASKS
+
+LABEL_BY_LABEL: Final = "binary loss of each label"
+"""In fingerprints of what is trained where a sample may have several labels."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     if source.several_labels is not None and TASKS[spec.model.task].classifies:
         require_label_kind(spec, several=source.several_labels)
     seen = {location: model.identity for location, model in models.items()}
-    plan = make_plan(spec, source, _identities(spec, data) | seen)
+    plan = make_plan(spec, source, _identities(spec, data, source) | seen)
     check_stages(spec, source)
     for step in (*plan.every_step, *plan.spare_steps):
         step.method.require(step.parameters, step.field)
@@ -120,14 +123,18 @@ def is_from(existing: Mapping[str, Any] | None, job: CompressionJob) -> bool:
     return bool(job.metadata.uid) and told.get("uid") == job.metadata.uid
 
 
-def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, DataFiles]) -> dict[str, str]:
-    """What stands for the data of each role in fingerprints: the file, and how it is read."""
+def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, DataFiles], source: Source) -> dict[str, str]:
+    """What stands for the data of each role in fingerprints: the file, how it is read, and how it is learned from."""
     split = spec.data.split.to_json() if spec.data.split else None
+    several = source.several_labels and TASKS[spec.model.task].classifies
     found: dict[str, str] = {}
     for role, files in data.items():
         part = spec.data.learned(role)
         told = part.to_json() if part else {}
-        read = [role, told.get("columns"), told.get("limit"), split, spec.benchmark.sequence_length]
+        read: list[Any] = [role, told.get("columns"), told.get("limit"), split, spec.benchmark.sequence_length]
+        if role == "training" and several:
+            # Not a new version of the methods that train: their results for all other models stay as they are.
+            read.append(LABEL_BY_LABEL)
         found[role] = json.dumps([files.identity, *read], sort_keys=True)
     return found
 
