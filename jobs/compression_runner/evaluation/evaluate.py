@@ -29,10 +29,7 @@ from compression_runner.evaluation.machine.pinning import pinned
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.phases import TRUST, Advance, Stopwatch, shares_of
 from compression_runner.evaluation.quality.by_task import compare
-from compression_runner.evaluation.quality.comparison import (
-    Quality,
-    unchanged,
-)
+from compression_runner.evaluation.quality.comparison import Quality, of_other_size, unchanged
 from compression_runner.evaluation.quality.rows import rows_quality
 from compression_runner.evaluation.request import looks_at_samples, quality_metric, requests_trust
 from compression_runner.evaluation.speed.contender import contender, offline_batch, prepared_queries
@@ -183,6 +180,8 @@ def _answers(
             quality = rows_quality(answered.varying, at_look)
         else:
             quality = compare(spec, answered.baseline, answered.compressed, answered.data, at_look, answered.parts)
+        if answered.other_size:
+            quality = of_other_size(quality, answered.other_size)
         if answered.same:
             quality = unchanged(quality)
         metric = quality_metric(spec, quality.scores, answered.data)
