@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 
 from compression_runner.calibration.feeding import Feed, graph_inputs
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.formats.openvino_files import read, save
 from compression_runner.inference.batch_axis import fixed_batch
 from compression_runner.inference.openvino_settings import cpu_settings
@@ -55,7 +55,7 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
         save(quantized, into)
         fidelity = compare(expected, _answer(quantized, checked), classifies=work.classifies)
     except RuntimeError as error:
-        problem = f"OpenVINO or nncf cannot quantize the graph: {' '.join(str(error).split())[:300]}"
+        problem = f"OpenVINO or nncf cannot quantize the graph: {cause(error)}"
         remedy = "use backend onnxruntime, or leave the stage out"
         raise BadRecipe("QuantizeFailed", work.field, "openvino", problem, remedy) from error
     require_whole(work, fidelity)
