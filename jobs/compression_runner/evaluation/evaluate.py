@@ -126,7 +126,9 @@ def measure(
         place_batch(spec, predictors, data)
         varies = may_vary(before, spec.model.task, spec.benchmark.batch_size)
         sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence, may_vary=varies)
-        answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
+        answering = AnsweredData(
+            spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1, varies=varies
+        )
         answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
         watch.end("evaluate baseline", "evaluate compressed")
         feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in predictors]

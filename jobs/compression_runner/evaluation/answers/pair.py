@@ -22,7 +22,7 @@ from compression_runner.evaluation.answers.answers import (
 from compression_runner.evaluation.answers.batch_axes import answers_at_once
 from compression_runner.evaluation.answers.greedy import NOTHING, written
 from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED, next_tokens
-from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, may_vary, varying_answers
+from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, varying_answers
 from compression_runner.evaluation.phases import Stopwatch
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.inference.opening import engine_of
@@ -58,7 +58,8 @@ class AnsweredData:
     """The evaluation data, answered by both models as far as it was asked for.
 
     Samples are answered in an order drawn at random, so that any first part is a sample of the whole; where all are
-    asked for at once (`whole`), in their own. `cache` is a folder that keeps the baseline's answers.
+    asked for at once (`whole`), in their own. `cache` is a folder that keeps the baseline's answers. `varies` says that
+    outputs may differ in size between samples.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class AnsweredData:
         cache: Path | None,
         *,
         whole: bool,
+        varies: bool,
     ) -> None:
         self._spec, self._predictors, self._data, self._watch = spec, predictors, data, watch
-        self._varies = may_vary(predictors[0], spec.model.task, spec.benchmark.batch_size)
+        self._varies = varies
         self._rows = list(range(len(data))) if whole else np.random.default_rng(0).permutation(len(data)).tolist()
         digests = [_model_digest(model) for model in models]
         self._same = digests[0] == digests[1]
