@@ -57,7 +57,8 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
         for location, store in places.models.items()
     }
     for model in (source, *models.values()):
-        require_length(model.limit, spec.benchmark.sequence_length)
+        if not _takes_arrays(model, data["evaluation"]):
+            require_length(model.limit, spec.benchmark.sequence_length)
     if source.several_labels is not None and TASKS[spec.model.task].classifies:
         require_label_kind(spec, several=source.several_labels)
     seen = {location: model.identity for location, model in models.items()}
@@ -121,6 +122,11 @@ def is_from(existing: Mapping[str, Any] | None, job: CompressionJob) -> bool:
     """
     told = (existing or {}).get("provenance", {}).get("job", {})
     return bool(job.metadata.uid) and told.get("uid") == job.metadata.uid
+
+
+def _takes_arrays(source: Source, files: DataFiles) -> bool:
+    """Whether the data may hold a graph's inputs as they are, which no sequence length cuts."""
+    return source.format == "onnx" and files.entries[0].path.lower().endswith(".npz")
 
 
 def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, DataFiles], source: Source) -> dict[str, str]:
