@@ -67,7 +67,7 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
     for step in (*plan.every_step, *plan.spare_steps):
         step.method.require(step.parameters, step.field)
     look_at_destination(places, plan.results)
-    memory = memory_forecast(plan, source, spec.model.task)
+    memory = memory_forecast(plan, source, spec.model.task, spec.benchmark.sequence_length)
     check_memory(memory, memory_limit())
     disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
     places.workdir.mkdir(parents=True, exist_ok=True)
