@@ -14,6 +14,7 @@ from compression_runner.evaluation.machine.cpus import CpuReservation, Measuring
 from compression_runner.evaluation.request import require_label_kind
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
+from compression_runner.pipeline.array_names import check_array_names
 from compression_runner.pipeline.forecast import TimeForecast, disk_forecast, memory_forecast, time_forecast
 from compression_runner.pipeline.interface import check_interface
 from compression_runner.pipeline.places import Places
@@ -52,6 +53,7 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
         for role, store in places.data.items()
     }
     check_interface(spec, source, data)
+    check_array_names(spec, source, data, places.data)
     models = {
         location: inspect(store, spec.model.model_copy(update={"source": location, "format": "transformers"}))
         for location, store in places.models.items()
