@@ -15,7 +15,7 @@ import pytest
 
 from compression_runner.methods.pack.unpacking import unpack
 from tests.methods.jobs import make, missing_choices, write_job
-from tests.support.runtimes import elsewhere
+from tests.support import runtimes
 from tests.support.tiny_models import LLAMA_TOKENS
 
 TRAINING: Final = {"epochs": 1, "batchSize": 8, "learningRate": "0.001"}
@@ -73,7 +73,7 @@ import json, pathlib, sys, traceback
 from pathlib import Path
 from typing import Any
 
-{inspect.getsource(elsewhere)}
+{inspect.getsource(runtimes)}
 """
     + """
 def answer_of(folder, task):
