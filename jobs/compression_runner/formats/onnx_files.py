@@ -65,6 +65,17 @@ def forget_origin(model: onnx.ModelProto) -> None:
             node.doc_string = ""
 
 
+def drop_inferred_shapes(graph: Path) -> None:
+    """Remove the shapes of intermediate values from a file: they follow from the graph, and take space in it.
+
+    Weights beside the file stay as they are.
+    """
+    model = onnx.load(graph, load_external_data=False)
+    for part in graphs(model.graph):
+        del part.value_info[:]
+    graph.write_bytes(model.SerializeToString())
+
+
 def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """Every node, those of subgraphs included."""
     for node in graph.node:

@@ -54,7 +54,7 @@ def run(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outc
 def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -> Mapping[str, Any]:
     from compression_runner.formats.graph_weights import float_weights
     from compression_runner.formats.normalization import load, raise_opset
-    from compression_runner.formats.onnx_files import GRAPH, nodes, save
+    from compression_runner.formats.onnx_files import GRAPH, drop_inferred_shapes, nodes, save
     from compression_runner.methods.quantize.loading import require_loadable
 
     model = load(artifact.model_file, FOLDING.get(parameters.method, "smaller"))
@@ -94,6 +94,7 @@ def _quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -
             raise BadRecipe("NothingToQuantize", context.field, "cast", problem, "leave the stage out")
         save(converted, context.output)
     if _gives("onnx", parameters) == "onnx":
+        drop_inferred_shapes(context.output / GRAPH)
         require_loadable(context.output / GRAPH, context.field)
     return details
 
@@ -133,7 +134,7 @@ def _require(parameters: Quantize, field: str) -> None:
 
 METHOD: Final = Method(
     name="quantize",
-    version=3,
+    version=4,
     accepts=_accepts,
     gives=_gives,
     run=run,

@@ -216,3 +216,12 @@ def test_convolutions_are_named_where_they_stay(tmp_path: Path) -> None:
     _, outcome = run(old(graph(nodes, {"x": ["batch", WIDTH]}, ["y"], weights), 17), tmp_path, INT8)
     assert outcome.details["left"] == {"kernel": "no MatMul, Gemm or look-up"}
     assert outcome.details["leftBytes"] == 4 * 72
+
+
+@pytest.mark.parametrize("what", [DYNAMIC, STATIC, INT8], ids=name_of)
+def test_a_quantized_graph_does_not_store_the_shapes_between_its_nodes(what: Any, tmp_path: Path) -> None:
+    """They follow from the graph, and in a small model they are a tenth of the file."""
+    model = onnx.shape_inference.infer_shapes(constants())
+    assert model.graph.value_info
+    _, outcome = run(model, tmp_path, what)
+    assert not onnx.load(outcome.artifact.model_file).graph.value_info
