@@ -11,7 +11,7 @@ from compression_runner.formats.export import graph_of
 from compression_runner.formats.onnx_files import save
 from compression_runner.methods.quantize.loading import require_loadable
 from compression_runner.methods.quantize.qat.layers import put_on_grid, take_off
-from compression_runner.methods.quantize.qat.storing import store
+from compression_runner.methods.quantize.qat.storing import NotStored, store
 from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training import model as models
 from compression_runner.training.lesson import Lesson
@@ -43,7 +43,7 @@ def train_quantized(artifact: Artifact, parameters: Qat, context: StageContext) 
     graph = graph_of(student.module, student.inner, artifact.path, student.interface)
     try:
         stored = store(graph, weights)
-    except ValueError as error:
+    except NotStored as error:
         raise BadRecipe("NotStorable", context.field, parameters.dtype, str(error), "use another dtype") from error
     path = save(graph, context.output)
     require_loadable(path, context.field)
