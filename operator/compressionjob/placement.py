@@ -66,6 +66,15 @@ def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRun
             )
 
 
+def mounted_claims(runtime: CompressionRuntimeSpec) -> dict[str, str]:
+    """Return the claims that a runtime mounts, by their paths."""
+    return {
+        volume.mount_path: volume.persistent_volume_claim.claim_name
+        for volume in runtime.volumes
+        if volume.persistent_volume_claim is not None
+    }
+
+
 def _locations(spec: CompressionJobSpec) -> Iterator[tuple[str, Location, bool]]:
     """Every location of a job with its field, and whether it is written."""
     for field, source in spec.sources():

@@ -1,10 +1,12 @@
 """What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from compression_operator.cache.forecasts import Forecast
+from compression_operator.cache.jobs import Jobs
+from compression_operator.cache.namespaces import NamespaceRecord, Namespaces
 from compression_operator.cache.observed import Observed
 from compression_operator.cache.reviews import Reviews
 from compression_operator.cache.runtimes import Runtimes
@@ -12,21 +14,20 @@ from compression_operator.cache.slots import MeasuringSlots
 from compression_operator.cache.workers import OwnChildren, Workers
 from compression_operator.cache.writers import Writers
 from compression_operator.cluster.errors import Refused
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, NAMESPACES, PODS, REVIEWS, RUNTIMES, Resource
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import Raw, job_uid
 from compression_operator.records.review import ReviewRecord
 from compression_operator.records.runtime import RuntimeRecord
+from compressionjob.conditions import RUNTIME_NOT_ALLOWED
 from compressionjob.group import JOB_UID_LABEL
 from compressionjob.report import Progress
 
 Worker = ChildRecord | PodRecord
+Record = JobRecord | RuntimeRecord | ReviewRecord | NamespaceRecord | Worker
 Notify = Callable[[str], None]
-
-MAX_GONE: Final = 4096
-"""How many deleted jobs are remembered as deleted."""
 
 
 class Cache:
@@ -44,17 +45,15 @@ class Cache:
         self.writers = Writers(changed, self._places)
         self.slots = MeasuringSlots(changed)
         self.own_children = OwnChildren(protected=children_protected)
-        self._jobs: dict[str, JobRecord] = {}
+        self._jobs = Jobs()
         self.runtimes = Runtimes()
         self.reviews = Reviews()
+        self.namespaces = Namespaces()
         self._workers: dict[str, Workers] = {}
-        self._by_name: dict[tuple[str, str], str] = {}
-        self._tally: Counter[tuple[str, str]] = Counter()
-        self._gone: OrderedDict[str, None] = OrderedDict()
 
     def uids(self) -> list[str]:
         """The uids of all CompressionJobs."""
-        return list(self._jobs)
+        return [job.uid for job in self._jobs]
 
     def job(self, uid: str) -> JobRecord | None:
         """A CompressionJob."""
@@ -62,11 +61,11 @@ class Cache:
 
     def job_named(self, namespace: str, name: str) -> JobRecord | None:
         """The CompressionJob that has this name now."""
-        return self._jobs.get(self._by_name.get((namespace, name), ""))
+        return self._jobs.named(namespace, name)
 
     def jobs(self) -> Iterable[JobRecord]:
         """All CompressionJobs."""
-        return self._jobs.values()
+        return self._jobs
 
     def runtime(self, name: str) -> RuntimeRecord | None:
         """A CompressionRuntime."""
@@ -74,7 +73,7 @@ class Cache:
 
     def tally(self) -> Counter[tuple[str, str]]:
         """The number of CompressionJobs by phase and reason."""
-        return self._tally
+        return self._jobs.tally
 
     def observe(
         self,
@@ -111,6 +110,7 @@ class Cache:
             waiting_for_slot=self.slots.waiting()[job.present_runtime],
             slot_seconds=self.slots.seconds(job.present_runtime),
             measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
+            namespace_labels=self.namespaces.labels(job.namespace),
         )
 
     def _places(self, job: JobRecord) -> tuple[str, ...]:
@@ -136,6 +136,8 @@ class Cache:
             self._put_runtime(RuntimeRecord.of(raw))
         elif resource is REVIEWS:
             self._tell_about(self.reviews.put(ReviewRecord.of(raw)))
+        elif resource is NAMESPACES:
+            self._put_namespace(raw)
         else:
             self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), told)
 
@@ -152,6 +154,8 @@ class Cache:
             self.runtimes.drop(metadata["name"], uid)
         elif resource is REVIEWS:
             self._tell_about(self.reviews.drop(uid))
+        elif resource is NAMESPACES:
+            self.namespaces.drop(metadata["name"], uid)
         else:
             self._forget_worker(uid)
             self.own_children.forget(uid)
@@ -192,38 +196,36 @@ class Cache:
     def versions(self, resource: Resource) -> dict[str, tuple[int, Raw]]:
         """What is remembered of a kind: version and enough metadata for ``drop``, by uid."""
         if resource is COMPRESSION_JOBS:
-            return {uid: (job.version, {"uid": uid}) for uid, job in self._jobs.items()}
+            return {job.uid: (job.version, {"uid": job.uid}) for job in self._jobs}
         if resource is RUNTIMES:
             return self.runtimes.versions()
         if resource is REVIEWS:
             return self.reviews.versions()
+        if resource is NAMESPACES:
+            return self.namespaces.versions()
         return self.writers.versions("Job" if resource is JOBS else "Pod") | {
             uid: (record.version, {"uid": uid, "namespace": record.namespace, "labels": {JOB_UID_LABEL: owner}})
             for owner, workers in self._workers.items()
             for uid, record in workers.of(resource).items()
         }
 
-    def _record(self, resource: Resource, metadata: Raw) -> JobRecord | RuntimeRecord | ReviewRecord | Worker | None:
+    def _record(self, resource: Resource, metadata: Raw) -> Record | None:
         if resource is COMPRESSION_JOBS:
             return self._jobs.get(metadata["uid"])
         if resource is RUNTIMES:
             return self.runtimes.get(metadata["name"])
         if resource is REVIEWS:
             return self.reviews.get(metadata["uid"])
+        if resource is NAMESPACES:
+            return self.namespaces.get(metadata["name"])
         return self._workers.get(job_uid(metadata), _NONE).of(resource).get(metadata["uid"])
 
     def _put_job(self, job: JobRecord, told: Callable[[str], None]) -> None:
         known = self._jobs.get(job.uid)
-        # The answer to our own write may come after the news of the deletion.
-        if job.uid in self._gone or (known is not None and known.version >= job.version):
+        if not self._jobs.put(job):
             return
-        if known is not None:
-            self._count(known, -1)
-            if known.part != job.part and job.uid in self._workers:
-                self._workers[job.uid].progress = None  # it was the last part's
-        self._jobs[job.uid] = job
-        self._by_name[job.namespace, job.name] = job.uid
-        self._count(job, +1)
+        if known is not None and known.part != job.part and job.uid in self._workers:
+            self._workers[job.uid].progress = None  # it was the last part's
         self.runtimes.put_job(job, known)
         for child in self._workers.get(job.uid, _NONE).children.values():
             self.writers.note(child, job)  # one that its user holds writes no more
@@ -234,15 +236,9 @@ class Cache:
         told(job.uid)
 
     def _drop_job(self, uid: str) -> None:
-        self._gone[uid] = None
-        if len(self._gone) > MAX_GONE:
-            self._gone.popitem(last=False)
-        known = self._jobs.pop(uid, None)
+        known = self._jobs.drop(uid)
         if known is None:
             return
-        self._count(known, -1)
-        if self._by_name.get((known.namespace, known.name)) == uid:
-            del self._by_name[known.namespace, known.name]
         self.runtimes.discard_job(known)
         self._workers.pop(uid, None)
         self.writers.forget_job(uid)
@@ -275,22 +271,23 @@ class Cache:
     def _put_runtime(self, runtime: RuntimeRecord) -> None:
         # Only jobs without a child for their present part look at their runtime.
         for uid in self.runtimes.put(runtime):
-            if not self._jobs[uid].ended and not self._workers.get(uid, _NONE).has_child_for(self._jobs[uid].part):
+            job = self._jobs.get(uid)
+            if job and not job.ended and not self._workers.get(uid, _NONE).has_child_for(job.part):
                 self._changed(uid)
 
-    def _tell_about(self, review: ReviewRecord | None) -> None:
-        uid = self._by_name.get((review.namespace, review.job)) if review is not None else None
-        if uid is not None and not self._jobs[uid].ended:
+    def _put_namespace(self, raw: Raw) -> None:
+        name = self.namespaces.put(raw)
+        waiting = (it for it in self._jobs if it.namespace == name and it.reason == RUNTIME_NOT_ALLOWED)
+        for uid in [it.uid for it in waiting] if name else ():
             self._changed(uid)
+
+    def _tell_about(self, review: ReviewRecord | None) -> None:
+        job = self._jobs.named(review.namespace, review.job) if review is not None else None
+        if job is not None and not job.ended:
+            self._changed(job.uid)
 
     def _is_over(self, uid: str) -> bool:
         return (job := self._jobs.get(uid)) is not None and job.ended
-
-    def _count(self, job: JobRecord, change: int) -> None:
-        key = (job.phase, job.reason)
-        self._tally[key] += change
-        if not self._tally[key]:
-            del self._tally[key]
 
 
 _NONE: Final = Workers()

@@ -1,5 +1,6 @@
 """What reconcile looks at: one CompressionJob and everything in the cluster that belongs to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from compression_operator.cluster.errors import Refused
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.delivery import Delivery, Subscriptions
 from compression_operator.records.job import JobRecord
+from compression_operator.records.platform import Platform
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.review import ReviewRecord
 from compression_operator.records.runtime import RuntimeRecord
@@ -28,7 +30,8 @@ class Observed:
     number of jobs that wait to be measured in its present runtime, ``slot_seconds`` how long each of them takes, and
     ``measured_first`` the number of jobs for which it does not begin yet. ``finish`` is when the running pod expects to
     be done, told with its progress. ``receivers`` are those that can be told of jobs, and ``deliveries`` what became of
-    this job's notifications.
+    this job's notifications. ``namespace_labels`` are None where the operator does not read them, and ``platform`` is
+    what holds for all jobs.
     """
 
     job: JobRecord
@@ -49,3 +52,5 @@ class Observed:
     measured_first: int = 0
     receivers: Subscriptions = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
+    namespace_labels: Mapping[str, str] | None = None
+    platform: Platform = field(default_factory=Platform)

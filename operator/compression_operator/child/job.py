@@ -28,6 +28,7 @@ from compressionjob.group import (
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
     JOB_VARIABLE,
@@ -89,7 +90,7 @@ def child_job(
         PART_LABEL: job.part,
         MANAGED_BY_LABEL: MANAGED_BY,
     }
-    places = {PLACES_ANNOTATION: written.to_annotation(job.places(written.claims_of(runtime)))}
+    places = {PLACES_ANNOTATION: written.to_annotation(job.places(mounted_claims(runtime)))}
     slot = slot_of(job.part, runtime.measuring.isolation)
     annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
     annotations |= {SLOT_ANNOTATION: slot} if slot else {}
