@@ -104,7 +104,7 @@ _RULES: Final[TypeAdapter[tuple[ReviewRule, ...]]] = TypeAdapter(
 
 
 def stricter(one: ReviewPolicy | None, other: ReviewPolicy | None) -> ReviewPolicy:
-    """Return the stricter of two rules for reviews."""
+    """Return the stricter of two rules for reviews; None asks for none."""
     return max(one or "Never", other or "Never", key=_STRICTNESS.index)
 
 

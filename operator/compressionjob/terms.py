@@ -74,9 +74,7 @@ def unpriced_budget(runtimes: Mapping[str, CompressionRuntimeSpec], terms: Terms
     )
 
 
-def not_allowed(
-    field: str, name: str, runtime: CompressionRuntimeSpec, namespace: str, labels: Labels | None
-) -> str | None:
+def not_allowed(name: str, runtime: CompressionRuntimeSpec, namespace: str, labels: Labels | None) -> str | None:
     """Return why a namespace may not use a runtime, with the remedy; None where it may.
 
     ``labels`` are those of the namespace, None where they are not known.
@@ -88,6 +86,6 @@ def not_allowed(
     if allowed.selector is not None and labels is None:
         reason = " by name (the labels of namespaces are not read here, so its selector does not count)"
     return (
-        f"{field}: the CompressionRuntime {name!r} does not allow the namespace {namespace}{reason}; use another "
+        f"the CompressionRuntime {name!r} does not allow the namespace {namespace}{reason}; use another "
         "runtime, or ask the platform team to add it to spec.allowedNamespaces"
     )

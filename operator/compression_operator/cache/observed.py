@@ -9,8 +9,8 @@ from compression_operator.cluster.errors import Refused
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.delivery import Delivery, Subscriptions
 from compression_operator.records.job import JobRecord
-from compression_operator.records.platform import Platform
 from compression_operator.records.pod import PodRecord
+from compression_operator.records.requirements import Requirements
 from compression_operator.records.review import ReviewRecord
 from compression_operator.records.runtime import RuntimeRecord
 from compressionjob.report import Progress
@@ -30,8 +30,8 @@ class Observed:
     number of jobs that wait to be measured in its present runtime, ``slot_seconds`` how long each of them takes, and
     ``measured_first`` the number of jobs for which it does not begin yet. ``finish`` is when the running pod expects to
     be done, told with its progress. ``receivers`` are those that can be told of jobs, and ``deliveries`` what became of
-    this job's notifications. ``namespace_labels`` are None where the operator does not read them, and ``platform`` is
-    what holds for all jobs.
+    this job's notifications. ``namespace_labels`` are None where the operator does not read them, and ``requirements``
+    are what the platform team requires of all jobs.
     """
 
     job: JobRecord
@@ -53,4 +53,4 @@ class Observed:
     receivers: Subscriptions = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
     namespace_labels: Mapping[str, str] | None = None
-    platform: Platform = field(default_factory=Platform)
+    requirements: Requirements = field(default_factory=Requirements)

@@ -33,8 +33,8 @@ from compression_operator.notifications.notifier import Notifier
 from compression_operator.queue import WorkQueue
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
-from compression_operator.records.platform import Platform
 from compression_operator.records.pod import PodRecord
+from compression_operator.records.requirements import Requirements
 from compression_operator.telemetry.event_recorder import EventRecorder
 from compression_operator.telemetry.figures import Figures
 from compression_operator.telemetry.metrics import Metrics
@@ -63,7 +63,7 @@ class Controller:
         admission: Admission,
         follow: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        platform: Platform | None = None,
+        requirements: Requirements | None = None,
     ) -> None:
         self._cache = cache
         self._client = client
@@ -75,7 +75,7 @@ class Controller:
         self._admission = admission
         self._follow = follow
         self._now = now
-        self._platform = platform or Platform()
+        self._requirements = requirements or Requirements()
         self._statuses = StatusWriter(cache=cache, client=client, metrics=metrics, figures=figures, now=now)
         self._first_seen: dict[str, float] = {}
 
@@ -141,7 +141,7 @@ class Controller:
                 self._admission.leave(uid)
                 self._notifier.show(uid)
                 return "gone"
-            observed = replace(self._notifier.inform(observed), platform=self._platform)
+            observed = replace(self._notifier.inform(observed), requirements=self._requirements)
             plan = reconcile(observed, self._now())
             if plan.confirm:
                 foreign = await self._confirm(observed.job)

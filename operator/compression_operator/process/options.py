@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 from uuid import uuid4
 
-from compression_operator.records.platform import Platform
+from compression_operator.records.requirements import Requirements
 from compression_operator.telemetry.metrics import DEFAULT_JOB_SERIES
 from compressionjob.errors import InvalidSpec
 from compressionjob.review_rules import ReviewRule, parse_rules
@@ -35,7 +35,7 @@ class Options:
     max_job_series: int
     notifications: Path | None
     children_protected: bool
-    platform: Platform
+    requirements: Requirements
     log_format: Literal["json", "text"]
     log_level: str
 
@@ -58,7 +58,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         max_job_series=values.max_job_series,
         notifications=Path(values.notifications) if values.notifications else None,
         children_protected=values.children_protected,
-        platform=Platform(values.review_rules, values.identities_verified),
+        requirements=Requirements(values.review_rules, values.identities_verified),
         log_format=values.log_format,
         log_level=values.log_level,
     )

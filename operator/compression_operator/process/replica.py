@@ -66,7 +66,7 @@ class Replica:
             notifier=self._notifier,
             admission=self._admission,
             follow=self._polls.follow,
-            platform=options.platform,
+            requirements=options.requirements,
         )
         self._relists = Relists()
         watched = watching.WATCHED if options.namespaces else watching.WATCHED_CLUSTER_WIDE

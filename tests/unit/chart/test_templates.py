@@ -113,9 +113,9 @@ def test_the_operator_knows_whether_its_children_are_protected() -> None:
 def test_the_operator_knows_the_reviews_of_the_values_and_that_names_are_verified() -> None:
     rules = ("--set=reviews[0].namespaces={prod}", "--set=reviews[0].separation=true")
     variables = {item["name"]: item.get("value") for item in operator(*rules)["env"]}
-    platform = parse(["run"], {key: value for key, value in variables.items() if value}).platform
-    (rule,) = platform.review_rules
-    assert (rule.namespaces, rule.separation, platform.identities_verified) == (["prod"], True, True)
+    required = parse(["run"], {key: value for key, value in variables.items() if value}).requirements
+    (rule,) = required.review_rules
+    assert (rule.namespaces, rule.separation, required.identities_verified) == (["prod"], True, True)
     assert "COMPRESSION_OPERATOR_REVIEW_RULES" not in {item["name"] for item in operator()["env"]}
 
 

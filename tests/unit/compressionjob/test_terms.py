@@ -104,13 +104,13 @@ def test_neither_time_nor_an_unknown_author_passes_a_required_review() -> None:
 
 def test_a_namespace_that_is_not_allowed_is_named_with_the_remedy() -> None:
     limited = runtime(allowedNamespaces={"names": ["team-a"], "selector": {"matchLabels": {"gpu": "yes"}}})
-    assert not_allowed("spec.runtime", "gpu", limited, "team-a", None) is None
-    assert not_allowed("spec.runtime", "gpu", limited, "team-b", {"gpu": "yes"}) is None
-    assert not_allowed("spec.runtime", "cpu", runtime(), "team-b", None) is None
-    refused = not_allowed("spec.runtime", "gpu", limited, "team-b", {})
+    assert not_allowed("gpu", limited, "team-a", None) is None
+    assert not_allowed("gpu", limited, "team-b", {"gpu": "yes"}) is None
+    assert not_allowed("cpu", runtime(), "team-b", None) is None
+    refused = not_allowed("gpu", limited, "team-b", {})
     assert refused is not None
     assert "'gpu' does not allow the namespace team-b; use another runtime, or ask the platform team" in refused
-    unread = not_allowed("spec.runtime", "gpu", limited, "team-b", None)
+    unread = not_allowed("gpu", limited, "team-b", None)
     assert unread is not None
     assert "its selector does not count" in unread
 

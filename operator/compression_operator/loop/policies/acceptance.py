@@ -97,9 +97,9 @@ def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -
     if found.runtime is None:
         _wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
         return None
-    refusal = terms.refusal(draft, field, name, found.runtime.spec)
+    refusal = terms.refusal(draft, name, found.runtime.spec)
     if refusal is not None:
-        _wait(draft, RUNTIME_NOT_ALLOWED, refusal)
+        _wait(draft, RUNTIME_NOT_ALLOWED, f"{field}: {refusal}")
         return None
     return found.runtime.spec
 

@@ -30,15 +30,15 @@ def offer(draft: Draft, spec: CompressionJobSpec, runtimes: Runtimes) -> Terms |
         return draft.before.terms
     # The defaults of the runtime that compresses come first.
     names = sorted(runtimes, key=lambda name: name != spec.runtime)
-    rules = draft.observed.platform.review_rules
+    rules = draft.observed.requirements.review_rules
     return terms_of(spec, draft.observed.job.namespace, [runtimes[name] for name in names], rules)
 
 
-def refusal(draft: Draft, field: str, name: str, runtime: CompressionRuntimeSpec) -> str | None:
+def refusal(draft: Draft, name: str, runtime: CompressionRuntimeSpec) -> str | None:
     """Return why the job's namespace may not use a runtime; None where it may, or was accepted before."""
     if are_fixed(draft):
         return None
-    return not_allowed(field, name, runtime, draft.observed.job.namespace, draft.observed.namespace_labels)
+    return not_allowed(name, runtime, draft.observed.job.namespace, draft.observed.namespace_labels)
 
 
 def problems(draft: Draft, spec: CompressionJobSpec, runtimes: Runtimes, terms: Terms | None) -> Iterator[FieldProblem]:
@@ -53,7 +53,7 @@ def problems(draft: Draft, spec: CompressionJobSpec, runtimes: Runtimes, terms: 
 
 def author_is_unverified(draft: Draft, terms: Terms | None) -> bool:
     """Return whether the review needs the author, and the API server does not verify who that is."""
-    return terms is not None and terms.separation and not draft.observed.platform.identities_verified
+    return terms is not None and terms.separation and not draft.observed.requirements.identities_verified
 
 
 def fix(draft: Draft, spec: CompressionJobSpec, terms: Terms | None) -> Plan | None:

@@ -60,11 +60,11 @@ def test_rules_for_reviews_and_verified_identities_come_from_the_chart() -> None
         "COMPRESSION_OPERATOR_REVIEW_RULES": '[{"namespaces":["prod"],"separation":true}]',
         "COMPRESSION_OPERATOR_IDENTITIES_VERIFIED": "true",
     }
-    platform = parse(["run"], environment).platform
-    (rule,) = platform.review_rules
+    required = parse(["run"], environment).requirements
+    (rule,) = required.review_rules
     assert (rule.namespaces, rule.required, rule.separation) == (["prod"], "Always", True)
-    assert platform.identities_verified
-    default = parse(["run"], {}).platform
+    assert required.identities_verified
+    default = parse(["run"], {}).requirements
     assert (default.review_rules, default.identities_verified) == ((), False)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
-from compression_operator.records.platform import Platform
+from compression_operator.records.requirements import Requirements
 from compression_operator.records.runtime import RuntimeRecord
 from compressionjob.review_rules import parse_rules
 from tests.support.operator.builders import (
@@ -26,13 +26,13 @@ from tests.support.operator.builders import (
     with_status,
 )
 
-VERIFIED = Platform(identities_verified=True)
+VERIFIED = Requirements(identities_verified=True)
 DIGEST = "sha256:" + "a" * 64
 
 
-def accepted(on: RuntimeRecord, *, platform: Platform = VERIFIED, **changes: Any) -> JobRecord:
+def accepted(on: RuntimeRecord, *, requirements: Requirements = VERIFIED, **changes: Any) -> JobRecord:
     """A job whose terms are written."""
-    record, plan = settle(observe(job(**changes), on=on, platform=platform))
+    record, plan = settle(observe(job(**changes), on=on, requirements=requirements))
     assert (plan.create, plan.requeue_after) == (None, 0)
     assert condition_of(plan, "Accepted")["status"] == "True"
     return record
@@ -112,23 +112,25 @@ def test_the_runtime_that_measures_must_allow_the_namespace_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on", "platform"),
+    ("on", "requirements"),
     [
         (runtime(review={"required": "Always"}), VERIFIED),
-        (runtime(), Platform(parse_rules('[{"namespaces": ["default"]}]'), True)),
-        (runtime(), Platform(parse_rules('[{"destinations": ["s3://models"]}]'), True)),
+        (runtime(), Requirements(parse_rules('[{"namespaces": ["default"]}]'), True)),
+        (runtime(), Requirements(parse_rules('[{"destinations": ["s3://models"]}]'), True)),
     ],
     ids=["runtime", "namespace", "destination"],
 )
-def test_a_required_review_reaches_the_pod_though_the_job_asks_for_none(on: RuntimeRecord, platform: Platform) -> None:
-    first = reconcile(observe(job(spec__review="Never"), on=on, platform=platform), NOW)
+def test_a_required_review_reaches_the_pod_though_the_job_asks_for_none(
+    on: RuntimeRecord, requirements: Requirements
+) -> None:
+    first = reconcile(observe(job(spec__review="Never"), on=on, requirements=requirements), NOW)
     (note,) = first.events
     assert (note.reason, note.text) == (
         "ReviewRequired",
         "spec.review is Never, and the platform team requires Always: Always holds",
     )
-    record = accepted(on, platform=platform, spec__author="ada")
-    created = reconcile(observe(record, on=on, platform=Platform()), NOW).create
+    record = accepted(on, requirements=requirements, spec__author="ada")
+    created = reconcile(observe(record, on=on, requirements=Requirements()), NOW).create
     spec = manifest_in_pod(created)["spec"]
     assert (spec["review"], "author" in spec) == ("Always", False)
 
@@ -171,10 +173,10 @@ def test_time_approves_nothing_where_a_review_is_required() -> None:
 
 def test_separation_needs_the_author_and_policies_that_verify_it() -> None:
     on = runtime(review={"separation": True})
-    unnamed, plan = settle(observe(job(), on=on, platform=VERIFIED))
+    unnamed, plan = settle(observe(job(), on=on, requirements=VERIFIED))
     assert (unnamed.phase, unnamed.reason) == ("Failed", "InvalidSpec")
     assert "spec.author is missing" in condition_of(plan, "Accepted")["message"]
-    unverified, plan = settle(observe(job(spec__author="ada"), on=on, platform=Platform()))
+    unverified, plan = settle(observe(job(spec__author="ada"), on=on, requirements=Requirements()))
     assert (unverified.phase, unverified.reason) == ("Pending", "AuthorNotVerified")
     assert "policies of the chart" in condition_of(plan, "Accepted")["message"]
     assert len(condition_of(plan, "Accepted")["message"]) <= 200

@@ -6,7 +6,7 @@ from compressionjob.review_rules import ReviewRule
 
 
 @dataclass(frozen=True, slots=True)
-class Platform:
+class Requirements:
     """The operator's settings that are about jobs.
 
     ``review_rules`` are the reviews that are required on every runtime. ``identities_verified`` says that the API
