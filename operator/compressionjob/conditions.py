@@ -44,6 +44,10 @@ INVALID_SPEC: Final = "InvalidSpec"
 RUNTIME_NOT_FOUND: Final = "RuntimeNotFound"  # not permanent: the job waits for it
 INVALID_RUNTIME: Final = "InvalidRuntime"  # not permanent either: the platform team can mend it
 RUNTIME_WITHOUT_PRICE: Final = "RuntimeWithoutPrice"  # nor is this: a job with a limit on cost waits for the price
+STORE_REQUIRED: Final = "StoreRequired"  # the namespace has stores, and the job names a Secret, endpoint or claim
+LOCATION_NOT_ALLOWED: Final = "LocationNotAllowed"  # outside the prefixes of its store, or written where it may read
+STORE_NOT_FOUND: Final = "StoreNotFound"  # not permanent: the job waits for it
+INVALID_STORE: Final = "InvalidStore"  # not permanent either: the platform team can correct it
 
 # Reasons of Scheduled. Unschedulable carries the scheduler's own message.
 POD_SCHEDULED: Final = "PodScheduled"
@@ -62,7 +66,10 @@ CONTAINER_CONFIG_ERROR: Final = "ContainerConfigError"  # a Secret or key is mis
 CANNOT_START: Final = (IMAGE_PULL_FAILED, CONTAINER_CONFIG_ERROR)
 """The pod has a node, and a person must do something before it starts."""
 
-STUCK: Final = (UNSCHEDULABLE, *CANNOT_START, RUNTIME_NOT_FOUND, INVALID_RUNTIME, RUNTIME_WITHOUT_PRICE)
+STUCK: Final = (
+    UNSCHEDULABLE, *CANNOT_START, RUNTIME_NOT_FOUND, INVALID_RUNTIME, RUNTIME_WITHOUT_PRICE, STORE_NOT_FOUND,
+    INVALID_STORE,
+)  # fmt: skip
 """Reasons of Pending that do not go away by waiting alone."""
 
 # Reasons of Suspended.
@@ -97,7 +104,7 @@ RESULT_CHANGED: Final = "ResultChanged"  # what a pod says that it published is 
 FAILURE_REASONS: Final = (
     SLA_VIOLATED, SLA_INCONCLUSIVE, REVIEW_REJECTED, REVIEW_TIMED_OUT, INVALID_SPEC, INVALID_INPUT, BAD_RECIPE,
     OUT_OF_MEMORY, KILLED, DISK_FULL, STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, BUDGET_EXCEEDED, RETRIES_EXHAUSTED,
-    CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING, RESULT_CHANGED,
+    CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING, RESULT_CHANGED, STORE_REQUIRED, LOCATION_NOT_ALLOWED,
 )  # fmt: skip
 """Why a try or a whole job fails: metrics begin with a series for each, so that the first one is seen to happen."""
 

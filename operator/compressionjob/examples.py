@@ -51,6 +51,9 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "configMap.name": "settings", "env.name": "OMP_NUM_THREADS", "env.value": "4", "runtimeClassName": "nvidia",
     "priorityClassName": "low", "serviceAccountName": "compression", "workspace.size": "50Gi", "pricePerHour": "2.75",
     "volumes": [{"name": "models", "mountPath": "/models", "persistentVolumeClaim": {"claimName": "models"}}],
+    # Of a CompressionStore.
+    "store": "team-a", "hub.store": "team-a", "prefix": "s3://models/team-a/", "access": "ReadWrite",
+    "locations": [{"prefix": "s3://models/team-a/", "access": "ReadWrite"}],
     # Of a CompressionReview.
     "job": "minilm-int8", "reason": "read the report; the slices look right", "reviewer": "rita@example.com",
     "jobUID": "0a1b2c3d-0000-4000-8000-000000000000", "digest": "sha256:e2ffb1057a332b75",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, VERSION
+from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, STORE_PLURAL, VERSION
 from kubectl_compress.errors import ClusterError
 from kubectl_compress.job import Job
 from kubectl_compress.kubectl import Kubectl
@@ -119,6 +119,11 @@ class Cluster:
     def runtimes(self) -> list[dict[str, Any]]:
         """Read all CompressionRuntimes."""
         items: list[dict[str, Any]] = self._get(collection(RUNTIME_PLURAL, "")).get("items") or []
+        return items
+
+    def stores(self, namespace: str) -> list[dict[str, Any]]:
+        """Read the CompressionStores of a namespace."""
+        items: list[dict[str, Any]] = self._get(collection(STORE_PLURAL, namespace)).get("items") or []
         return items
 
     def _get(self, path: str) -> dict[str, Any]:

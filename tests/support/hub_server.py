@@ -35,6 +35,8 @@ class Hub:
     damaged: bool = False
     stall: float = 0.0
     """Seconds that content keeps its reader waiting, and then does not come."""
+    redirect: str = ""
+    """Another server, to which every request is redirected."""
     url: str = ""
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -64,6 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlparse(self.path).path).strip("/")
         self.hub.requests.append(path)
         self.hub.tokens.append(self.headers.get("Authorization"))
+        if self.hub.redirect:
+            return self._redirect()
         if self.hub.failing > 0:
             self.hub.failing -= 1
             return self._error(503, "", "overloaded")
@@ -147,6 +151,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.wfile.write(sent)
+
+    def _redirect(self) -> None:
+        self.send_response(307)
+        self.send_header("Location", self.hub.redirect + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _json(self, content: Any) -> None:
         body = json.dumps(content).encode()

@@ -5,15 +5,10 @@ from collections.abc import Iterator
 from compression_operator.child.manifest import manifest_of
 from compression_operator.loop.draft import Accepted, Draft
 from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import store_access
+from compression_operator.loop.refusal import refuse, wait
 from compression_operator.records.runtime import RuntimeRecord
-from compression_operator.telemetry import event_reasons
-from compressionjob.conditions import (
-    ACCEPTED,
-    INVALID_RUNTIME,
-    INVALID_SPEC,
-    RUNTIME_NOT_FOUND,
-    RUNTIME_WITHOUT_PRICE,
-)
+from compressionjob.conditions import INVALID_RUNTIME, INVALID_SPEC, RUNTIME_NOT_FOUND, RUNTIME_WITHOUT_PRICE
 from compressionjob.errors import InvalidSpec
 from compressionjob.parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
@@ -28,7 +23,9 @@ def accept(draft: Draft) -> Plan | None:
     try:
         spec = parse_job(manifest_of(draft.observed.job)).spec
     except InvalidSpec as error:
-        _refuse(draft, str(error))
+        refuse(draft, INVALID_SPEC, str(error))
+        return draft.plan()
+    if not store_access.check(draft, spec):
         return draft.plan()
     runtimes: dict[str, CompressionRuntimeSpec] = {}
     for field, name, record in _runtimes(draft, spec):
@@ -41,9 +38,10 @@ def accept(draft: Draft) -> Plan | None:
         measuring = draft.observed.job.measuring_runtime
         problems.extend(too_many_threads(spec, measuring, runtimes[measuring]))
     if problems:
-        _refuse(draft, str(InvalidSpec(problems)))
+        refuse(draft, INVALID_SPEC, str(InvalidSpec(problems)))
         return draft.plan()
-    draft.accept(Accepted(spec, runtimes[draft.observed.job.present_runtime]))
+    runtime = runtimes[draft.observed.job.present_runtime]
+    draft.accept(Accepted(spec, runtime, store_access.resolved(draft, spec)))
     return None
 
 
@@ -64,10 +62,10 @@ def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -
         remedy = (
             "create it, or delete the job and submit it with another (those there are: kubectl get compressionruntimes)"
         )
-        _wait(draft, RUNTIME_NOT_FOUND, f"{field}: there is no CompressionRuntime {name!r}; {remedy}")
+        wait(draft, RUNTIME_NOT_FOUND, f"{field}: there is no CompressionRuntime {name!r}; {remedy}")
         return None
     if found.runtime is None:
-        _wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
+        wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
         return None
     return found.runtime.spec
 
@@ -77,19 +75,5 @@ def _wait_for_price(draft: Draft, spec: CompressionJobSpec, name: str) -> bool:
     problem = missing_price(spec, name, measures=name == draft.observed.job.measuring_runtime)
     if problem is None:
         return False
-    _wait(draft, RUNTIME_WITHOUT_PRICE, str(problem))
+    wait(draft, RUNTIME_WITHOUT_PRICE, str(problem))
     return True
-
-
-def _refuse(draft: Draft, message: str) -> None:
-    draft.set_condition(ACCEPTED, "False", INVALID_SPEC, message)
-    draft.finish("Failed", INVALID_SPEC, message)
-    draft.note("Warning", event_reasons.REFUSED, message)
-
-
-def _wait(draft: Draft, reason: str, message: str) -> None:
-    old = draft.condition(ACCEPTED)
-    if old is None or old.reason != reason:
-        draft.note("Warning", event_reasons.WAITING, message)
-    draft.set_condition(ACCEPTED, "False", reason, message)
-    draft.set_phase("Pending", message)
