@@ -178,11 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[Hub]:
-    """A running server over `root`."""
+def serving(root: Path, host: str = "127.0.0.1") -> Iterator[Hub]:
+    """A running server over `root`, at an address of this machine."""
     hub = Hub(root)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    hub.url = f"http://127.0.0.1:{server.server_port}"
+    server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"hub": hub}))
+    hub.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
