@@ -82,11 +82,13 @@ def _configuration_remedy(draft: Draft, pod: PodRecord, said: str) -> str:
     return f"see: kubectl -n {namespace} describe pod {pod.name}"
 
 
-def keys_command(namespace: str, spec: dict[str, Any], field: str) -> str:
+def keys_command(namespace: str, spec: dict[str, Any], stores: list[StoreConnection], field: str) -> str:
     """Return the command that replaces the keys with which a field's location is reached; "" where none are named."""
     parts = _storages(spec)
     own = next((part for name, part in parts.items() if field.startswith(name.removesuffix(".storage"))), None)
-    secret = (own or parts["spec.storage"] or {}).get("secretName")
+    used = own or parts["spec.storage"] or {}
+    of_store = (store.secret_name for store in stores if store.name == used.get("store"))
+    secret = used.get("secretName") or next(of_store, None)
     if not secret:
         return ""
     data = {"stringData": {ACCESS_KEY_ID: "ID", SECRET_ACCESS_KEY: "KEY"}}
