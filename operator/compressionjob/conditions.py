@@ -46,6 +46,10 @@ INVALID_RUNTIME: Final = "InvalidRuntime"  # not permanent either: the platform 
 RUNTIME_WITHOUT_PRICE: Final = "RuntimeWithoutPrice"  # nor is this: a job with a limit on cost waits for the price
 RUNTIME_NOT_ALLOWED: Final = "RuntimeNotAllowed"  # the runtime does not allow the namespace: the job waits
 AUTHOR_NOT_VERIFIED: Final = "AuthorNotVerified"  # no policy pins spec.author, which the review needs: the job waits
+STORE_REQUIRED: Final = "StoreRequired"  # the namespace has stores, and the job names a Secret, endpoint or claim
+LOCATION_NOT_ALLOWED: Final = "LocationNotAllowed"  # outside the prefixes of its store, or written where it may read
+STORE_NOT_FOUND: Final = "StoreNotFound"  # not permanent: the job waits for it
+INVALID_STORE: Final = "InvalidStore"  # not permanent either: the platform team can correct it
 
 # Reasons of Scheduled. Unschedulable carries the scheduler's own message.
 POD_SCHEDULED: Final = "PodScheduled"
@@ -66,7 +70,7 @@ CANNOT_START: Final = (IMAGE_PULL_FAILED, CONTAINER_CONFIG_ERROR)
 
 STUCK: Final = (
     UNSCHEDULABLE, *CANNOT_START, RUNTIME_NOT_FOUND, INVALID_RUNTIME, RUNTIME_WITHOUT_PRICE, RUNTIME_NOT_ALLOWED,
-    AUTHOR_NOT_VERIFIED,
+    AUTHOR_NOT_VERIFIED, STORE_NOT_FOUND, INVALID_STORE,
 )  # fmt: skip
 """Reasons of Pending that do not go away by waiting alone."""
 
@@ -103,7 +107,8 @@ RESULT_CHANGED: Final = "ResultChanged"  # what a pod says that it published is 
 FAILURE_REASONS: Final = (
     SLA_VIOLATED, SLA_INCONCLUSIVE, REVIEW_REJECTED, REVIEW_TIMED_OUT, INVALID_SPEC, INVALID_INPUT, BAD_RECIPE,
     OUT_OF_MEMORY, KILLED, DISK_FULL, STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, BUDGET_EXCEEDED, RETRIES_EXHAUSTED,
-    INTERRUPTED_TOO_OFTEN, CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING, RESULT_CHANGED,
+    INTERRUPTED_TOO_OFTEN, CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING, RESULT_CHANGED, STORE_REQUIRED,
+    LOCATION_NOT_ALLOWED,
 )  # fmt: skip
 """Why a try or a whole job fails: metrics begin with a series for each, so that the first one is seen to happen."""
 

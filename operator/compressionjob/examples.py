@@ -58,6 +58,9 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "defaults.budget": "5", "limits.budget": "20",
     "destinations": ["s3://models/production"], "selector": {"matchLabels": {"tenant": "ml"}},
     "matchExpressions": [{"key": "tenant", "operator": "In", "values": ["ml", "search"]}],
+    # Of a CompressionStore.
+    "store": "team-a", "hub.store": "team-a", "prefix": "s3://models/team-a/", "access": "ReadWrite",
+    "locations": [{"prefix": "s3://models/team-a/", "access": "ReadWrite"}],
     # Of a CompressionReview.
     "job": "minilm-int8", "reason": "read the report; the slices look right", "reviewer": "rita@example.com",
     "jobUID": "0a1b2c3d-0000-4000-8000-000000000000", "digest": "sha256:e2ffb1057a332b75",

@@ -19,6 +19,7 @@ from compressionjob.report.bounds import (
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import Verdict
+from compressionjob.stores import MAX_NAMED, StoreConnection
 from compressionjob.terms import Terms
 from compressionjob.usage import ActiveTime, Interruptions, Usage
 
@@ -55,6 +56,9 @@ class CompressionJobStatus(Observed):
     )
     measuring_runtime: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The CompressionRuntime that measures, where it is another than spec.runtime."
+    )
+    stores: Annotated[list[StoreConnection], Field(max_length=MAX_NAMED)] = Field(
+        default=[], description="The CompressionStores that it uses, as they were when its first Job was created."
     )
     stage: Text = Field(default="", description="What is being done.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, VERSION
+from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, STORE_PLURAL, VERSION
 from kubectl_compress.errors import ClusterError, Forbidden, NotFound
 from kubectl_compress.job import Job
 from kubectl_compress.kubectl import Kubectl
@@ -128,6 +128,11 @@ class Cluster:
         except (Forbidden, NotFound):
             return None
         return dict(found["metadata"].get("labels") or {})
+
+    def stores(self, namespace: str) -> list[dict[str, Any]]:
+        """Read the CompressionStores of a namespace."""
+        items: list[dict[str, Any]] = self._get(collection(STORE_PLURAL, namespace)).get("items") or []
+        return items
 
     def _get(self, path: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.kubectl.run("get", "--raw", path))

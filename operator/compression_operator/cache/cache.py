@@ -1,37 +1,36 @@
 """What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from compression_operator.cache.forecasts import Forecast
-from compression_operator.cache.jobs import Jobs
-from compression_operator.cache.namespaces import NamespaceRecord, Namespaces
 from compression_operator.cache.observed import Observed
+from compression_operator.cache.platform import PLATFORM, Platform, PlatformRecord
 from compression_operator.cache.reviews import Reviews
-from compression_operator.cache.runtimes import Runtimes
 from compression_operator.cache.slots import MeasuringSlots
 from compression_operator.cache.workers import OwnChildren, Workers
 from compression_operator.cache.writers import Writers
 from compression_operator.cluster.errors import Refused
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, NAMESPACES, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, Resource
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import Raw, job_uid
 from compression_operator.records.review import ReviewRecord
 from compression_operator.records.runtime import RuntimeRecord
-from compressionjob.conditions import RUNTIME_NOT_ALLOWED
 from compressionjob.group import JOB_UID_LABEL
 from compressionjob.report import Progress
 
 Worker = ChildRecord | PodRecord
-Record = JobRecord | RuntimeRecord | ReviewRecord | NamespaceRecord | Worker
+_Record = JobRecord | PlatformRecord | ReviewRecord | Worker
 Notify = Callable[[str], None]
+
+MAX_GONE: Final = 4096  # how many deleted jobs are remembered as deleted
 
 
 class Cache:
-    """Records of the five kinds, and what belongs together.
+    """Records of all kinds, and what belongs together.
 
     ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
     an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
@@ -42,18 +41,21 @@ class Cache:
     def __init__(self, changed: Notify, released: Notify = lambda _: None, *, children_protected: bool = False) -> None:
         self._changed = changed
         self._released = released
-        self.writers = Writers(changed, self._places)
+        self.platform = Platform()
+        self.runtimes = self.platform.runtimes
+        self.writers = Writers(changed, self.platform.places)
         self.slots = MeasuringSlots(changed)
         self.own_children = OwnChildren(protected=children_protected)
-        self._jobs = Jobs()
-        self.runtimes = Runtimes()
+        self._jobs: dict[str, JobRecord] = {}
         self.reviews = Reviews()
-        self.namespaces = Namespaces()
         self._workers: dict[str, Workers] = {}
+        self._by_name: dict[tuple[str, str], str] = {}
+        self._tally: Counter[tuple[str, str]] = Counter()
+        self._gone: OrderedDict[str, None] = OrderedDict()
 
     def uids(self) -> list[str]:
         """The uids of all CompressionJobs."""
-        return [job.uid for job in self._jobs]
+        return list(self._jobs)
 
     def job(self, uid: str) -> JobRecord | None:
         """A CompressionJob."""
@@ -61,11 +63,11 @@ class Cache:
 
     def job_named(self, namespace: str, name: str) -> JobRecord | None:
         """The CompressionJob that has this name now."""
-        return self._jobs.named(namespace, name)
+        return self._jobs.get(self._by_name.get((namespace, name), ""))
 
     def jobs(self) -> Iterable[JobRecord]:
         """All CompressionJobs."""
-        return self._jobs
+        return self._jobs.values()
 
     def runtime(self, name: str) -> RuntimeRecord | None:
         """A CompressionRuntime."""
@@ -73,7 +75,7 @@ class Cache:
 
     def tally(self) -> Counter[tuple[str, str]]:
         """The number of CompressionJobs by phase and reason."""
-        return self._jobs.tally
+        return self._tally
 
     def observe(
         self,
@@ -97,6 +99,8 @@ class Cache:
             job=job,
             runtime=self.runtimes.get(job.present_runtime),
             measuring_runtime=self.runtimes.get(job.measuring_runtime),
+            stores=self.platform.stores.of(job.namespace),
+            namespace_labels=self.platform.namespaces.labels(job.namespace),
             reviews=() if job.ended else self.reviews.about(job.namespace, job.name),
             child=child,
             pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),
@@ -110,11 +114,7 @@ class Cache:
             waiting_for_slot=self.slots.waiting()[job.present_runtime],
             slot_seconds=self.slots.seconds(job.present_runtime),
             measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
-            namespace_labels=self.namespaces.labels(job.namespace),
         )
-
-    def _places(self, job: JobRecord) -> tuple[str, ...]:
-        return job.places(found.claims if (found := self.runtimes.get(job.present_runtime)) is not None else {})
 
     def running_pod(self, uid: str) -> PodRecord | None:
         """The running pod of a job that goes on, which can be asked for its progress."""
@@ -132,12 +132,10 @@ class Cache:
         told = _nobody if own_write else self._changed
         if resource is COMPRESSION_JOBS:
             self._put_job(JobRecord.of(raw), told)
-        elif resource is RUNTIMES:
-            self._put_runtime(RuntimeRecord.of(raw))
+        elif resource in PLATFORM:
+            self._look_at(self.platform.put(resource, raw))
         elif resource is REVIEWS:
             self._tell_about(self.reviews.put(ReviewRecord.of(raw)))
-        elif resource is NAMESPACES:
-            self._put_namespace(raw)
         else:
             self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), told)
 
@@ -150,12 +148,10 @@ class Cache:
         uid = metadata["uid"]
         if resource is COMPRESSION_JOBS:
             self._drop_job(uid)
-        elif resource is RUNTIMES:
-            self.runtimes.drop(metadata["name"], uid)
+        elif resource in PLATFORM:
+            self._look_at(self.platform.drop(resource, metadata))
         elif resource is REVIEWS:
             self._tell_about(self.reviews.drop(uid))
-        elif resource is NAMESPACES:
-            self.namespaces.drop(metadata["name"], uid)
         else:
             self._forget_worker(uid)
             self.own_children.forget(uid)
@@ -196,37 +192,39 @@ class Cache:
     def versions(self, resource: Resource) -> dict[str, tuple[int, Raw]]:
         """What is remembered of a kind: version and enough metadata for ``drop``, by uid."""
         if resource is COMPRESSION_JOBS:
-            return {job.uid: (job.version, {"uid": job.uid}) for job in self._jobs}
-        if resource is RUNTIMES:
-            return self.runtimes.versions()
+            return {uid: (job.version, {"uid": uid}) for uid, job in self._jobs.items()}
+        if resource in PLATFORM:
+            return self.platform.versions(resource)
         if resource is REVIEWS:
             return self.reviews.versions()
-        if resource is NAMESPACES:
-            return self.namespaces.versions()
         return self.writers.versions("Job" if resource is JOBS else "Pod") | {
             uid: (record.version, {"uid": uid, "namespace": record.namespace, "labels": {JOB_UID_LABEL: owner}})
             for owner, workers in self._workers.items()
             for uid, record in workers.of(resource).items()
         }
 
-    def _record(self, resource: Resource, metadata: Raw) -> Record | None:
+    def _record(self, resource: Resource, metadata: Raw) -> _Record | None:
         if resource is COMPRESSION_JOBS:
             return self._jobs.get(metadata["uid"])
-        if resource is RUNTIMES:
-            return self.runtimes.get(metadata["name"])
+        if resource in PLATFORM:
+            return self.platform.get(resource, metadata)
         if resource is REVIEWS:
             return self.reviews.get(metadata["uid"])
-        if resource is NAMESPACES:
-            return self.namespaces.get(metadata["name"])
         return self._workers.get(job_uid(metadata), _NONE).of(resource).get(metadata["uid"])
 
     def _put_job(self, job: JobRecord, told: Callable[[str], None]) -> None:
         known = self._jobs.get(job.uid)
-        if not self._jobs.put(job):
+        # The answer to our own write may come after the news of the deletion.
+        if job.uid in self._gone or (known is not None and known.version >= job.version):
             return
-        if known is not None and known.part != job.part and job.uid in self._workers:
-            self._workers[job.uid].progress = None  # it was the last part's
-        self.runtimes.put_job(job, known)
+        if known is not None:
+            self._count(known, -1)
+            if known.part != job.part and job.uid in self._workers:
+                self._workers[job.uid].progress = None  # it was the last part's
+        self._jobs[job.uid] = job
+        self._by_name[job.namespace, job.name] = job.uid
+        self._count(job, +1)
+        self.platform.put_job(job, known)
         for child in self._workers.get(job.uid, _NONE).children.values():
             self.writers.note(child, job)  # one that its user holds writes no more
         if job.ended:
@@ -236,10 +234,16 @@ class Cache:
         told(job.uid)
 
     def _drop_job(self, uid: str) -> None:
-        known = self._jobs.drop(uid)
+        self._gone[uid] = None
+        if len(self._gone) > MAX_GONE:
+            self._gone.popitem(last=False)
+        known = self._jobs.pop(uid, None)
         if known is None:
             return
-        self.runtimes.discard_job(known)
+        self._count(known, -1)
+        if self._by_name.get((known.namespace, known.name)) == uid:
+            del self._by_name[known.namespace, known.name]
+        self.platform.discard_job(known)
         self._workers.pop(uid, None)
         self.writers.forget_job(uid)
         self.writers.release(known)
@@ -268,26 +272,25 @@ class Cache:
                 self._released(worker.namespace)
             told(worker.job_uid)
 
-    def _put_runtime(self, runtime: RuntimeRecord) -> None:
-        # Only jobs without a child for their present part look at their runtime.
-        for uid in self.runtimes.put(runtime):
-            job = self._jobs.get(uid)
-            if job and not job.ended and not self._workers.get(uid, _NONE).has_child_for(job.part):
+    def _look_at(self, uids: set[str]) -> None:
+        # Only jobs without a child for their present part look at their runtime and stores.
+        for uid in uids:
+            if not self._jobs[uid].ended and not self._workers.get(uid, _NONE).has_child_for(self._jobs[uid].part):
                 self._changed(uid)
 
-    def _put_namespace(self, raw: Raw) -> None:
-        name = self.namespaces.put(raw)
-        waiting = (it for it in self._jobs if it.namespace == name and it.reason == RUNTIME_NOT_ALLOWED)
-        for uid in [it.uid for it in waiting] if name else ():
-            self._changed(uid)
-
     def _tell_about(self, review: ReviewRecord | None) -> None:
-        job = self._jobs.named(review.namespace, review.job) if review is not None else None
-        if job is not None and not job.ended:
-            self._changed(job.uid)
+        uid = self._by_name.get((review.namespace, review.job)) if review is not None else None
+        if uid is not None and not self._jobs[uid].ended:
+            self._changed(uid)
 
     def _is_over(self, uid: str) -> bool:
         return (job := self._jobs.get(uid)) is not None and job.ended
+
+    def _count(self, job: JobRecord, change: int) -> None:
+        key = (job.phase, job.reason)
+        self._tally[key] += change
+        if not self._tally[key]:
+            del self._tally[key]
 
 
 _NONE: Final = Workers()

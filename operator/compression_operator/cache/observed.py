@@ -13,6 +13,7 @@ from compression_operator.records.pod import PodRecord
 from compression_operator.records.requirements import Requirements
 from compression_operator.records.review import ReviewRecord
 from compression_operator.records.runtime import RuntimeRecord
+from compression_operator.records.store import StoreRecord
 from compressionjob.report import Progress
 
 
@@ -21,7 +22,8 @@ class Observed:
     """A job and its surroundings, as the cache knows them.
 
     ``child`` and ``pods`` are those of the job's present part, and so is ``runtime``; ``measuring_runtime`` is the one
-    that measures, whichever part it is. ``reviews`` name the job, whatever they are worth.
+    that measures, whichever part it is. ``stores`` are those of the job's namespace by name. ``reviews`` name the job,
+    whatever they are worth.
 
     ``confirmed`` says that child and pods were read from the API server just now: what is missing then is really
     gone. ``foreign_child`` is a Job that has the child's name but another owner; ``stranger`` one that says that it is
@@ -37,6 +39,7 @@ class Observed:
     job: JobRecord
     runtime: RuntimeRecord | None = None
     measuring_runtime: RuntimeRecord | None = None
+    stores: Mapping[str, StoreRecord] = field(default_factory=dict)
     reviews: tuple[ReviewRecord, ...] = ()
     child: ChildRecord | None = None
     pods: tuple[PodRecord, ...] = ()

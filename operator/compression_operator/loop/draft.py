@@ -3,6 +3,7 @@
 An end is the end, a verdict is given once, and a status that did not change is not written.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -21,6 +22,7 @@ from compressionjob.report import RunStep
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
+from compressionjob.stores import ResolvedStore
 from compressionjob.usage import ActiveTime, Interruptions, Usage
 
 MAX_MESSAGE: Final = 1024
@@ -34,10 +36,11 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 @dataclass(frozen=True)
 class Accepted:
-    """A job that can work, with the runtime that its present part will work on."""
+    """A job that can work, with the runtime that its present part will work on, and the stores that it names."""
 
     spec: CompressionJobSpec
     runtime: CompressionRuntimeSpec
+    stores: Mapping[str, ResolvedStore]
 
 
 class Draft:

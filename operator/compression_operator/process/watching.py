@@ -14,7 +14,16 @@ from compression_operator.cache.cache import Cache
 from compression_operator.cluster.client import CHUNK
 from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import CredentialsError
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, NAMESPACES, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.cluster.resources import (
+    COMPRESSION_JOBS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    REVIEWS,
+    RUNTIMES,
+    STORES,
+    Resource,
+)
 from compression_operator.cluster.session import open_session, wait_when_told
 from compression_operator.process.kopf_run import run_kopf
 from compression_operator.process.lean_kopf import kopf
@@ -22,7 +31,7 @@ from compression_operator.process.relists import Relists
 from compression_operator.telemetry.metrics import Metrics
 from compressionjob.group import GROUP, JOB_UID_LABEL, MANAGED_BY
 
-WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, REVIEWS, JOBS, PODS)
+WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, STORES, REVIEWS, JOBS, PODS)
 WATCHED_CLUSTER_WIDE: Final = (*WATCHED, NAMESPACES)
 """An operator that serves named namespaces has no right to read others, nor their labels."""
 FIRST_BACKOFF: Final = 1.0

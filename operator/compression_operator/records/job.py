@@ -25,6 +25,7 @@ class JobRecord:
 
     ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
     chose, ``unsent`` the notifications that none has taken yet. ``child_uid`` is the Job that the operator created.
+    ``endpoints`` are those of the stores that it began with.
     ``names_measuring`` says that it names the runtime that measures itself, and ``begun`` that its part is decided:
     before that its runtime has a say in both (``begin``). ``settings`` are those that hold, by its spec and its terms.
     """
@@ -55,6 +56,7 @@ class JobRecord:
     since: str
     spec_json: bytes
     status_json: bytes
+    endpoints: tuple[tuple[str, str], ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -98,9 +100,13 @@ class JobRecord:
         """Longest time from start to end, in seconds."""
         return self.settings.deadline
 
-    def places(self, claims: Mapping[str, str]) -> tuple[str, ...]:
-        """Where its pods write, with the claims of its runtime; nothing is known of a job that has ended."""
-        return places_of(self.spec(), self.namespace, claims) if self.spec_json else ()
+    def places(self, claims: Mapping[str, str], endpoints: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """Where its pods write, with the claims of its runtime and the endpoints of its stores.
+
+        Endpoints of a job that has begun stay as they were. Nothing is known of a job that has ended.
+        """
+        spec = self.spec() if self.spec_json else {}
+        return places_of(spec, self.namespace, claims, {**(endpoints or {}), **dict(self.endpoints)})
 
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""
@@ -136,6 +142,7 @@ class JobRecord:
             since=_since(status) or self.created,
             spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
             status_json=to_json(status),
+            endpoints=_endpoints(status),
         )
 
     @classmethod
@@ -175,6 +182,7 @@ class JobRecord:
             # An ended job needs its spec no more: nothing will be built from it.
             spec_json=b"" if phase in TERMINAL_PHASES else to_json(spec),
             status_json=to_json(status),
+            endpoints=_endpoints(status),
         )
 
 
@@ -191,6 +199,11 @@ def _rests(status: Raw) -> bool:
 
 def _measuring_runtime(status: Raw, otherwise: str) -> str:
     return str(status.get("measuringRuntime") or otherwise)
+
+
+def _endpoints(status: Raw) -> tuple[tuple[str, str], ...]:
+    """The names of the stores that it began with, and their endpoints."""
+    return tuple((str(item.get("name", "")), str(item.get("endpoint", ""))) for item in status.get("stores") or ())
 
 
 def _child_uid(status: Raw) -> str:

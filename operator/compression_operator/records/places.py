@@ -16,10 +16,13 @@ from compressionjob.mounts import in_claim
 AWS = "aws"
 
 
-def places_of(spec: Raw, namespace: str, claims: Mapping[str, str] | None = None) -> tuple[str, ...]:
+def places_of(
+    spec: Raw, namespace: str, claims: Mapping[str, str] | None = None, endpoints: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Return the places of a job's spec, which may be invalid: then there are none.
 
     ``claims`` are those that its runtime mounts, by their paths: file:// below one of them is that claim's.
+    ``endpoints`` are those of the CompressionStores that it may name.
     """
     output = spec.get("output") or {}
     storage = output.get("storage") or spec.get("storage") or {}
@@ -28,7 +31,7 @@ def places_of(spec: Raw, namespace: str, claims: Mapping[str, str] | None = None
         reports = parse_location(str(output["reports"])) if output.get("reports") else destination.sibling("-report")
     except ValueError:
         return ()
-    endpoint = str(storage.get("endpoint") or AWS)
+    endpoint = str(storage.get("endpoint") or (endpoints or {}).get(str(storage.get("store"))) or AWS)
     written = (in_claim(location, claims or {}) for location in (destination, reports))
     return tuple(dict.fromkeys(_place(location, endpoint, namespace) for location in written))
 

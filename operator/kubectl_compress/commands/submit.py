@@ -18,6 +18,7 @@ from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 from kubectl_compress.manifests import Manifest
 from kubectl_compress.runtimes import require_runtimes, runtimes_of
+from kubectl_compress.stores import require_stores, stores_of
 
 MOST_DIFFERENCES: Final = 8
 """Differing fields that are listed when a name is taken."""
@@ -89,14 +90,17 @@ def _jobs(given: argparse.Namespace, terminal: Terminal) -> list[Manifest] | Non
 
 
 def _fit(jobs: list[Manifest], cluster: Cluster, terminal: Terminal) -> bool:
-    """Whether the cluster's runtimes have what the jobs need; what they lack is said."""
+    """Whether runtimes and stores have what the jobs need, and allow what they do; what they lack is said."""
     runtimes = runtimes_of(cluster)
-    if runtimes is None:
-        return True
+    stores = {name: stores_of(cluster, name) for name in {_namespace(manifest, cluster) for manifest in jobs}}
     fits = True
     for manifest in jobs:
         try:
-            require_runtimes(manifest, runtimes, _namespace(manifest, cluster), cluster.labels_of)
+            if runtimes is not None:
+                require_runtimes(manifest, runtimes, _namespace(manifest, cluster), cluster.labels_of)
+            allowed = stores[_namespace(manifest, cluster)]
+            if allowed is not None:
+                require_stores(manifest, allowed)
         except InvalidManifest as error:
             terminal.explain(error)
             fits = False

@@ -102,11 +102,12 @@ def test_the_operator_knows_whether_its_children_are_protected() -> None:
         return parse(["run"], {key: value for key, value in variables.items() if value}).children_protected
 
     assert protected()
-    every = {"reviewer", "author", "operator", "child-jobs", "child-pods", "queue", "limits"}
+    every = {"reviewer", "author", "operator", "child-jobs", "child-pods", "queue", "limits", "stores"}
     assert set(policies()) == every
     assert not protected("--set=admission.protectChildren=false")
     assert set(policies("--set=admission.protectChildren=false")) == every - {"child-jobs", "child-pods"}
-    for value, name in (("fixQueue", "queue"), ("warnWithoutLimits", "limits"), ("limitOperator", "operator")):
+    switched = {"fixQueue": "queue", "warnWithoutLimits": "limits", "stores": "stores", "limitOperator": "operator"}
+    for value, name in switched.items():
         assert set(policies(f"--set=admission.{value}=false")) == every - {name}
 
 

@@ -12,6 +12,7 @@ from compressionjob.crd import definitions
 from compressionjob.review import parse_review
 from compressionjob.runtime import parse_runtime
 from compressionjob.spec import parse_job
+from compressionjob.stores import parse_store
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").rglob("*.yaml"))
 
@@ -20,6 +21,7 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "CompressionJob": parse_job,
     "CompressionRuntime": parse_runtime,
     "CompressionReview": parse_review,
+    "CompressionStore": parse_store,
 }
 
 

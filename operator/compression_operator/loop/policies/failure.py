@@ -101,7 +101,7 @@ def _command(draft: Draft, pod: PodRecord) -> str:
     if summary is None or summary.error is None or CORRECT_KEYS not in summary.error.remedy:
         return ""
     job = draft.observed.job
-    command = starting.keys_command(job.namespace, job.spec(), summary.error.field)
+    command = starting.keys_command(job.namespace, job.spec(), draft.before.stores, summary.error.field)
     return f": {command}" if command else ""
 
 

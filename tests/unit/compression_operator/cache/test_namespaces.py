@@ -39,9 +39,12 @@ def test_a_job_that_waits_for_its_namespace_is_looked_at_when_its_labels_change(
     assert labels_in(cache) == {"gpu": "yes"}
 
 
-def test_other_jobs_are_left_alone() -> None:
+def test_jobs_elsewhere_are_left_alone() -> None:
     changed: list[str] = []
-    cache_with_job(changed, "RuntimeNotFound").put(NAMESPACES, namespace(5, gpu="yes"))
+    cache = cache_with_job(changed, "RuntimeNotAllowed")
+    other = namespace(5, gpu="yes")
+    other["metadata"]["name"] = "elsewhere"
+    cache.put(NAMESPACES, other)
     assert not changed
 
 
