@@ -375,3 +375,16 @@ def test_parts_that_are_judged_apart_are_named_worst_first() -> None:
     )
     assert "out7: 0.7000; and 2 more." in text
     assert "judged apart" not in _page().text
+
+
+def test_memory_is_written_in_the_unit_of_its_limit() -> None:
+    found = looked_at()
+    (memory,) = (item for item in found.objectives if item.name == "memory")
+    binary = memory.model_copy(update={"limit": float(2**27)})
+    others = [item for item in found.objectives if item.name != "memory"]
+    page = _opened(found.model_copy(update={"objectives": [*others, binary]}))
+    text = " ".join(page.text.split())
+    for part in ("at most 128Mi", "47.9Mi to 48.6Mi", "limit 128Mi"):
+        assert part in text, part
+    assert "50.6 MB" not in text
+    assert "at most 120.0 MB" in " ".join(_opened(found).text.split())
