@@ -85,7 +85,8 @@ def play(place: Place, name: str, title: str) -> str:
     for condition in status["conditions"]:
         if condition["type"] in ("SLASatisfied", "AsPromised", "Failed") and condition["status"] != "Unknown":
             console.print(f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}")
-    report = fetch_reports(store, status.get("report", ""), name)
+    location = status.get("report", "")
+    report = fetch_reports(store, location, name) if location else "none: the job ended before it was measured"
     destination = f"{place.prefix}{name}"
     files = store.list_objects_v2(Bucket=place.bucket, Prefix=f"{destination}/").get("Contents", [])
     published = f"{len(files)} files, {sum(item['Size'] for item in files) / 1e6:.1f} MB" if files else "nothing"
@@ -95,7 +96,9 @@ def play(place: Place, name: str, title: str) -> str:
 
 
 def show(status: dict[str, Any]) -> None:
-    """The verdict table: limit by limit, with intervals."""
+    """The verdict table: limit by limit, with intervals; nothing where the job failed before there was a verdict."""
+    if "verdict" not in status:
+        return
     table = Table(
         title=f"verdict: {status.get('verdict')} (confidence {status.get('confidence')})", title_justify="left"
     )
