@@ -111,4 +111,4 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
 
 
 def _short(text: object) -> str:
-    return " ".join(str(text).split())[:200]
+    return " ".join(str(text).split())[:200].rstrip(".")

@@ -142,3 +142,20 @@ def test_the_table_has_a_row_for_each_job_and_nothing_after_its_last_column() ->
     assert all(line == line.rstrip() for line in lines)
     columns = [line.index(word) for line, word in zip(lines, ("AGE", "2m", "2m", "2m"), strict=True)]
     assert len(set(columns)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "line"),
+    [
+        ("DeadlineAtRisk", "True", "✗ may end after its deadline: Reason: words"),
+        ("DeadlineAtRisk", "False", ""),
+        ("ReceiversFound", "True", ""),
+        ("ReceiversFound", "False", "✗ a receiver of notifications is missing: Reason: words"),
+        ("StatusComplete", "False", "✗ the status is incomplete: Reason: words"),
+    ],
+)
+def test_conditions_that_are_as_they_should_be_are_not_shown_as_faults(kind: str, status: str, line: str) -> None:
+    running = {"phase": "Running", "conditions": [condition(kind, status, "Reason", "words")]}
+    text = drawn(job_detail(job(status=running), NOW))
+    assert line in text
+    assert ("Reason" in text) == bool(line)
