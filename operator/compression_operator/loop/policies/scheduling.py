@@ -118,8 +118,8 @@ def _unschedulable(draft: Draft, said: str) -> str:
     job = draft.observed.job
     if missing is None:
         cause = _PREEMPTION.split(said)[0].rstrip(". ") or "the scheduler found no node"
-        others = f"another runtime than {job.present_runtime!r} in spec.runtime (kubectl get {RUNTIME_SHORT_NAME})"
-        return f"{cause}; wait for room, or choose {others}"
+        others = f"another spec.runtime than {job.present_runtime!r} (kubectl get {RUNTIME_SHORT_NAME})"
+        return f"{cause}; wait for room, or submit the job anew with {others}"
     namespace = job.namespace
     return f"{said.rstrip('. ')}; create the claim {missing[1]}, or see those there are: kubectl -n {namespace} get pvc"
 

@@ -20,7 +20,9 @@ from tests.support.operator.builders import (
 )
 
 NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
-NO_ROOM = f"{NO_GPU[:-1]}; wait for room, or choose another runtime than 'cpu' in spec.runtime (kubectl get cprt)"
+NO_ROOM = (
+    f"{NO_GPU[:-1]}; wait for room, or submit the job anew with another spec.runtime than 'cpu' (kubectl get cprt)"
+)
 MISSING_SECRET = 'secret "s3" not found'
 NO_CLAIM = 'persistentvolumeclaim "models" not found.'
 AGAIN = "kubectl -n default delete job minilm-int8-0a1b2c3d"
