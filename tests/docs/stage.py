@@ -28,7 +28,7 @@ CRDS: Final = [
 CLUSTER_KINDS: Final = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stage:
     """The clone, a folder of files beside it, the cluster and its object store."""
 
@@ -37,6 +37,8 @@ class Stage:
     store: Any
     hub: str
     """URL of a Hugging Face Hub that has MiniLM."""
+    is_ready: bool = False
+    """Whether the operator is installed, and the reader has her namespace."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -98,6 +100,7 @@ def write_programs(folder: Path, clone: Path) -> None:
 
 def clear(stage: Stage) -> None:
     """Take the operator out of the cluster, with all that is its: CRDs, jobs, roles, policies, namespaces."""
+    stage.is_ready = False
     command = [tools.helm(), "uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--ignore-not-found", "--wait"]
     run([*command, "--kubeconfig", components.admin_kubeconfig()])
     kubectl = stage.kubectl
@@ -123,12 +126,15 @@ def bare(stage: Stage) -> None:
 
 def ready(stage: Stage) -> None:
     """Have the operator installed, MiniLM in the store, and the reader in her namespace."""
+    if stage.is_ready:
+        return
     install_chart()
     seed(stage.store)
     namespaces.prepare(TEAM)
     roles = [("edit", "edit"), ("review", f"{SYSTEM_NAMESPACE}:{RELEASE}:review")]
     stage.kubectl.apply(*(_binding("RoleBinding", name, role) for name, role in roles))
     stage.kubectl.apply(_binding("ClusterRoleBinding", "see-runtimes", f"{SYSTEM_NAMESPACE}:{RELEASE}:view"))
+    stage.is_ready = True
 
 
 def _binding(kind: str, name: str, role: str) -> dict[str, Any]:
