@@ -67,6 +67,15 @@ def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRun
             )
 
 
+def mounted_claims(runtime: CompressionRuntimeSpec) -> dict[str, str]:
+    """Return the claims that a runtime mounts, by their paths."""
+    return {
+        volume.mount_path: volume.persistent_volume_claim.claim_name
+        for volume in runtime.volumes
+        if volume.persistent_volume_claim is not None
+    }
+
+
 def _below(path: str, mount: str) -> bool:
     return path.startswith(mount.rstrip("/") + "/")
 

@@ -36,6 +36,9 @@ OF_FAILURE: Final = {
     conditions.DEADLINE_EXCEEDED: "give it more time; finished stages are kept: {retry} --set spec.deadline=TIME",
     conditions.BUDGET_EXCEEDED: "allow it a larger budget; finished stages are kept: {retry} --set spec.budget=MORE",
     conditions.RETRIES_EXHAUSTED: "see why: {logs}; when the cause is gone, from its checkpoints: {retry}",
+    conditions.INTERRUPTED_TOO_OFTEN: "allow more of it, or choose a runtime with a higher priority "
+    + _RUNTIMES
+    + ": {retry} --set spec.maxInterruptions=MORE",
     conditions.CHILD_LOST: "find out who deletes its Jobs: kubectl get events {ns}; then: {retry}",
     conditions.CHILD_CONFLICT: "a Job of its name belongs to another owner; under a new name: {retry}",
     conditions.SUMMARY_MISSING: "find out who deletes its pods: kubectl get events {ns}; then measure again: {retry}",
@@ -56,6 +59,12 @@ OF_WAITING: Final = {
     f"kubectl patch {RUNTIME_SHORT_NAME} {{runtime}} --type=merge "
     '--patch=\'{{"spec":{{"pricePerHour":"PRICE"}}}}\', '
     "or delete the job and submit it without spec.budget and spec.sla.cost",
+    conditions.RUNTIME_NOT_ALLOWED: "delete the job and submit it with another runtime "
+    + _RUNTIMES
+    + ", or ask the platform team to allow the namespace: "
+    f"kubectl edit {RUNTIME_SHORT_NAME} {{runtime}}",
+    conditions.AUTHOR_NOT_VERIFIED: "ask the platform team to install the operator with the chart, whose policies "
+    "verify spec.author (docs/review.md)",
     conditions.STORE_NOT_FOUND: "ask the platform team to create it, or delete the job and submit it with another "
     f"store (those there are: kubectl get {STORE_PLURAL} {{ns}})",
     conditions.INVALID_STORE: f"let the platform team correct it: kubectl edit {STORE_SHORT_NAME} {{ns}}",

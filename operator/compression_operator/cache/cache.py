@@ -26,12 +26,11 @@ Worker = ChildRecord | PodRecord
 _Record = JobRecord | PlatformRecord | ReviewRecord | Worker
 Notify = Callable[[str], None]
 
-MAX_GONE: Final = 4096
-"""How many deleted jobs are remembered as deleted."""
+MAX_GONE: Final = 4096  # how many deleted jobs are remembered as deleted
 
 
 class Cache:
-    """Records of the six kinds, and what belongs together.
+    """Records of all kinds, and what belongs together.
 
     ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
     an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
@@ -101,6 +100,7 @@ class Cache:
             runtime=self.runtimes.get(job.present_runtime),
             measuring_runtime=self.runtimes.get(job.measuring_runtime),
             stores=self.platform.stores.of(job.namespace),
+            namespace_labels=self.platform.namespaces.labels(job.namespace),
             reviews=() if job.ended else self.reviews.about(job.namespace, job.name),
             child=child,
             pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),

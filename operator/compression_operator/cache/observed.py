@@ -10,6 +10,7 @@ from compression_operator.records.child import ChildRecord
 from compression_operator.records.delivery import Delivery, Subscriptions
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
+from compression_operator.records.requirements import Requirements
 from compression_operator.records.review import ReviewRecord
 from compression_operator.records.runtime import RuntimeRecord
 from compression_operator.records.store import StoreRecord
@@ -31,7 +32,8 @@ class Observed:
     number of jobs that wait to be measured in its present runtime, ``slot_seconds`` how long each of them takes, and
     ``measured_first`` the number of jobs for which it does not begin yet. ``finish`` is when the running pod expects to
     be done, told with its progress. ``receivers`` are those that can be told of jobs, and ``deliveries`` what became of
-    this job's notifications.
+    this job's notifications. ``namespace_labels`` are None where the operator does not read them, and ``requirements``
+    are what the platform team requires of all jobs.
     """
 
     job: JobRecord
@@ -53,3 +55,5 @@ class Observed:
     measured_first: int = 0
     receivers: Subscriptions = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
+    namespace_labels: Mapping[str, str] | None = None
+    requirements: Requirements = field(default_factory=Requirements)

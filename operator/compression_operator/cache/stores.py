@@ -31,7 +31,7 @@ class Stores:
         if known is not None and known.uid == store.uid and known.version >= store.version:
             return set()
         self._records.setdefault(store.namespace, {})[store.name] = store
-        return self._concerned(store.namespace)
+        return self.jobs_in(store.namespace)
 
     def drop(self, namespace: str, name: str, uid: str) -> set[str]:
         """Forget a store that is gone; returns the uids of the jobs that this may concern."""
@@ -41,7 +41,7 @@ class Stores:
         del self._records[namespace][name]
         if not self._records[namespace]:
             del self._records[namespace]
-        return self._concerned(namespace)
+        return self.jobs_in(namespace)
 
     def versions(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
         """Return version and metadata of all stores, by uid."""
@@ -66,5 +66,6 @@ class Stores:
             if not jobs:
                 del self._jobs[job.namespace]
 
-    def _concerned(self, namespace: str) -> set[str]:
+    def jobs_in(self, namespace: str) -> set[str]:
+        """Return the uids of the jobs in a namespace that have not ended."""
         return set(self._jobs.get(namespace, ()))

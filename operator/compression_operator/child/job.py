@@ -36,6 +36,7 @@ from compressionjob.group import (
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
     JOB_VARIABLE,
@@ -101,7 +102,7 @@ def child_job(
         MANAGED_BY_LABEL: MANAGED_BY,
     }
     endpoints = {name: store.connection.endpoint or "" for name, store in stores.items()}
-    places = {PLACES_ANNOTATION: written.to_annotation(job.places(written.claims_of(runtime), endpoints))}
+    places = {PLACES_ANNOTATION: written.to_annotation(job.places(mounted_claims(runtime), endpoints))}
     slot = slot_of(job.part, runtime.measuring.isolation)
     annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
     annotations |= {SLOT_ANNOTATION: slot} if slot else {}

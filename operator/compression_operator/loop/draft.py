@@ -23,7 +23,7 @@ from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
 from compressionjob.stores import ResolvedStore
-from compressionjob.usage import ActiveTime, Usage
+from compressionjob.usage import ActiveTime, Interruptions, Usage
 
 MAX_MESSAGE: Final = 1024
 MAX_CONDITION_MESSAGE: Final = 4096
@@ -136,6 +136,12 @@ class Draft:
         """How long the job's Jobs were active, as far as this plan knows."""
         known: ActiveTime | None = self._fields.get("active_time", self.before.active_time)
         return known or ActiveTime()
+
+    @property
+    def interruptions(self) -> Interruptions:
+        """Pods that the job lost, as far as this plan knows."""
+        known: Interruptions | None = self._fields.get("interruptions", self.before.interruptions)
+        return known or Interruptions()
 
     def set_phase(self, phase: Phase, message: str) -> None:
         """State the phase of a job that goes on. What a pod is doing is said of a pod that runs, and of no other."""

@@ -66,9 +66,11 @@ class Replica:
             notifier=self._notifier,
             admission=self._admission,
             follow=self._polls.follow,
+            requirements=options.requirements,
         )
         self._relists = Relists()
-        self._handlers = watching.registry(self._cache, self._notice, credentials, metrics, self._relists)
+        watched = watching.WATCHED if options.namespaces else watching.WATCHED_CLUSTER_WIDE
+        self._handlers = watching.registry(self._cache, self._notice, credentials, metrics, self._relists, watched)
         self._leading = False
         self._caught_up = asyncio.Event()
         self._ready = False

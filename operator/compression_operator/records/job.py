@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from compression_operator.records.delivery import NotificationKey
 from compression_operator.records.places import places_of
-from compression_operator.records.reading import Raw, amount, seconds, to_json, version
+from compression_operator.records.reading import Raw, to_json, version
+from compression_operator.records.settings import Settings, settings_of
 from compressionjob.conditions import SUSPENDED, reason_of
 from compressionjob.group import QUEUE_LABEL
 from compressionjob.parts import COMPRESS, RUN, Part, first_part
-from compressionjob.spec import DEFAULT_RETRIES, DEFAULT_RUNTIME
+from compressionjob.spec import DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
 _MAX_CHILD_NAME: Final = 52
@@ -26,7 +27,7 @@ class JobRecord:
     chose, ``unsent`` the notifications that none has taken yet. ``child_uid`` is the Job that the operator created.
     ``endpoints`` are those of the stores that it began with.
     ``names_measuring`` says that it names the runtime that measures itself, and ``begun`` that its part is decided:
-    before that its runtime has a say in both (``begin``).
+    before that its runtime has a say in both (``begin``). ``settings`` are those that hold, by its spec and its terms.
     """
 
     uid: str
@@ -44,12 +45,10 @@ class JobRecord:
     part: str
     restarts: int
     child_uid: str
-    retries: int
+    author: str
     suspend: bool
     rests: bool
-    ttl: float | None
-    budget: float | None
-    deadline: float | None
+    settings: Settings
     receivers: tuple[str, ...]
     unsent: tuple[NotificationKey, ...]
     phase: str
@@ -80,6 +79,26 @@ class JobRecord:
         suffix = "" if self.part in (RUN, COMPRESS) else f"-{self.part.lower()}"
         suffix += f"-{self.restarts}" if self.restarts else ""
         return f"{self.name[: _MAX_CHILD_NAME - len(suffix)].rstrip('-.')}-{self.uid[:8]}{suffix}"
+
+    @property
+    def retries(self) -> int:
+        """How often a failure that may pass is tried again."""
+        return self.settings.retries
+
+    @property
+    def ttl(self) -> float | None:
+        """Seconds for which the job is kept once it has ended."""
+        return self.settings.ttl
+
+    @property
+    def budget(self) -> float | None:
+        """Most that its pods may cost."""
+        return self.settings.budget
+
+    @property
+    def deadline(self) -> float | None:
+        """Longest time from start to end, in seconds."""
+        return self.settings.deadline
 
     def places(self, claims: Mapping[str, str], endpoints: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Where its pods write, with the claims of its runtime and the endpoints of its stores.
@@ -115,6 +134,8 @@ class JobRecord:
             child_uid=_child_uid(status),
             queue=intern(str(status.get("queue") or self.queue)),
             rests=_rests(status),
+            # An ended job has no spec here any more, and its terms do not change.
+            settings=settings_of(self.spec(), status) if self.spec_json and "terms" in status else self.settings,
             unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
@@ -149,12 +170,10 @@ class JobRecord:
             part=intern(str(status.get("part") or first_part(apart=measuring != runtime))),
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
-            retries=int(spec.get("retries", DEFAULT_RETRIES)),
+            author=intern(str(spec.get("author") or "")),
             suspend=bool(spec.get("suspend", False)),
             rests=_rests(status),
-            ttl=seconds(spec.get("ttl")),
-            budget=amount(spec.get("budget")),
-            deadline=seconds(spec.get("deadline")),
+            settings=settings_of(spec, status),
             receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
             unsent=_unsent(status),
             phase=intern(phase),

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from compression_operator.records.reading import Raw
 from compressionjob.locations import Location, parse_location
-from compressionjob.runtime import CompressionRuntimeSpec
+from compressionjob.mounts import in_claim
 
 AWS = "aws"
 
@@ -32,17 +32,8 @@ def places_of(
     except ValueError:
         return ()
     endpoint = str(storage.get("endpoint") or (endpoints or {}).get(str(storage.get("store"))) or AWS)
-    written = (_in_claim(location, claims or {}) for location in (destination, reports))
+    written = (in_claim(location, claims or {}) for location in (destination, reports))
     return tuple(dict.fromkeys(_place(location, endpoint, namespace) for location in written))
-
-
-def claims_of(runtime: CompressionRuntimeSpec) -> dict[str, str]:
-    """Return the claims that a runtime mounts, by their paths."""
-    return {
-        volume.mount_path: volume.persistent_volume_claim.claim_name
-        for volume in runtime.volumes
-        if volume.persistent_volume_claim is not None
-    }
 
 
 def around(place: str) -> Iterator[str]:
@@ -64,14 +55,6 @@ def from_annotation(text: object) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     return tuple(str(item) for item in found) if isinstance(found, list) else ()
-
-
-def _in_claim(location: Location, claims: Mapping[str, str]) -> Location:
-    if location.scheme == "file":
-        for path in sorted(claims, key=len, reverse=True):
-            if location.path.startswith(path.rstrip("/") + "/"):
-                return Location("pvc", claims[path], location.path[len(path.rstrip("/")) + 1 :])
-    return location
 
 
 def _place(location: Location, endpoint: str, namespace: str) -> str:

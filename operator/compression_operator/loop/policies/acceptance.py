@@ -1,19 +1,33 @@
 """Whether a job can work at all: said before any pod starts, with the field, its value and the remedy."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from compression_operator.child.manifest import manifest_of
 from compression_operator.loop.draft import Accepted, Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import store_access
+from compression_operator.loop.policies import store_access, terms
 from compression_operator.loop.refusal import refuse, wait
 from compression_operator.records.runtime import RuntimeRecord
-from compressionjob.conditions import INVALID_RUNTIME, INVALID_SPEC, RUNTIME_NOT_FOUND, RUNTIME_WITHOUT_PRICE
-from compressionjob.errors import InvalidSpec
+from compressionjob.conditions import (
+    AUTHOR_NOT_VERIFIED,
+    INVALID_RUNTIME,
+    INVALID_SPEC,
+    RUNTIME_NOT_ALLOWED,
+    RUNTIME_NOT_FOUND,
+    RUNTIME_WITHOUT_PRICE,
+)
+from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec, parse_job
+from compressionjob.terms import Terms, unpriced_budget
+
+_UNVERIFIED: Final = (
+    "author and reviewer must differ, but no admission policy verifies spec.author; let the platform team install the "
+    "policies of the chart, which sets --identities-verified"
+)
 
 
 def accept(draft: Draft) -> Plan | None:
@@ -33,16 +47,39 @@ def accept(draft: Draft) -> Plan | None:
         if runtime is None or (runtime.price_per_hour is None and _wait_for_price(draft, spec, name)):
             return draft.plan()
         runtimes[name] = runtime
-    problems = [problem for name, runtime in runtimes.items() for problem in misplaced_files(spec, name, runtime)]
-    if draft.observed.job.part != PUBLISH:
-        measuring = draft.observed.job.measuring_runtime
-        problems.extend(too_many_threads(spec, measuring, runtimes[measuring]))
+    offered = terms.offer(draft, spec, runtimes)
+    if _wait_for_terms(draft, runtimes, offered):
+        return draft.plan()
+    problems = [*_misfits(draft, spec, runtimes), *terms.problems(draft, spec, runtimes, offered)]
     if problems:
         refuse(draft, INVALID_SPEC, str(InvalidSpec(problems)))
         return draft.plan()
-    runtime = runtimes[draft.observed.job.present_runtime]
-    draft.accept(Accepted(spec, runtime, store_access.resolved(draft, spec)))
-    return None
+    fixed = terms.fix(draft, spec, offered)
+    if fixed is None:
+        runtime = runtimes[draft.observed.job.present_runtime]
+        draft.accept(Accepted(spec, runtime, store_access.resolved(draft, spec)))
+    return fixed
+
+
+def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -> Iterator[FieldProblem]:
+    """Return what the job's runtimes do not have for it."""
+    for name, runtime in runtimes.items():
+        yield from misplaced_files(spec, name, runtime)
+    if draft.observed.job.part != PUBLISH:
+        measuring = draft.observed.job.measuring_runtime
+        yield from too_many_threads(spec, measuring, runtimes[measuring])
+
+
+def _wait_for_terms(draft: Draft, runtimes: terms.Runtimes, offered: Terms | None) -> bool:
+    """Wait where the terms of a job could not be kept: the platform team can change that."""
+    unpriced = unpriced_budget(runtimes, offered)
+    if unpriced is not None:
+        wait(draft, RUNTIME_WITHOUT_PRICE, unpriced)
+    elif terms.author_is_unverified(draft, offered):
+        wait(draft, AUTHOR_NOT_VERIFIED, _UNVERIFIED)
+    else:
+        return False
+    return True
 
 
 def _runtimes(draft: Draft, spec: CompressionJobSpec) -> Iterator[tuple[str, str, RuntimeRecord | None]]:
@@ -66,6 +103,10 @@ def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -
         return None
     if found.runtime is None:
         wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
+        return None
+    refusal = terms.refusal(draft, name, found.runtime.spec)
+    if refusal is not None:
+        wait(draft, RUNTIME_NOT_ALLOWED, f"{field}: {refusal}")
         return None
     return found.runtime.spec
 
