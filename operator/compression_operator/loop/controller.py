@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -60,6 +60,7 @@ class Controller:
         notifier: Notifier,
         admission: Admission,
         follow: Callable[[str], None],
+        isolate: Callable[[str], Awaitable[None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cache = cache
@@ -71,6 +72,7 @@ class Controller:
         self._notifier = notifier
         self._admission = admission
         self._follow = follow
+        self._isolate = isolate
         self._now = now
         self._statuses = StatusWriter(cache=cache, client=client, metrics=metrics, figures=figures, now=now)
         self._first_seen: dict[str, float] = {}
@@ -214,6 +216,7 @@ class Controller:
 
     async def _create(self, job: JobRecord, manifest: Any) -> ChildRecord | None:
         """Create the child, or find it; returns one that belongs to another owner."""
+        await self._isolate(job.namespace)
         try:
             metadata = await self._client.create(JOBS, job.namespace, manifest)
         except AlreadyExists:
