@@ -24,8 +24,8 @@ class Endpoint:
 
     ip: str
     namespace: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    ports: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    ports: Mapping[str, tuple[int, str]] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of_pod(cls, manifest: Mapping[str, Any], namespace: str, ip: str) -> "Endpoint":

@@ -29,7 +29,7 @@ from compression_operator.cluster.resources import NETWORK_POLICIES
 from compression_operator.queue import WorkQueue
 from compressionjob.group import MANAGED_BY, MANAGED_BY_LABEL
 
-SWEEP: Final = 30.0
+SWEEP: Final = 10.0
 """Seconds between two looks for namespaces that have lost their last job, or whose policies are missing."""
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
@@ -90,6 +90,10 @@ class NetworkPolicies:
         """
         async with self._locks[namespace]:
             await self._apply(namespace)
+
+    def kept(self) -> list[Key]:
+        """Return namespace and name of the operator's policies that are known to exist."""
+        return sorted(key for key, policy in self._known.items() if policy.ours)
 
     async def run(self) -> None:
         """Keep the policies until cancelled."""
