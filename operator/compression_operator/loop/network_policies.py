@@ -30,7 +30,7 @@ from compression_operator.queue import WorkQueue
 from compressionjob.group import MANAGED_BY, MANAGED_BY_LABEL
 
 SWEEP: Final = 10.0
-"""Seconds between two looks for namespaces that have lost their last job, or whose policies are missing."""
+"""Seconds between two looks for namespaces that have lost their last job, or should have other policies by now."""
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts to list and watch, at most; half of it is jitter."""
@@ -163,9 +163,12 @@ class NetworkPolicies:
             self.sweep()
 
     def sweep(self) -> None:
-        """Queue the namespaces that lack a policy or have one too many."""
-        there = {namespace for namespace, _ in self._known}
-        for namespace in self._with_runners() ^ there:
+        """Queue the namespaces whose policies are missing, not as they should be, or one too many."""
+        with_runners = self._with_runners()
+        for namespace in with_runners:
+            if not all(self._is_right((namespace, name), it) for name, it in self._content(namespace).items()):
+                self._queue.add(namespace)
+        for namespace in {namespace for namespace, _ in self._known} - with_runners:
             self._queue.add(namespace)
 
     def _with_runners(self) -> set[str]:

@@ -7,13 +7,12 @@ out, and a second one allows them to pods that have an identity of the cloud.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from compression_operator.network.endpoints import NAMESPACE_LABEL, egress_rule
 from compression_operator.network.settings import Egress, NetworkSettings, Peer, network_of
 from compressionjob.group import AMBIENT_IDENTITY_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 from compressionjob.pod import PORT
 
 API_VERSION: Final = "networking.k8s.io/v1"
-NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""The label that each namespace has, with its own name: Kubernetes sees to it."""
 EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
 DNS_PORT: Final = 53
 
@@ -26,8 +25,13 @@ def policy_names(settings: NetworkSettings) -> tuple[str, str]:
     return settings.name, f"{settings.name}-identity"
 
 
-def runner_policies(settings: NetworkSettings, namespace: str) -> dict[str, Manifest]:
-    """Return the policies of a namespace with runners, by name."""
+def runner_policies(
+    settings: NetworkSettings, namespace: str, endpoints: Sequence[str] | None = None
+) -> dict[str, Manifest]:
+    """Return the policies of a namespace with runners, by name.
+
+    ``endpoints`` are the URLs of its stores, "" for a public service; None where it has no stores.
+    """
     runners, identity = policy_names(settings)
     egress = settings.egress
     manifests = {
@@ -39,7 +43,7 @@ def runner_policies(settings: NetworkSettings, namespace: str) -> dict[str, Mani
                 "podSelector": {"matchLabels": {MANAGED_BY_LABEL: MANAGED_BY}},
                 "policyTypes": ["Ingress", "Egress"],
                 "ingress": [_ingress(settings)],
-                "egress": [_dns(egress), *_destinations(egress)],
+                "egress": [_dns(egress), *_destinations(egress, endpoints)],
             },
         )
     }
@@ -78,15 +82,18 @@ def _dns(egress: Egress) -> Rule:
     return rule | ({"to": _peers(egress.dns)} if egress.dns else {})
 
 
-def _destinations(egress: Egress) -> list[Rule]:
-    if egress.mode == "Open":
+def _destinations(egress: Egress, endpoints: Sequence[str] | None) -> list[Rule]:
+    rules = [egress_rule(endpoint) for endpoint in dict.fromkeys(endpoints or ())]
+    stores = [rule for rule in rules if rule is not None]
+    all_known = endpoints is not None and len(stores) == len(rules)
+    if egress.mode == "Open" or (egress.mode == "Auto" and not all_known):
         # Some network plugins match pods by selectors only, never by their addresses.
         everything = [_block(cidr, (), egress.metadata_addresses) for cidr in EVERYWHERE]
         return [{"to": [*everything, {"namespaceSelector": {}}]}]
     if not egress.to:
-        return []
+        return stores
     rule: Rule = {"to": _peers(egress.to, egress.metadata_addresses)}
-    return [rule | ({"ports": _ports(egress.ports)} if egress.ports else {})]
+    return [rule | ({"ports": _ports(egress.ports)} if egress.ports else {}), *stores]
 
 
 def _peers(peers: Iterable[Peer], closed: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -78,9 +78,13 @@ class OperatorPods(Schema):
 
 
 class Egress(Schema):
-    """Where the runners' pods may connect to."""
+    """Where the runners' pods may connect to.
 
-    mode: Literal["Open", "Restricted"] = "Open"
+    Open: everything but ``metadata_addresses``. Restricted: ``dns``, ``to``, and those endpoints of the namespace's
+    stores that a policy can name. Auto: Restricted where there are stores and all endpoints can be named, else Open.
+    """
+
+    mode: Literal["Auto", "Open", "Restricted"] = "Auto"
     to: Peers = []
     ports: Annotated[list[Port], Field(max_length=64)] = []
     dns: Peers = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -135,6 +136,22 @@ async def test_policies_go_with_the_last_job_and_its_last_pod() -> None:
         site.policies.sweep()
         await until(lambda: not site.server.stored)
         site.add_job(uid="uid-3")
+        await site.policies.ensure("default")
+        assert site.there()
+
+
+async def test_other_content_is_applied_before_the_next_job_or_by_a_sweep() -> None:
+    site = Site()
+    site.add_job()
+    wanted = content("default")
+    site.policies = NetworkPolicies(site.server, site.cache, NAMES, lambda _: wanted, ())
+    async with site.kept():
+        await until(site.there)
+        wanted = copy.deepcopy(wanted)
+        wanted["runners"]["spec"]["egress"] = [{}]
+        site.policies.sweep()
+        await until(lambda: site.server.stored["default", "runners"]["spec"].get("egress") == [{}])
+        wanted = content("default")
         await site.policies.ensure("default")
         assert site.there()
 

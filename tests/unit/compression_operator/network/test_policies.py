@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from compression_operator.network.endpoints import egress_rule
 from compression_operator.network.policies import policy_names, runner_policies
 from compression_operator.network.settings import NetworkSettings
 from compressionjob.group import AMBIENT_IDENTITY_LABEL, MANAGED_BY, MANAGED_BY_LABEL
@@ -22,7 +23,13 @@ METADATA = [Endpoint(ip) for ip in ("169.254.169.254", "169.254.170.23", "fd00:e
 NAMESPACES: dict[str, dict[str, str]] = {"team-a": {}, "system": {}, "monitoring": {}, "stores": {}}
 
 
-def network(*, blocks_match_pods: bool = True, metrics_from: tuple[Any, ...] = (), **egress: Any) -> Network:
+def network(
+    *,
+    blocks_match_pods: bool = True,
+    metrics_from: tuple[Any, ...] = (),
+    stores: list[str] | None = None,
+    **egress: Any,
+) -> Network:
     settings = NetworkSettings.model_validate(
         {
             "name": "runners",
@@ -31,7 +38,7 @@ def network(*, blocks_match_pods: bool = True, metrics_from: tuple[Any, ...] = (
             "egress": egress,
         }
     )
-    policies = runner_policies(settings, "team-a")
+    policies = runner_policies(settings, "team-a", stores)
     assert set(policies) <= set(policy_names(settings))
     return Network(list(policies.values()), NAMESPACES, blocks_match_pods)
 
@@ -111,3 +118,63 @@ def test_policies_are_about_runners_alone() -> None:
     found = network(mode="Restricted")
     assert found.allows(INTERNET, NEIGHBOUR, 80)
     assert found.allows(NEIGHBOUR, METADATA[0], 80)
+
+
+IN_CLUSTER = "http://minio.stores.svc:9000"
+BY_ADDRESS = "https://198.51.100.7:9443"
+
+
+@pytest.mark.parametrize("blocks_match_pods", [True, False])
+def test_auto_opens_the_endpoints_of_stores_alone_where_all_are_known(blocks_match_pods: bool) -> None:
+    found = network(stores=[IN_CLUSTER, BY_ADDRESS], blocks_match_pods=blocks_match_pods)
+    for runner in (RUNNER, WITH_IDENTITY):
+        assert found.allows(runner, MINIO, 9000)
+        assert found.allows(runner, INTERNET, 9443)
+        assert found.allows(runner, INTERNET, 53)
+        assert not found.allows(runner, INTERNET, 443)
+        for target in (NEIGHBOUR, Endpoint("192.0.2.1"), INTERNET6):
+            assert not found.allows(runner, target, 9000)
+    assert not found.allows(RUNNER, METADATA[0], 80)
+    assert found.allows(WITH_IDENTITY, METADATA[0], 80)
+
+
+@pytest.mark.parametrize("stores", [None, [""], [IN_CLUSTER, "https://s3.example.com"]])
+def test_auto_is_open_without_stores_and_where_one_endpoint_is_a_public_name(stores: list[str] | None) -> None:
+    found = network(stores=stores)
+    assert found.allows(RUNNER, INTERNET, 443)
+    assert not found.allows(RUNNER, METADATA[0], 80)
+
+
+def test_restricted_opens_the_known_stores_beside_its_peers() -> None:
+    found = network(mode="Restricted", to=[{"ipBlock": {"cidr": "192.0.2.0/24"}}], stores=[IN_CLUSTER, ""])
+    assert found.allows(RUNNER, MINIO, 9000)
+    assert found.allows(RUNNER, Endpoint("192.0.2.1"), 443)
+    assert not found.allows(RUNNER, INTERNET, 443)
+
+
+def test_stores_on_volumes_alone_need_no_network_but_dns() -> None:
+    found = network(stores=[])
+    assert found.allows(RUNNER, INTERNET, 53)
+    assert not found.allows(RUNNER, MINIO, 9000)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "opened"),
+    [
+        ("http://minio:9000", NEIGHBOUR),  # a Service of the same namespace
+        ("http://minio.stores.svc.cluster.local", MINIO),
+        ("http://[2001:db8::7]:9000", INTERNET6),
+        ("http://203.0.113.1:9000", Endpoint("203.0.113.1")),
+    ],
+)
+def test_what_an_endpoint_opens(endpoint: str, opened: Endpoint) -> None:
+    found = network(stores=[endpoint])
+    reached = {it for it in (NEIGHBOUR, MINIO, INTERNET, INTERNET6, opened) if found.allows(RUNNER, it, 9000)}
+    assert reached == {opened}
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "https://s3.example.com", "minio.stores", "http://minio.stores:9000", "http://a:x"]
+)
+def test_an_endpoint_that_no_policy_can_name(endpoint: str) -> None:
+    assert egress_rule(endpoint) is None

@@ -22,7 +22,7 @@ def test_without_a_file_no_policies_are_kept(tmp_path: Path) -> None:
     assert read_settings(None) is None
     settings = read_settings(write(tmp_path))
     assert settings is not None
-    assert (settings.egress.mode, tuple(settings.egress.metadata_addresses)) == ("Open", METADATA_ADDRESSES)
+    assert (settings.egress.mode, tuple(settings.egress.metadata_addresses)) == ("Auto", METADATA_ADDRESSES)
 
 
 @pytest.mark.parametrize(
