@@ -17,6 +17,9 @@ def test_a_factorization_of_convolutions_needs_one(method: str) -> None:
     parameters = Factorize.model_validate({"method": method, "rank": 4})
     with pytest.raises(BadRecipe, match=f"{method} takes convolutions, and the model has none"):
         factorize.METHOD.check_source(parameters, checkpoint_source(LINEAR), "spec.pipeline[0].factorize")
+    grouped = checkpoint_source({**LINEAR, "mixer.conv1d.weight": (64, 1, 4)})
+    with pytest.raises(BadRecipe, match="the model has only those in groups"):
+        factorize.METHOD.check_source(parameters, grouped, "spec.pipeline[0].factorize")
     convolution = checkpoint_source({**LINEAR, "patches.projection.weight": (8, 3, 4, 4)})
     factorize.METHOD.check_source(parameters, convolution, "spec.pipeline[0].factorize")
 
