@@ -22,6 +22,7 @@ HIDDEN: Final = 2
 FLAT: Final = (3, 4)
 """Dimensions of the weights of convolutions along one and two axes, whose channels can go."""
 UNCUTTABLE: Final[Mapping[tuple[str, str], str]] = {
+    ("channels", "data2vec-audio"): "it has norms without weights, which keep their numbers of channels",
     ("channels", "dinov2"): "its classifier takes the first token beside the mean of the others, "
     "which torch-pruning takes for one",
     ("channels", "levit"): "it divides its channels into heads by numbers that its code keeps",
