@@ -51,18 +51,20 @@ class FactorizedConvolution(nn.Sequential):
     @property
     def weight(self) -> torch.Tensor:
         """What they are together (outputs, inputs, ...), for models that read it: its type, or its values."""
-        first, *others = self
-        together: torch.Tensor = first.weight
-        for each in others:
+        layers: list[Any] = [*self]
+        together: Any = layers[0].weight
+        for each in layers[1:]:
             channels = together.unflatten(0, (each.groups, -1))
             weight = each.weight.unflatten(0, (each.groups, -1))
             together = torch.einsum("gom...,gmi...->goi...", weight, channels).flatten(0, 1)
-        return together
+        weights: torch.Tensor = together
+        return weights
 
     @property
     def bias(self) -> torch.Tensor | None:
         """The bias of the last."""
-        bias: torch.Tensor | None = self[-1].bias
+        last: Any = self[-1]
+        bias: torch.Tensor | None = last.bias
         return bias
 
     @property
