@@ -1,12 +1,11 @@
 """The child Job of a CompressionJob, built from its spec and its CompressionRuntime."""
 
-import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.isolation import affinity_of, isolation_variables
-from compression_operator.child.manifest import pod_manifest_of
+from compression_operator.child.labels import labels_of
+from compression_operator.child.pod_input import PodInput, input_mount, input_volume
 from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
 from compression_operator.records import places as written
 from compression_operator.records.annotations import (
@@ -20,22 +19,14 @@ from compression_operator.records.job import JobRecord
 from compressionjob.group import (
     API_VERSION,
     JOB_KIND,
-    JOB_LABEL,
-    JOB_UID_LABEL,
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
-    PART_LABEL,
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
 from compressionjob.pod import (
     CONTAINER,
-    JOB_VARIABLE,
-    JUDGED_VARIABLE,
     PART_VARIABLE,
     PORT,
     PRICE_VARIABLE,
-    REVIEW_VARIABLE,
     TMP,
     WORKDIR,
     WORKDIR_VARIABLE,
@@ -47,11 +38,6 @@ from compressionjob.spec import CompressionJobSpec
 
 USER_ID: Final = 65532
 """The user and group of the runner; fsGroup makes new volumes writable for it."""
-COMPONENT_LABEL: Final = "app.kubernetes.io/component"
-RUNNER_COMPONENT: Final = "runner"
-
-_MAX_LABEL: Final = 63
-
 _POD_SECURITY: Final = {
     "runAsNonRoot": True,
     "runAsUser": USER_ID,
@@ -83,12 +69,8 @@ def child_job(
 
     A job with a queue label is created suspended: starting it is the queue's decision.
     """
-    labels = {
-        JOB_LABEL: job.name[:_MAX_LABEL].rstrip("-_."),
-        JOB_UID_LABEL: job.uid,
-        PART_LABEL: job.part,
-        MANAGED_BY_LABEL: MANAGED_BY,
-    }
+    labels = labels_of(job)
+    given = PodInput.of(job, review, judged)
     places = {PLACES_ANNOTATION: written.to_annotation(job.places(written.claims_of(runtime)))}
     slot = slot_of(job.part, runtime.measuring.isolation)
     annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
@@ -113,8 +95,8 @@ def child_job(
             "podFailurePolicy": POD_FAILURE_POLICY,
             "suspend": job.suspend or bool(job.queue),
             "template": {
-                "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}, "annotations": annotations},
-                "spec": _pod(job, spec, runtime, _decision(review, judged)),
+                "metadata": {"labels": labels, "annotations": annotations | given.annotations},
+                "spec": _pod(job, spec, runtime, given),
             },
         },
     }
@@ -123,15 +105,7 @@ def child_job(
     return manifest
 
 
-def _decision(review: ReviewOutcome | None, judged: Judged | None) -> dict[str, str]:
-    """Variables of a pod that publishes: who allows it, and what."""
-    given = {REVIEW_VARIABLE: review, JUDGED_VARIABLE: judged}
-    return {name: json.dumps(it.to_json(), separators=(",", ":")) for name, it in given.items() if it is not None}
-
-
-def _pod(
-    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, decision: Mapping[str, str]
-) -> dict[str, Any]:
+def _pod(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, given: PodInput) -> dict[str, Any]:
     claims = claims_of(spec)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -144,14 +118,14 @@ def _pod(
                 "image": runtime.image,
                 "imagePullPolicy": runtime.image_pull_policy,
                 "command": runtime.command,
-                "env": _environment(job, spec, runtime, decision),
+                "env": _environment(job, spec, runtime, given),
                 "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": runtime.resources.to_json(),
                 "securityContext": _CONTAINER_SECURITY,
-                "volumeMounts": mounts_of(claims, runtime),
+                "volumeMounts": [*mounts_of(claims, runtime), input_mount()],
             }
         ],
-        "volumes": volumes_of(claims, runtime),
+        "volumes": [*volumes_of(claims, runtime), input_volume()],
     }
     optional = {
         "serviceAccountName": runtime.service_account_name,
@@ -172,18 +146,17 @@ def _price(runtime: CompressionRuntimeSpec, name: str) -> dict[str, str]:
 
 
 def _environment(
-    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, decision: Mapping[str, str]
+    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, given: PodInput
 ) -> list[dict[str, Any]]:
     """The operator's variables win over the runtime's of the same name."""
     own: list[dict[str, Any]] = [
-        {"name": JOB_VARIABLE, "value": json.dumps(pod_manifest_of(job), separators=(",", ":"), sort_keys=True)},
+        *given.environment,
         {"name": WORKDIR_VARIABLE, "value": WORKDIR},
         {"name": PART_VARIABLE, "value": job.part},
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
         *credentials_of(spec),
-        *({"name": name, "value": value} for name, value in decision.items()),
     ]
     taken = {variable["name"] for variable in own}
     return [variable.to_json() for variable in runtime.env if variable.name not in taken] + own
