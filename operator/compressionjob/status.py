@@ -27,6 +27,7 @@ TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
 MAX_STEPS: Final = 64
 """Most steps of a run that are kept."""
+MAX_CONDITIONS: Final = 32
 
 Text = Annotated[str, Field(max_length=256)]
 Time = Annotated[str, Field(max_length=40)]
@@ -118,4 +119,8 @@ class CompressionJobStatus(Observed):
     notifications: Annotated[list[Notification], Field(max_length=MAX_NOTIFICATIONS)] = Field(
         default=[], description="What receivers are told, and what became of it."
     )
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")
+    conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
+        default=[],
+        description="The conditions, one of each type.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )

@@ -9,6 +9,7 @@ from compression_operator.child.pod_input import PodInput, input_mount, input_vo
 from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
 from compression_operator.records import places as written
 from compression_operator.records.annotations import (
+    DEADLINE_ANNOTATION,
     PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
@@ -102,6 +103,7 @@ def child_job(
     }
     if deadline is not None:
         manifest["spec"]["activeDeadlineSeconds"] = deadline
+        manifest["metadata"]["annotations"][DEADLINE_ANNOTATION] = str(deadline)
     return manifest
 
 

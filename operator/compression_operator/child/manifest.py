@@ -4,7 +4,7 @@ from typing import Any
 
 from compression_operator.records.job import JobRecord
 from compressionjob.group import API_VERSION, JOB_KIND
-from compressionjob.spec import MUTABLE_FIELDS
+from compressionjob.mutability import CHANGING_FIELDS
 
 
 def manifest_of(job: JobRecord) -> dict[str, Any]:
@@ -20,5 +20,5 @@ def manifest_of(job: JobRecord) -> dict[str, Any]:
 def pod_manifest_of(job: JobRecord) -> dict[str, Any]:
     """The manifest that a pod gets: without what may change while it runs and is the operator's business."""
     manifest = manifest_of(job)
-    manifest["spec"] = {key: value for key, value in manifest["spec"].items() if key not in MUTABLE_FIELDS}
+    manifest["spec"] = {key: value for key, value in manifest["spec"].items() if key not in CHANGING_FIELDS}
     return manifest
