@@ -1,7 +1,5 @@
 """Tools that know no CompressionJob see by Ready, Reconciling and Stalled how it stands."""
 
-from typing import Any
-
 import pytest
 
 from compression_operator.loop.reconcile import reconcile
@@ -12,22 +10,16 @@ from tests.support.operator.builders import (
     child,
     complete,
     ended_pod,
-    failed,
     job,
     observe,
-    pod,
     progress,
     running_pod,
     settle,
     stamp,
     summary,
-    violation,
     with_raw_status,
 )
-
-HELD = summary(published=False, held=True, digest="sha256:" + "a" * 64)
-REFUSED = ended_pod(code=2, message=violation("InvalidInput"))
-NO_NODE = (("PodScheduled", "False", "Unschedulable", "no node"),)
+from tests.support.operator.phases import SITUATIONS, Situation
 
 
 def conditions(record: JobRecord) -> dict[str, tuple[str, str, str]]:
@@ -49,36 +41,16 @@ def kstatus(record: JobRecord) -> str:
     return "Current"
 
 
-@pytest.mark.parametrize(
-    ("seen", "spec", "phase", "expected"),
-    [
-        ({}, {"spec__model__task": "cooking"}, "Failed", "Failed"),
-        ({"without_runtime": True}, {}, "Pending", "InProgress"),
-        ({"child": child()}, {}, "Pending", "InProgress"),
-        ({"child": child(active=1), "pods": (pod(conditions=NO_NODE),)}, {}, "Pending", "InProgress"),
-        ({"child": child(active=1), "pods": (running_pod(),)}, {}, "Running", "InProgress"),
-        ({"child": child(suspend=True)}, {"spec__suspend": True}, "Suspended", "InProgress"),
-        (
-            {"child": complete(), "pods": (ended_pod(message=HELD),)},
-            {"spec__review": "Always"}, "AwaitingReview", "InProgress",
-        ),
-        ({"child": complete(), "pods": (ended_pod(message=summary()),)}, {}, "Succeeded", "Current"),
-        ({"child": complete(), "pods": (ended_pod(message=summary("Fail", published=False)),)}, {}, "Failed", "Failed"),
-        (
-            {"child": failed("PodFailurePolicy"), "pods": (REFUSED,), "confirmed": True},
-            {}, "Failed", "Failed",
-        ),
-    ],
-)  # fmt: skip
-def test_every_phase_is_read_as_it_is(seen: dict[str, Any], spec: dict[str, Any], phase: str, expected: str) -> None:
-    record, _ = settle(observe(job(**spec), **seen))
-    assert (record.phase, kstatus(record)) == (phase, expected)
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.title)
+def test_every_phase_is_read_as_it_is(situation: Situation) -> None:
+    record = situation.job()
+    assert (record.phase, kstatus(record)) == (situation.phase, situation.kstatus)
     ready = conditions(record)["Ready"]
-    assert ready[0] == ("True" if phase == "Succeeded" else "False")
-    assert ready[1] == (record.reason or phase)
+    assert ready[0] == ("True" if situation.phase == "Succeeded" else "False")
+    assert ready[1] == (record.reason or situation.phase)
     assert len(ready[2]) <= 200
-    assert ("Reconciling" in conditions(record)) == (expected == "InProgress")
-    assert ("Stalled" in conditions(record)) == (expected == "Failed")
+    assert ("Reconciling" in conditions(record)) == (situation.kstatus == "InProgress")
+    assert ("Stalled" in conditions(record)) == (situation.kstatus == "Failed")
 
 
 def test_a_change_of_the_spec_that_nobody_has_seen_is_in_progress() -> None:
