@@ -139,7 +139,7 @@ class CompressionJobSpec(Schema):
     budget: Positive | None = Field(
         default=None,
         description="Most that the job's pods may cost, in the currency of the runtime's pricePerHour; the job fails "
-        "before it would cost more.",
+        "before it would cost more. It can be raised.",
     )
     retries: Annotated[int, Field(ge=0, le=20)] = Field(
         default=DEFAULT_RETRIES,

@@ -17,7 +17,7 @@ from compressionjob.conditions import (
 from compressionjob.errors import InvalidSpec
 from compressionjob.parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
-from compressionjob.pod_input import size_problems
+from compressionjob.pod_input import MAX_PLAIN_BYTES, size_problems
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec, parse_job
 
@@ -38,7 +38,8 @@ def accept(draft: Draft) -> Plan | None:
             return draft.plan()
         runtimes[name] = runtime
     problems = [problem for name, runtime in runtimes.items() for problem in misplaced_files(spec, name, runtime)]
-    problems.extend(size_problems(pod_manifest_of(draft.observed.job)))
+    if len(draft.observed.job.spec_json) > MAX_PLAIN_BYTES:  # a shorter one fits
+        problems.extend(size_problems(pod_manifest_of(draft.observed.job)))
     if draft.observed.job.part != PUBLISH:
         measuring = draft.observed.job.measuring_runtime
         problems.extend(too_many_threads(spec, measuring, runtimes[measuring]))
