@@ -1,11 +1,14 @@
 """What Kubernetes' own tools expect of a resource: conditions, selectors, labels, and limits that can be raised."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compressionjob.pod_input import digest_of
+from localcluster import tools
 from localcluster.apiserver import APIServer
 from localcluster.errors import LocalClusterError
 from tests.integration.operator.api import GROUP, Api, Namespace, phase_is, wait_for
@@ -51,6 +54,30 @@ def test_the_tools_of_kubernetes_wait_for_a_job_and_select_it(server: APIServer,
     assert status["observedGeneration"] == (namespace.job(NAME) or {})["metadata"]["generation"]
     assert {item["type"] for item in status["conditions"]}.isdisjoint(("Reconciling", "Stalled"))
     assert kubectl(server, namespace, *selected) == ""
+
+
+@pytest.mark.parametrize("verdict", ["Pass", "Fail"])
+def test_helm_waits_until_the_job_has_ended(
+    server: APIServer, namespace: Namespace, tmp_path: Path, verdict: str
+) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: model, version: 1.0.0}")
+    manifest = job()
+    del manifest["metadata"]["namespace"]
+    (tmp_path / "templates" / "job.yaml").write_text(json.dumps(manifest))
+    command = [tools.helm(), "install", "model", tmp_path, "--wait", "--timeout", "60s" if verdict == "Pass" else "20s"]
+    place = ["--kubeconfig", server.kubeconfig, "--namespace", namespace.name]
+    with subprocess.Popen([*command, *place], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as helm:
+        pod = namespace.pod()
+        namespace.run_pod(pod)
+        phase_is(namespace, "Running")
+        assert helm.poll() is None
+        namespace.end_pod(pod, message=summary(verdict, published=verdict == "Pass"))
+        said, _ = helm.communicate(timeout=120)
+    assert (helm.returncode == 0) == (verdict == "Pass"), said
+    assert ("STATUS: deployed" in said) == (verdict == "Pass"), said
+    if verdict == "Fail":
+        assert "Failed" in said
 
 
 def test_a_failed_job_is_stalled(namespace: Namespace) -> None:
