@@ -1,12 +1,20 @@
 """The child Job of a CompressionJob, built from its spec and its CompressionRuntime."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.isolation import affinity_of, isolation_variables
 from compression_operator.child.labels import labels_of
 from compression_operator.child.pod_input import PodInput, input_mount, input_volume
-from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
+from compression_operator.child.storage import (
+    NO_STORES,
+    claims_of,
+    connections_json,
+    credentials_of,
+    mounts_of,
+    volumes_of,
+)
 from compression_operator.records import places as written
 from compression_operator.records.annotations import (
     DEADLINE_ANNOTATION,
@@ -15,6 +23,7 @@ from compression_operator.records.annotations import (
     RETRIES_BEFORE,
     RUNTIME_ANNOTATION,
     SLOT_ANNOTATION,
+    STORES_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
 from compressionjob.group import (
@@ -23,6 +32,7 @@ from compressionjob.group import (
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
     PART_VARIABLE,
@@ -36,6 +46,7 @@ from compressionjob.report import Judged
 from compressionjob.review import ReviewOutcome
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.stores import ResolvedStore
 
 USER_ID: Final = 65532
 """The user and group of the runner; fsGroup makes new volumes writable for it."""
@@ -58,6 +69,7 @@ def child_job(
     job: JobRecord,
     spec: CompressionJobSpec,
     runtime: CompressionRuntimeSpec,
+    stores: Mapping[str, ResolvedStore] = NO_STORES,
     *,
     retries_before: int = 0,
     deadline: int | None = None,
@@ -66,13 +78,15 @@ def child_job(
 ) -> dict[str, Any]:
     """The manifest of the child: ``deadline`` in seconds, ``retries_before`` tries are used up already.
 
-    ``review`` is what allows a child of the part Publish to do so, and ``judged`` what it may publish.
+    ``stores`` are those that the job names. ``review`` is what allows a child of the part Publish to do so, and
+    ``judged`` what it may publish.
 
     A job with a queue label is created suspended: starting it is the queue's decision.
     """
     labels = labels_of(job)
     given = PodInput.of(job, review, judged)
-    places = {PLACES_ANNOTATION: written.to_annotation(job.places(written.claims_of(runtime)))}
+    endpoints = {name: store.connection.endpoint or "" for name, store in stores.items()}
+    places = {PLACES_ANNOTATION: written.to_annotation(job.places(mounted_claims(runtime), endpoints))}
     slot = slot_of(job.part, runtime.measuring.isolation)
     annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
     annotations |= {SLOT_ANNOTATION: slot} if slot else {}
@@ -83,7 +97,9 @@ def child_job(
             "name": job.child_name,
             "namespace": job.namespace,
             "labels": labels | ({QUEUE_LABEL: job.queue} if job.queue else {}),
-            "annotations": annotations | ({RETRIES_BEFORE: str(retries_before)} if retries_before else {}),
+            "annotations": annotations
+            | ({RETRIES_BEFORE: str(retries_before)} if retries_before else {})
+            | ({STORES_ANNOTATION: connections_json(stores)} if stores else {}),
             "ownerReferences": [
                 {"apiVersion": API_VERSION, "kind": JOB_KIND, "name": job.name, "uid": job.uid, "controller": True}
             ],
@@ -97,7 +113,7 @@ def child_job(
             "suspend": job.suspend or bool(job.queue),
             "template": {
                 "metadata": {"labels": labels, "annotations": annotations | given.annotations},
-                "spec": _pod(job, spec, runtime, given),
+                "spec": _pod(job, spec, runtime, stores, given),
             },
         },
     }
@@ -107,8 +123,14 @@ def child_job(
     return manifest
 
 
-def _pod(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, given: PodInput) -> dict[str, Any]:
-    claims = claims_of(spec)
+def _pod(
+    job: JobRecord,
+    spec: CompressionJobSpec,
+    runtime: CompressionRuntimeSpec,
+    stores: Mapping[str, ResolvedStore],
+    given: PodInput,
+) -> dict[str, Any]:
+    claims = claims_of(spec, stores)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -120,7 +142,7 @@ def _pod(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSp
                 "image": runtime.image,
                 "imagePullPolicy": runtime.image_pull_policy,
                 "command": runtime.command,
-                "env": _environment(job, spec, runtime, given),
+                "env": _environment(job, spec, runtime, stores, given),
                 "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": runtime.resources.to_json(),
                 "securityContext": _CONTAINER_SECURITY,
@@ -148,7 +170,11 @@ def _price(runtime: CompressionRuntimeSpec, name: str) -> dict[str, str]:
 
 
 def _environment(
-    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, given: PodInput
+    job: JobRecord,
+    spec: CompressionJobSpec,
+    runtime: CompressionRuntimeSpec,
+    stores: Mapping[str, ResolvedStore],
+    given: PodInput,
 ) -> list[dict[str, Any]]:
     """The operator's variables win over the runtime's of the same name."""
     own: list[dict[str, Any]] = [
@@ -158,7 +184,7 @@ def _environment(
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
-        *credentials_of(spec),
+        *credentials_of(spec, stores),
     ]
     taken = {variable["name"] for variable in own}
     return [variable.to_json() for variable in runtime.env if variable.name not in taken] + own
