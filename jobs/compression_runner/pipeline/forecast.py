@@ -26,7 +26,7 @@ from compression_runner.formats.source.inspection import Source
 from compression_runner.pipeline.planner import Plan, Step
 from compression_runner.pipeline.resources import MemoryForecast
 from compression_runner.stages.method import MIB, Need
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import WeightOnly
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
@@ -124,7 +124,7 @@ def _need(step: Step) -> Need:
 
 def _only_rounds(step: Step) -> bool:
     """Return whether a step quantizes weights as they are, without data."""
-    return isinstance(step.parameters, Quantize) and step.parameters.method == "weight-only" and not _calibrates(step)
+    return isinstance(step.parameters, WeightOnly) and not _calibrates(step)
 
 
 def _calibrates(step: Step) -> bool:

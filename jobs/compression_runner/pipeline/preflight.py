@@ -92,7 +92,7 @@ def check_stages(spec: CompressionJobSpec, source: Source) -> None:
     Raises BadRecipe for a stage that cannot succeed.
     """
     for index, stage in enumerate(spec.pipeline):
-        method = METHODS[stage.method]
+        method = METHODS[stage.key]
         method.check_source(stage.parameters, source, f"spec.pipeline[{index}].{stage.method}")
         if not method.keeps_shapes(stage.parameters):
             return

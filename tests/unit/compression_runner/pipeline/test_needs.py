@@ -11,7 +11,7 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import memory_forecast, time_forecast
 from compression_runner.pipeline.planner import Plan, Step
 from compression_runner.pipeline.resources import check_memory
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.spec import parse_job
 from compressionjob.tasks import Task
 from tests.support import manifests
@@ -34,8 +34,12 @@ def source(parameters: int, weights_bytes: int = 0) -> Source:
 
 
 def plan(*names: str, quantize: Quantize | None = None) -> Plan:
-    parameters = {"quantize": quantize}
-    steps = tuple(Step(name, METHODS[name], parameters.get(name), "", name, None, "onnx") for name in names)
+    chosen = quantize.chosen() if quantize else None
+    keys = {"quantize": ("quantize", chosen.variant if chosen else "dynamic")}
+    parameters = {"quantize": chosen}
+    steps = tuple(
+        Step(name, METHODS[keys.get(name, (name, ""))], parameters.get(name), "", name, None, "onnx") for name in names
+    )
     return Plan("", steps, None, None)
 
 
@@ -105,6 +109,6 @@ def test_training_is_said_to_come_on_top() -> None:
         def needs(self) -> frozenset[str]:
             return frozenset({"training"})
 
-    learning = Step("taught", METHODS["distill"], cast(Any, Learns()), "", "t", None, "transformers")
+    learning = Step("taught", METHODS["distill", ""], cast(Any, Learns()), "", "t", None, "transformers")
     spec = parse_job(manifests.job()).spec
     assert time_forecast(Plan("", (learning,), None, None), source(MINILM), spec).trained == ("taught",)

@@ -18,8 +18,8 @@ from compression_runner.training.losses import output_loss, score
 from compressionjob.methods.distill import Distill
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.parameters import Parameters
-from compressionjob.methods.quantize import Quantize
 from compressionjob.methods.recover import Recover
+from compressionjob.methods.registry import Quantize
 from compressionjob.methods.training import Training
 from tests.support import tiny_models
 from tests.support.stage_data import CLASSES, labelled_tokens

@@ -25,7 +25,7 @@ from compression_runner.methods.quantize.static.fidelity import Answers, Fidelit
 from compression_runner.methods.quantize.static.ranges import OUTSIDE
 from compression_runner.methods.quantize.static.recipe import is_transformer
 from compression_runner.methods.quantize.static.work import Work, require_whole
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import Static
 
 # nncf sends what it does to its makers unless it takes itself to run in their own tests.
 os.environ.setdefault("NNCF_CI", "1")
@@ -144,7 +144,7 @@ def _require_limit(work: Work, found: Fidelity, limit: float) -> None:
         raise BadRecipe("TooLossy", field, limit, problem, "allow more, or use backend onnxruntime")
 
 
-def _advanced(parameters: Quantize) -> Any:
+def _advanced(parameters: Static) -> Any:
     """What the spec asks for; nncf's own choice where it says nothing."""
     from nncf.quantization.advanced_parameters import (
         AdvancedQuantizationParameters,

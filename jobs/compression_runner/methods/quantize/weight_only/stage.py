@@ -19,7 +19,7 @@ from compression_runner.methods.quantize.weight_only.grid import Layout
 from compression_runner.methods.quantize.weight_only.mixing import OutOfReach, mix
 from compression_runner.methods.quantize.weight_only.rounding import Method, Rounded, layout, round_weights
 from compression_runner.methods.quantize.weight_only.writing import write
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import WeightOnly
 
 BITS: Final = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
 FAILURES: Final[tuple[type[Exception], ...]] = (UnsupportedGraph, *RUNTIME_ERRORS)
@@ -32,7 +32,7 @@ class Work:
     """What the stage is about; `samples` where the algorithm looks at activations."""
 
     model: onnx.ModelProto
-    parameters: Quantize
+    parameters: WeightOnly
     samples: SampleSet | None
     field: str
     advance: Callable[[float], None]

@@ -15,7 +15,7 @@ from compression_runner.inference.session import open_session
 from compression_runner.methods.quantize.qat.layers import OnGrid
 from compression_runner.methods.quantize.qat.quantizers import BOUNDS, Levels, Signs, Steps, quantizer
 from compression_runner.methods.quantize.qat.storing import NotStored, store
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.methods.training import Training
 from tests.support import tiny_models
 from tests.support.stage_data import labelled_tokens
