@@ -26,6 +26,7 @@ from compression_operator.records.annotations import (
 )
 from compression_operator.records.job import JobRecord
 from compressionjob.group import (
+    AMBIENT_IDENTITY_LABEL,
     API_VERSION,
     JOB_KIND,
     JOB_LABEL,
@@ -128,7 +129,7 @@ def child_job(
             "podFailurePolicy": POD_FAILURE_POLICY,
             "suspend": job.suspend or bool(job.queue),
             "template": {
-                "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}, "annotations": annotations},
+                "metadata": {"labels": labels | _pod_labels(runtime), "annotations": annotations},
                 "spec": _pod(job, spec, runtime, stores, _decision(review, judged)),
             },
         },
@@ -136,6 +137,12 @@ def child_job(
     if deadline is not None:
         manifest["spec"]["activeDeadlineSeconds"] = deadline
     return manifest
+
+
+def _pod_labels(runtime: CompressionRuntimeSpec) -> dict[str, str]:
+    """Labels of the pods that the Job itself has not: NetworkPolicies select by them."""
+    identity = {AMBIENT_IDENTITY_LABEL: "true"} if runtime.service_account_name else {}
+    return {COMPONENT_LABEL: RUNNER_COMPONENT} | identity
 
 
 def _decision(review: ReviewOutcome | None, judged: Judged | None) -> dict[str, str]:

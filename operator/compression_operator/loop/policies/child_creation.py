@@ -185,7 +185,7 @@ def _refuse_foreign(draft: Draft, foreign: ChildRecord) -> None:
 
 def _wait_for_admission(draft: Draft, refusal: Refused) -> None:
     """The API server did not take the child: a quota or policy in its way, or a field that comes from the runtime."""
-    message = f"the API server refused the Job: {refusal.message}"
+    message = f"the API server refused {refusal.subject}: {refusal.message}"
     if isinstance(refusal, Invalid):
         draft.set_condition(ACCEPTED, "False", INVALID_RUNTIME, message)
     else:
