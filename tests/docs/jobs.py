@@ -87,7 +87,8 @@ def _end_inconclusive(job: Job) -> None:
         "lastTransitionTime": now,
     }  # fmt: skip
     status = {
-        "phase": "Failed", "reason": "SLAInconclusive", "verdict": "Inconclusive", "objectives": [open_limit], "completionTime": now,
+        "phase": "Failed", "reason": "SLAInconclusive", "verdict": "Inconclusive", "objectives": [open_limit],
+        "completionTime": now,
         "conditions": [failed],
     }  # fmt: skip
     patch = json.dumps({"status": status})
