@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-kueue test-network \
-        test-integrity test-images test-engines test-families \
+.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-kueue \
+        test-network test-integrity test-images test-docs test-engines test-families \
         docs docs-serve generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -73,6 +73,9 @@ test-integrity: setup cluster ## slow: two jobs with one destination, a pod kill
 
 test-images: setup cluster ## slow: build the real Dockerfiles and run a job in them
 	$(PYTEST) tests/images
+
+test-docs: setup cluster ## slow: type the commands of the README and docs on the local cluster; ends what runs there
+	$(PYTEST) tests/docs
 
 test-engines: setup ## slow: install llm-compressor and ModelOpt as their images do, and quantize with them
 	$(PYTEST) tests/engines

@@ -84,8 +84,8 @@ class Replica:
             notifier=self._notifier,
             admission=self._admission,
             follow=self._polls.follow,
-            isolate=self._isolate,
             requirements=options.requirements,
+            isolate=self._isolate,
         )
         self._relists = Relists()
         watched = watching.WATCHED if options.namespaces else watching.WATCHED_CLUSTER_WIDE

@@ -57,14 +57,6 @@ def test_two_replicas_never_share_an_identity() -> None:
     assert parse(["run"], {}).identity != parse(["run"], {}).identity
 
 
-def test_files_are_named_by_option_or_variable_and_none_is_needed() -> None:
-    options = parse(["run"], {})
-    assert (options.network_policy, options.metrics_certificate, options.metrics_port) == (None, None, 8443)
-    environment = {"COMPRESSION_OPERATOR_NETWORK_POLICY": "/a", "COMPRESSION_OPERATOR_METRICS_CERTIFICATE": "/b"}
-    options = parse(["run", "--metrics-port=0"], environment)
-    assert (options.network_policy, options.metrics_certificate, options.metrics_port) == (Path("/a"), Path("/b"), 0)
-
-
 def test_rules_for_reviews_and_verified_identities_come_from_the_chart() -> None:
     environment = {
         "COMPRESSION_OPERATOR_REVIEW_RULES": '[{"namespaces":["prod"],"separation":true}]',
@@ -82,3 +74,11 @@ def test_a_wrong_rule_ends_with_its_field(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         parse(["run", '--review-rules=[{"required":"Never"}]'], {})
     assert "reviews[0].required: 'Never' is not valid" in capsys.readouterr().err
+
+
+def test_files_are_named_by_option_or_variable_and_none_is_needed() -> None:
+    options = parse(["run"], {})
+    assert (options.network_policy, options.metrics_certificate, options.metrics_port) == (None, None, 8443)
+    environment = {"COMPRESSION_OPERATOR_NETWORK_POLICY": "/a", "COMPRESSION_OPERATOR_METRICS_CERTIFICATE": "/b"}
+    options = parse(["run", "--metrics-port=0"], environment)
+    assert (options.network_policy, options.metrics_certificate, options.metrics_port) == (Path("/a"), Path("/b"), 0)
