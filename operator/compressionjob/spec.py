@@ -13,6 +13,7 @@ from compressionjob.methods.quantize import ENGINES
 from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
+from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy
 from compressionjob.rules import NO_FALLBACK, NO_REVIEW, OWN_DATA, PIPELINE_RULES, SPEC_RULES, either
 from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema, with_rules
@@ -144,6 +145,9 @@ class CompressionJobSpec(Schema):
     )
     ttl: Duration | None = Field(
         default=None, description="How long the job is kept once it has ended; for ever by default."
+    )
+    retention: Retention | None = Field(
+        default=None, description="How long checkpoints and reports are kept once the job has ended."
     )
     notifications: ReceiverNames = Field(
         default=[], description="Receivers to tell of the job, by the names that the platform team gave them."

@@ -7,7 +7,7 @@ from typing import Any, Final
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.isolation import affinity_of, isolation_variables
 from compression_operator.child.manifest import pod_manifest_of
-from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
+from compression_operator.child.storage import claims_of, claims_to_clean, credentials_of, mounts_of, volumes_of
 from compression_operator.records import places as written
 from compression_operator.records.annotations import (
     PLACES_ANNOTATION,
@@ -28,6 +28,7 @@ from compressionjob.group import (
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.parts import CLEAN
 from compressionjob.pod import (
     CONTAINER,
     JOB_VARIABLE,
@@ -132,7 +133,7 @@ def _decision(review: ReviewOutcome | None, judged: Judged | None) -> dict[str, 
 def _pod(
     job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, decision: Mapping[str, str]
 ) -> dict[str, Any]:
-    claims = claims_of(spec)
+    claims = claims_to_clean(spec) if job.part == CLEAN else claims_of(spec)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -182,7 +183,7 @@ def _environment(
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
-        *credentials_of(spec),
+        *credentials_of(spec, sources=job.part != CLEAN),
         *({"name": name, "value": value} for name, value in decision.items()),
     ]
     taken = {variable["name"] for variable in own}

@@ -33,6 +33,11 @@ def claims_of(spec: CompressionJobSpec) -> dict[str, bool]:
     return claims
 
 
+def claims_to_clean(spec: CompressionJobSpec) -> dict[str, bool]:
+    """The claims that a job writes to: its sources may be gone when its files are removed."""
+    return {location.container: True for location in _outputs(spec) if location.scheme == "pvc"}
+
+
 def volumes_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
     """The pod's volumes: work directory, /tmp, the job's claims, the runtime's volumes."""
     return [
@@ -62,8 +67,11 @@ def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[
     ]
 
 
-def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
-    """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
+def credentials_of(spec: CompressionJobSpec, *, sources: bool = True) -> list[dict[str, Any]]:
+    """Environment variables by role, read from Secrets by the kubelet: the operator never sees them.
+
+    Without ``sources`` those of the output alone.
+    """
     roles = {
         Role.MODEL: (spec.storage_of(spec.model), _models(spec)),
         Role.DATA: (
@@ -76,10 +84,10 @@ def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
         *(
             variable
             for role, (storage, locations) in roles.items()
-            if any(location.scheme == "s3" for location in locations)
+            if (sources or role == Role.OUTPUT) and any(location.scheme == "s3" for location in locations)
             for variable in _from_secret(role, storage)
         ),
-        *_hub_token(spec),
+        *(_hub_token(spec) if sources else ()),
     ]
 
 

@@ -21,7 +21,7 @@ _LEAST: Final = frozenset({"observedGeneration", "phase", "message", "completion
 _MINIMAL: Final = _LEAST | {
     "part", "measuringRuntime", "queue", "restarts", "activeTime", "verdict", "confidence", "artifact", "digest",
     "checkpoint", "report", "reportDigest", "review", "childJob", "childrenCreated", "retries", "startTime",
-    "deadlineTime", "expectedCompletionTime", "cost", "usage", "notifications", "reason",
+    "deadlineTime", "expectedCompletionTime", "cost", "usage", "notifications", "reason", "retention", "space",
 }  # fmt: skip
 
 

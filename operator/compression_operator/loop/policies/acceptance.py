@@ -17,6 +17,7 @@ from compressionjob.conditions import (
 from compressionjob.errors import InvalidSpec
 from compressionjob.parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
+from compressionjob.retention import too_long
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec, parse_job
 
@@ -37,6 +38,8 @@ def accept(draft: Draft) -> Plan | None:
             return draft.plan()
         runtimes[name] = runtime
     problems = [problem for name, runtime in runtimes.items() for problem in misplaced_files(spec, name, runtime)]
+    if draft.observed.job.present_runtime == spec.runtime and not draft.before.children_created:
+        problems.extend(too_long(spec.retention, spec.runtime, runtimes[spec.runtime].retention))
     if draft.observed.job.part != PUBLISH:
         measuring = draft.observed.job.measuring_runtime
         problems.extend(too_many_threads(spec, measuring, runtimes[measuring]))
