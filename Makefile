@@ -4,10 +4,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-kueue \
         test-integrity test-images test-engines test-families \
-        generate check-generated prepare cluster bench-operator clean
+        docs docs-serve generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
 # The local cluster needs nothing but the standard library: it does not wait for .venv.
+# Material for MkDocs ends in May 2027. Its successor, Zensical, reads the same mkdocs.yml but has no hooks yet.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
 LOCALCLUSTER := $(if $(wildcard $(PY)),$(PY),python3) -m localcluster
 PYTEST := $(PY) -m pytest
 # Each test takes one core at most, and many wait for servers: there are two workers more than there are cores.
@@ -21,7 +23,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 # Without byte code each of the many processes that tests start would compile torch and transformers anew.
 export PYTHONDONTWRITEBYTECODE :=
-PACKAGES := operator jobs localcluster dashboards charts demo images samples tests benchmarks
+PACKAGES := operator jobs localcluster dashboards charts demo docsite images samples tests benchmarks
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -81,15 +83,22 @@ results: setup ## tests on real data and every local example in full (hours, res
 results-check: setup ## list the published results that a changed method or example has made stale; fails if there are any
 	@$(PY) -m benchmarks.methods --check
 
-generate: setup ## CRDs, dashboards, rules, the chart's schema and the page of messages from the code
+docs: setup ## the documentation as a site, in out/site
+	$(MKDOCS) build --strict
+
+docs-serve: setup ## the documentation as a site on port 8000 of this machine, built again when a page changes
+	$(MKDOCS) serve
+
+generate: setup ## CRDs, dashboards, rules, the chart's schema, and the pages of messages and the API from the code
 	@mkdir -p charts/compression-operator/files/crds
 	$(PY) -m compressionjob.crd crds charts/compression-operator/files/crds
 	$(PY) -m dashboards
 	$(PY) -m charts.generate
 	$(PY) -m tests.support.messages
+	$(PY) -m docsite
 
 check-generated: generate ## fail when a committed file differs from what the code generates
-	@git diff --exit-code --stat -- crds charts dashboards docs/troubleshooting.md \
+	@git diff --exit-code --stat -- crds charts dashboards docs examples/README.md \
 	  || { echo "generated files differ: run 'make generate' and commit the result"; exit 1; }
 
 prepare: # what the cluster is made of

@@ -8,7 +8,6 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from compressionjob.cost import format_cost
 from compressionjob.estimate import Estimate, unbounded
-from compressionjob.methods.promise import Promise
 from compressionjob.objectives import Sla
 from compressionjob.schema import Observed, format_bytes, format_duration, parse_duration, parse_quantity
 from compressionjob.trust_limits import DISTURBANCES
@@ -262,27 +261,6 @@ def verdict_on(objective: Objective, estimate: Estimate) -> LimitVerdict:
     if estimate.low >= objective.limit:
         return "Pass"
     return "Fail" if estimate.high < objective.limit else "Inconclusive"
-
-
-def broken_promises(
-    promise: Promise, *, size_ratio: float, speedup: Estimate | None, quality_drop: Estimate | None
-) -> list[str]:
-    """What the result does not keep of its methods' promises: sentences for the head of the report.
-
-    ``speedup`` is the ratio of median latencies; speed and quality are broken only when the whole interval says so.
-    """
-    broken: list[str] = []
-    if size_ratio > 1:
-        broken.append(f"larger than the baseline: {size_ratio:.2f} times its size")
-    elif promise.max_size_ratio is not None and size_ratio > promise.max_size_ratio:
-        broken.append(f"larger than promised: {size_ratio:.2f} of the baseline, promised {promise.max_size_ratio:g}")
-    if promise.min_speedup is not None and speedup and speedup.high < promise.min_speedup:
-        broken.append(f"slower than promised: {speedup.value:.2f} times as fast, promised {promise.min_speedup:g}")
-    elif speedup and speedup.high < 1:
-        broken.append(f"slower than the baseline: {speedup.value:.2f} times as fast")
-    if promise.max_quality_drop is not None and quality_drop and quality_drop.low > promise.max_quality_drop:
-        broken.append(f"less exact than promised: lost {quality_drop.value:.4f}, promised {promise.max_quality_drop:g}")
-    return broken
 
 
 def write_figure(value: float, unit: str) -> str:

@@ -5,17 +5,24 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
+from compressionjob.consistency import (
+    data_problems,
+    fallback_problems,
+    format_problems,
+    metric_problems,
+    overlap_problems,
+    review_problems,
+)
 from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
-from compressionjob.methods.quantize import ENGINES
 from compressionjob.notifications import ReceiverNames
-from compressionjob.objectives import AGREEMENT_METRICS, ERROR_METRICS, QualityMetric, Sla
+from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
 from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy
-from compressionjob.rules import NO_FALLBACK, NO_REVIEW, OWN_DATA, PIPELINE_RULES, SPEC_RULES, either
+from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
 from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema, with_rules
 from compressionjob.tasks import TASKS, Task, default_metric
 from compressionjob.text_pairs import pair_problems
@@ -183,95 +190,18 @@ class CompressionJobSpec(Schema):
     def _order(self) -> "CompressionJobSpec":
         problems = [
             *order_problems(self.pipeline),
-            *_format_problems(self),
-            *_data_problems(self),
-            *_metric_problems(self),
+            *format_problems(self.pipeline, self.output.format, self.model.task),
+            *data_problems(self.pipeline, self.data),
+            *metric_problems(self.sla, self.model.task),
             *pair_problems(self.sla, self.model.task, self.data),
             *trust_problems(self.sla, self.model.task, self.data.evaluation.columns),
-            *_overlap_problems(self),
-            *_review_problems(self),
-            *_fallback_problems(self),
+            *overlap_problems(self.model.source, self.output.destination),
+            *review_problems(self.review, self.review_timeout),
+            *fallback_problems(self.sla, self.pipeline),
         ]
         if problems:
             raise InvalidSpec(problems)
         return self
-
-
-def _data_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    """Stages that learn or calibrate, without data to do it with."""
-    problems = []
-    for index, stage in enumerate(spec.pipeline):
-        for role in sorted(stage.parameters.needs()):
-            if spec.data.learned(role) is None:
-                either = "spec.data.training" if role == "training" else "spec.data.calibration or spec.data.training"
-                field = f"spec.pipeline[{index}].{stage.method}"
-                problems.append(FieldProblem(field, stage.method, OWN_DATA.format(either)))
-    return problems
-
-
-def _format_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    """Results that there is no way to: ONNX from OpenVINO, a program from a graph, a decoder trained to few bits."""
-    if spec.output.format == "torch-export":
-        titles = [stage.title for stage in spec.pipeline if stage.parameters.excludes_program()]
-        remedy = "no program can be made of what {} gives; use onnx or auto"
-        return [FieldProblem("spec.output.format", "torch-export", remedy.format(title)) for title in titles[:1]]
-    for index, stage in enumerate(spec.pipeline):
-        engine = stage.quantize.backend if stage.quantize and stage.quantize.backend in ENGINES else None
-        if engine and spec.model.task != "text-generation":
-            remedy = "it quantizes language models (task text-generation); use backend onnxruntime"
-            return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", engine, remedy)]
-        if stage.quantize and stage.quantize.method == "qat" and TASKS[spec.model.task].running_text:
-            # What is trained has no cache of what was read before, without which a language model is not used.
-            remedy = "language models are quantized by method weight-only; use it, with algorithm gptq for few bits"
-            return [FieldProblem(f"spec.pipeline[{index}].quantize.method", "qat", remedy)]
-        if engine and spec.output.format != "auto":
-            remedy = f"backend {engine} gives a Transformers folder for vLLM; use auto, or another backend"
-            return [FieldProblem("spec.output.format", spec.output.format, remedy)]
-        if stage.quantize and stage.quantize.backend == "openvino" and spec.output.format == "onnx":
-            remedy = "quantize with backend openvino gives an OpenVINO model; use openvino or auto, or another backend"
-            return [FieldProblem("spec.output.format", "onnx", remedy)]
-    return []
-
-
-def _metric_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    """A metric that the task does not have, and limits of the other kind than the task's own metric."""
-    traits, metric, quality = TASKS[spec.model.task], spec.quality_metric, spec.sla.quality
-    if metric is not None and metric not in traits.metrics:
-        remedy = f"task {spec.model.task} is not measured by it; use {either(traits.metrics)}"
-        return [FieldProblem("spec.sla.quality.metric", metric, remedy)]
-    if quality is None or metric is not None:
-        return []
-    limits = {name: value for name, value in quality.to_json().items() if name != "metric"}
-    errors = [name in ERROR_METRICS for name in traits.defaults]
-    if quality.limits_score and all(errors):
-        remedy = f"task {spec.model.task} is measured by {traits.defaults[0]}, an error: set maxIncrease or max instead"
-    elif quality.limits_error and not any(errors):
-        remedy = f"task {spec.model.task} is measured by {traits.defaults[0]}, a score: set maxDrop or min instead"
-    else:
-        return []
-    return [FieldProblem(f"spec.sla.quality.{name}", value, remedy) for name, value in limits.items()]
-
-
-def _overlap_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    source = str(parse_location(spec.model.source)).rstrip("/") + "/"
-    destination = str(parse_location(spec.output.destination)).rstrip("/") + "/"
-    if not destination.startswith(source) and not source.startswith(destination):
-        return []
-    remedy = f"the result would lie in or over the model's own folder {spec.model.source}; choose another folder"
-    return [FieldProblem("spec.output.destination", spec.output.destination, remedy)]
-
-
-def _review_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    if spec.review != "Never" or spec.review_timeout is None:
-        return []
-    return [FieldProblem("spec.reviewTimeout", spec.review_timeout, NO_REVIEW)]
-
-
-def _fallback_problems(spec: CompressionJobSpec) -> list[FieldProblem]:
-    """A fallback where no earlier stage gives another model; what is packed is the model that it was before."""
-    if spec.sla.on_violation != "Fallback" or sum(stage.method != "pack" for stage in spec.pipeline) > 1:
-        return []
-    return [FieldProblem("spec.sla.onViolation", "Fallback", NO_FALLBACK)]
 
 
 class Metadata(Observed):

@@ -15,6 +15,7 @@ from compression_runner.evaluation.speed.throughput import ThroughputRun
 from compression_runner.inference.predictor import Engine
 from compressionjob import sla
 from compressionjob.estimate import Estimate
+from compressionjob.methods.promise import broken_promises
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
 from compressionjob.pipeline import promise_of
 from compressionjob.report import Environment, ModelFigures
@@ -114,7 +115,7 @@ def anomalies_of(
     quality: Quality,
 ) -> list[str]:
     """Return what the result does not keep of its methods' promises; `speedup` is of the models alone, at p50."""
-    broken = sla.broken_promises(
+    broken = broken_promises(
         promise_of(spec.pipeline),
         size_ratio=estimates[sla.SIZE_RATIO].value,
         speedup=speedup,

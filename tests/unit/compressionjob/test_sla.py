@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressionjob.estimate import Estimate
-from compressionjob.methods.promise import Promise, combine
+from compressionjob.methods.promise import Promise, broken_promises, combine
 from compressionjob.objectives import ERROR_METRICS, LIMITS, QualityMetric, Sla, sets_limits
 from compressionjob.sla import (
     LATENCY,
     SIZE_RATIO,
     SPEEDUP,
     ObjectiveResult,
-    broken_promises,
     interval_confidence,
     judge,
     objectives_of,

@@ -1,0 +1,91 @@
+"""Parts of a job that must fit each other: what cannot be checked field by field is refused before anything runs."""
+
+from compressionjob.data import Data
+from compressionjob.errors import FieldProblem
+from compressionjob.locations import parse_location
+from compressionjob.methods.quantize import ENGINES
+from compressionjob.objectives import ERROR_METRICS, Sla
+from compressionjob.pipeline import Stage
+from compressionjob.rules import NO_FALLBACK, NO_REVIEW, OWN_DATA, either
+from compressionjob.tasks import TASKS, Task
+
+
+def data_problems(pipeline: list[Stage], data: Data) -> list[FieldProblem]:
+    """Stages that learn or calibrate, without data to do it with."""
+    problems = []
+    for index, stage in enumerate(pipeline):
+        for role in sorted(stage.parameters.needs()):
+            if data.learned(role) is None:
+                fields = "spec.data.training" if role == "training" else "spec.data.calibration or spec.data.training"
+                field = f"spec.pipeline[{index}].{stage.method}"
+                problems.append(FieldProblem(field, stage.method, OWN_DATA.format(fields)))
+    return problems
+
+
+def format_problems(pipeline: list[Stage], output_format: str, task: Task) -> list[FieldProblem]:
+    """Results that there is no way to: ONNX from OpenVINO, a program from a graph, a decoder trained to few bits."""
+    if output_format == "torch-export":
+        titles = [stage.title for stage in pipeline if stage.parameters.excludes_program()]
+        remedy = "no program can be made of what {} gives; use onnx or auto"
+        return [FieldProblem("spec.output.format", "torch-export", remedy.format(title)) for title in titles[:1]]
+    for index, stage in enumerate(pipeline):
+        engine = stage.quantize.backend if stage.quantize and stage.quantize.backend in ENGINES else None
+        if engine and task != "text-generation":
+            remedy = "it quantizes language models (task text-generation); use backend onnxruntime"
+            return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", engine, remedy)]
+        if stage.quantize and stage.quantize.method == "qat" and TASKS[task].running_text:
+            # What is trained has no cache of what was read before, without which a language model is not used.
+            remedy = "language models are quantized by method weight-only; use it, with algorithm gptq for few bits"
+            return [FieldProblem(f"spec.pipeline[{index}].quantize.method", "qat", remedy)]
+        if engine and output_format != "auto":
+            remedy = f"backend {engine} gives a Transformers folder for vLLM; use auto, or another backend"
+            return [FieldProblem("spec.output.format", output_format, remedy)]
+        if stage.quantize and stage.quantize.backend == "openvino" and output_format == "onnx":
+            remedy = "quantize with backend openvino gives an OpenVINO model; use openvino or auto, or another backend"
+            return [FieldProblem("spec.output.format", "onnx", remedy)]
+    return []
+
+
+def metric_problems(sla: Sla, task: Task) -> list[FieldProblem]:
+    """A metric that the task does not have, and limits of the other kind than the task's own metric."""
+    traits, quality = TASKS[task], sla.quality
+    if quality is None:
+        return []
+    if quality.metric is not None:
+        if quality.metric in traits.metrics:
+            return []
+        remedy = f"task {task} is not measured by it; use {either(traits.metrics)}"
+        return [FieldProblem("spec.sla.quality.metric", quality.metric, remedy)]
+    errors = [name in ERROR_METRICS for name in traits.defaults]
+    if quality.limits_score and all(errors):
+        remedy = f"task {task} is measured by {traits.defaults[0]}, an error: set maxIncrease or max instead"
+    elif quality.limits_error and not any(errors):
+        remedy = f"task {task} is measured by {traits.defaults[0]}, a score: set maxDrop or min instead"
+    else:
+        return []
+    limits = {name: value for name, value in quality.to_json().items() if name != "metric"}
+    return [FieldProblem(f"spec.sla.quality.{name}", value, remedy) for name, value in limits.items()]
+
+
+def overlap_problems(source: str, destination: str) -> list[FieldProblem]:
+    """A result that would lie in or over the folder of the model that it is made of."""
+    read = str(parse_location(source)).rstrip("/") + "/"
+    written = str(parse_location(destination)).rstrip("/") + "/"
+    if not written.startswith(read) and not read.startswith(written):
+        return []
+    remedy = f"the result would lie in or over the model's own folder {source}; choose another folder"
+    return [FieldProblem("spec.output.destination", destination, remedy)]
+
+
+def review_problems(review: str, timeout: str | None) -> list[FieldProblem]:
+    """A time to wait for a review that never takes place."""
+    if review != "Never" or timeout is None:
+        return []
+    return [FieldProblem("spec.reviewTimeout", timeout, NO_REVIEW)]
+
+
+def fallback_problems(sla: Sla, pipeline: list[Stage]) -> list[FieldProblem]:
+    """A fallback where no earlier stage gives another model; what is packed is the model that it was before."""
+    if sla.on_violation != "Fallback" or sum(stage.method != "pack" for stage in pipeline) > 1:
+        return []
+    return [FieldProblem("spec.sla.onViolation", "Fallback", NO_FALLBACK)]
