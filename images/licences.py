@@ -65,7 +65,7 @@ def licence_of(package: Locked, metadata: importlib.metadata.PackageMetadata) ->
     stated_as = (item for item in metadata.get_all("Classifier") or [] if item.startswith("License"))
     classifiers = [item.split(" :: ")[-1] for item in stated_as]
     known = [item for item in classifiers if item.lower() in SPELLINGS or item in ALLOWED]
-    stated = (metadata.get("License-Expression") or metadata.get("License") or "").strip()
+    stated = (metadata["License-Expression"] or metadata["License"] or "").strip()
     short = stated if stated and "\n" not in stated and len(stated) < 200 else ""
     candidates = [SPELLINGS.get(short.lower(), short), " OR ".join(SPELLINGS.get(it.lower(), it) for it in known)]
     for candidate in candidates:

@@ -15,7 +15,7 @@ CHECKPOINTS: Final = "checkpoints"
 REPORTS: Final = "reports"
 RETAINED: Final[tuple[Retained, ...]] = (CHECKPOINTS, REPORTS)
 
-Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Bytes = Annotated[int, Field(ge=0, le=2**53)]
 Lifetime = Annotated[str, Field(max_length=64)]
 
 
