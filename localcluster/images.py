@@ -81,6 +81,18 @@ def mounted(name: str) -> Iterator[Path]:
             _buildah("rm", container)
 
 
+def tag_as(name: str, reference: str) -> None:
+    """Give a built image another name in the builder's storage."""
+    with exclusive(_lock()):
+        _buildah("tag", recipes()[name].name, reference)
+
+
+def push(reference: str) -> None:
+    """Put an image of the builder's storage into the running cluster's containerd: its nodes need no registry then."""
+    with exclusive(_lock()):
+        _stream(reference)
+
+
 def clean() -> None:
     """Remove the images from the cluster and the builder's storage."""
     with exclusive(_lock()):

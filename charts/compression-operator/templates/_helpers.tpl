@@ -107,3 +107,37 @@ meta.helm.sh/release-namespace: {{ .Release.Namespace }}
 {{- define "compression-operator.leaseName" -}}
 {{- include "compression-operator.fullname" . }}
 {{- end }}
+
+{{- /* Whether the operator keeps NetworkPolicies for the runners' pods: "" or "true". */ -}}
+{{- define "compression-operator.keepsNetworkPolicies" -}}
+{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.runners }}true{{ end }}
+{{- end }}
+
+{{- define "compression-operator.runnerPolicyName" -}}
+{{- printf "%s-runners" (include "compression-operator.fullname" .) }}
+{{- end }}
+
+{{- /* The file of --network-policy. */ -}}
+{{- define "compression-operator.runnerNetwork" -}}
+{{- $egress := .Values.networkPolicy.runnerEgress }}
+name: {{ include "compression-operator.runnerPolicyName" . }}
+labels:
+  app.kubernetes.io/name: {{ include "compression-operator.name" . }}
+  app.kubernetes.io/instance: {{ .Release.Name }}
+  app.kubernetes.io/part-of: compression-operator
+operator:
+  namespace: {{ .Release.Namespace }}
+  podLabels:
+    {{- include "compression-operator.selectorLabels" . | nindent 4 }}
+metricsFrom: {{ .Values.networkPolicy.metricsFrom | toJson }}
+egress: {{ pick $egress "mode" "to" "ports" "dns" "metadataAddresses" | toJson }}
+{{- end }}
+
+{{- /* The Secret with the certificate of the metrics: the one that is named, or one that the chart makes. */ -}}
+{{- define "compression-operator.metricsSecretName" -}}
+{{- .Values.metrics.secure.certSecretName | default (printf "%s-metrics" (include "compression-operator.fullname" .)) }}
+{{- end }}
+
+{{- define "compression-operator.metricsHost" -}}
+{{- printf "%s.%s.svc" (include "compression-operator.fullname" .) .Release.Namespace }}
+{{- end }}

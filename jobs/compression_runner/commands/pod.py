@@ -136,7 +136,7 @@ def _execute(
 
 def _stores(job: CompressionJob, environment: Mapping[str, str]) -> Stores:
     """Return what opens the locations of a job in a pod."""
-    return Stores(environment=environment, base=Path("/"), job=job.metadata.uid)
+    return Stores(environment=environment, base=Path("/"), job=job.metadata.uid, namespace=job.metadata.namespace)
 
 
 def reservation_of(environment: Mapping[str, str]) -> CpuReservation:

@@ -271,7 +271,10 @@ class DirectoryStore:
                 remedy = "let the runner's user read or write it"
                 raise self._invalid("AccessDenied", path, problem, remedy) from error
             if error.errno in AWAY:
-                problem, remedy = f"the volume does not answer ({os.strerror(error.errno)})", "see to its server"
+                problem, remedy = (
+                    f"the volume does not answer ({os.strerror(error.errno)})",
+                    "check the server of the volume",
+                )
                 raise StorageUnavailable("StorageUnavailable", self._field, self._url, problem, remedy) from error
             raise
 

@@ -91,6 +91,10 @@ class Writers:
             if it.kind == kind
         }
 
+    def namespaces(self) -> set[str]:
+        """Return the namespaces in which there are writers."""
+        return {writer.namespace for writer in self._writers.values()}
+
     def forget_job(self, uid: str) -> None:
         """Forget that a job waits: it is gone or has ended."""
         blocker = self._blockers.pop(uid, None)

@@ -9,11 +9,12 @@ from typing import Any, Final
 from compression_operator.records.cleanup import Cleanup
 from compression_operator.records.delivery import NotificationKey
 from compression_operator.records.places import CLEANING, checkpoints_of, places_of
-from compression_operator.records.reading import Raw, amount, seconds, to_json, version
+from compression_operator.records.reading import Raw, to_json, version
+from compression_operator.records.settings import Settings, settings_of
 from compressionjob.conditions import SUSPENDED, reason_of
 from compressionjob.group import QUEUE_LABEL
 from compressionjob.parts import CLEAN, COMPRESS, RUN, Part, first_part
-from compressionjob.spec import DEFAULT_RETRIES, DEFAULT_RUNTIME
+from compressionjob.spec import DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
 _MAX_CHILD_NAME: Final = 52
@@ -25,8 +26,10 @@ class JobRecord:
 
     ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
     chose, ``unsent`` the notifications that none has taken yet. ``child_uid`` is the Job that the operator created.
+    ``endpoints`` are those of the stores that it began with.
     ``names_measuring`` says that it names the runtime that measures itself, and ``begun`` that its part is decided:
-    before that its runtime has a say in both (``begin``). ``checkpoints`` is the place of its checkpoints.
+    before that its runtime has a say in both (``begin``). ``settings`` are those that hold, by its spec and its terms.
+    ``checkpoints`` is the place of its checkpoints.
     """
 
     uid: str
@@ -44,12 +47,10 @@ class JobRecord:
     part: str
     restarts: int
     child_uid: str
-    retries: int
+    author: str
     suspend: bool
     rests: bool
-    ttl: float | None
-    budget: float | None
-    deadline: float | None
+    settings: Settings
     receivers: tuple[str, ...]
     unsent: tuple[NotificationKey, ...]
     cleanup: Cleanup
@@ -59,6 +60,7 @@ class JobRecord:
     since: str
     spec_json: bytes
     status_json: bytes
+    endpoints: tuple[tuple[str, str], ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -93,12 +95,34 @@ class JobRecord:
         suffix += f"-{number}" if number else ""
         return f"{self.name[: _MAX_CHILD_NAME - len(suffix)].rstrip('-.')}-{self.uid[:8]}{suffix}"
 
-    def places(self, claims: Mapping[str, str]) -> tuple[str, ...]:
-        """Where its pods write, with the claims of its runtime; nothing is known of a job that is over."""
-        if not self.spec_json:
-            return ()
-        removed = (f"{CLEANING}{self.checkpoints}",) if self.cleaning and self.checkpoints else ()
-        return places_of(self.spec(), self.namespace, claims) + removed
+    @property
+    def retries(self) -> int:
+        """How often a failure that may pass is tried again."""
+        return self.settings.retries
+
+    @property
+    def ttl(self) -> float | None:
+        """Seconds for which the job is kept once it has ended."""
+        return self.settings.ttl
+
+    @property
+    def budget(self) -> float | None:
+        """Most that its pods may cost."""
+        return self.settings.budget
+
+    @property
+    def deadline(self) -> float | None:
+        """Longest time from start to end, in seconds."""
+        return self.settings.deadline
+
+    def places(self, claims: Mapping[str, str], endpoints: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """Where its pods write, with the claims of its runtime and the endpoints of its stores.
+
+        Endpoints of a job that has begun stay as they were. Nothing is known of a job that is over.
+        """
+        spec = self.spec() if self.spec_json else {}
+        removed = (f"{CLEANING}{self.checkpoints}",) if spec and self.cleaning and self.checkpoints else ()
+        return places_of(spec, self.namespace, claims, {**(endpoints or {}), **dict(self.endpoints)}) + removed
 
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""
@@ -126,6 +150,8 @@ class JobRecord:
             child_uid=_child_uid(status),
             queue=intern(str(status.get("queue") or self.queue)),
             rests=_rests(status),
+            # An ended job has no spec here any more, and its terms do not change.
+            settings=settings_of(self.spec(), status) if self.spec_json and "terms" in status else self.settings,
             unsent=_unsent(status),
             cleanup=cleanup,
             phase=intern(phase),
@@ -133,6 +159,7 @@ class JobRecord:
             since=_since(status) or self.created,
             spec_json=b"" if phase in TERMINAL_PHASES and not cleanup.retains else self.spec_json,
             status_json=to_json(status),
+            endpoints=_endpoints(status),
         )
 
     @classmethod
@@ -160,12 +187,10 @@ class JobRecord:
             part=intern(str(status.get("part") or first_part(apart=measuring != runtime))),
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
-            retries=int(spec.get("retries", DEFAULT_RETRIES)),
+            author=intern(str(spec.get("author") or "")),
             suspend=bool(spec.get("suspend", False)),
             rests=_rests(status),
-            ttl=seconds(spec.get("ttl")),
-            budget=amount(spec.get("budget")),
-            deadline=seconds(spec.get("deadline")),
+            settings=settings_of(spec, status),
             receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
             unsent=_unsent(status),
             cleanup=cleanup,
@@ -176,6 +201,7 @@ class JobRecord:
             # An ended job needs its spec for the removal of its files, and for nothing else.
             spec_json=b"" if phase in TERMINAL_PHASES and not cleanup.retains else to_json(spec),
             status_json=to_json(status),
+            endpoints=_endpoints(status),
         )
 
 
@@ -192,6 +218,11 @@ def _rests(status: Raw) -> bool:
 
 def _measuring_runtime(status: Raw, otherwise: str) -> str:
     return str(status.get("measuringRuntime") or otherwise)
+
+
+def _endpoints(status: Raw) -> tuple[tuple[str, str], ...]:
+    """The names of the stores that it began with, and their endpoints."""
+    return tuple((str(item.get("name", "")), str(item.get("endpoint", ""))) for item in status.get("stores") or ())
 
 
 def _child_uid(status: Raw) -> str:

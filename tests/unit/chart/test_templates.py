@@ -1,6 +1,5 @@
 """What the chart renders, without a cluster."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,7 @@ from compressionjob.runtime import parse_runtime
 from localcluster import tools
 from localcluster.command import run
 from localcluster.errors import LocalClusterError
-
-
-def render(*arguments: str) -> list[dict[str, Any]]:
-    text = run([tools.helm(), "template", "demo", CHART, "--namespace=system", *arguments])
-    return [item for item in yaml.safe_load_all(text) if item]
-
-
-def kind(name: str, *arguments: str) -> list[dict[str, Any]]:
-    return [item for item in render(*arguments) if item["kind"] == name]
-
-
-@functools.cache
-def operator(*arguments: str) -> dict[str, Any]:
-    (deployment,) = kind("Deployment", *arguments)
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return dict(container)
+from tests.support.chart import kind, operator, render
 
 
 def test_lint_finds_nothing() -> None:
@@ -102,12 +86,31 @@ def test_the_operator_knows_whether_its_children_are_protected() -> None:
         return parse(["run"], {key: value for key, value in variables.items() if value}).children_protected
 
     assert protected()
-    every = {"reviewer", "child-jobs", "child-pods", "queue", "limits"}
+    every = {"reviewer", "author", "operator", "child-jobs", "child-pods", "queue", "limits", "stores"}
     assert set(policies()) == every
     assert not protected("--set=admission.protectChildren=false")
     assert set(policies("--set=admission.protectChildren=false")) == every - {"child-jobs", "child-pods"}
-    for value, name in (("fixQueue", "queue"), ("warnWithoutLimits", "limits")):
+    switched = {"fixQueue": "queue", "warnWithoutLimits": "limits", "stores": "stores", "limitOperator": "operator"}
+    for value, name in switched.items():
         assert set(policies(f"--set=admission.{value}=false")) == every - {name}
+
+
+def test_the_operator_knows_the_reviews_of_the_values_and_that_names_are_verified() -> None:
+    rules = ("--set=reviews[0].namespaces={prod}", "--set=reviews[0].separation=true")
+    variables = {item["name"]: item.get("value") for item in operator(*rules)["env"]}
+    required = parse(["run"], {key: value for key, value in variables.items() if value}).requirements
+    (rule,) = required.review_rules
+    assert (rule.namespaces, rule.separation, required.identities_verified) == (["prod"], True, True)
+    assert "COMPRESSION_OPERATOR_REVIEW_RULES" not in {item["name"] for item in operator()["env"]}
+
+
+def test_it_reads_namespaces_only_where_it_serves_all_of_them() -> None:
+    def reads(*arguments: str) -> bool:
+        roles = [*kind("ClusterRole", *arguments), *kind("Role", *arguments)]
+        return any("namespaces" in rule["resources"] for role in roles for rule in role["rules"])
+
+    assert reads()
+    assert not reads("--set=watchNamespaces={team-a}")
 
 
 def test_every_policy_is_bound_and_denies_but_for_the_one_that_warns() -> None:
@@ -122,7 +125,7 @@ def test_a_release_for_some_namespaces_refuses_nothing_elsewhere() -> None:
     """The operator of another release makes the children there."""
     wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a", "team-b"]}
     found = policies("--set=watchNamespaces={team-a,team-b}")
-    for name in ("child-jobs", "child-pods", "queue"):
+    for name in ("child-jobs", "child-pods", "queue", "author"):
         assert found[name]["spec"]["matchConstraints"]["namespaceSelector"] == {"matchExpressions": [wanted]}
     assert "namespaceSelector" not in policies()["child-jobs"]["spec"]["matchConstraints"]
 
@@ -295,6 +298,11 @@ NONSENSE = [
     ("serviceMonitor.enabled=1", "/serviceMonitor/enabled", "got number, want boolean"),
     ("serviceMonitor.interval=often", "/serviceMonitor/interval", "does not match pattern"),
     ("networkPolicy.apiServerPorts[0]=0", "/networkPolicy/apiServerPorts/0", "minimum"),
+    ("networkPolicy.runnerEgress.mode=Closed", "/networkPolicy/runnerEgress/mode", "value must be one of"),
+    ("networkPolicy.runnerEgress.ports={0}", "/networkPolicy/runnerEgress/ports/0", "minimum"),
+    ("networkPolicy.runnerEgress.to[0].cidr=10.0.0.0/8", "/networkPolicy/runnerEgress/to/0", "additional properties"),
+    ("networkPolicy.metricsFrom[0].ipBlock.cidr=all", "/networkPolicy/metricsFrom/0/ipBlock/cidr", "does not match"),
+    ("metrics.secure.readers[0].name=p", "/metrics/secure/readers/0", "missing property 'namespace'"),
     ("podDisruptionBudget.maxUnavailable=half", "/podDisruptionBudget/maxUnavailable", "does not match pattern"),
     ("prometheusRule.runbookBase=wiki", "/prometheusRule/runbookBase", "does not match pattern"),
     ("notifications.receivers.Ops.url=https://h", "", "invalid propertyName 'Ops'"),

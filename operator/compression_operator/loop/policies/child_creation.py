@@ -79,6 +79,7 @@ def bring_up(draft: Draft) -> Plan | None:
         job,
         accepted.spec,
         accepted.runtime,
+        accepted.stores,
         retries_before=failed_before,
         deadline=deadline,
         review=before.review,
@@ -95,6 +96,7 @@ def adopt(draft: Draft) -> Plan | None:
     job = draft.observed.job
     draft.set(child_job=ChildReference(name=child.name, uid=child.uid), part=job.part)
     draft.set(measuring_runtime=job.measuring_runtime if job.measuring_runtime != job.runtime else "")
+    draft.set(stores=child.store_connections())
     draft.set(children_created=draft.before.children_created + 1, queue=child.queue)
     if not draft.before.children_created:
         draft.set(retention=retention.lifetimes_of(job, draft.observed.runtime))
@@ -185,7 +187,7 @@ def _refuse_foreign(draft: Draft, foreign: ChildRecord) -> None:
 
 def _wait_for_admission(draft: Draft, refusal: Refused) -> None:
     """The API server did not take the child: a quota or policy in its way, or a field that comes from the runtime."""
-    message = f"the API server refused the Job: {refusal.message}"
+    message = f"the API server refused {refusal.subject}: {refusal.message}"
     if isinstance(refusal, Invalid):
         draft.set_condition(ACCEPTED, "False", INVALID_RUNTIME, message)
     else:

@@ -9,6 +9,7 @@ from compression_operator.child.cleaning import cleaning_job
 from compression_operator.child.manifest import manifest_of
 from compression_operator.loop.draft import Draft, timestamp
 from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import store_access
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.reading import parse_time
@@ -119,9 +120,13 @@ def _start(draft: Draft, state: RetentionStatus) -> Plan:
     if not obstacle and observed.runtime is not None and observed.runtime.runtime is not None:
         try:
             spec = parse_job(manifest_of(observed.job)).spec
-            return Plan(create=cleaning_job(observed.job, spec, observed.runtime.runtime.spec, state.cleaning))
         except InvalidSpec as error:
             obstacle = str(error)
+        else:
+            obstacle = store_access.obstacle(draft, spec)
+            if not obstacle:
+                runtime, stores = observed.runtime.runtime.spec, store_access.resolved(draft, spec)
+                return Plan(create=cleaning_job(observed.job, spec, runtime, state.cleaning, stores))
     _wait(draft, obstacle)
     _abandon(draft, state, obstacle)
     return draft.plan()

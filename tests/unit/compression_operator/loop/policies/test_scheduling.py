@@ -3,6 +3,7 @@
 import pytest
 
 from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.annotations import STORES_ANNOTATION
 from compression_operator.records.pod import PodRecord
 from tests.support.operator.builders import (
     NOW,
@@ -20,6 +21,9 @@ from tests.support.operator.builders import (
 )
 
 NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+NO_ROOM = (
+    f"{NO_GPU[:-1]}; wait for room, or submit the job anew with another spec.runtime than 'cpu' (kubectl get cprt)"
+)
 MISSING_SECRET = 'secret "s3" not found'
 NO_CLAIM = 'persistentvolumeclaim "models" not found.'
 AGAIN = "kubectl -n default delete job minilm-int8-0a1b2c3d"
@@ -28,7 +32,7 @@ AGAIN = "kubectl -n default delete job minilm-int8-0a1b2c3d"
 @pytest.mark.parametrize(
     ("seen", "status", "reason", "message"),
     [
-        (pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU),)), "False", "Unschedulable", NO_GPU),
+        (pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU),)), "False", "Unschedulable", NO_ROOM),
         (pod(conditions=()), "False", "WaitingForPod", "the pod pod-a waits for the scheduler"),
         (pod(), "True", "PodScheduled", "a node was found"),
         (pod(state={"waiting": {"reason": "ContainerCreating"}}), "True", "PodScheduled", "a node was found"),
@@ -86,6 +90,20 @@ def test_a_pod_that_cannot_start_comes_with_the_command_that_fixes_it(waiting: s
     assert [said in note.text for note in plan.events if note.reason == "Waiting"] == [True]
 
 
+def test_a_missing_secret_of_a_store_is_named_with_the_store() -> None:
+    stores = '[{"name":"team-a","secretName":"keys","hubSecretName":"token"}]'
+    held = child(active=1, annotations={STORES_ANNOTATION: stores})
+    for secret, field, key in (("keys", "secretName", "AWS_ACCESS_KEY_ID"), ("token", "hub.secretName", "HF_TOKEN")):
+        stuck = pod(
+            state={"waiting": {"reason": "CreateContainerConfigError", "message": f'secret "{secret}" not found'}}
+        )
+        record = job(spec__storage={"store": "team-a"}, spec__hub={"store": "team-a"})
+        _, plan = settle(observe(record, child=held, pods=(stuck,)))
+        said = condition_of(plan, "Scheduled")["message"]
+        assert f"create it ({field} of the CompressionStore team-a): kubectl -n default create secret generic" in said
+        assert f"--from-literal={key}=VALUE" in said
+
+
 def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_only_waits() -> None:
     cause = pod(state={"waiting": {"reason": "ErrImagePull", "message": "a/b:c: not found"}})
     record, _ = settle(observe(child=child(active=1), pods=(cause,)))
@@ -98,6 +116,20 @@ def test_a_claim_that_is_missing_comes_with_the_command_that_lists_those_there_a
     _, plan = settle(observe(child=child(active=1), pods=(stuck,)))
     said = condition_of(plan, "Scheduled")["message"]
     assert said == f"{NO_CLAIM[:-1]}; create the claim models, or see those there are: kubectl -n default get pvc"
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        " no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful.",
+        " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+    ],
+)
+def test_what_the_scheduler_tried_to_preempt_is_left_out(tail: str) -> None:
+    stuck = pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU + tail),))
+    _, plan = settle(observe(child=child(active=1), pods=(stuck,)))
+    assert condition_of(plan, "Scheduled")["message"] == NO_ROOM
+    assert len(NO_ROOM) <= 200
 
 
 def test_a_running_pod_makes_the_job_run() -> None:
