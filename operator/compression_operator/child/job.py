@@ -37,6 +37,7 @@ from compressionjob.group import (
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.parts import CLEAN
 from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
@@ -158,7 +159,7 @@ def _pod(
     stores: Mapping[str, ResolvedStore],
     decision: Mapping[str, str],
 ) -> dict[str, Any]:
-    claims = claims_of(spec, stores)
+    claims = claims_of(spec, stores, sources=job.part != CLEAN)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -212,7 +213,7 @@ def _environment(
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
-        *credentials_of(spec, stores),
+        *credentials_of(spec, stores, sources=job.part != CLEAN),
         *({"name": name, "value": value} for name, value in decision.items()),
     ]
     taken = {variable["name"] for variable in own}
