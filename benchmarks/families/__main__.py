@@ -55,9 +55,7 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument(
         "--missing", action="store_true", help="try what has no published outcome, or a fault as its outcome"
     )
-    parser.add_argument(
-        "--plan-only", action="store_true", help="publish what plan refuses, and run nothing"
-    )
+    parser.add_argument("--plan-only", action="store_true", help="publish what plan refuses, and run nothing")
     parser.add_argument("--plant", choices=[*FAULTS, "all"], help="plant a fault, and see that it is caught")
     parser.add_argument("--table", action="store_true", help="try nothing, write the table")
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, metavar="SECONDS", help="for each job")
