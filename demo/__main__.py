@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from compressionjob.sla import write_figure
+from compressionjob.sla import ObjectiveResult
 from demo.given import DemoError, GivenCluster, confirm, named
 from demo.installation import RELEASE, SYSTEM_NAMESPACE
 from demo.places import NAMESPACE, LocalCluster, Place
@@ -85,7 +85,8 @@ def play(place: Place, name: str, title: str) -> str:
     for condition in status["conditions"]:
         if condition["type"] in ("SLASatisfied", "AsPromised", "Failed") and condition["status"] != "Unknown":
             console.print(f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}")
-    report = fetch_reports(store, status.get("report", ""), name)
+    location = status.get("report", "")
+    report = fetch_reports(store, location, name) if location else "none: the job ended before it was measured"
     destination = f"{place.prefix}{name}"
     files = store.list_objects_v2(Bucket=place.bucket, Prefix=f"{destination}/").get("Contents", [])
     published = f"{len(files)} files, {sum(item['Size'] for item in files) / 1e6:.1f} MB" if files else "nothing"
@@ -95,21 +96,29 @@ def play(place: Place, name: str, title: str) -> str:
 
 
 def show(status: dict[str, Any]) -> None:
-    """The verdict table: limit by limit, with intervals."""
+    """The verdict table: limit by limit, with intervals; nothing where the job failed before there was a verdict."""
+    if "verdict" not in status:
+        return
     table = Table(
         title=f"verdict: {status.get('verdict')} (confidence {status.get('confidence')})", title_justify="left"
     )
     for column in ("objective", "limit", "measured", "interval", "verdict"):
         table.add_column(column)
-    for item in status.get("objectives", []):
-        limit, measured, low, high = (_figure(item, key) for key in ("limit", "measured", "low", "high"))
-        interval = "exact" if low == high else f"{low} to {high}"
-        table.add_row(item["name"], f"{item['direction']} {limit}", measured, interval, item["verdict"])
+    for item in map(ObjectiveResult.model_validate, status.get("objectives", [])):
+        table.add_row(
+            item.name,
+            f"{item.direction} {item.write(item.limit)}",
+            "-" if item.measured is None else item.write(item.measured),
+            _interval(item),
+            item.verdict,
+        )
     console.print(table)
 
 
-def _figure(item: dict[str, Any], key: str) -> str:
-    return write_figure(item[key], item["unit"]) if key in item else "-"
+def _interval(item: ObjectiveResult) -> str:
+    if item.low is None or item.high is None:
+        return "-"
+    return "exact" if item.low == item.high else f"{item.write(item.low)} to {item.write(item.high)}"
 
 
 def fetch_reports(store: Any, location: str, name: str) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import yaml
 
 from demo.installation import RELEASE, SYSTEM_NAMESPACE, upload, write_samples
 from demo.places import NAMESPACE
@@ -63,9 +64,14 @@ def named(environment: Mapping[str, str]) -> Context | None:
             f"KUBECONFIG={environment['KUBECONFIG']} has no usable current context: {error.stderr.strip()}. "
             "Choose one with `kubectl config use-context`, or unset KUBECONFIG for a local cluster."
         ) from error
-    if local.is_file() and f"server: {server}" in local.read_text():
+    if local.is_file() and server in _servers(local):
         return None
     return Context(name.strip(), server, whole)
+
+
+def _servers(kubeconfig: Path) -> set[str]:
+    """Return the API servers of a kubeconfig, which may be JSON."""
+    return {item["cluster"]["server"] for item in yaml.safe_load(kubeconfig.read_text())["clusters"]}
 
 
 def confirm(context: Context, *, yes: bool, environment: Mapping[str, str], ask: Callable[[str], str] = input) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from compressionjob.schema import format_duration
-from compressionjob.sla import COST, LATENCY, SPEEDUP, THROUGHPUT, ObjectiveResult
+from compressionjob.sla import COST, LATENCY, MEMORY, MEMORY_RATIO, SPEEDUP, THROUGHPUT, ObjectiveResult
 
 TIME_LIMIT: Final = "spec.benchmark.timeLimit"
 SAMPLES: Final = "spec.data.evaluation.limit"
@@ -30,7 +30,16 @@ def remedy_of(verdict: str, objectives: Sequence[ObjectiveResult]) -> str:
     seconds, samples = more_seconds(objectives), more_samples(objectives)
     ways = [f"add about {format_duration(seconds)} to {TIME_LIMIT}"] if seconds else []
     ways += [f"add about {samples:,} samples to {SAMPLES}"] if samples else []
-    return " and ".join(ways) or f"try a longer {TIME_LIMIT}, a larger {SAMPLES}, or a quieter machine"
+    return " and ".join(ways) or f"try {' or '.join(_to_try(objectives))}"
+
+
+def _to_try(objectives: Sequence[ObjectiveResult]) -> list[str]:
+    """Return what may decide the open limits where no figure says how much more of it is needed."""
+    names = {item.name for item in objectives if item.verdict == "Inconclusive"}
+    timed, memory = names & {LATENCY, SPEEDUP, THROUGHPUT, COST}, names & {MEMORY, MEMORY_RATIO}
+    ways = ["a machine without other work", f"a longer {TIME_LIMIT}"] if timed else []
+    ways += [f"a larger {SAMPLES}"] if names - timed - memory else []
+    return ways or ["a limit further from the measured value"]
 
 
 def _longest(objectives: Sequence[ObjectiveResult], names: Collection[str]) -> float:

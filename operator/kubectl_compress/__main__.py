@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from kubectl_compress import options
 from kubectl_compress.exit_codes import ExitCode
 
-_NO_RICH = "error: kubectl compress needs rich: pip install 'compression-operator[kubectl]'\n"
+_NO_RICH = (
+    "error: kubectl compress needs rich: pipx install --force '.[kubectl]' in a clone of the operator's repository\n"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from kubectl_compress.job import Job
 
 FORMATS: Final = (".html", ".json", ".md")
 _NAME: Final = "report"
-_INSTALL: Final = "pip install 'compression-operator[kubectl-s3]'"
+_INSTALL: Final = "pipx install --force '.[kubectl-s3]' in a clone of the operator's repository"
 _READER: Final = "read-report"
 
 
@@ -120,5 +120,5 @@ def _unanswered(kind: str, said: str, url: str, endpoint: str | None) -> PluginE
     elif endpoint:
         remedy = f"the job's endpoint {endpoint} may be for the cluster only: give yours with --endpoint"
     else:
-        remedy = "see to the object store, or give another with --endpoint"
+        remedy = "check that the object store is running, or name another with --endpoint"
     return DownloadFailed(f"{url}: {said}", remedy)

@@ -5,6 +5,7 @@ impersonation and authentication plugins, and needs no library here. ``--raw`` g
 as a stream.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +33,8 @@ _ERRORS: Final[dict[str, type[ClusterError]]] = {
     "TooManyRequests": Unreachable,
     "Expired": Unreachable,  # a list or a watch from a version that is too old: begin again
 }
+_NO_CLUSTER: Final = "The connection to the server localhost:8080 was refused"
+"""kubectl's words where no kubeconfig names a cluster."""
 # kubectl's words when there was no answer at all.
 _NO_ANSWER: Final = (
     "Unable to connect to the server",
@@ -123,10 +126,20 @@ def error_of(message: str) -> ClusterError:
             remedy = "install the operator and its CRDs (docs/install.md), or choose another --context"
             return ClusterError("this cluster does not know the resources of compression-operator.io", remedy)
         return kind(_plain(found["message"]), _remedy(kind))
+    if _NO_CLUSTER in message:
+        return _no_cluster()
     if any(words in message for words in _NO_ANSWER):
         return Unreachable(message, _remedy(Unreachable))
     remedy = "correct it; `kubectl explain cpj.spec` says what each field takes" if " is invalid:" in message else ""
     return ClusterError(_plain(message).removeprefix("error: ") or "kubectl failed and said nothing", remedy)
+
+
+def _no_cluster() -> Unreachable:
+    given = os.environ.get("KUBECONFIG")
+    problem = f"KUBECONFIG={given} names no cluster" if given else "KUBECONFIG is not set"
+    problem += ", or its current context is not set" if given else ", and ~/.kube/config names no cluster"
+    remedy = "export KUBECONFIG=FILE with the kubeconfig of your cluster, or choose: kubectl config use-context NAME"
+    return Unreachable(problem, remedy)
 
 
 def _plain(message: str) -> str:
@@ -139,5 +152,5 @@ def _remedy(kind: type[ClusterError]) -> str:
     if kind is Forbidden:
         return "ask for these rights; `kubectl auth whoami` tells who you are"
     if kind is Unreachable:
-        return "see to the cluster, or choose another --context"
+        return "check that the cluster is running, or choose another --context"
     return ""

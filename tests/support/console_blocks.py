@@ -1,5 +1,6 @@
-"""The commands that the documents show, as a reader would type them."""
+"""The commands and files that the documents show, as a reader would type and save them."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ PAGES = [
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
 SHELL = ("console", "sh", "bash", "shell")
+FILE_NAME = re.compile(r"# ([\w.-]+\.(?:yaml|py))\b")
+"""Begins a block that is a file: `# values.yaml`, perhaps with words after it."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block; `line` is the one of its fence, from 1."""
+    """A fenced block below a heading; `line` is the one of its fence, from 1."""
 
     page: str
+    section: str
     line: int
     language: str
     content: str
@@ -33,6 +37,7 @@ class Command:
     """One command with its continuation lines, and what the document says that it prints."""
 
     page: str
+    section: str
     line: int
     text: str
     output: tuple[str, ...] = ()
@@ -41,18 +46,42 @@ class Command:
         return f"{self.page}:{self.line}"
 
 
+@dataclass(frozen=True)
+class File:
+    """A block that a reader saves under a name."""
+
+    page: str
+    section: str
+    line: int
+    name: str
+    content: str
+
+
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the fenced blocks of a page, those in lists included."""
-    name = str(page.relative_to(REPOSITORY))
+    name, section, heading = str(page.relative_to(REPOSITORY)), "", False
     for token in MarkdownIt().parse(page.read_text()):
+        if heading:
+            section = token.content
+        heading = token.type == "heading_open"
         if token.type == "fence":
             assert token.map is not None
-            yield Block(name, token.map[0] + 1, token.info.strip(), token.content)
+            yield Block(name, section, token.map[0] + 1, token.info.strip(), token.content)
+
+
+def steps(page: Path) -> Iterator[Command | File]:
+    """Yield what a reader of the page does, in order."""
+    for block in blocks(page):
+        name = FILE_NAME.match(block.content)
+        if block.language in SHELL:
+            yield from _commands(block)
+        elif name:
+            yield File(block.page, block.section, block.line, name[1], block.content)
 
 
 def commands(page: Path) -> list[Command]:
     """Return the commands of a page in order: lines after `$ ` in console blocks, all lines of sh blocks."""
-    return [command for block in blocks(page) if block.language in SHELL for command in _commands(block)]
+    return [step for step in steps(page) if isinstance(step, Command)]
 
 
 def _is_quoted(text: str) -> bool:
@@ -73,9 +102,9 @@ def _commands(block: Block) -> Iterator[Command]:
             output.append(line)
             continue
         if text:
-            yield Command(block.page, number, text, tuple(output))
+            yield Command(block.page, block.section, number, text, tuple(output))
         number, text, output = at, line.removeprefix("$ "), []
         while text.endswith("\\") or _is_quoted(text):
             text = f"{text}\n{next(lines)[1]}"
     if text:
-        yield Command(block.page, number, text, tuple(output))
+        yield Command(block.page, block.section, number, text, tuple(output))

@@ -24,7 +24,8 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
         console.print(report.fallback.sentence, markup=False)
     table = Table("objective", "limit", "measured", "interval", "verdict")
     for item in report.objectives:
-        interval = f"{_write(item, item.low)} to {_write(item, item.high)}"
+        exact = item.low is not None and item.low == item.high
+        interval = "exact" if exact else f"{_write(item, item.low)} to {_write(item, item.high)}"
         limit = f"{item.direction} {_write(item, item.limit)}"
         word = f"[{COLOURS[item.verdict]}]{item.verdict}[/]"
         table.add_row(item.name, limit, _write(item, item.measured), interval, word)

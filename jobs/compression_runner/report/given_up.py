@@ -75,7 +75,7 @@ def _comparison(report: Report, told: FallbackReport, terms: Terms) -> tuple[Com
             texts = [f"{wording.significant(one.value)} times" for one in both]
             rows.append(Comparison(f"as fast as the baseline, {name}", texts[0], texts[1]))
     if chosen.peak_memory_bytes and whole.peak_memory_bytes:
-        peaks = [format_bytes(side.peak_memory_bytes or 0) for side in (chosen, whole)]
+        peaks = [wording.number(side.peak_memory_bytes or 0, terms.memory) for side in (chosen, whole)]
         rows.append(Comparison("peak memory", peaks[0], peaks[1]))
     rows.extend(_scores(chosen, whole, terms.metric))
     return tuple(rows)

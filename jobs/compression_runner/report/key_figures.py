@@ -34,7 +34,7 @@ def key_figures(report: Report, terms: Terms) -> list[Tile]:
         tiles.append(Tile("Throughput", rates[0], rates[1], f"{ratio} times"))
     if after.peak_memory_bytes and before.peak_memory_bytes:
         ratio = wording.significant(after.peak_memory_bytes / before.peak_memory_bytes)
-        peaks = [format_bytes(side.peak_memory_bytes or 0) for side in (after, before)]
+        peaks = [wording.number(side.peak_memory_bytes or 0, terms.memory) for side in (after, before)]
         tiles.append(Tile("Peak memory", peaks[0], peaks[1], f"{ratio} of the baseline"))
     if after.energy_joules_per_sample and before.energy_joules_per_sample:
         ratio = wording.significant(after.energy_joules_per_sample / before.energy_joules_per_sample)

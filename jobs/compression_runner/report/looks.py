@@ -6,7 +6,7 @@ from typing import Final
 
 from compression_runner.report import wording
 from compression_runner.report.closing import Closing, closing
-from compression_runner.report.objective_rows import SAMPLES, Terms
+from compression_runner.report.objective_rows import Terms, unit_of
 from compressionjob.report import ObjectiveLooks, Report
 from compressionjob.schema import format_duration
 from compressionjob.sla import LimitVerdict, ObjectiveResult
@@ -47,7 +47,7 @@ def looks_rows(report: Report, terms: Terms) -> list[LooksRow]:
 
 
 def _row(result: ObjectiveResult, found: ObjectiveLooks, terms: Terms) -> LooksRow:
-    unit = terms.rate if result.unit == SAMPLES else result.unit
+    unit = unit_of(result, terms)
     decisive = _decisive([look.verdict for look in found.looks])
     return LooksRow(
         title=wording.objective_title(result.name, terms.metric, terms.percentile),

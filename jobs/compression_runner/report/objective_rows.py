@@ -8,7 +8,7 @@ from compression_runner.report import wording
 from compression_runner.report.charts import Track, track
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
-from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.sla import MEMORY, ObjectiveResult, Verdict
 
 SAMPLES: Final = "samples per second"
 TOKENS: Final = "tokens per second"
@@ -21,6 +21,8 @@ class Terms:
     metric: str
     percentile: str
     rate: str
+    memory: str = "bytes"
+    """Unit of memory: that in which its limit was written."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,18 @@ def terms_of(report: Report) -> Terms:
     metric = report.job.quality_metric or next(iter(measured), "quality")
     # A language model is measured by the tokens that it writes.
     rate = TOKENS if traits and traits.running_text else SAMPLES
-    return Terms(metric, report.job.latency_percentile or "p99", rate)
+    limits = [wording.unit_as_written(item.limit, item.unit) for item in report.objectives if item.name == MEMORY]
+    return Terms(metric, report.job.latency_percentile or "p99", rate, *limits[:1])
+
+
+def unit_of(result: ObjectiveResult, terms: Terms) -> str:
+    """Return the unit in which an objective's figures are written."""
+    return terms.rate if result.unit == SAMPLES else wording.unit_as_written(result.limit, result.unit)
 
 
 def objective_row(result: ObjectiveResult, terms: Terms) -> ObjectiveRow:
     """Return one objective in the words of its report."""
-    unit = terms.rate if result.unit == SAMPLES else result.unit
+    unit = unit_of(result, terms)
     return ObjectiveRow(
         title=wording.objective_title(result.name, terms.metric, terms.percentile),
         result=result,

@@ -14,6 +14,7 @@ from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import Environment
 from compressionjob.schema import format_bytes
 
+BINARY: Final = "bytes in powers of two"
 METRICS: Final = {
     "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction); of several "
     "outputs the worst of each input counts",
@@ -101,12 +102,19 @@ def objective_title(name: str, metric: str, percentile: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def unit_as_written(limit: float, unit: str) -> str:
+    """Return the unit for the figures of a limit: powers of two where the user wrote those."""
+    return BINARY if unit == "bytes" and format_bytes(limit, like=limit).endswith("i") else unit
+
+
 def number(value: float, unit: str) -> str:
     """Return a figure with its unit."""
     if unit == "seconds":
         return duration(value)
     if unit == "bytes":
         return format_bytes(value)
+    if unit == BINARY:
+        return format_bytes(value, like=2**20)
     if unit == "samples per second":
         return f"{significant(value)}/s"
     if unit == "tokens per second":

@@ -222,6 +222,6 @@ def _meaning(error: Exception, field: str, value: str) -> RunnerError:
             return InvalidInput("CredentialsRefused", field, value, said, TOKEN_REMEDY)
         if not _may_pass(error):
             return InvalidInput("RequestRefused", field, value, said, "see what the Hub says")
-        return StorageUnavailable("StorageUnavailable", field, value, said, "wait, or see to its server")
+        return StorageUnavailable("StorageUnavailable", field, value, said, "try again later, or check its server")
     problem = f"the Hub does not answer ({' '.join(str(error).split())[:200]})"
-    return StorageUnavailable("StorageUnavailable", field, value, problem, "see to the network, or to the endpoint")
+    return StorageUnavailable("StorageUnavailable", field, value, problem, "check the network and the endpoint")

@@ -44,7 +44,8 @@ class S3Beside:
 
     @property
     def _url(self) -> str:
-        return f"s3://{self._bucket}/{self._prefix}"
+        """The location as its user knows it: what is asked of these objects is an error there."""
+        return f"s3://{self._bucket}/{self._prefix.removesuffix(f'{SUFFIX}/')}"
 
     def _target(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": f"{self._prefix}{name}"}

@@ -74,7 +74,7 @@ def explained(field: str, value: str, *, absent: bool = False) -> Iterator[Answe
     except (BotoCoreError, HTTPError) as error:
         problem = f"the object store does not answer ({_short(error)})"
         raise StorageUnavailable(
-            "StorageUnavailable", field, value, problem, "see to the object store or its endpoint"
+            "StorageUnavailable", field, value, problem, "check the endpoint, and that the object store is running"
         ) from error
 
 
@@ -95,7 +95,7 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
     if code == "NoSuchUpload":
         # Another pod of this job has begun anew, or a lifecycle rule was faster.
         problem = "the upload in parts was aborted meanwhile"
-        return StorageUnavailable("UploadAborted", field, value, problem, "see to the bucket's lifecycle rules")
+        return StorageUnavailable("UploadAborted", field, value, problem, "check the bucket's lifecycle rules")
     if code in ABSENT:
         return InvalidInput("SourceNotFound", field, value, said, "correct the key")
     if code in CHANGED:
@@ -106,9 +106,9 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
         remedy = f"{CORRECT_KEYS}, or name a server that implements S3"
         return InvalidInput("RequestRefused", field, value, said, remedy)
     if status >= 500 or status in (408, 429) or code in ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed"):
-        return StorageUnavailable("StorageUnavailable", field, value, said, "see to the object store")
+        return StorageUnavailable("StorageUnavailable", field, value, said, "check that the object store is running")
     return InvalidInput("RequestRefused", field, value, said, "see what the object store says")
 
 
 def _short(text: object) -> str:
-    return " ".join(str(text).split())[:200]
+    return " ".join(str(text).split())[:200].rstrip(".")

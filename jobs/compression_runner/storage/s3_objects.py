@@ -61,4 +61,6 @@ class S3Objects:
     def incomplete(self, path: str, problem: str) -> StorageUnavailable:
         """What ends a publication that does not come to be complete."""
         place = f"{self._store.url}/{path}"
-        return StorageUnavailable("UploadIncomplete", self._field, place, problem, "see to the object store")
+        return StorageUnavailable(
+            "UploadIncomplete", self._field, place, problem, "check that the object store is running"
+        )

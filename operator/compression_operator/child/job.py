@@ -27,11 +27,13 @@ from compression_operator.records.annotations import (
 )
 from compression_operator.records.job import JobRecord
 from compressionjob.group import (
+    AMBIENT_IDENTITY_LABEL,
     API_VERSION,
     JOB_KIND,
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.parts import CLEAN
 from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
@@ -112,7 +114,7 @@ def child_job(
             "podFailurePolicy": POD_FAILURE_POLICY,
             "suspend": job.suspend or bool(job.queue),
             "template": {
-                "metadata": {"labels": labels, "annotations": annotations | given.annotations},
+                "metadata": {"labels": labels | _pod_labels(runtime), "annotations": annotations | given.annotations},
                 "spec": _pod(job, spec, runtime, stores, given),
             },
         },
@@ -123,6 +125,11 @@ def child_job(
     return manifest
 
 
+def _pod_labels(runtime: CompressionRuntimeSpec) -> dict[str, str]:
+    """Labels of the pods that the Job itself has not: NetworkPolicies select by them."""
+    return {AMBIENT_IDENTITY_LABEL: "true"} if runtime.service_account_name else {}
+
+
 def _pod(
     job: JobRecord,
     spec: CompressionJobSpec,
@@ -130,7 +137,7 @@ def _pod(
     stores: Mapping[str, ResolvedStore],
     given: PodInput,
 ) -> dict[str, Any]:
-    claims = claims_of(spec, stores)
+    claims = claims_of(spec, stores, sources=job.part != CLEAN)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -184,7 +191,7 @@ def _environment(
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
-        *credentials_of(spec, stores),
+        *credentials_of(spec, stores, sources=job.part != CLEAN),
     ]
     taken = {variable["name"] for variable in own}
     return [variable.to_json() for variable in runtime.env if variable.name not in taken] + own

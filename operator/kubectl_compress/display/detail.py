@@ -37,7 +37,12 @@ _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
     conditions.REVIEWED: ("approved", "rejected", "waits for review"),
     conditions.COMPLETE: ("complete", None, None),
     conditions.FAILED: ("failed", None, None),
+    conditions.DEADLINE_AT_RISK: ("may end after its deadline", None, None),
+    conditions.RECEIVERS_FOUND: (None, "a receiver of notifications is missing", None),
+    conditions.STATUS_COMPLETE: (None, "the status is incomplete", None),
 }
+_BAD_NEWS: Final = (conditions.FAILED, conditions.DEADLINE_AT_RISK)
+"""Conditions that are bad where they are True."""
 _BY_REASON: Final = {conditions.VERDICT_NO_LIMITS: "not judged"}
 _CANNOT_START: Final = ("", "a node was found, but the pod cannot start", "")
 # Reasons whose message says no more than the condition, reasons that it names itself, and those not worth a line.
@@ -157,7 +162,7 @@ def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> 
 def _mark(kind: str, status: str) -> tuple[str, str]:
     if status == "Unknown" or kind == conditions.SUSPENDED:
         return _OPEN
-    return _GOOD if (status == "True") != (kind == conditions.FAILED) else _BAD
+    return _GOOD if (status == "True") != (kind in _BAD_NEWS) else _BAD
 
 
 def _new(message: str, told: list[str]) -> str:

@@ -1,18 +1,16 @@
 """What the chart renders is what a real API server accepts, with every option on and off."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localcluster.apiserver import APIServer
-from localcluster.command import run
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.integration.chart.helm_release import CHART, Helm
+from tests.support.monitoring_crds import monitoring_crds
 
-PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 MONITORING = ["--set", "serviceMonitor.enabled=true,podMonitor.enabled=true,prometheusRule.enabled=true"]
 EVERYTHING: dict[str, Any] = {
     "replicas": 2,
@@ -59,6 +57,14 @@ EVERYTHING: dict[str, Any] = {
         "enabled": True,
         "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
         "extraEgress": [{"ports": [{"port": 4317, "protocol": "TCP"}]}],
+        "runnerEgress": {"mode": "Restricted", "to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [443]},
+    },
+    "metrics": {
+        "secure": {
+            "enabled": True,
+            "certSecretName": "metrics-tls",
+            "readers": [{"name": "prometheus", "namespace": "monitoring"}],
+        }
     },
     "podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"},
 }
@@ -70,6 +76,8 @@ MATRIX = {
     "dashboard": ["--set", "dashboard.enabled=true"],
     "network policy": ["--set", "networkPolicy.enabled=true"],
     "network policy of two namespaces": ["--set", "networkPolicy.enabled=true,watchNamespaces={team-a,team-b}"],
+    "secure metrics": ["--set", "metrics.secure.enabled=true", *MONITORING],
+    "secure metrics of two namespaces": ["--set", "metrics.secure.enabled=true,watchNamespaces={team-a,team-b}"],
     "disruption budget": ["--set", "podDisruptionBudget.enabled=true"],
     "nothing of its own": [
         "--set", "crds.install=false,rbac.create=false,rbac.userRoles=false,runtimes=null",
@@ -101,15 +109,6 @@ def namespace(name: str) -> dict[str, Any]:
     """A namespace that refuses pods beyond the restricted standard, and warns of whatever would make one."""
     modes = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": modes}}
-
-
-def monitoring_crds() -> list[Path]:
-    """The Prometheus Operator's own CRDs, from its Go module."""
-    module = json.loads(run(["go", "mod", "download", "-json", PROMETHEUS_OPERATOR]))
-    folder = Path(module["Dir"]) / "example" / "prometheus-operator-crd"
-    return [
-        folder / f"monitoring.coreos.com_{kind}.yaml" for kind in ("servicemonitors", "podmonitors", "prometheusrules")
-    ]
 
 
 @pytest.fixture

@@ -27,8 +27,15 @@ def left_open(name: str, **more: Any) -> ObjectiveResult:
         ),
         (
             "Inconclusive", [left_open("latency")],
-            "try a longer spec.benchmark.timeLimit, a larger spec.data.evaluation.limit, or a quieter machine",
+            "try a machine without other work or a longer spec.benchmark.timeLimit",
         ),
+        ("Inconclusive", [left_open("quality.drop")], "try a larger spec.data.evaluation.limit"),
+        (
+            "Inconclusive", [left_open("latency.speedup"), left_open("flips")],
+            "try a machine without other work or a longer spec.benchmark.timeLimit or a larger "
+            "spec.data.evaluation.limit",
+        ),
+        ("Inconclusive", [left_open("memory")], "try a limit further from the measured value"),
     ],
 )  # fmt: skip
 def test_a_verdict_comes_with_what_to_do(verdict: str, objectives: list[ObjectiveResult], remedy: str) -> None:

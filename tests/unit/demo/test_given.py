@@ -1,5 +1,6 @@
 """The cluster of KUBECONFIG: recognized, shown, asked for, and told what it needs before anything is installed."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def test_the_local_cluster_is_recognized_by_its_path_and_by_its_server(
     local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert named({"KUBECONFIG": str(local)}) is None
-    write(local, "https://127.0.0.1:6443")
+    local.write_text(json.dumps(yaml.safe_load(Path(write(local, "https://127.0.0.1:6443")).read_text()), indent=2))
     copy = write(tmp_path / "copy", "https://127.0.0.1:6443")
     assert named(environment(monkeypatch, copy)) is None
 

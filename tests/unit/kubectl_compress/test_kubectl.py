@@ -42,6 +42,25 @@ def test_a_message_becomes_the_error_that_it_stands_for(
     assert error.status is ExitCode.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("", "KUBECONFIG is not set, and ~/.kube/config names no cluster"),
+        ("/no/file", "KUBECONFIG=/no/file names no cluster, or its current context is not set"),
+    ],
+)
+def test_where_no_kubeconfig_names_a_cluster_the_answer_names_the_variable(
+    value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", value)
+    error = error_of(
+        "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
+    )
+    assert type(error) is errors.Unreachable
+    assert error.problem == problem
+    assert "export KUBECONFIG=FILE" in error.remedy
+
+
 def test_a_cluster_without_the_operator_is_told_apart_from_a_job_that_is_not_there() -> None:
     error = error_of("Error from server (NotFound): the server could not find the requested resource")
     assert not isinstance(error, errors.NotFound)

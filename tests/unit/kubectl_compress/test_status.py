@@ -152,3 +152,20 @@ def test_the_review_and_the_retries_that_hold_are_shown_not_those_of_the_spec() 
     assert "1 of 1" in text
     assert "2 of 4" in text
     assert "ada@example.com" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "line"),
+    [
+        ("DeadlineAtRisk", "True", "✗ may end after its deadline: Reason: words"),
+        ("DeadlineAtRisk", "False", ""),
+        ("ReceiversFound", "True", ""),
+        ("ReceiversFound", "False", "✗ a receiver of notifications is missing: Reason: words"),
+        ("StatusComplete", "False", "✗ the status is incomplete: Reason: words"),
+    ],
+)
+def test_conditions_that_are_as_they_should_be_are_not_shown_as_faults(kind: str, status: str, line: str) -> None:
+    running = {"phase": "Running", "conditions": [condition(kind, status, "Reason", "words")]}
+    text = drawn(job_detail(job(status=running), NOW))
+    assert line in text
+    assert ("Reason" in text) == bool(line)

@@ -24,6 +24,8 @@ Presence = NDArray[np.bool_]
 """Which players are there, shape (inputs, players)."""
 PATCHES: Final = 7
 """Patches along each side of an image."""
+PICTURE_SIDE: Final = 140
+"""Pixels of an image's longer side in the report, which draws it as large; whole images would make megabytes."""
 MOST: Final = 48
 """Players of a text: longer ones are divided into as many spans."""
 MASKS: Final = ("mask_token_id", "unk_token_id", "pad_token_id")
@@ -77,14 +79,15 @@ def _patches(array: NDArray[np.float32], space: Space) -> Players:
 
 
 def _picture(array: NDArray[np.float32], axis: int | None, space: Space) -> str:
-    """Return the image as PNG, its channels brought from the range of the data to that of bytes."""
+    """Return the image as a small PNG, its channels brought from the range of the data to that of bytes."""
     shares = (array - space.low) / np.where(space.unit > 0, space.unit, 1.0)
     pixels = np.round(255 * np.clip(shares, 0, 1)).astype(np.uint8)
     if axis is not None:
         pixels = np.moveaxis(pixels, axis, -1)
         pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0]
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
+    image, buffer = Image.fromarray(np.ascontiguousarray(pixels)), io.BytesIO()
+    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    image.save(buffer, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

@@ -20,9 +20,11 @@ from compressionjob.conditions import (
     WAITING_FOR_MEASURING_SLOT,
     WAITING_FOR_POD,
 )
+from compressionjob.group import RUNTIME_SHORT_NAME
 
 PATIENCE: Final = timedelta(seconds=30)
 """How long the Job controller may take to make a pod before the message says where to look."""
+_PREEMPTION: Final = re.compile(r"\.? (?:no new claims to deallocate|preemption:)")
 _NO_CLAIM: Final = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
 
 
@@ -111,11 +113,14 @@ def _start(draft: Draft, pod: PodRecord, waiting: Mark | None) -> None:
 
 
 def _unschedulable(draft: Draft, said: str) -> str:
-    """Return what the scheduler says, and which command shows or makes what is missing, where it names that."""
+    """Return what the scheduler says without what it tried to preempt, and what to do."""
     missing = _NO_CLAIM.search(said)
+    job = draft.observed.job
     if missing is None:
-        return said or "the scheduler found no node"
-    namespace = draft.observed.job.namespace
+        cause = _PREEMPTION.split(said)[0].rstrip(". ") or "the scheduler found no node"
+        others = f"another spec.runtime than {job.present_runtime!r} (kubectl get {RUNTIME_SHORT_NAME})"
+        return f"{cause}; wait for room, or submit the job anew with {others}"
+    namespace = job.namespace
     return f"{said.rstrip('. ')}; create the claim {missing[1]}, or see those there are: kubectl -n {namespace} get pvc"
 
 

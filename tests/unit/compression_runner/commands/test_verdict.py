@@ -16,6 +16,11 @@ def printed(verdict: str) -> str:
 
 
 def test_a_verdict_that_is_no_pass_comes_with_what_to_do() -> None:
-    assert "to do: try a longer spec.benchmark.timeLimit" in printed("Inconclusive")
+    assert "to do: try " in printed("Inconclusive")
     assert "to do: see the report, then change the pipeline or the limits" in printed("Fail")
     assert "to do" not in printed("Pass")
+
+
+def test_a_figure_that_was_counted_is_exact() -> None:
+    (size,) = (line for line in printed("Pass").splitlines() if "size.ratio" in line)
+    assert [cell.strip() for cell in size.split("│")][4] == "exact"

@@ -166,7 +166,8 @@ def test_nothing_is_fetched_and_nothing_runs(found: Report) -> None:
     names = {name for name, _ in page.attributes}
     assert not {"src", "srcset", "action", "xlink:href"} & names
     # Pictures lie in the page itself.
-    assert {value for name, value in page.attributes if name == "href"} <= {PIXEL}
+    targets = {value for name, value in page.attributes if name == "href"}
+    assert targets <= {PIXEL, *(f"#{value}" for name, value in page.attributes if name == "id")}
     assert not [name for name in names if name.startswith("on")]
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
@@ -316,8 +317,9 @@ def test_what_averages_hide_has_its_sections() -> None:
         assert part in text, part
     assert "mean 0 = 0.5" not in text
     assert page.open == []
-    # The image itself, and below the attributions of each model: four patches each.
-    assert [value for name, value in page.attributes if name == "href"] == [PIXEL] * 3
+    # The image itself, and again below the attributions of each model (four patches each), but once in the file.
+    assert [value for name, value in page.attributes if name == "href"] == [PIXEL, "#sample-1", "#sample-1"]
+    assert ("id", "sample-1") in page.attributes
     strengths = [value for name, value in page.attributes if name == "opacity"]
     assert strengths == [".35", "0.85", "0.42", "0.17", "0.0", ".35", "0.68", "0.34", "0.17", "0.0"]
 
@@ -373,3 +375,16 @@ def test_parts_that_are_judged_apart_are_named_worst_first() -> None:
     )
     assert "out7: 0.7000; and 2 more." in text
     assert "judged apart" not in _page().text
+
+
+def test_memory_is_written_in_the_unit_of_its_limit() -> None:
+    found = looked_at()
+    (memory,) = (item for item in found.objectives if item.name == "memory")
+    binary = memory.model_copy(update={"limit": float(2**27)})
+    others = [item for item in found.objectives if item.name != "memory"]
+    page = _opened(found.model_copy(update={"objectives": [*others, binary]}))
+    text = " ".join(page.text.split())
+    for part in ("at most 128Mi", "47.9Mi to 48.6Mi", "limit 128Mi"):
+        assert part in text, part
+    assert "50.6 MB" not in text
+    assert "at most 120.0 MB" in " ".join(_opened(found).text.split())

@@ -21,6 +21,9 @@ from tests.support.operator.builders import (
 )
 
 NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+NO_ROOM = (
+    f"{NO_GPU[:-1]}; wait for room, or submit the job anew with another spec.runtime than 'cpu' (kubectl get cprt)"
+)
 MISSING_SECRET = 'secret "s3" not found'
 NO_CLAIM = 'persistentvolumeclaim "models" not found.'
 AGAIN = "kubectl -n default delete job minilm-int8-0a1b2c3d"
@@ -29,7 +32,7 @@ AGAIN = "kubectl -n default delete job minilm-int8-0a1b2c3d"
 @pytest.mark.parametrize(
     ("seen", "status", "reason", "message"),
     [
-        (pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU),)), "False", "Unschedulable", NO_GPU),
+        (pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU),)), "False", "Unschedulable", NO_ROOM),
         (pod(conditions=()), "False", "WaitingForPod", "the pod pod-a waits for the scheduler"),
         (pod(), "True", "PodScheduled", "a node was found"),
         (pod(state={"waiting": {"reason": "ContainerCreating"}}), "True", "PodScheduled", "a node was found"),
@@ -113,6 +116,20 @@ def test_a_claim_that_is_missing_comes_with_the_command_that_lists_those_there_a
     _, plan = settle(observe(child=child(active=1), pods=(stuck,)))
     said = condition_of(plan, "Scheduled")["message"]
     assert said == f"{NO_CLAIM[:-1]}; create the claim models, or see those there are: kubectl -n default get pvc"
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        " no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful.",
+        " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+    ],
+)
+def test_what_the_scheduler_tried_to_preempt_is_left_out(tail: str) -> None:
+    stuck = pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU + tail),))
+    _, plan = settle(observe(child=child(active=1), pods=(stuck,)))
+    assert condition_of(plan, "Scheduled")["message"] == NO_ROOM
+    assert len(NO_ROOM) <= 200
 
 
 def test_a_running_pod_makes_the_job_run() -> None:

@@ -97,6 +97,14 @@ def test_patches_of_an_image_are_left_out_for_the_mean_of_their_channel() -> Non
         assert opened.mode == "RGB"
 
 
+def test_the_picture_of_a_large_image_is_as_large_as_the_report_draws_it() -> None:
+    image = np.random.default_rng(3).uniform(0, 1, (3, 224, 448)).astype(np.float32)
+    data = SampleSet(samples=[{"x": image}], digest="", unnamed=True)
+    picture = players_of(data, 0, "image", space_of(data, "image")).picture
+    with Image.open(io.BytesIO(base64.b64decode(picture.removeprefix("data:image/png;base64,")))) as opened:
+        assert opened.size == (140, 70)
+
+
 def test_tokens_of_a_text_are_left_out_for_the_mask(tmp_path: Path) -> None:
     model = tiny_models.bert(tmp_path / "model", labels=3)
     table = tiny_models.text_data(tmp_path / "d.parquet", labels=[0, 1, 2] * 4)

@@ -1,0 +1,256 @@
+"""What each page takes for granted: a cluster in some state, jobs, what a reader puts for placeholders."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from localcluster import namespaces
+from localcluster.paths import REPOSITORY
+from samples.text import minilm, sentences
+from tests.docs import jobs
+from tests.docs.stage import FIRST, READER, TEAM, Stage, bare, environment_of_store, push_images, ready
+from tests.support.console_blocks import Command, File, steps
+
+Prepare = Callable[[Stage], object]
+REGISTRY: Final = "registry.example.com/ml"
+MODEL: Final = "sentence-transformers/all-MiniLM-L6-v2"
+TRIAL: Final = "examples/local/minilm-int8.yaml"
+TRIAL_REPORT: Final = Path("/tmp/trial/report.json")
+"""Where the README lets a reader write it."""
+
+
+def nothing(_stage: Stage) -> None:
+    """Take nothing for granted."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Sections of a page that are read in one go; without `sections`: those that no other scene has."""
+
+    page: str
+    sections: tuple[str, ...] = ()
+    prepare: Prepare = nothing
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """What the reader types for what is printed."""
+    after: Mapping[str, Prepare] = field(default_factory=dict)
+    """What the reader does, or waits for, after a command that begins so."""
+    user: str = "admin"
+    """Whose kubeconfig KUBECONFIG names; nobody's where it is empty."""
+    namespace: str = TEAM
+    server: str = ""
+    """Another address of the API server."""
+    plugin: bool = False
+    """Whether the reader has the plugin and the runner on PATH."""
+
+    def __str__(self) -> str:
+        return "-".join((self.page, *self.sections)).replace(" ", "_")
+
+
+def with_jobs(*names: str) -> Prepare:
+    """Return what installs the operator and runs these jobs of the pages."""
+
+    def prepare(stage: Stage) -> None:
+        ready(stage)
+        jobs.ensure(stage, names)
+
+    return prepare
+
+
+def in_a_fresh_namespace(stage: Stage) -> None:
+    """Have the operator installed, and a namespace without jobs."""
+    ready(stage)
+    stage.kubectl.run("delete", "namespace", FIRST, "--ignore-not-found", "--wait")
+    namespaces.prepare(FIRST)
+
+
+def after_a_trial(stage: Stage) -> None:
+    """Have the report of a local trial."""
+    if not TRIAL_REPORT.exists():
+        data = stage.folder / "examples" / "local" / "data"
+        minilm(data / "minilm")
+        sentences(data)
+        python = [sys.executable, "-m", "compression_runner", "run", TRIAL, "--workdir", TRIAL_REPORT.parent]
+        subprocess.run(python, check=True, cwd=stage.folder)
+    shutil.copy(TRIAL_REPORT, stage.folder / "report.json")
+
+
+def with_a_team_and_a_download(stage: Stage) -> None:
+    """Have a namespace for a team, and a published model on this machine."""
+    with_jobs("minilm-int8")(stage)
+    stage.kubectl.run("delete", "namespace", "team-a", "--ignore-not-found", "--wait")
+    stage.kubectl.run("create", "namespace", "team-a")
+    for item in stage.store.list_objects_v2(Bucket="models", Prefix="minilm-int8/")["Contents"]:
+        place = stage.folder / "out" / "published" / item["Key"].removeprefix("minilm-int8/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        stage.store.download_file("models", item["Key"], str(place))
+
+
+def write_job(stage: Stage, name: str = "job.yaml", **changes: Any) -> None:
+    """Write job.yaml as its author would have completed it."""
+    manifest = jobs.manifest("minilm-int8", **changes)
+    (stage.folder / name).write_text(yaml.safe_dump(manifest, sort_keys=False))
+
+
+def complete_readme_job(stage: Stage) -> None:
+    """Complete what `init` has written, under a name of its own."""
+    written = stage.folder / "job.yaml"
+    assert MODEL in written.read_text()
+    write_job(stage, **{"metadata.name": "minilm-mine", "spec.output.destination": "s3://models/minilm-mine"})
+
+
+def complete_plugin_jobs(stage: Stage) -> None:
+    """Complete what `init` has written, and write the page's wrong job."""
+    assert MODEL in (stage.folder / "job.yaml").read_text()
+    write_job(stage, **{"spec.deadline": "1h", "spec.runtime": "cpu-large"})
+    wrong = {"spec.deadline": "one hour", "spec.pipeline": [{"quantize": {"dtype": "int9"}}]}
+    write_job(stage, "wrong.yaml", **{"metadata.name": "minilm-next", **wrong})
+
+
+def complete_review(stage: Stage) -> None:
+    """Write the job's uid and digest, and the reviewer, into the example."""
+    job = stage.kubectl.read("--namespace", TEAM, "get", "cpj", "minilm-int8-reviewed")
+    place = stage.folder / "examples" / "compressionreview.yaml"
+    review = yaml.safe_load(place.read_text())
+    seen = {"jobUID": job["metadata"]["uid"], "digest": job["status"]["digest"], "reviewer": READER}
+    review["spec"] |= seen
+    place.write_text(yaml.safe_dump(review))
+
+
+def price_runtime(stage: Stage) -> None:
+    """Write a job for a local trial, whose reader names the price."""
+    text = (REPOSITORY / TRIAL).read_text()
+    data = stage.folder / "examples" / "local" / "data"
+    (stage.folder / "job.yaml").write_text(text.replace("file://./data", f"file://{data}"))
+
+
+def given_cluster(stage: Stage) -> None:
+    """Have images, a bucket and values for a cluster that KUBECONFIG names."""
+    bare(stage)
+    push_images(stage, REGISTRY)
+    operator, runner = ({"image": {"repository": f"{REGISTRY}/compression-{name}"}} for name in ("operator", "runner"))
+    (stage.folder / "values.yaml").write_text(yaml.safe_dump(operator | {"runner": runner}))
+
+
+def with_images(stage: Stage) -> None:
+    """Have a cluster without the operator, whose nodes can pull the images."""
+    bare(stage)
+    push_images(stage, REGISTRY)
+
+
+STORE: Final = environment_of_store()
+NAMES: Final = {"NAMESPACE": TEAM, "REVIEWER": READER, "JOB.yaml": TRIAL}
+SCENES: Final = [
+    # Without a cluster.
+    Scene("README.md", ("Without a cluster",)),
+    Scene("docs/report.md", prepare=after_a_trial, plugin=True),
+    Scene("docs/cost-and-deadlines.md", ("What answers cost",), price_runtime, plugin=True),
+    # With the operator installed, and jobs.
+    Scene("README.md", ("Compression Operator",), in_a_fresh_namespace, namespace=FIRST),
+    Scene("README.md", ("The two commands",), user=""),
+    Scene("docs/cost-and-deadlines.md", prepare=with_jobs("minilm-int8")),
+    Scene(
+        "docs/kubectl-compress.md",
+        prepare=with_jobs(
+            "minilm-int8", "minilm-per-tensor", "minilm-oom", "minilm-gpu", "minilm-reviewed", "minilm-close"
+        ),
+        after={
+            "kubectl compress init": complete_plugin_jobs,
+            "kubectl compress submit job.yaml --name minilm-next": partial(
+                jobs.wait_for_reason, name="minilm-next", reason="Unschedulable"
+            ),
+        },
+        user=READER,
+    ),
+    Scene(
+        "README.md",
+        ("From a terminal",),
+        with_jobs("minilm-int8", "minilm-per-tensor", "minilm-oom", "minilm-reviewed"),
+        {"ORG/NAME": MODEL},
+        {"kubectl compress init": complete_readme_job},
+        user=READER,
+        plugin=True,
+    ),
+    Scene(
+        "docs/review.md",
+        prepare=with_jobs("minilm-int8-reviewed"),
+        typed={"operator.io/NAME": "operator.io/minilm-int8-reviewed"},
+        after={"kubectl auth whoami": complete_review},
+        user=READER,
+        plugin=True,
+    ),
+    Scene("docs/notifications.md", prepare=with_jobs("minilm-int8")),
+    Scene("docs/security.md", prepare=with_a_team_and_a_download, typed={"DOWNLOADED_MODEL": "out/published"}),
+    *(
+        Scene(
+            f"docs/runbooks/{page.name}",
+            prepare=with_jobs("minilm-int8"),
+            typed={**NAMES, "NAME": "minilm-int8"},
+            plugin=True,
+        )
+        for page in sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
+    ),
+    # On a cluster without the operator.
+    Scene(
+        "README.md",
+        ("The demo on your own cluster",),
+        given_cluster,
+        {"make demo": " ".join(f"{name}={value}" for name, value in STORE.items()) + " make demo"},
+        server="https://10.96.0.1:443",
+    ),
+    Scene(
+        "README.md",
+        ("A first job on your cluster",),
+        bare,
+        {
+            "AWS_ACCESS_KEY_ID=...": f"AWS_ACCESS_KEY_ID={STORE['AWS_ACCESS_KEY_ID']}",
+            "AWS_SECRET_ACCESS_KEY=...": f"AWS_SECRET_ACCESS_KEY={STORE['AWS_SECRET_ACCESS_KEY']}",
+            "https://s3.example.com": STORE["AWS_ENDPOINT_URL"],
+        },
+        namespace="default",
+    ),
+    Scene("docs/install.md", prepare=with_images, namespace="default"),
+]
+
+NOT_HERE: Final[Mapping[tuple[str, str], str]] = {
+    ("README.md", "make test"): "it is what CI runs, in half an hour, and it would run this test's own neighbours",
+    (
+        "docs/report.md",
+        "compression-runner report report.json | gh pr comment",
+    ): "needs GitHub, and a pull request there",
+    ("docs/kueue.md", "kubectl get workloads.kueue.x-k8s.io"): "needs Kueue: `make test-kueue` has it",
+    ("docs/kueue.md", "kubectl describe workload"): "needs Kueue: `make test-kueue` has it",
+    ("docs/runbooks/CompressionJobStuck.md", "kubectl -n NAMESPACE top pods"): "needs the metrics server",
+    ("docs/runbooks/CompressionOperatorAPITrouble.md", "kubectl top nodes"): "needs the metrics server",
+}
+"""Page and beginning of each command that cannot run on this machine, and why."""
+
+
+def runs_here(command: Command) -> bool:
+    """Whether nothing keeps a command from being typed on this machine."""
+    return not any(page == command.page and command.text.startswith(text) for page, text in NOT_HERE)
+
+
+def played(scene: Scene) -> list[Command | File]:
+    """Return the steps of a scene: in each section its files first, then the commands in order."""
+    named = {section for other in SCENES if other.page == scene.page for section in other.sections}
+    every = [
+        step
+        for step in steps(REPOSITORY / scene.page)
+        if (step.section in scene.sections if scene.sections else step.section not in named)
+    ]
+    sections = list(dict.fromkeys(step.section for step in every))
+    kinds = (File, Command)
+    return [
+        step
+        for section in sections
+        for kind in kinds
+        for step in every
+        if step.section == section and isinstance(step, kind)
+    ]
