@@ -75,7 +75,7 @@ class Terminal:
         """
         self._scratch.write_text(command + "\n")
         os.write(self._commands, f"{self._scratch}\n".encode())
-        shown, interrupted, end = "", False, time.monotonic() + seconds
+        shown, interrupted, end = "", 0.0, time.monotonic() + seconds
         while time.monotonic() < end:
             ready, _, _ = select.select([self._screen, self._statuses], [], [], 1.0)
             if self._screen in ready:
@@ -86,8 +86,9 @@ class Terminal:
             elif self._statuses in ready:
                 status = int(os.read(self._statuses, 16))
                 return Typed(0 if interrupted else status, shown)
-            if not interrupted and enough(shown):
+            # The first one may come before the program that it is to end.
+            if time.monotonic() > interrupted + 1.0 and enough(shown):
                 os.write(self._screen, INTERRUPT)
-                interrupted = True
+                interrupted = time.monotonic()
         os.write(self._screen, INTERRUPT)
         raise TimeoutError(f"`{command}` did not end within {seconds:.0f} s:\n{shown}")
