@@ -1,7 +1,7 @@
 """The generated parts of the chart: ``python -m charts.generate`` writes them, from the repository's root.
 
-values.schema.json is written by hand but for ``definitions.runtime``, which follows the contract's CompressionRuntime,
-and the events of ``definitions.receiver``, which are the contract's.
+values.schema.json is written by hand but for ``definitions.runtime`` and ``definitions.reviewRule``, which follow the
+contract's CompressionRuntime and ReviewRule, and the events of ``definitions.receiver``, which are the contract's.
 README.md is written by hand but for the table of values, which follows values.yaml and values.schema.json.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from compressionjob.notifications import NOTIFICATION_EVENTS
+from compressionjob.review_rules import ReviewRule
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.structural import structural
 
@@ -46,6 +47,7 @@ def values_schema() -> dict[str, Any]:
     """values.schema.json with its generated part made anew."""
     schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
     schema["definitions"]["runtime"] = runtime_schema()
+    schema["definitions"]["reviewRule"] = _strict(structural(ReviewRule))
     schema["definitions"]["receiver"]["properties"]["events"]["items"]["enum"] = list(NOTIFICATION_EVENTS)
     return schema
 

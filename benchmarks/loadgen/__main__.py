@@ -69,7 +69,7 @@ def _minilm(threads: int) -> dict[str, Any]:
         sentences(Path(folder))
         exported.mkdir()
         sealed = seal(source, "transformers", "text-embedding")
-        METHODS["export"].run(sealed, None, StageContext(exported, "spec.pipeline[0].export"))
+        METHODS["export", ""].run(sealed, None, StageContext(exported, "spec.pipeline[0].export"))
         data = load_samples(
             EvaluationData(source=f"file://{folder}/sentences.parquet", limit=64),
             Path(folder) / "sentences.parquet",

@@ -14,8 +14,8 @@ from typing import Any, Final
 import yaml
 
 from compression_runner.evaluation.machine.noise import machine
-from compression_runner.methods.registry import METHODS
-from compressionjob.methods.registry import METHODS as STAGES
+from compression_runner.methods.registry import METHODS, STEPS, Key
+from compressionjob.pipeline import Stage
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples" / "local"
@@ -61,17 +61,16 @@ class Case:
 
     def fingerprint(self) -> str:
         """The hash of all that a result depends on: manifest, methods, libraries, machine."""
-        used = {name: METHODS[name] for name in self._methods}
-        methods = {name: method.version for name, method in used.items()}
+        used = {key: METHODS[key] for key in self._methods}
+        methods = {key: method.version for key, method in used.items()}
         libraries = {name: version(name) for method in used.values() for name in method.libraries}
         parts = [self.path.read_text(), sorted(methods.items()), sorted(libraries.items()), machine().to_json()]
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
-    def _methods(self) -> set[str]:
-        """The stages that it names, and the steps that bring a model from one format into another."""
-        named = {name for stage in self.manifest["spec"]["pipeline"] for name in stage if name in STAGES}
-        return named | (METHODS.keys() - STAGES.keys())
+    def _methods(self) -> set[Key]:
+        """The methods that it names, and the steps that bring a model from one format into another."""
+        return {Stage.model_validate(stage).key for stage in self.manifest["spec"]["pipeline"]} | STEPS.keys()
 
 
 CASES: Final = [Case(path) for path in sorted(EXAMPLES.glob("*.yaml"))]

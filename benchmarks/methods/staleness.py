@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.methods.cases import CASES, Case
-from compression_runner.methods.registry import METHODS
+from compression_runner.methods.registry import METHODS as BY_KEY
+from compression_runner.methods.registry import title_of
+from compressionjob.methods.registry import METHODS as STAGES
 
 Record = Mapping[str, Mapping[str, Any]]
 """By name: versions of methods, versions of libraries, digests of examples."""
@@ -17,6 +19,8 @@ Stale = Mapping[str, list[str]]
 """Row of a table -> what has changed since it was measured."""
 
 MARK: Final = "†"
+METHODS: Final = {title_of(key): method for key, method in BY_KEY.items()}
+"""The runner's methods by their titles: ``prune``, ``quantize dynamic``."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,17 @@ def current() -> Current:
 
 
 def methods_of(report: Mapping[str, Any]) -> set[str]:
-    """Return the methods of the stages that ran, inserted conversions and stages that were given up included."""
+    """Return the titles of the methods that ran, inserted conversions and stages that were given up included."""
     whole_pipeline = (report.get("fallback") or {}).get("stages", [])
-    return {stage["method"] for stage in [*report["stages"], *whole_pipeline]}
+    stages = [*report["stages"], *whole_pipeline]
+    return {method_title(stage["method"], stage.get("parameters", {})) for stage in stages}
+
+
+def method_title(stage: str, parameters: Mapping[str, Any]) -> str:
+    """Return the title of the method that a stage names."""
+    family = STAGES.get(stage)
+    variant = family.model_validate(parameters).chosen().variant if family else ""
+    return title_of((stage, variant))
 
 
 def made_with(

@@ -9,7 +9,7 @@ from compression_runner.artifact import Artifact, seal
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
 from compressionjob.methods.prune import Prune
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from samples.text import minilm
 
 TYPES = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
@@ -48,4 +48,6 @@ def _cast(source: Artifact, dtype: torch.dtype, into: Path) -> Artifact:
 
 def _stage(name: str, source: Artifact, parameters: Prune | Quantize | None, into: Path) -> Artifact:
     into.mkdir()
-    return METHODS[name].run(source, parameters, StageContext(into, f"spec.pipeline[0].{name}")).artifact
+    chosen = parameters.chosen() if parameters else None
+    method = METHODS[name, chosen.variant if chosen else ""]
+    return method.run(source, chosen, StageContext(into, f"spec.pipeline[0].{name}")).artifact

@@ -9,6 +9,7 @@ RunnerError
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Final
@@ -19,6 +20,7 @@ from compressionjob.exit_codes import ExitCode
 
 MAX_VALUE: Final = 200
 MAX_CAUSE: Final = 300
+PLACE_IN_CODE: Final = re.compile(r"(Exception from|.*\bfailed (at|with)) \S+:")
 LIBRARY_ERRORS: Final = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
@@ -70,12 +72,14 @@ class DiskFull(RunnerError):
 def cause(error: BaseException) -> str:
     """Return what began a chain of errors, in one line: what wraps it says which step it was, and not why.
 
-    The error's name goes first where the text alone is a bare key or name.
+    Lines that name a place in a library's code alone are left out, as OpenVINO begins with them. The error's name goes
+    first where the text alone is a bare key or name.
     """
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    text = next((line for line in lines if line), "")
+    said = [line for line in lines if line]
+    text = next((line for line in said if not PLACE_IN_CODE.fullmatch(line)), next(iter(said), ""))
     if not text or isinstance(error, KeyError | AttributeError):
         text = f"{type(error).__name__} {text}".strip()
     return text if len(text) <= MAX_CAUSE else f"{text[: MAX_CAUSE - 3]}..."

@@ -44,6 +44,12 @@ INVALID_SPEC: Final = "InvalidSpec"
 RUNTIME_NOT_FOUND: Final = "RuntimeNotFound"  # not permanent: the job waits for it
 INVALID_RUNTIME: Final = "InvalidRuntime"  # not permanent either: the platform team can mend it
 RUNTIME_WITHOUT_PRICE: Final = "RuntimeWithoutPrice"  # nor is this: a job with a limit on cost waits for the price
+RUNTIME_NOT_ALLOWED: Final = "RuntimeNotAllowed"  # the runtime does not allow the namespace: the job waits
+AUTHOR_NOT_VERIFIED: Final = "AuthorNotVerified"  # no policy pins spec.author, which the review needs: the job waits
+STORE_REQUIRED: Final = "StoreRequired"  # the namespace has stores, and the job names a Secret, endpoint or claim
+LOCATION_NOT_ALLOWED: Final = "LocationNotAllowed"  # outside the prefixes of its store, or written where it may read
+STORE_NOT_FOUND: Final = "StoreNotFound"  # not permanent: the job waits for it
+INVALID_STORE: Final = "InvalidStore"  # not permanent either: the platform team can correct it
 
 # Reasons of Scheduled. Unschedulable carries the scheduler's own message.
 POD_SCHEDULED: Final = "PodScheduled"
@@ -62,7 +68,10 @@ CONTAINER_CONFIG_ERROR: Final = "ContainerConfigError"  # a Secret or key is mis
 CANNOT_START: Final = (IMAGE_PULL_FAILED, CONTAINER_CONFIG_ERROR)
 """The pod has a node, and a person must do something before it starts."""
 
-STUCK: Final = (UNSCHEDULABLE, *CANNOT_START, RUNTIME_NOT_FOUND, INVALID_RUNTIME, RUNTIME_WITHOUT_PRICE)
+STUCK: Final = (
+    UNSCHEDULABLE, *CANNOT_START, RUNTIME_NOT_FOUND, INVALID_RUNTIME, RUNTIME_WITHOUT_PRICE, RUNTIME_NOT_ALLOWED,
+    AUTHOR_NOT_VERIFIED, STORE_NOT_FOUND, INVALID_STORE,
+)  # fmt: skip
 """Reasons of Pending that do not go away by waiting alone."""
 
 # Reasons of Suspended.
@@ -89,6 +98,7 @@ STORAGE_UNAVAILABLE: Final = "StorageUnavailable"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
 BUDGET_EXCEEDED: Final = "BudgetExceeded"
 RETRIES_EXHAUSTED: Final = "RetriesExhausted"
+INTERRUPTED_TOO_OFTEN: Final = "InterruptedTooOften"  # more often than maxInterruptions allows
 CHILD_LOST: Final = "ChildLost"  # somebody deleted the child Job more often than retries allow
 CHILD_CONFLICT: Final = "ChildConflict"  # a Job of that name belongs to somebody else
 SUMMARY_MISSING: Final = "SummaryMissing"  # the pod ended well, but its termination message is gone
@@ -97,7 +107,8 @@ RESULT_CHANGED: Final = "ResultChanged"  # what a pod says that it published is 
 FAILURE_REASONS: Final = (
     SLA_VIOLATED, SLA_INCONCLUSIVE, REVIEW_REJECTED, REVIEW_TIMED_OUT, INVALID_SPEC, INVALID_INPUT, BAD_RECIPE,
     OUT_OF_MEMORY, KILLED, DISK_FULL, STORAGE_UNAVAILABLE, DEADLINE_EXCEEDED, BUDGET_EXCEEDED, RETRIES_EXHAUSTED,
-    CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING, RESULT_CHANGED,
+    INTERRUPTED_TOO_OFTEN, CHILD_LOST, CHILD_CONFLICT, SUMMARY_MISSING, RESULT_CHANGED, STORE_REQUIRED,
+    LOCATION_NOT_ALLOWED,
 )  # fmt: skip
 """Why a try or a whole job fails: metrics begin with a series for each, so that the first one is seen to happen."""
 

@@ -3,7 +3,7 @@
 from compressionjob.data import Data
 from compressionjob.errors import FieldProblem
 from compressionjob.locations import parse_location
-from compressionjob.methods.quantize import ENGINES
+from compressionjob.methods.quantize.engine import ENGINES
 from compressionjob.objectives import ERROR_METRICS, Sla
 from compressionjob.pipeline import Stage
 from compressionjob.rules import NO_FALLBACK, NO_REVIEW, OWN_DATA, either
@@ -29,18 +29,19 @@ def format_problems(pipeline: list[Stage], output_format: str, task: Task) -> li
         remedy = "no program can be made of what {} gives; use onnx or auto"
         return [FieldProblem("spec.output.format", "torch-export", remedy.format(title)) for title in titles[:1]]
     for index, stage in enumerate(pipeline):
-        engine = stage.quantize.backend if stage.quantize and stage.quantize.backend in ENGINES else None
+        method, backend = stage.key, getattr(stage.parameters, "backend", None)
+        engine = backend if backend in ENGINES else None
         if engine and task != "text-generation":
             remedy = "it quantizes language models (task text-generation); use backend onnxruntime"
             return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", engine, remedy)]
-        if stage.quantize and stage.quantize.method == "qat" and TASKS[task].running_text:
+        if method == ("quantize", "qat") and TASKS[task].running_text:
             # What is trained has no cache of what was read before, without which a language model is not used.
             remedy = "language models are quantized by method weight-only; use it, with algorithm gptq for few bits"
             return [FieldProblem(f"spec.pipeline[{index}].quantize.method", "qat", remedy)]
         if engine and output_format != "auto":
             remedy = f"backend {engine} gives a Transformers folder for vLLM; use auto, or another backend"
             return [FieldProblem("spec.output.format", output_format, remedy)]
-        if stage.quantize and stage.quantize.backend == "openvino" and output_format == "onnx":
+        if backend == "openvino" and output_format == "onnx":
             remedy = "quantize with backend openvino gives an OpenVINO model; use openvino or auto, or another backend"
             return [FieldProblem("spec.output.format", "onnx", remedy)]
     return []

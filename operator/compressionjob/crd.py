@@ -18,6 +18,9 @@ from compressionjob.group import (
     RUNTIME_KIND,
     RUNTIME_PLURAL,
     RUNTIME_SHORT_NAME,
+    STORE_KIND,
+    STORE_PLURAL,
+    STORE_SHORT_NAME,
     VERSION,
 )  # fmt: skip
 from compressionjob.review import CompressionReviewSpec
@@ -25,6 +28,7 @@ from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.schema import cel
 from compressionjob.spec import MUTABLE_FIELDS, CompressionJobSpec
 from compressionjob.status import CompressionJobStatus
+from compressionjob.stores import CompressionStoreSpec
 from compressionjob.structural import structural
 
 
@@ -81,6 +85,13 @@ _RUNTIME_COLUMNS: Final = [
     _column("Memory", ".spec.resources['limits','requests'].memory", description="Memory of a pod"),
     _column("GPU", ".spec.resources.limits['nvidia\\.com/gpu','amd\\.com/gpu']", description="GPUs of a pod"),
     _column("Price", ".spec.pricePerHour", description="Price of one pod for one hour"),
+    _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
+]
+_STORE_COLUMNS: Final = [
+    _column("Endpoint", ".spec.endpoint", description="URL of the object store; AWS where it is empty"),
+    _column("Secret", ".spec.secretName", description="Secret with its keys"),
+    _column("Hub", ".spec.hub.endpoint", description="URL of the Hub; huggingface.co where it is empty"),
+    _column("Locations", ".spec.locations", description="Folders that jobs may use"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]
 
@@ -141,6 +152,10 @@ def definitions() -> dict[str, dict[str, Any]]:
     runtime = _object(
         "An image and the hardware for jobs to run on.", spec=explained(structural(CompressionRuntimeSpec))
     )
+    store = _object(
+        "Folders of buckets and claims that the jobs of a namespace may use, and the Secrets that open them.",
+        spec=explained(structural(CompressionStoreSpec)),
+    )
     review = _object("A person's decision about a result.", spec=explained(structural(CompressionReviewSpec)))
     return {
         f"{REVIEW_PLURAL}.yaml": _definition(
@@ -149,6 +164,9 @@ def definitions() -> dict[str, dict[str, Any]]:
         f"{JOB_PLURAL}.yaml": _definition(JOB_KIND, JOB_PLURAL, JOB_SHORT_NAME, "Namespaced", job, _JOB_COLUMNS),
         f"{RUNTIME_PLURAL}.yaml": _definition(
             RUNTIME_KIND, RUNTIME_PLURAL, RUNTIME_SHORT_NAME, "Cluster", runtime, _RUNTIME_COLUMNS
+        ),
+        f"{STORE_PLURAL}.yaml": _definition(
+            STORE_KIND, STORE_PLURAL, STORE_SHORT_NAME, "Namespaced", store, _STORE_COLUMNS
         ),
     }
 

@@ -32,6 +32,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "sla.runtime": "edge", "confidence": "0.99", "threads": 4, "sequenceLength": 256, "destination": _OUTPUT,
     "reports": f"{_OUTPUT}-report", "checkpoints": "s3://models/checkpoints", "spec.runtime": "cpu-large",
     "reviewTimeout": "168h", "deadline": "2h", "retries": 5, "ttl": "720h", "notifications": ["ml-team"],
+    "author": "ada@example.com", "maxInterruptions": 3,
     "accuracyControl.maxDrop": "0.005", "prune": {"sparsity": "0.5"}, "factorize": {"budget": "0.9"},
     "recover": {"maxDrop": "0.01"}, "spec.pipeline": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
     "spec.data": {"evaluation": {"source": _DATA}}, "spec.sla": {"quality": {"maxDrop": "0.01"}},
@@ -51,6 +52,15 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "configMap.name": "settings", "env.name": "OMP_NUM_THREADS", "env.value": "4", "runtimeClassName": "nvidia",
     "priorityClassName": "low", "serviceAccountName": "compression", "workspace.size": "50Gi", "pricePerHour": "2.75",
     "volumes": [{"name": "models", "mountPath": "/models", "persistentVolumeClaim": {"claimName": "models"}}],
+    "allowedNamespaces": {"names": ["team-a", "team-b"]}, "names": ["team-a", "team-b"],
+    "matchLabels": {"tenant": "ml"}, "matchExpressions.key": "tenant", "values": ["ml", "search"],
+    "defaults": {"deadline": "4h", "ttl": "168h"}, "spec.limits": {"deadline": "24h", "retries": 5},
+    "defaults.budget": "5", "limits.budget": "20",
+    "destinations": ["s3://models/production"], "selector": {"matchLabels": {"tenant": "ml"}},
+    "matchExpressions": [{"key": "tenant", "operator": "In", "values": ["ml", "search"]}],
+    # Of a CompressionStore.
+    "store": "team-a", "hub.store": "team-a", "prefix": "s3://models/team-a/", "access": "ReadWrite",
+    "locations": [{"prefix": "s3://models/team-a/", "access": "ReadWrite"}],
     # Of a CompressionReview.
     "job": "minilm-int8", "reason": "read the report; the slices look right", "reviewer": "rita@example.com",
     "jobUID": "0a1b2c3d-0000-4000-8000-000000000000", "digest": "sha256:e2ffb1057a332b75",

@@ -14,6 +14,10 @@ RUNTIME_KIND: Final = "CompressionRuntime"
 RUNTIME_PLURAL: Final = "compressionruntimes"
 RUNTIME_SHORT_NAME: Final = "cprt"
 
+STORE_KIND: Final = "CompressionStore"
+STORE_PLURAL: Final = "compressionstores"
+STORE_SHORT_NAME: Final = "cpst"
+
 REVIEW_KIND: Final = "CompressionReview"
 REVIEW_PLURAL: Final = "compressionreviews"
 REVIEW_SHORT_NAME: Final = "cprv"

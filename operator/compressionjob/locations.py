@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from compressionjob.schema import ObjectName, Schema, cel
+from compressionjob.exclusion import exclusive
+from compressionjob.schema import ObjectName, Schema, cel, with_rules
 
 Scheme = Literal["s3", "pvc", "file", "hf"]
 
@@ -138,31 +139,61 @@ SourceText = Annotated[str, _LENGTH, AfterValidator(_check_source), _json_schema
 """A location that is read, as text; it may be on the Hugging Face Hub."""
 
 _ENDPOINT_PATTERN: Final = r"^https?://[A-Za-z0-9.\[\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?$"
+Endpoint = Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN)]
+"""The URL of a server."""
+Region = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
+"""The region that requests to an object store are signed for."""
+
+_STORE_ALONE: Final = "the store has these settings: remove {}, or remove store"
+_STORAGE_RULE, _check_storage = exclusive("store", ("secretName", "endpoint", "region"), _STORE_ALONE)
+_HUB_RULE, _check_hub = exclusive("store", ("secretName", "endpoint"), _STORE_ALONE)
 
 
 class Storage(Schema):
-    """How to reach an object store. Credentials stay in a Secret that only the pod reads."""
+    """How to reach an object store or a claim. Credentials stay in a Secret that only the pod reads."""
+
+    model_config = with_rules(_STORAGE_RULE)
 
     secret_name: ObjectName | None = Field(
         default=None,
         description="Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-        "(and AWS_SESSION_TOKEN where needed). Without it the pod uses its ambient identity.",
+        "(and AWS_SESSION_TOKEN where needed). Its key AWS_ENDPOINT_URL, if any, is the only endpoint that they "
+        "are for. Without a Secret the pod uses its ambient identity.",
     )
-    endpoint: Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN)] | None = Field(
+    endpoint: Endpoint | None = Field(
         default=None, description="URL of an S3-compatible server; AWS when it is absent."
     )
-    region: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")] | None = Field(
-        default=None, description="Region to sign for; us-east-1 when it is absent."
+    region: Region | None = Field(default=None, description="Region to sign for; us-east-1 when it is absent.")
+    store: ObjectName | None = Field(
+        default=None,
+        description="CompressionStore of the job's namespace, in place of secretName, endpoint and region.",
     )
+
+    @model_validator(mode="after")
+    def _alone(self) -> "Storage":
+        _check_storage(self)
+        return self
 
 
 class Hub(Schema):
     """How to reach the Hugging Face Hub, for all hf:// sources of a job."""
 
+    model_config = with_rules(_HUB_RULE)
+
     secret_name: ObjectName | None = Field(
         default=None,
-        description="Secret in the job's namespace with the key HF_TOKEN. Without it what is public can be read.",
+        description="Secret in the job's namespace with the key HF_TOKEN. Its key HF_ENDPOINT is the only address that "
+        "the token is sent to; huggingface.co without it. Without a Secret what is public can be read.",
     )
-    endpoint: Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN)] | None = Field(
+    endpoint: Endpoint | None = Field(
         default=None, description="URL of a server that speaks the Hub's protocol; huggingface.co when it is absent."
     )
+    store: ObjectName | None = Field(
+        default=None,
+        description="CompressionStore of the job's namespace whose hub is used, in place of secretName and endpoint.",
+    )
+
+    @model_validator(mode="after")
+    def _alone(self) -> "Hub":
+        _check_hub(self)
+        return self

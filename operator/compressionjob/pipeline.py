@@ -35,10 +35,20 @@ class Stage(MethodChoice):
         return next(name for name in METHODS if getattr(self, name) is not None)
 
     @property
-    def parameters(self) -> Parameters:
-        """The parameters of the stage's method."""
+    def given(self) -> Parameters:
+        """The parameters as the manifest has them: of a family in its flat form."""
         parameters: Parameters = getattr(self, self.method)
         return parameters
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters of the stage's method: of a family those of the method that it names."""
+        return self.given.chosen()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The family and the method within it; the latter is empty for a family of one."""
+        return self.method, self.parameters.variant
 
     @property
     def title(self) -> str:

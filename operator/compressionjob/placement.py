@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from compressionjob.errors import FieldProblem
 from compressionjob.hints import nearest
-from compressionjob.locations import Location, parse_location
 from compressionjob.measuring import SHARED, reserved_cpus
+from compressionjob.places import places
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec
 
@@ -46,19 +46,20 @@ def too_many_threads(spec: CompressionJobSpec, name: str, runtime: CompressionRu
 
 def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
     """file:// outside the runtime's volumes, which would name a path of the node or of the image."""
-    for field, location, written in _locations(spec):
+    for place in places(spec):
+        field, location = place.field, place.location
         if location.scheme != "file":
             continue
         volume = next((item for item in runtime.volumes if _below(location.path, item.mount_path)), None)
         if volume is None:
-            places = ", ".join(item.mount_path for item in runtime.volumes) or "it has none"
+            mounts = ", ".join(item.mount_path for item in runtime.volumes) or "it has none"
             yield FieldProblem(
                 field,
                 str(location),
-                f"in a cluster file:// must lie below a volume of the runtime {name!r} ({places}); "
+                f"in a cluster file:// must lie below a volume of the runtime {name!r} ({mounts}); "
                 "use s3:// or pvc://, or a runtime with that volume",
             )
-        elif written and _read_only(volume):
+        elif place.written and _read_only(volume):
             yield FieldProblem(
                 field,
                 str(location),
@@ -66,13 +67,13 @@ def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRun
             )
 
 
-def _locations(spec: CompressionJobSpec) -> Iterator[tuple[str, Location, bool]]:
-    """Every location of a job with its field, and whether it is written."""
-    for field, source in spec.sources():
-        yield field, parse_location(source), False
-    yield "spec.output.destination", parse_location(spec.output.destination), True
-    yield "spec.output.reports", spec.output.reports_location, True
-    yield "spec.output.checkpoints", spec.output.checkpoints_location, True
+def mounted_claims(runtime: CompressionRuntimeSpec) -> dict[str, str]:
+    """Return the claims that a runtime mounts, by their paths."""
+    return {
+        volume.mount_path: volume.persistent_volume_claim.claim_name
+        for volume in runtime.volumes
+        if volume.persistent_volume_claim is not None
+    }
 
 
 def _below(path: str, mount: str) -> bool:

@@ -4,11 +4,14 @@ A rule may let through what Python refuses, never the other way round: a test co
 come from their table, so that a new one needs no rule.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pydantic import JsonValue
 
+from compressionjob.methods.parameters import NEVER
+from compressionjob.methods.predicate import AllOf, AnyOf, Given, Predicate, Within
+from compressionjob.methods.registry import METHODS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.schema import cel
 from compressionjob.tasks import TASKS, Traits
@@ -64,16 +67,16 @@ PIPELINE_RULES: Final[list[JsonValue]] = [
 ]
 """Rules about the order of stages."""
 
-_TRAINS: Final = (
-    "self.pipeline.exists(s, has(s.distill) || has(s.recover) || (has(s.quantize) && s.quantize.method == 'qat'))"
-)
-_OBSERVES: Final = (
-    "self.pipeline.exists(s, "
-    "(has(s.prune) && (s.prune.method in ['wanda', 'sparsegpt'] "
-    "|| (has(s.prune.structure) && s.prune.structure == 'layers'))) || "
-    "(has(s.factorize) && (s.factorize.activationAware || s.factorize.sensitivity == 'outputs')) || "
-    "(has(s.quantize) && (s.quantize.method == 'static' || s.quantize.dtype == 'mixed' "
-    "|| (has(s.quantize.algorithm) && s.quantize.algorithm in ['gptq', 'awq']))))"
+
+def _some_stage(conditions: Mapping[str, Predicate]) -> str:
+    """Return that a stage of one of these methods meets its condition."""
+    stages = AnyOf(*(AllOf(Given(name), Within(name, condition)) for name, condition in conditions.items()))
+    return f"self.pipeline.exists(s, {stages.cel('s')})"
+
+
+_TRAINS: Final = _some_stage({name: method.trains for name, method in METHODS.items() if method.trains is not NEVER})
+_OBSERVES: Final = _some_stage(
+    {name: method.observes for name, method in METHODS.items() if method.observes is not NEVER}
 )
 _QUALITY: Final = "has(self.sla.quality)"
 _METRIC: Final = f"{_QUALITY} && has(self.sla.quality.metric)"

@@ -7,7 +7,10 @@ from pydantic import Field, ValidationError, model_validator
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, RUNTIME_KIND
 from compressionjob.measuring import GUARANTEED_RULE, GUARANTEED_TEXT, STATIC_CPUS, Measuring, guaranteed_problems
+from compressionjob.namespaces import AllowedNamespaces, LabelKey, LabelValue
 from compressionjob.pod import RESERVED_MOUNTS
+from compressionjob.review_rules import ReviewRequirement
+from compressionjob.runtime_limits import LIMIT_RULES, JobSettings, default_problems
 from compressionjob.schema import (
     Label,
     ObjectName,
@@ -29,8 +32,6 @@ ResourceList = Annotated[dict[ResourceName, Quantity], Field(max_length=32)]
 EnvName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 MountPath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^/[^:\s]+$")]
 Argument = Annotated[str, Field(min_length=1, max_length=1024)]
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
-LabelValue = Annotated[str, Field(max_length=63)]
 
 
 class Resources(Schema):
@@ -108,7 +109,7 @@ class Workspace(Schema):
 class CompressionRuntimeSpec(Schema):
     """Image, hardware and surroundings of the pods that compress."""
 
-    model_config = with_rules(cel(GUARANTEED_RULE, GUARANTEED_TEXT))
+    model_config = with_rules(cel(GUARANTEED_RULE, GUARANTEED_TEXT), *LIMIT_RULES)
 
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] = Field(
         description="Image with compression-runner in it."
@@ -145,13 +146,27 @@ class CompressionRuntimeSpec(Schema):
     price_per_hour: Positive | None = Field(
         default=None, description="Price of one pod for one hour, in the currency of your choice."
     )
+    allowed_namespaces: AllowedNamespaces | None = Field(
+        default=None, description="Namespaces whose jobs may use this runtime; all of them when it is absent."
+    )
+    defaults: JobSettings | None = Field(
+        default=None, description="Settings of jobs that do not set them; limits hold for these as well."
+    )
+    limits: JobSettings | None = Field(
+        default=None,
+        description="The most that jobs may set. A job that sets nothing gets the default, or else the limit.",
+    )
+    review: ReviewRequirement | None = Field(
+        default=None, description="A review that jobs on this runtime must have, whatever their spec.review says."
+    )
 
     @model_validator(mode="after")
-    def _guaranteed(self) -> "CompressionRuntimeSpec":
+    def _consistent(self) -> "CompressionRuntimeSpec":
+        problems = list(default_problems(self.defaults or JobSettings(), self.limits or JobSettings()))
         if self.measuring.isolation == STATIC_CPUS:
-            problems = list(guaranteed_problems(self.resources.requests, self.resources.limits))
-            if problems:
-                raise InvalidSpec(problems)
+            problems += guaranteed_problems(self.resources.requests, self.resources.limits)
+        if problems:
+            raise InvalidSpec(problems)
         return self
 
 

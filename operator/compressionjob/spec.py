@@ -20,8 +20,9 @@ from compressionjob.locations import Hub, Location, LocationText, SourceText, St
 from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
-from compressionjob.review import Decision, ReviewPolicy
+from compressionjob.review import Decision, ReviewPolicy, User
 from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
+from compressionjob.runtime_limits import Interruptions, Retries
 from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema, with_rules
 from compressionjob.tasks import TASKS, Task, default_metric
 from compressionjob.text_pairs import pair_problems
@@ -120,6 +121,11 @@ class CompressionJobSpec(Schema):
     sla: Sla = Field(default=Sla(), description="The limits that the result must keep.")
     benchmark: Benchmark = Field(default=Benchmark(), description="How speed and memory are measured.")
     output: Output = Field(description="Where the result goes.")
+    author: User | None = Field(
+        default=None,
+        description="User name of the author; the API server refuses any other than the one who creates the job. "
+        "`kubectl compress submit` adds it.",
+    )
     runtime: ObjectName = Field(
         default=DEFAULT_RUNTIME, description="Name of the CompressionRuntime: image and hardware."
     )
@@ -142,9 +148,15 @@ class CompressionJobSpec(Schema):
         description="Most that the job's pods may cost, in the currency of the runtime's pricePerHour; the job fails "
         "before it would cost more.",
     )
-    retries: Annotated[int, Field(ge=0, le=20)] = Field(
-        default=DEFAULT_RETRIES,
-        description="How often a failure that may pass is tried again; preemption does not count.",
+    retries: Retries | None = Field(
+        default=None,
+        description="How often a failure that may pass is tried again; preemption does not count. Without it the "
+        f"runtime's default holds, or else {DEFAULT_RETRIES}.",
+    )
+    max_interruptions: Interruptions | None = Field(
+        default=None,
+        description="How often the job may lose its pod to preemption, eviction or its queue before it fails; by "
+        "default as often as the runtime allows, or without end.",
     )
     suspend: StrictBool = Field(
         default=False, description="Stop the pod and hold the job; false goes on where it stopped."

@@ -19,7 +19,9 @@ from compressionjob.report.bounds import (
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import Verdict
-from compressionjob.usage import ActiveTime, Usage
+from compressionjob.stores import MAX_NAMED, StoreConnection
+from compressionjob.terms import Terms
+from compressionjob.usage import ActiveTime, Interruptions, Usage
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -54,6 +56,9 @@ class CompressionJobStatus(Observed):
     )
     measuring_runtime: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The CompressionRuntime that measures, where it is another than spec.runtime."
+    )
+    stores: Annotated[list[StoreConnection], Field(max_length=MAX_NAMED)] = Field(
+        default=[], description="The CompressionStores that it uses, as they were when its first Job was created."
     )
     stage: Text = Field(default="", description="What is being done.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(default=None, description="Per cent done.")
@@ -100,6 +105,12 @@ class CompressionJobStatus(Observed):
         default=0, description="How often a part was begun again because the verdict of its pod was lost."
     )
     retries: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed tries so far, preemptions not counted.")
+    interruptions: Interruptions | None = Field(
+        default=None, description="How often the job lost its pod to preemption, eviction or its queue."
+    )
+    terms: Terms | None = Field(
+        default=None, description="What its runtimes and the operator required of the job when it was accepted."
+    )
     start_time: Time | None = Field(default=None, description="When the first pod could start.")
     completion_time: Time | None = Field(default=None, description="When the job ended.")
     deadline_time: Time | None = Field(

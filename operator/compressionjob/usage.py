@@ -56,6 +56,14 @@ class ActiveTime(Observed):
     ended: bool = Field(default=False, description="Whether the last period has ended, and is in the seconds.")
 
 
+class Interruptions(Observed):
+    """Pods that a job lost, though they did not fail: they were preempted, evicted, or taken back by its queue."""
+
+    count: Annotated[int, Field(ge=0)] = Field(default=0, description="How many they are.")
+    pod: Annotated[str, Field(max_length=64)] = Field(default="", description="Uid of the last one that was counted.")
+    created: Time = Field(default="", description="When that pod was created.")
+
+
 class Usage(Observed):
     """The pods of a job, newest last."""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from compressionjob import conditions
 from compressionjob.deciding import TIME_LIMIT
-from compressionjob.group import RUNTIME_PLURAL, RUNTIME_SHORT_NAME
+from compressionjob.group import RUNTIME_PLURAL, RUNTIME_SHORT_NAME, STORE_PLURAL, STORE_SHORT_NAME
 from compressionjob.pod import CORRECT_KEYS
 from compressionjob.schema import parse_duration
 from kubectl_compress.deciding import samples_that_decide, time_limit, time_limit_that_decides
@@ -36,10 +36,17 @@ OF_FAILURE: Final = {
     conditions.DEADLINE_EXCEEDED: "give it more time; finished stages are kept: {retry} --set spec.deadline=TIME",
     conditions.BUDGET_EXCEEDED: "allow it a larger budget; finished stages are kept: {retry} --set spec.budget=MORE",
     conditions.RETRIES_EXHAUSTED: "see why: {logs}; when the cause is gone, from its checkpoints: {retry}",
+    conditions.INTERRUPTED_TOO_OFTEN: "allow more of it, or choose a runtime with a higher priority "
+    + _RUNTIMES
+    + ": {retry} --set spec.maxInterruptions=MORE",
     conditions.CHILD_LOST: "find out who deletes its Jobs: kubectl get events {ns}; then: {retry}",
     conditions.CHILD_CONFLICT: "a Job of its name belongs to another owner; under a new name: {retry}",
     conditions.SUMMARY_MISSING: "find out who deletes its pods: kubectl get events {ns}; then measure again: {retry}",
     conditions.RESULT_CHANGED: "do not use what lies at the destination; find out who writes there; then: {retry}",
+    conditions.STORE_REQUIRED: f"name a store in place of Secrets, endpoints and claims (kubectl get {STORE_PLURAL} "
+    "{ns}), and submit it under another name: kubectl compress submit FILE {ns} --name NEW",
+    conditions.LOCATION_NOT_ALLOWED: f"use a location that the store allows (kubectl get {STORE_PLURAL} {{ns}}), or "
+    "ask the platform team; submit it under another name: kubectl compress submit FILE {ns} --name NEW",
     conditions.REVIEW_REJECTED: "read the reviewer's reason; change the pipeline or the limits, and submit it "
     "under another name: kubectl compress submit FILE {ns} --name NEW",
     conditions.REVIEW_TIMED_OUT: "ask a reviewer to decide in time: {retry} --set spec.reviewTimeout=TIME",
@@ -52,6 +59,15 @@ OF_WAITING: Final = {
     f"kubectl patch {RUNTIME_SHORT_NAME} {{runtime}} --type=merge "
     '--patch=\'{{"spec":{{"pricePerHour":"PRICE"}}}}\', '
     "or delete the job and submit it without spec.budget and spec.sla.cost",
+    conditions.RUNTIME_NOT_ALLOWED: "delete the job and submit it with another runtime "
+    + _RUNTIMES
+    + ", or ask the platform team to allow the namespace: "
+    f"kubectl edit {RUNTIME_SHORT_NAME} {{runtime}}",
+    conditions.AUTHOR_NOT_VERIFIED: "ask the platform team to install the operator with the chart, whose policies "
+    "verify spec.author (docs/review.md)",
+    conditions.STORE_NOT_FOUND: "ask the platform team to create it, or delete the job and submit it with another "
+    f"store (those there are: kubectl get {STORE_PLURAL} {{ns}})",
+    conditions.INVALID_STORE: f"let the platform team correct it: kubectl edit {STORE_SHORT_NAME} {{ns}}",
     conditions.UNSCHEDULABLE: "wait for room, ask the platform team for nodes, or delete the job and submit it with a "
     "smaller runtime " + _RUNTIMES,
     conditions.IMAGE_PULL_FAILED: "correct the image of the runtime {runtime} with the commands above, or ask the "

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, VERSION
-from kubectl_compress.errors import ClusterError
+from compressionjob.group import GROUP, JOB_PLURAL, RUNTIME_PLURAL, STORE_PLURAL, VERSION
+from kubectl_compress.errors import ClusterError, Forbidden, NotFound
 from kubectl_compress.job import Job
 from kubectl_compress.kubectl import Kubectl
 
@@ -119,6 +119,19 @@ class Cluster:
     def runtimes(self) -> list[dict[str, Any]]:
         """Read all CompressionRuntimes."""
         items: list[dict[str, Any]] = self._get(collection(RUNTIME_PLURAL, "")).get("items") or []
+        return items
+
+    def labels_of(self, namespace: str) -> Mapping[str, str] | None:
+        """Read the labels of a namespace; None where the user may not, or there is no such namespace."""
+        try:
+            found = self._get(f"/api/v1/namespaces/{quote(namespace, safe='')}")
+        except (Forbidden, NotFound):
+            return None
+        return dict(found["metadata"].get("labels") or {})
+
+    def stores(self, namespace: str) -> list[dict[str, Any]]:
+        """Read the CompressionStores of a namespace."""
+        items: list[dict[str, Any]] = self._get(collection(STORE_PLURAL, namespace)).get("items") or []
         return items
 
     def _get(self, path: str) -> dict[str, Any]:

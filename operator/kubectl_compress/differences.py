@@ -7,7 +7,7 @@ from typing import Any
 
 from compressionjob.errors import InvalidSpec
 from compressionjob.group import API_VERSION, JOB_KIND
-from compressionjob.spec import parse_job
+from compressionjob.spec import DEFAULT_RETRIES, parse_job
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ def completed(spec: Mapping[str, Any]) -> Mapping[str, Any]:
         job = parse_job({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": {"name": "x"}, "spec": dict(spec)})
     except InvalidSpec:
         return spec
-    return job.spec.to_json()
+    # What earlier versions wrote into each stored job, and what holds without a default of the runtime.
+    return {"retries": DEFAULT_RETRIES} | job.spec.to_json()
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:

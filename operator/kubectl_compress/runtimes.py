@@ -1,15 +1,17 @@
 """What a job needs of the cluster's runtimes, checked before it is created."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from compressionjob.errors import FieldProblem, InvalidSpec
+from compressionjob.namespaces import Labels
 from compressionjob.placement import misplaced_files, missing_price, no_such_runtime, too_many_threads
 from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
 from compressionjob.spec import CompressionJobSpec, parse_job
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.errors import Forbidden, InvalidManifest
 from kubectl_compress.manifests import Manifest
+from kubectl_compress.terms import term_problems
 
 Runtimes = Mapping[str, CompressionRuntimeSpec | None]
 """Name -> spec, None for one that this version cannot read."""
@@ -31,21 +33,32 @@ def _spec(item: dict[str, Any]) -> CompressionRuntimeSpec | None:
         return None
 
 
-def require_runtimes(manifest: Manifest, runtimes: Runtimes) -> None:
-    """Raise InvalidManifest for what the operator would refuse, or wait for without end, on these runtimes."""
+def require_runtimes(
+    manifest: Manifest,
+    runtimes: Runtimes,
+    namespace: str = "",
+    labels_of: Callable[[str], Labels | None] = lambda _: None,
+) -> None:
+    """Raise InvalidManifest for what the operator would refuse, or wait for without end, on these runtimes.
+
+    ``namespace`` is where the job is created, and ``labels_of`` reads the labels of a namespace where the user may.
+    """
     spec = parse_job(manifest.named).spec
-    problems = list(dict.fromkeys(_problems(spec, runtimes)))
+    problems = list(dict.fromkeys(_problems(spec, runtimes, namespace, labels_of)))
     if problems:
         raise InvalidManifest(manifest.origin, problems)
 
 
-def _problems(spec: CompressionJobSpec, runtimes: Runtimes) -> Iterator[FieldProblem]:
+def _problems(
+    spec: CompressionJobSpec, runtimes: Runtimes, namespace: str, labels_of: Callable[[str], Labels | None]
+) -> Iterator[FieldProblem]:
     names = {"spec.runtime": spec.runtime}
     if spec.sla.runtime is not None:
         names["spec.sla.runtime"] = spec.sla.runtime
     elif (compresses := runtimes.get(spec.runtime)) is not None and compresses.measuring.runtime:
         names[f"spec.measuring.runtime of the CompressionRuntime {spec.runtime!r}"] = compresses.measuring.runtime
     *_, measuring = names.values()
+    known = {field: (name, there) for field, name in names.items() if (there := runtimes.get(name)) is not None}
     for field, name in names.items():
         if name not in runtimes:
             yield FieldProblem(field, "", no_such_runtime(name, runtimes))
@@ -59,3 +72,4 @@ def _problems(spec: CompressionJobSpec, runtimes: Runtimes) -> Iterator[FieldPro
             yield from [unpriced] if unpriced is not None else []
         if name == measuring:
             yield from too_many_threads(spec, name, runtime)
+    yield from term_problems(spec, known, namespace, labels_of)

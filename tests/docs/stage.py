@@ -23,7 +23,8 @@ READER: Final = "rita@example.com"
 """Who reads the pages for users: she may work with jobs in her namespace, and review them."""
 BUCKET: Final = "my-bucket"
 CRDS: Final = [
-    f"{kind}.compression-operator.io" for kind in ("compressionjobs", "compressionreviews", "compressionruntimes")
+    f"{kind}.compression-operator.io"
+    for kind in ("compressionjobs", "compressionreviews", "compressionruntimes", "compressionstores")
 ]
 CLUSTER_KINDS: Final = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
 

@@ -12,7 +12,7 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.pod import ENGINES_VARIABLE
 from tests.engines.stage import made, run
 
@@ -42,7 +42,7 @@ def test_the_result_loads_by_transformers_and_answers_alike(
     torch.testing.assert_close(answers[0], answers[1], atol=1e-4, rtol=1e-3)
     cosine = torch.nn.functional.cosine_similarity(answers[1].flatten(), answers[2].flatten(), dim=0)
     assert cosine > 0.999
-    exported = METHODS["export"].run(outcome.artifact, None, StageContext(made(tmp_path / "onnx"), "spec"))
+    exported = METHODS["export", ""].run(outcome.artifact, None, StageContext(made(tmp_path / "onnx"), "spec"))
     assert exported.details["maxAbsDifference"] < 1e-3
 
 

@@ -10,7 +10,7 @@ from compression_runner.artifact import Artifact
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.pod import ENGINES_VARIABLE
 from tests.engines.stage import made, rows, run
 
@@ -53,7 +53,7 @@ def test_what_is_measured_answers_as_modelopts_own_model_does(
         )
     assert (before - expected).abs().max() > 1e-4, "FP8 is seen"
     torch.testing.assert_close(answer, expected, atol=2e-5, rtol=1e-4)
-    exported = METHODS["export"].run(outcome.artifact, None, StageContext(made(tmp_path / "onnx"), "spec"))
+    exported = METHODS["export", ""].run(outcome.artifact, None, StageContext(made(tmp_path / "onnx"), "spec"))
     assert exported.details["maxAbsDifference"] < 1e-3
 
 

@@ -14,6 +14,7 @@ from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.data import CalibrationData
 from samples.text import minilm, sentences
 from tests.support.stage_data import calibration
+from tests.support.stages import apply_method
 
 CALIBRATED, MEASURED = 64, 100
 
@@ -26,7 +27,7 @@ class Bench:
         (folder / "exported").mkdir()
         context = StageContext(folder / "exported", "spec.model.source")
         source = seal(folder / "source", "transformers", "text-embedding")
-        self.model = METHODS["export"].run(source, None, context).artifact
+        self.model = METHODS["export", ""].run(source, None, context).artifact
         sentences(folder, CALIBRATED + MEASURED)
         assert pq.read_metadata(folder / "sentences.parquet").num_rows == CALIBRATED + MEASURED
         every = load_samples(
@@ -43,7 +44,7 @@ class Bench:
     def apply(self, method: str, parameters: Any, into: Path) -> Outcome:
         into.mkdir()
         context = StageContext(into, f"spec.pipeline[0].{method}", data=self.data)
-        return METHODS[method].run(self.model, parameters, context)
+        return apply_method(method, self.model, parameters, context)
 
     def cosine(self, result: Artifact) -> float:
         return float((self._embeddings(result) * self._truth).sum(1).mean())

@@ -44,7 +44,7 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     for file in CHECKPOINT.iterdir():
         (source / file.name).write_bytes(file.read_bytes())
     artifact = seal(source, "transformers", "image-classification")
-    return METHODS["export"].run(artifact, None, StageContext(into, "spec.model.source")).artifact
+    return METHODS["export", ""].run(artifact, None, StageContext(into, "spec.model.source")).artifact
 
 
 def accuracy(artifact: Artifact) -> float:
@@ -58,6 +58,6 @@ def accuracy(artifact: Artifact) -> float:
 @pytest.mark.parametrize("method", ["tucker", "cp"])
 def test_a_cnn_at_four_fifths_of_its_size_is_nearly_as_accurate(resnet: Artifact, tmp_path: Path, method: str) -> None:
     parameters = Factorize.model_validate({"method": method, "budget": "0.8"})
-    outcome = METHODS["factorize"].run(resnet, parameters, StageContext(tmp_path, "spec.pipeline[0].factorize"))
+    outcome = METHODS["factorize", ""].run(resnet, parameters, StageContext(tmp_path, "spec.pipeline[0].factorize"))
     assert outcome.artifact.size_bytes <= 0.8 * resnet.size_bytes
     assert accuracy(outcome.artifact) > accuracy(resnet) - 0.01

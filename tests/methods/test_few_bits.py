@@ -6,7 +6,7 @@ import pytest
 
 from compression_runner.stages.method import Outcome
 from compressionjob.methods.prune import Prune
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from tests.methods.bench import Bench
 
 pytestmark = pytest.mark.real_data

@@ -39,7 +39,7 @@ def test_the_import_of_a_gguf_knows_english(tmp_path: Path) -> None:
     sealed = artifacts.seal(source, "gguf", "text-generation", weights=found.weights)
     (tmp_path / "imported").mkdir()
     context = StageContext(tmp_path / "imported", "spec.model.source")
-    imported = METHODS["import"].run(sealed, None, context).artifact
+    imported = METHODS["import", ""].run(sealed, None, context).artifact
     assert imported.size_bytes == pytest.approx(538e6, rel=0.001)
     losses = _losses(imported.path, tmp_path)
     # A window that the model knows by heart, such as the first of Genesis, comes to about 4.

@@ -1,5 +1,9 @@
-"""What is published loads and runs in its format's own runtime, in a process that has none of this project's code."""
+"""What is published loads and runs in its format's own runtime, in a process that has none of this project's code.
 
+A graph runs in another runtime too, and answers alike there: it is written in the format, not for one engine.
+"""
+
+import inspect
 import json
 import subprocess
 import sys
@@ -11,6 +15,7 @@ import pytest
 
 from compression_runner.methods.pack.unpacking import unpack
 from tests.methods.jobs import make, missing_choices, write_job
+from tests.support import runtimes
 from tests.support.tiny_models import LLAMA_TOKENS
 
 TRAINING: Final = {"epochs": 1, "batchSize": 8, "learningRate": "0.001"}
@@ -62,9 +67,15 @@ SHAPES: Final = {TEXT: [1, 3], IMAGE: [1, 3], EMBEDDING: [1, 32], LANGUAGE: [1, 
 CHOICES: Final = {"method", "structure", "algorithm", "dtype", "pattern", "calibration"}
 """The fields that choose what is in a result; codecs leave nothing of themselves in what is unpacked."""
 
-STRANGER: Final = """
+STRANGER: Final = (
+    f"""
 import json, pathlib, sys, traceback
+from pathlib import Path
+from typing import Any
 
+{inspect.getsource(runtimes)}
+"""
+    + """
 def answer_of(folder, task):
     about = json.loads((folder / "artifact.json").read_text())
     if about["format"] == "onnx":
@@ -79,6 +90,10 @@ def answer_of(folder, task):
             for node in session.get_inputs()
         }
         answer = session.run(None, feed)[0]
+        other, runtime = elsewhere(folder / "model.onnx", feed)
+        sides = [side.astype("float64").ravel() for side in (answer, other)]
+        cosine = sides[0] @ sides[1] / max(1e-12, *(side @ side for side in sides))
+        assert abs(cosine - 1.0) < 0.05, (runtime, cosine)
     elif about["format"] == "openvino":
         import numpy, openvino
         model = openvino.Core().compile_model(folder / "model.xml", "CPU")
@@ -118,6 +133,7 @@ for line in sys.stdin:
         told = {"error": traceback.format_exc()}
     print(json.dumps(told), flush=True)
 """
+)
 
 
 @pytest.fixture(scope="module")

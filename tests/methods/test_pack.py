@@ -43,7 +43,7 @@ def ratio(codec: Codec, source: Artifact, folder: Path) -> float:
     """Size before by size after, once it is sure that it all comes back."""
     folder.mkdir()
     context = StageContext(folder, "spec.pipeline[0].pack")
-    packed = METHODS["pack"].run(source, Pack(codec=codec), context).artifact
+    packed = METHODS["pack", ""].run(source, Pack(codec=codec), context).artifact
     assert unpack(packed, folder.with_name(f"{folder.name}-restored")).digest == source.digest
     return source.size_bytes / packed.size_bytes
 

@@ -17,6 +17,7 @@ from compressionjob.methods.recover import Recover
 from compressionjob.methods.registry import METHODS as PARAMETERS
 from samples.images import CHECKPOINT, read
 from tests.support.stage_data import FakeStageData
+from tests.support.stages import apply_method
 
 pytestmark = pytest.mark.real_data
 
@@ -74,9 +75,9 @@ def test_half_of_what_was_lost_comes_back(
     for name in ("lossy", "recovered"):
         (tmp_path / name).mkdir()
     context = StageContext(tmp_path / "lossy", "spec.pipeline[0]", data=data)
-    lossy = METHODS[method].run(resnet, PARAMETERS[method].model_validate(parameters), context).artifact
+    lossy = apply_method(method, resnet, PARAMETERS[method].model_validate(parameters), context).artifact
     context = StageContext(tmp_path / "recovered", "spec.pipeline[1].recover", data=data)
-    outcome = METHODS["recover"].run(lossy, Recover.model_validate({"training": TRAINING}), context)
+    outcome = METHODS["recover", ""].run(lossy, Recover.model_validate({"training": TRAINING}), context)
     assert outcome.details["heldBack"]["kept"]
     before, after, whole = accuracy(lossy), accuracy(outcome.artifact), accuracy(resnet)
     assert whole - after < 0.5 * (whole - before), f"{whole} -> {before} -> {after}"

@@ -13,10 +13,11 @@ from compression_runner.dataset.images import prepare_images
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from samples.images import fashion
 from tests.methods.bench import Bench
 from tests.support.stage_data import calibration
+from tests.support.stages import apply_method
 
 pytestmark = pytest.mark.real_data
 
@@ -31,7 +32,7 @@ class Fashion:
         (folder / "exported").mkdir()
         source = seal(folder / "data" / "model", "transformers", "image-classification")
         context = StageContext(folder / "exported", "spec.model.source")
-        self.model = METHODS["export"].run(source, None, context).artifact
+        self.model = METHODS["export", ""].run(source, None, context).artifact
         table = pq.read_table(folder / "data" / "images.parquet")
         images = prepare_images(table.column("image").to_pylist(), source.path)
         self._calibration = SampleSet([{"pixel_values": image} for image in images[:CALIBRATED]], "sha256:0")
@@ -41,7 +42,9 @@ class Fashion:
     def quantize(self, into: Path, **parameters: Any) -> Outcome:
         into.mkdir()
         context = StageContext(into, "spec.pipeline[0].quantize", data=calibration(self._calibration))
-        return METHODS["quantize"].run(self.model, Quantize.model_validate({"method": "static", **parameters}), context)
+        return apply_method(
+            "quantize", self.model, Quantize.model_validate({"method": "static", **parameters}), context
+        )
 
     def accuracy(self, artifact: Artifact) -> float:
         with open_predictor(artifact.model_file, 2, engine_of(artifact.model_file)) as predictor:

@@ -35,6 +35,8 @@ class Hub:
     damaged: bool = False
     stall: float = 0.0
     """Seconds that content keeps its reader waiting, and then does not come."""
+    redirect: str = ""
+    """Another server, to which every request is redirected."""
     url: str = ""
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -64,6 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlparse(self.path).path).strip("/")
         self.hub.requests.append(path)
         self.hub.tokens.append(self.headers.get("Authorization"))
+        if self.hub.redirect:
+            return self._redirect()
         if self.hub.failing > 0:
             self.hub.failing -= 1
             return self._error(503, "", "overloaded")
@@ -148,6 +152,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(sent)
 
+    def _redirect(self) -> None:
+        self.send_response(307)
+        self.send_header("Location", self.hub.redirect + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _json(self, content: Any) -> None:
         body = json.dumps(content).encode()
         self.send_response(200)
@@ -168,11 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[Hub]:
-    """A running server over `root`."""
+def serving(root: Path, host: str = "127.0.0.1") -> Iterator[Hub]:
+    """A running server over `root`, at an address of this machine."""
     hub = Hub(root)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    hub.url = f"http://127.0.0.1:{server.server_port}"
+    server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"hub": hub}))
+    hub.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -23,6 +23,7 @@ from rich.console import Console
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.pod import PodRecord
+from compression_operator.records.store import StoreRecord
 from compression_runner.commands.manifest import read_manifest
 from compression_runner.errors import RunnerError
 from compressionjob.crd import definitions
@@ -39,6 +40,7 @@ from localcluster import apiserver, tools
 from tests.support.manifests import REMOVE, TESTS, job, set_field
 from tests.support.operator import builders
 from tests.support.operator.builders import child, ended_pod, failed, pod, violation
+from tests.support.operator.raw import raw_store
 
 PAGE: Final = TESTS.parent / "docs" / "troubleshooting.md"
 SERVER: Final = TESTS / "wrong_jobs_server.json"
@@ -164,6 +166,14 @@ def situations() -> Iterator[Situation]:
         yield _situation(name, child=active, pods=(waiting,))
     yield _situation("the runtime is missing", without_runtime=True)
     yield _situation("the budget's runtime has no price", builders.job(spec__budget="5"))
+    own = {"team-a": StoreRecord.of(raw_store())}
+    in_store = {"spec__storage": {"store": "team-a"}}
+    yield _situation("a Secret where the namespace has stores", stores=own)
+    yield _situation("a store that is not there", builders.job(spec__storage={"store": "team-b"}), stores=own)
+    elsewhere = builders.job(**in_store, spec__model__source="s3://others/minilm")
+    yield _situation("a location that its store does not allow", elsewhere, stores=own)
+    over = builders.job(**in_store, spec__output__destination="s3://data/minilm")
+    yield _situation("a result where its store allows only reading", over, stores=own)
     yield _situation("files outside the runtime's volumes", builders.job(spec__model__source="file:///etc/model"))
     for name, (ended, last) in {
         "too little memory": _died(137, reason="OOMKilled"),

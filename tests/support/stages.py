@@ -14,11 +14,17 @@ from compression_runner.dataset import SampleSet
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext, StageData
 from compressionjob.methods.prune import Prune
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from tests.support.stage_data import FakeStageData, array_samples, calibration, labelled_tokens
 
 TOKENS = calibration(array_samples(tokens=np.random.default_rng(4).integers(0, 40, (50, 8))))
 """Calibration samples for graphs that take `tokens`."""
+
+
+def apply_method(name: str, artifact: Artifact, parameters: Any, context: StageContext) -> Outcome:
+    """Run a method by the name of its stage; `parameters` are as a manifest has them, None for what is inserted."""
+    chosen = parameters.chosen() if parameters is not None else None
+    return METHODS[name, chosen.variant if chosen else ""].run(artifact, chosen, context)
 
 
 def run_stage(
@@ -37,21 +43,22 @@ def run_stage(
     """
     into.mkdir()
     given = FakeStageData(data or labelled_tokens(), teacher=teacher or artifact)
-    return METHODS[name].run(artifact, parameters, StageContext(into, f"spec.pipeline[0].{name}", data=given, **more))
+    context = StageContext(into, f"spec.pipeline[0].{name}", data=given, **more)
+    return apply_method(name, artifact, parameters, context)
 
 
 def quantize_static(artifact: Artifact, samples: SampleSet, into: Path, **parameters: Any) -> Outcome:
     """Run static quantization with calibration samples."""
     into.mkdir()
     context = StageContext(into, "spec.pipeline[0].quantize", data=calibration(samples))
-    return METHODS["quantize"].run(artifact, Quantize.model_validate({"method": "static", **parameters}), context)
+    return apply_method("quantize", artifact, Quantize.model_validate({"method": "static", **parameters}), context)
 
 
 def prune(source: Artifact, into: Path, data: StageData = TOKENS, **parameters: Any) -> Outcome:
     """Prune half of the weights, unless parameters say otherwise."""
     into.mkdir(parents=True)
     context = StageContext(into, "spec.pipeline[0].prune", data=data)
-    return METHODS["prune"].run(source, Prune.model_validate({"sparsity": "0.5"} | parameters), context)
+    return METHODS["prune", ""].run(source, Prune.model_validate({"sparsity": "0.5"} | parameters), context)
 
 
 def answers(artifact: Artifact, feed: dict[str, NDArray[Any]]) -> NDArray[Any]:

@@ -47,7 +47,7 @@ def main() -> None:
     print(ready())
     status, body = api(GROUP)
     kinds = {resource["kind"] for resource in body.get("resources", [])}
-    if not {"CompressionJob", "CompressionReview", "CompressionRuntime"} <= kinds:
+    if not {"CompressionJob", "CompressionReview", "CompressionRuntime", "CompressionStore"} <= kinds:
         sys.exit(f"{GROUP}: {status}, kinds {sorted(kinds)}; install the CRDs (crds.install)")
     print(f"{GROUP}: {', '.join(sorted(kinds))}")
     for path in (f"{GROUP}/compressionruntimes", f"{GROUP}/namespaces/{NAMESPACE}/compressionjobs"):

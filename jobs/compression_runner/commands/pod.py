@@ -112,7 +112,7 @@ def _execute(
 
     part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
-    stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid)
+    stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid, namespace=job.metadata.namespace)
     places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
     reporter.reports = places.reports
     price, reservation = price_of(environment), reservation_of(environment)

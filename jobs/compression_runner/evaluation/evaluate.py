@@ -29,10 +29,7 @@ from compression_runner.evaluation.machine.pinning import pinned
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.phases import TRUST, Advance, Stopwatch, shares_of
 from compression_runner.evaluation.quality.by_task import compare
-from compression_runner.evaluation.quality.comparison import (
-    Quality,
-    unchanged,
-)
+from compression_runner.evaluation.quality.comparison import Quality, of_other_size, unchanged
 from compression_runner.evaluation.quality.rows import rows_quality
 from compression_runner.evaluation.request import looks_at_samples, quality_metric, requests_trust
 from compression_runner.evaluation.speed.contender import contender, offline_batch, prepared_queries
@@ -129,7 +126,9 @@ def measure(
         place_batch(spec, predictors, data)
         varies = may_vary(before, spec.model.task, spec.benchmark.batch_size)
         sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence, may_vary=varies)
-        answering = AnsweredData(spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1)
+        answering = AnsweredData(
+            spec, models, predictors, data, watch, answers_cache, whole=len(sizes) == 1, varies=varies
+        )
         answered, quality, metric = _answers(spec, answering, sizes, confidence, interim)
         watch.end("evaluate baseline", "evaluate compressed")
         feeds = [prepared_queries(side, data, spec.benchmark, limit=1)[0] for side in predictors]
@@ -183,6 +182,8 @@ def _answers(
             quality = rows_quality(answered.varying, at_look)
         else:
             quality = compare(spec, answered.baseline, answered.compressed, answered.data, at_look, answered.parts)
+        if answered.other_size:
+            quality = of_other_size(quality, answered.other_size)
         if answered.same:
             quality = unchanged(quality)
         metric = quality_metric(spec, quality.scores, answered.data)

@@ -121,6 +121,8 @@ def anomalies_of(
         speedup=speedup,
         quality_drop=drop,
     )
+    if quality.other_size:
+        broken.append(f"output {quality.other_size} has another size than the baseline's")
     if quality.non_finite_samples:
         broken.append(f"answers {quality.non_finite_samples} of {quality.samples} samples with NaN or infinity")
     return broken

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from onnx import helper, numpy_helper
 from onnx_ir.passes import common
 
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.formats.folding import Folding, FoldWeightsPass
 from compression_runner.formats.onnx_files import graphs, size_of, sort_nodes
 
@@ -84,7 +84,7 @@ def raise_opset(model: onnx.ModelProto, needed: int, field: str) -> onnx.ModelPr
     try:
         converted = onnx.version_converter.convert_version(_without(model, weights), max(needed, LIFTED_OPSET))
     except CONVERTER_ERRORS as error:
-        problem = f"the method needs opset {needed}, and onnx cannot convert the graph: {first_line(error)}"
+        problem = f"the method needs opset {needed}, and onnx cannot convert the graph: {cause(error)}"
         remedy = f"export the model again with opset {needed} or newer"
         raise BadRecipe("OpsetTooOld", field, f"opset {version}", problem, remedy) from error
     names = {tensor.name for tensor in weights}
@@ -115,14 +115,8 @@ def problem_of(graph: Path) -> str:
     try:
         onnx.checker.check_model(str(graph), full_check=True)
     except CHECKER_ERRORS as error:
-        return first_line(error)
+        return cause(error)
     return ""
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what a library says, cut to a length that fits a condition."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
 
 
 def _complete_outputs(model: onnx.ModelProto) -> None:

@@ -1,19 +1,30 @@
-"""Every method that the runner has, one line each."""
+"""Every method that the runner has, by family and method; a family of one has an empty method."""
 
 from typing import Final
 
 from compression_runner.methods import converting, distill, export, factorize, importing, pack, prune, quantize, recover
 from compression_runner.stages.method import Method
 
-METHODS: Final[dict[str, Method]] = {
-    "import": importing.METHOD,
-    "export": export.METHOD,
-    "export-program": export.PROGRAM,
-    "convert": converting.METHOD,
-    "prune": prune.METHOD,
-    "factorize": factorize.METHOD,
-    "distill": distill.METHOD,
-    "recover": recover.METHOD,
-    "quantize": quantize.METHOD,
-    "pack": pack.METHOD,
+Key = tuple[str, str]
+
+STEPS: Final[dict[Key, Method]] = {
+    ("import", ""): importing.METHOD,
+    ("export", ""): export.METHOD,
+    ("export-program", ""): export.PROGRAM,
+    ("convert", ""): converting.METHOD,
 }
+"""What the planner inserts between stages."""
+METHODS: Final[dict[Key, Method]] = {
+    **STEPS,
+    ("prune", ""): prune.METHOD,
+    ("factorize", ""): factorize.METHOD,
+    ("distill", ""): distill.METHOD,
+    ("recover", ""): recover.METHOD,
+    **{("quantize", name): method for name, method in quantize.METHODS.items()},
+    ("pack", ""): pack.METHOD,
+}
+
+
+def title_of(key: Key) -> str:
+    """Return a method's name in words: ``quantize dynamic``."""
+    return " ".join(part for part in key if part)

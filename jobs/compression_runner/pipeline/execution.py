@@ -120,7 +120,7 @@ def _report(step: Step, artifact: Artifact, seconds: float, details: Mapping[str
     return StageReport(
         name=step.title,
         method=step.method.name,
-        parameters=step.settings,
+        parameters=dict(step.settings),
         fingerprint=step.fingerprint,
         size_bytes=artifact.size_bytes,
         seconds=seconds,

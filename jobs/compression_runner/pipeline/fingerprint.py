@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +17,7 @@ def of_source(identity: str) -> str:
     return _hash({"scheme": SCHEME, "source": identity})
 
 
-def of_step(parent: str, method: Method, parameters: dict[str, Any], data: dict[str, str] | None = None) -> str:
+def of_step(parent: str, method: Method, parameters: Mapping[str, Any], data: dict[str, str] | None = None) -> str:
     """The fingerprint of a step: its input's, its method's version and libraries, its parameters, and its data.
 
     It is known before anything runs, as every step gives the same output for the same input.
@@ -28,7 +29,7 @@ def of_step(parent: str, method: Method, parameters: dict[str, Any], data: dict[
             "method": method.name,
             "version": method.version,
             "libraries": {name: version(name) for name in method.libraries},
-            "parameters": parameters,
+            "parameters": dict(parameters),
             "data": data,
         }
     )

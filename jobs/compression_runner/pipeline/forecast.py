@@ -14,7 +14,8 @@ arrays as data, by the float32 weights W; MB are 1e6 bytes:
 | ONNX, arrays | 0 | 166 | | 183 | 299 | 93 |
 
 The constants that no line of the table gives follow runPeakBytes in benchmarks/methods/results.json: small models of
-images and motion (export, training), SmolLM2 (calibration, pruning before the export), and tables.
+images and motion (export, training), SmolLM2 (calibration, pruning before the export, windows of 256 and 1024 tokens),
+and tables.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from compression_runner.formats.source.inspection import Source
 from compression_runner.pipeline.planner import Plan, Step
 from compression_runner.pipeline.resources import MemoryForecast
 from compression_runner.stages.method import MIB, Need
+from compressionjob.methods.quantize import WeightOnly
 from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
@@ -36,6 +38,8 @@ MEASURE_STEP: Final = "measure"
 TRAIN: Final = Need(500 * MIB, 5.0, 1600 * MB, 8.0)
 TRAIN_ROUNDED: Final = Need(500 * MIB, 5.0, 1600 * MB, 24.0)
 """Quantization-aware training keeps what each layer rounds."""
+ROUNDING: Final = 1.2
+"""Copies of the weights that weight-only quantization takes without calibration data: it goes weight by weight."""
 CALIBRATION: Final = 1.0
 """Copies of the weights that a step with calibration data takes beside its own."""
 
@@ -53,10 +57,13 @@ EXPORT_PEAK: Final = (1000 * MB, 4.2)
 AFTER_EXPORT: Final = (1325 * MB, 1.9)
 """What the graph's export leaves, and what a step takes beside copies of the weights."""
 BEFORE_EXPORT: Final = ("import", "prune", "factorize")
+LEAVES_COPIES: Final = ("prune", "factorize")
 COPY_BEFORE: Final = 1.5
-"""Copies of the weights that steps before an export leave behind, which it comes on top of; as many for calibration."""
+"""Copies of the weights that such steps leave behind, which the export comes on top of; as many for calibration."""
 MEASURE_AFTER: Final = 1.2
 """Copies that measuring takes after an export, of whose memory it uses some again."""
+MEASURE_TOKEN: Final = 0.003
+"""Copies for each token of a window of running text: its logits, and what is remembered of the tokens before."""
 MARGIN: Final = 1.05
 """Between what was measured and what is expected: other models, other versions."""
 CERTAIN: Final = (1165 * MB, 5.1)
@@ -88,14 +95,16 @@ class TimeForecast:
     """Stages whose training comes on top: how long it takes depends on the data."""
 
 
-def memory_forecast(plan: Plan, source: Source, task: Task) -> MemoryForecast:
-    """The need of the hungriest step, measuring included."""
+def memory_forecast(plan: Plan, source: Source, task: Task, sequence_length: int = 0) -> MemoryForecast:
+    """The need of the hungriest step, measuring included; `sequence_length` is that of windows of running text."""
     weights = _float32_bytes(source)
-    needs = {step.method.name: _need(step) for step in _steps(plan)} | {MEASURE_STEP: MEASURE}
+    tokens = MEASURE_TOKEN * sequence_length if TASKS[task].running_text else 0.0
+    measuring = replace(MEASURE, usual_factor=MEASURE.usual_factor + tokens)
+    needs = {step.method.name: _need(step) for step in _steps(plan)} | {MEASURE_STEP: measuring}
     least = max(need.least_fixed + need.least_factor * weights for need in needs.values())
     if EXPORT_STEP in needs:
-        peaks = _with_export(needs, weights, calibrates=any(map(_calibrates, _steps(plan))))
-        if "quantize" in needs:
+        peaks = _with_export(needs, weights, tokens, calibrates=any(map(_calibrates, _steps(plan))))
+        if "quantize" in needs and not any(map(_only_rounds, _steps(plan))):
             least = max(least, SURELY * (CERTAIN[0] + CERTAIN[1] * weights - FILES))
     else:
         before = BEFORE.get(TASKS[task].content, WITH_TORCH)
@@ -108,17 +117,24 @@ def _need(step: Step) -> Need:
     need = step.method.need
     if step.trains:
         return TRAIN_ROUNDED if step.method.name == "quantize" else TRAIN
+    if _only_rounds(step):
+        return replace(need, usual_factor=ROUNDING)
     return replace(need, usual_factor=need.usual_factor + CALIBRATION) if _calibrates(step) else need
+
+
+def _only_rounds(step: Step) -> bool:
+    """Return whether a step quantizes weights as they are, without data."""
+    return isinstance(step.parameters, WeightOnly) and not _calibrates(step)
 
 
 def _calibrates(step: Step) -> bool:
     return step.parameters is not None and "calibration" in step.parameters.needs()
 
 
-def _with_export(needs: Mapping[str, Need], weights: int, *, calibrates: bool) -> dict[str, float]:
-    """Return the peak of each step of a run that exports, by its name."""
+def _with_export(needs: Mapping[str, Need], weights: int, tokens: float, *, calibrates: bool) -> dict[str, float]:
+    """Return the peak of each step of a run that exports, by its name; `tokens` are copies for those of a window."""
     left = AFTER_EXPORT[0] + AFTER_EXPORT[1] * weights
-    copies = COPY_BEFORE * (1 + calibrates) if any(name in needs for name in BEFORE_EXPORT) else 0.0
+    copies = COPY_BEFORE * (1 + calibrates) if any(name in needs for name in LEAVES_COPIES) else 0.0
     exported = EXPORT_PEAK[0] + (EXPORT_PEAK[1] + copies) * weights
     after = {name: need for name, need in needs.items() if name not in BEFORE_EXPORT and need.usual_fixed < left}
     alone = {name: need for name, need in needs.items() if name not in after}
@@ -126,7 +142,7 @@ def _with_export(needs: Mapping[str, Need], weights: int, *, calibrates: bool) -
         **{name: _on_top_of(WITH_TORCH + NEXT_STEP, need, weights) for name, need in alone.items()},
         **{name: _on_top_of(left, need, weights) for name, need in after.items()},
         EXPORT_STEP: exported,
-        MEASURE_STEP: left + MEASURE_AFTER * weights,
+        MEASURE_STEP: left + (MEASURE_AFTER + tokens) * weights,
     }
 
 

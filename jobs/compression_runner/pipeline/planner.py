@@ -1,23 +1,24 @@
 """From a spec and the format of its source to concrete steps, before anything runs."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from compression_runner.artifact import PUBLISHABLE, Format
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.source.inspection import Source
-from compression_runner.methods.registry import METHODS
+from compression_runner.methods.registry import METHODS, STEPS
 from compression_runner.pipeline import fingerprint
 from compression_runner.stages.method import Method
 from compressionjob.pipeline import Stage
 from compressionjob.sla import objectives_of
 from compressionjob.spec import CompressionJobSpec, OutputFormat
 
-EXPORT: Final = METHODS["export"]
-PROGRAM: Final = METHODS["export-program"]
-IMPORT: Final = METHODS["import"]
-CONVERT: Final = METHODS["convert"]
+EXPORT: Final = STEPS["export", ""]
+PROGRAM: Final = STEPS["export-program", ""]
+IMPORT: Final = STEPS["import", ""]
+CONVERT: Final = STEPS["convert", ""]
 EXPORT_TITLE: Final = "export"
 CONVERT_TITLE: Final = "convert"
 PROGRAM_TITLE: Final = "export-program"
@@ -36,11 +37,8 @@ class Step:
     parent: "Step | None"
     format: Format
     """The format of its output."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The parameters as the manifest has them."""
-        return _settings(self.parameters)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The parameters as the manifest has them."""
 
     @property
     def trains(self) -> bool:
@@ -114,19 +112,21 @@ class _Chain:
     start: str
     data: Mapping[str, str]
     format: Format
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Step] = dataclasses.field(default_factory=list)
 
-    def add(self, title: str, method: Method, parameters: Any, where: str) -> None:
-        """Appends a step."""
+    def add(self, title: str, method: Method, where: str, stage: Stage | None = None) -> None:
+        """Append a step: a stage of the pipeline, or one that is inserted."""
+        parameters = stage.parameters if stage else None
+        settings = stage.given.to_json() if stage else {}
         parent = self.steps[-1] if self.steps else None
         self.format = method.gives(self.format, parameters)
         before = parent.fingerprint if parent else self.start
-        print_ = fingerprint.of_step(before, method, _settings(parameters), _data_of(parameters, self.data))
-        self.steps.append(Step(title, method, parameters, where, print_, parent, self.format))
+        print_ = fingerprint.of_step(before, method, settings, _data_of(parameters, self.data))
+        self.steps.append(Step(title, method, parameters, where, print_, parent, self.format, settings))
 
     def export(self, where: str) -> None:
         """Appends an export to ONNX."""
-        self.add(EXPORT_TITLE, EXPORT, None, where)
+        self.add(EXPORT_TITLE, EXPORT, where)
 
     def copy(self) -> "_Chain":
         """The same steps, after which others may follow."""
@@ -145,7 +145,7 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
     imported = _import(chain)
     ends: list[tuple[str, _Chain]] = []
     for index, stage in enumerate(spec.pipeline):
-        method, where = METHODS[stage.method], f"spec.pipeline[{index}].{stage.method}"
+        method, where = METHODS[stage.key], f"spec.pipeline[{index}].{stage.method}"
         if stage.method == "pack":
             _finish(chain, spec.output.format)
         if (
@@ -156,7 +156,7 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
             # An export after it would make float32 of what it has rounded.
             _export_if_possible(chain, where)
         _make_acceptable(chain, method, stage, where)
-        chain.add(stage.title, method, stage.parameters, where)
+        chain.add(stage.title, method, where, stage)
         ends.append((stage.title, chain.copy()))
     if spec.pipeline[-1].method != "pack":
         _finish(chain, spec.output.format)
@@ -193,14 +193,14 @@ def _finish(chain: _Chain, wanted: OutputFormat) -> None:
     if chain.format not in PUBLISHABLE or (wanted != "auto" and chain.format in EXPORT.accepts(None)):
         chain.export(chain.steps[-1].field if wanted == "auto" and chain.steps else where)
     if wanted == "openvino" and chain.format in CONVERT.accepts(None):
-        chain.add(CONVERT_TITLE, CONVERT, None, where)
+        chain.add(CONVERT_TITLE, CONVERT, where)
 
 
 def _finish_program(chain: _Chain, where: str) -> None:
     if chain.format not in PROGRAM.accepts(None):
         problem = f"a program is made of a Transformers model, and the last stage gives {chain.format}"
         raise BadRecipe("FormatMismatch", where, "torch-export", problem, "use onnx or auto, or other stages")
-    chain.add(PROGRAM_TITLE, PROGRAM, None, where)
+    chain.add(PROGRAM_TITLE, PROGRAM, where)
 
 
 def _export_if_possible(chain: _Chain, where: str) -> None:
@@ -222,7 +222,7 @@ def _import(chain: _Chain) -> Step | None:
     """Begins a chain with what makes its source one that stages take, where it is not."""
     if chain.format not in IMPORT.accepts(None):
         return None
-    chain.add(IMPORT_TITLE, IMPORT, None, "spec.model.source")
+    chain.add(IMPORT_TITLE, IMPORT, "spec.model.source")
     return chain.steps[0]
 
 
@@ -260,8 +260,3 @@ def _data_of(parameters: Any, data: Mapping[str, str]) -> dict[str, str] | None:
         return None
     needs = [*sorted(parameters.needs()), *parameters.models().values()]
     return {need: data.get(need, "") for need in needs} or None
-
-
-def _settings(parameters: Any) -> dict[str, Any]:
-    settings: Mapping[str, Any] = parameters.to_json() if parameters is not None else {}
-    return dict(settings)

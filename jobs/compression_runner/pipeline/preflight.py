@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.files import DataFiles, find_data
@@ -14,6 +14,7 @@ from compression_runner.evaluation.machine.cpus import CpuReservation, Measuring
 from compression_runner.evaluation.request import require_label_kind
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.methods.registry import METHODS
+from compression_runner.pipeline.array_names import check_array_names
 from compression_runner.pipeline.forecast import TimeForecast, disk_forecast, memory_forecast, time_forecast
 from compression_runner.pipeline.interface import check_interface
 from compression_runner.pipeline.places import Places
@@ -23,6 +24,9 @@ from compression_runner.pipeline.resources import MemoryForecast, check_disk, ch
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJob, CompressionJobSpec
 from compressionjob.tasks import TASKS
+
+LABEL_BY_LABEL: Final = "binary loss of each label"
+"""In fingerprints of what is trained where a sample may have several labels."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +53,23 @@ def preflight(spec: CompressionJobSpec, places: Places) -> Prepared:
         for role, store in places.data.items()
     }
     check_interface(spec, source, data)
+    check_array_names(spec, source, data, places.data)
     models = {
         location: inspect(store, spec.model.model_copy(update={"source": location, "format": "transformers"}))
         for location, store in places.models.items()
     }
     for model in (source, *models.values()):
-        require_length(model.limit, spec.benchmark.sequence_length)
+        if not _takes_arrays(model, data["evaluation"]):
+            require_length(model.limit, spec.benchmark.sequence_length)
     if source.several_labels is not None and TASKS[spec.model.task].classifies:
         require_label_kind(spec, several=source.several_labels)
     seen = {location: model.identity for location, model in models.items()}
-    plan = make_plan(spec, source, _identities(spec, data) | seen)
+    plan = make_plan(spec, source, _identities(spec, data, source) | seen)
     check_stages(spec, source)
     for step in (*plan.every_step, *plan.spare_steps):
         step.method.require(step.parameters, step.field)
     look_at_destination(places, plan.results)
-    memory = memory_forecast(plan, source, spec.model.task)
+    memory = memory_forecast(plan, source, spec.model.task, spec.benchmark.sequence_length)
     check_memory(memory, memory_limit())
     disk = disk_forecast(plan, source, sum(files.size for files in data.values()))
     places.workdir.mkdir(parents=True, exist_ok=True)
@@ -86,7 +92,7 @@ def check_stages(spec: CompressionJobSpec, source: Source) -> None:
     Raises BadRecipe for a stage that cannot succeed.
     """
     for index, stage in enumerate(spec.pipeline):
-        method = METHODS[stage.method]
+        method = METHODS[stage.key]
         method.check_source(stage.parameters, source, f"spec.pipeline[{index}].{stage.method}")
         if not method.keeps_shapes(stage.parameters):
             return
@@ -120,14 +126,23 @@ def is_from(existing: Mapping[str, Any] | None, job: CompressionJob) -> bool:
     return bool(job.metadata.uid) and told.get("uid") == job.metadata.uid
 
 
-def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, DataFiles]) -> dict[str, str]:
-    """What stands for the data of each role in fingerprints: the file, and how it is read."""
+def _takes_arrays(source: Source, files: DataFiles) -> bool:
+    """Whether the data may hold a graph's inputs as they are, which no sequence length cuts."""
+    return source.format == "onnx" and files.entries[0].path.lower().endswith(".npz")
+
+
+def _identities(spec: CompressionJobSpec, data: Mapping[DataRole, DataFiles], source: Source) -> dict[str, str]:
+    """What stands for the data of each role in fingerprints: the file, how it is read, and how it is learned from."""
     split = spec.data.split.to_json() if spec.data.split else None
+    several = source.several_labels and TASKS[spec.model.task].classifies
     found: dict[str, str] = {}
     for role, files in data.items():
         part = spec.data.learned(role)
         told = part.to_json() if part else {}
-        read = [role, told.get("columns"), told.get("limit"), split, spec.benchmark.sequence_length]
+        read: list[Any] = [role, told.get("columns"), told.get("limit"), split, spec.benchmark.sequence_length]
+        if role == "training" and several:
+            # Not a new version of the methods that train: their results for all other models stay as they are.
+            read.append(LABEL_BY_LABEL)
         found[role] = json.dumps([files.identity, *read], sort_keys=True)
     return found
 

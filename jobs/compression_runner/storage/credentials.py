@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from compressionjob.pod import (
     ACCESS_KEY_ID,
-    HUB_TOKEN_KEY,
-    HUB_TOKEN_VARIABLE,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
     Role,
@@ -22,12 +20,3 @@ def credentials(environment: Mapping[str, str], role: Role) -> dict[str, str]:
     }
     given = {argument: environment.get(credential_variable(role, key)) for argument, key in names.items()}
     return {argument: value for argument, value in given.items() if value}
-
-
-def hub_token(environment: Mapping[str, str], endpoint: str | None) -> str | None:
-    """The token for the Hugging Face Hub: the job's own, from the Secret that it names.
-
-    HF_TOKEN, as the Hub's own tools have it, goes to the Hub alone, not to a server that a manifest names.
-    """
-    ambient = environment.get(HUB_TOKEN_KEY) if endpoint is None else None
-    return environment.get(HUB_TOKEN_VARIABLE) or ambient or None

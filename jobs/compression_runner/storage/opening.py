@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from compression_runner.storage.credentials import credentials, hub_token
+from compression_runner.storage.binding import bound_hub, bound_storage
+from compression_runner.storage.credentials import credentials
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.storage.store import Readable, Store
 from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
@@ -15,13 +17,14 @@ from compressionjob.pod import Role
 class Stores:
     """Opens locations: where claims are mounted, what relative paths start from, and the environment's credentials.
 
-    `job` is the uid of the job that writes; a local run has none.
+    `job` is the uid of the job that writes, and `namespace` is the job's; a local run has none.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     base: Path = Path()
     claims: Path = Path(PVC_MOUNT_ROOT)
     job: str = ""
+    namespace: str = ""
 
     def open_source(
         self, location: Location, storage: Storage | None, hub: Hub | None, role: Role, field: str
@@ -30,8 +33,8 @@ class Stores:
         if location.scheme == "hf":
             from compression_runner.storage.hub import HubStore
 
-            hub = hub or Hub()
-            return HubStore(location, hub, hub_token(self.environment, hub.endpoint), field)
+            reached, token = bound_hub(self.environment, hub or Hub(), field, self.namespace)
+            return HubStore(location, reached, token, field)
         return self.open(location, storage, role, field)
 
     def open(
@@ -39,13 +42,20 @@ class Stores:
     ) -> Store:
         """The store of a location; `field` is what its errors name. Nothing is contacted yet.
 
+        Raises InvalidInput where its keys are for another address.
+
         One job publishes at a location at a time, or several the same content where it is `shared`.
         """
         if location.scheme == "s3":
             from compression_runner.storage.s3 import S3Store  # boto3 takes a third of a second to import
+            from compression_runner.storage.s3_identity import require_bound_identity
 
+            given = storage or Storage()
+            reached = bound_storage(self.environment, given, role, field, self.namespace)
             keys = credentials(self.environment, role)
-            return S3Store(location, storage or Storage(), keys, field, self.job, shared=shared)
+            check = partial(require_bound_identity, self.environment, reached.endpoint, field)
+            unbound = {} if given.store is not None else {"check_identity": check}
+            return S3Store(location, reached, keys, field, self.job, shared=shared, **unbound)
         return DirectoryStore(str(location), self.path(location), field, self.job, shared=shared)
 
     def path(self, location: Location) -> Path:

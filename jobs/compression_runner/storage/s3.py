@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
@@ -37,7 +37,10 @@ CONFIG: Final = Config(
 
 
 class S3Store:
-    """Objects below one prefix of a bucket, or a single object."""
+    """Objects below one prefix of a bucket, or a single object.
+
+    `check_identity` is called before an ambient identity is used, and raises where it is for another address.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,9 @@ class S3Store:
         job: str = "",
         *,
         shared: bool = False,
+        check_identity: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check_identity = check_identity
         self._location = location
         self._job = job
         self._shared = shared
@@ -59,6 +64,8 @@ class S3Store:
     @cached_property
     def _client(self) -> Any:
         with explained(self._field, self.url):
+            if not self._credentials:
+                self._check_identity()
             return _client(self._storage.endpoint, self._storage.region, tuple(sorted(self._credentials.items())))
 
     @property

@@ -63,11 +63,12 @@ class Lesson:
 
     def score(self, model: Trainable | None = None) -> Score:
         """How good the student (or another model) is now on what was held back."""
-        return score(model or self.student, self.teacher, self.checks)
+        several = self._several_labels
+        return score(model or self.student, self.teacher, self.checks, several_labels=several)
 
     def loss(self, losses: Losses) -> float:
         """The student's mean loss on what was held back, which tells models apart that answer alike."""
-        learner = Distillation(self.student, self.teacher, losses, self.checks[0])
+        learner = self._learner(losses, self.checks[0])
         with torch.no_grad():
             found = [float(learner.loss(batch)) * len(batch.inputs[0]) for batch in self.checks]
         return sum(found) / len(self._parts[1])
@@ -90,7 +91,7 @@ class Lesson:
         keeping = Keeping(context.keep, context.kept, context.advance)
         compute = self.student.compute
         try:
-            learner = Distillation(self.student, self.teacher, losses, batches.of_rows([0]))
+            learner = self._learner(losses, batches.of_rows([0]))
             with watching(compute.gpu, own_bytes=compute.own_bytes) as watch:
 
                 def stepped() -> None:
@@ -112,6 +113,13 @@ class Lesson:
             raise BadRecipe("OutOfMemory", f"{context.field}.training.batchSize", value, problem, less) from error
         except Diverged as error:
             raise BadRecipe("TrainingDiverged", context.field, settings.learning_rate, str(error), remedy) from error
+
+    @property
+    def _several_labels(self) -> bool:
+        return self.data.multi_label is not None
+
+    def _learner(self, losses: Losses, example: Batch) -> Distillation:
+        return Distillation(self.student, self.teacher, losses, example, several_labels=self._several_labels)
 
     def _slices(self, batch: Batch) -> list[tuple[Batch, float]]:
         return slices(batch, self.student.interface.inputs, self.student.task)

@@ -2,7 +2,7 @@
 
 Outputs by temperature: Hinton et al. 2015 (arXiv:1503.02531). Hidden states through a learned projection and attention
 maps: TinyBERT, Jiao et al. 2019 (arXiv:1909.10351). Feature maps of convolutional networks: FitNets, Romero et al. 2014
-(arXiv:1412.6550).
+(arXiv:1412.6550). Outputs of several labels, each by itself: Yang et al. 2023 (arXiv:2308.06453).
 """
 
 from collections.abc import Sequence
@@ -39,12 +39,19 @@ def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.
     return functional.cross_entropy(answers, labels)
 
 
-def output_loss(task: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+def output_loss(
+    task: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float, *, several_labels: bool = False
+) -> torch.Tensor:
     """How far a student's outputs are from its teacher's.
 
     Logits (samples or positions, classes): Kullback-Leibler divergence at a temperature, times its square so that
-    gradients keep their size. Embeddings: one minus the cosine.
+    gradients keep their size. Where a sample may have several labels, it is that of each label being set or not, and
+    the mean over labels as in `label_loss`. Embeddings: one minus the cosine. Numbers: mean squared error.
     """
+    if several_labels:
+        target = torch.sigmoid(teacher / temperature)
+        least = functional.binary_cross_entropy_with_logits(teacher / temperature, target)
+        return (functional.binary_cross_entropy_with_logits(student / temperature, target) - least) * temperature**2
     if task.endswith("classification") or task in SEQUENTIAL:
         soft = functional.log_softmax(student / temperature, dim=-1)
         target = functional.log_softmax(teacher / temperature, dim=-1)
@@ -55,11 +62,23 @@ def output_loss(task: str, student: torch.Tensor, teacher: torch.Tensor, tempera
 
 
 class Distillation(torch.nn.Module):
-    """A student with what it needs to learn from a teacher: projections of its hidden states to the teacher's width."""
+    """A student with what it needs to learn from a teacher: projections of its hidden states to the teacher's width.
 
-    def __init__(self, student: Trainable, teacher: Trainable | None, losses: Losses, example: Batch) -> None:
+    With `several_labels` the outputs are one decision for each label, and not one class for each sample.
+    """
+
+    def __init__(
+        self,
+        student: Trainable,
+        teacher: Trainable | None,
+        losses: Losses,
+        example: Batch,
+        *,
+        several_labels: bool = False,
+    ) -> None:
         super().__init__()
         self.student = student.module
+        self._several_labels = several_labels
         self._student, self._teacher, self._losses = student, teacher, losses
         self.projections = torch.nn.ModuleList()
         if teacher is not None and losses.hidden > 0:
@@ -96,7 +115,9 @@ class Distillation(torch.nn.Module):
         if weights.output > 0:
             if counts is not None:
                 answers, wanted = answers[counts], wanted[counts]
-            total = total + weights.output * output_loss(task, answers, wanted, weights.temperature)
+            several = self._several_labels
+            loss = output_loss(task, answers, wanted, weights.temperature, several_labels=several)
+            total = total + weights.output * loss
         if weights.hidden > 0:
             total = total + weights.hidden * self._hidden_loss(mine, theirs, batch)
         if weights.attention > 0:
@@ -200,10 +221,12 @@ class Score:
     what: str
 
 
-def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> Score:
+def score(
+    model: Trainable, teacher: Trainable | None, batches: Sequence[Batch], *, several_labels: bool = False
+) -> Score:
     """Accuracy where there are labels, otherwise agreement with the teacher (same class or token, or mean cosine).
 
-    Of several labels for a sample it counts label by label. Numbers are compared by Pearson's correlation with the
+    With `several_labels` for a sample it counts label by label. Numbers are compared by Pearson's correlation with the
     teacher's, or with the labels where there is no teacher.
     """
     if TASKS[model.task].predicts_number:
@@ -218,6 +241,9 @@ def score(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch])
                 good, what = good + _right(answers, batch.labels), "accuracy"
             elif teacher is not None:
                 wanted = teacher.outputs(batch.inputs)[0].to(answers.device)
+                if several_labels:
+                    good, count = good + _right(answers, (wanted > 0).long()), count + len(answers)
+                    continue
                 same = answers.argmax(-1) == wanted.argmax(-1)
                 if model.task in SEQUENTIAL:
                     counts = counted(batch.inputs, model.interface.inputs, answers)

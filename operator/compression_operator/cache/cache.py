@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from compression_operator.cache.forecasts import Forecast
 from compression_operator.cache.observed import Observed
+from compression_operator.cache.platform import PLATFORM, Platform, PlatformRecord
 from compression_operator.cache.reviews import Reviews
-from compression_operator.cache.runtimes import Runtimes
 from compression_operator.cache.slots import MeasuringSlots
 from compression_operator.cache.workers import OwnChildren, Workers
 from compression_operator.cache.writers import Writers
 from compression_operator.cluster.errors import Refused
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, Resource
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
@@ -23,14 +23,14 @@ from compressionjob.group import JOB_UID_LABEL
 from compressionjob.report import Progress
 
 Worker = ChildRecord | PodRecord
+_Record = JobRecord | PlatformRecord | ReviewRecord | Worker
 Notify = Callable[[str], None]
 
-MAX_GONE: Final = 4096
-"""How many deleted jobs are remembered as deleted."""
+MAX_GONE: Final = 4096  # how many deleted jobs are remembered as deleted
 
 
 class Cache:
-    """Records of the five kinds, and what belongs together.
+    """Records of all kinds, and what belongs together.
 
     ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
     an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
@@ -41,11 +41,12 @@ class Cache:
     def __init__(self, changed: Notify, released: Notify = lambda _: None, *, children_protected: bool = False) -> None:
         self._changed = changed
         self._released = released
-        self.writers = Writers(changed, self._places)
+        self.platform = Platform()
+        self.runtimes = self.platform.runtimes
+        self.writers = Writers(changed, self.platform.places)
         self.slots = MeasuringSlots(changed)
         self.own_children = OwnChildren(protected=children_protected)
         self._jobs: dict[str, JobRecord] = {}
-        self.runtimes = Runtimes()
         self.reviews = Reviews()
         self._workers: dict[str, Workers] = {}
         self._by_name: dict[tuple[str, str], str] = {}
@@ -98,6 +99,8 @@ class Cache:
             job=job,
             runtime=self.runtimes.get(job.present_runtime),
             measuring_runtime=self.runtimes.get(job.measuring_runtime),
+            stores=self.platform.stores.of(job.namespace),
+            namespace_labels=self.platform.namespaces.labels(job.namespace),
             reviews=() if job.ended else self.reviews.about(job.namespace, job.name),
             child=child,
             pods=() if child is None else tuple(pod for pod in workers.pods.values() if pod.belongs_to(child)),
@@ -112,9 +115,6 @@ class Cache:
             slot_seconds=self.slots.seconds(job.present_runtime),
             measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
         )
-
-    def _places(self, job: JobRecord) -> tuple[str, ...]:
-        return job.places(found.claims if (found := self.runtimes.get(job.present_runtime)) is not None else {})
 
     def running_pod(self, uid: str) -> PodRecord | None:
         """The running pod of a job that goes on, which can be asked for its progress."""
@@ -132,8 +132,8 @@ class Cache:
         told = _nobody if own_write else self._changed
         if resource is COMPRESSION_JOBS:
             self._put_job(JobRecord.of(raw), told)
-        elif resource is RUNTIMES:
-            self._put_runtime(RuntimeRecord.of(raw))
+        elif resource in PLATFORM:
+            self._look_at(self.platform.put(resource, raw))
         elif resource is REVIEWS:
             self._tell_about(self.reviews.put(ReviewRecord.of(raw)))
         else:
@@ -148,8 +148,8 @@ class Cache:
         uid = metadata["uid"]
         if resource is COMPRESSION_JOBS:
             self._drop_job(uid)
-        elif resource is RUNTIMES:
-            self.runtimes.drop(metadata["name"], uid)
+        elif resource in PLATFORM:
+            self._look_at(self.platform.drop(resource, metadata))
         elif resource is REVIEWS:
             self._tell_about(self.reviews.drop(uid))
         else:
@@ -193,8 +193,8 @@ class Cache:
         """What is remembered of a kind: version and enough metadata for ``drop``, by uid."""
         if resource is COMPRESSION_JOBS:
             return {uid: (job.version, {"uid": uid}) for uid, job in self._jobs.items()}
-        if resource is RUNTIMES:
-            return self.runtimes.versions()
+        if resource in PLATFORM:
+            return self.platform.versions(resource)
         if resource is REVIEWS:
             return self.reviews.versions()
         return self.writers.versions("Job" if resource is JOBS else "Pod") | {
@@ -203,11 +203,11 @@ class Cache:
             for uid, record in workers.of(resource).items()
         }
 
-    def _record(self, resource: Resource, metadata: Raw) -> JobRecord | RuntimeRecord | ReviewRecord | Worker | None:
+    def _record(self, resource: Resource, metadata: Raw) -> _Record | None:
         if resource is COMPRESSION_JOBS:
             return self._jobs.get(metadata["uid"])
-        if resource is RUNTIMES:
-            return self.runtimes.get(metadata["name"])
+        if resource in PLATFORM:
+            return self.platform.get(resource, metadata)
         if resource is REVIEWS:
             return self.reviews.get(metadata["uid"])
         return self._workers.get(job_uid(metadata), _NONE).of(resource).get(metadata["uid"])
@@ -224,7 +224,7 @@ class Cache:
         self._jobs[job.uid] = job
         self._by_name[job.namespace, job.name] = job.uid
         self._count(job, +1)
-        self.runtimes.put_job(job, known)
+        self.platform.put_job(job, known)
         for child in self._workers.get(job.uid, _NONE).children.values():
             self.writers.note(child, job)  # one that its user holds writes no more
         if job.ended:
@@ -243,7 +243,7 @@ class Cache:
         self._count(known, -1)
         if self._by_name.get((known.namespace, known.name)) == uid:
             del self._by_name[known.namespace, known.name]
-        self.runtimes.discard_job(known)
+        self.platform.discard_job(known)
         self._workers.pop(uid, None)
         self.writers.forget_job(uid)
         self.writers.release(known)
@@ -272,9 +272,9 @@ class Cache:
                 self._released(worker.namespace)
             told(worker.job_uid)
 
-    def _put_runtime(self, runtime: RuntimeRecord) -> None:
-        # Only jobs without a child for their present part look at their runtime.
-        for uid in self.runtimes.put(runtime):
+    def _look_at(self, uids: set[str]) -> None:
+        # Only jobs without a child for their present part look at their runtime and stores.
+        for uid in uids:
             if not self._jobs[uid].ended and not self._workers.get(uid, _NONE).has_child_for(self._jobs[uid].part):
                 self._changed(uid)
 

@@ -11,7 +11,16 @@ from typing import Any, Final
 
 from compression_operator.cache.cache import Cache
 from compression_operator.cluster.client import Client
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.cluster.resources import (
+    COMPRESSION_JOBS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    REVIEWS,
+    RUNTIMES,
+    STORES,
+    Resource,
+)
 from compressionjob.group import JOB_UID_LABEL
 
 LOOK: Final = 0.1
@@ -68,7 +77,9 @@ class Resync:
 
     async def _compare_all(self, *, newest: bool) -> list[tuple[Resource, dict[str, Any]]]:
         missing = await self._compare(RUNTIMES, (None,), "", newest)
-        for resource in (COMPRESSION_JOBS, REVIEWS):
+        if None in self._scopes:
+            missing += await self._compare(NAMESPACES, (None,), "", newest)
+        for resource in (STORES, COMPRESSION_JOBS, REVIEWS):
             missing += await self._compare(resource, self._scopes, "", newest)
         for resource in (JOBS, PODS):
             missing += await self._compare(resource, self._scopes, JOB_UID_LABEL, newest)

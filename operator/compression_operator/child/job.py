@@ -7,7 +7,14 @@ from typing import Any, Final
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.isolation import affinity_of, isolation_variables
 from compression_operator.child.manifest import pod_manifest_of
-from compression_operator.child.storage import claims_of, credentials_of, mounts_of, volumes_of
+from compression_operator.child.storage import (
+    NO_STORES,
+    claims_of,
+    connections_json,
+    credentials_of,
+    mounts_of,
+    volumes_of,
+)
 from compression_operator.records import places as written
 from compression_operator.records.annotations import (
     PLACES_ANNOTATION,
@@ -15,6 +22,7 @@ from compression_operator.records.annotations import (
     RETRIES_BEFORE,
     RUNTIME_ANNOTATION,
     SLOT_ANNOTATION,
+    STORES_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
 from compressionjob.group import (
@@ -28,6 +36,7 @@ from compressionjob.group import (
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
     JOB_VARIABLE,
@@ -44,6 +53,7 @@ from compressionjob.report import Judged
 from compressionjob.review import ReviewOutcome
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.stores import ResolvedStore
 
 USER_ID: Final = 65532
 """The user and group of the runner; fsGroup makes new volumes writable for it."""
@@ -71,6 +81,7 @@ def child_job(
     job: JobRecord,
     spec: CompressionJobSpec,
     runtime: CompressionRuntimeSpec,
+    stores: Mapping[str, ResolvedStore] = NO_STORES,
     *,
     retries_before: int = 0,
     deadline: int | None = None,
@@ -79,7 +90,8 @@ def child_job(
 ) -> dict[str, Any]:
     """The manifest of the child: ``deadline`` in seconds, ``retries_before`` tries are used up already.
 
-    ``review`` is what allows a child of the part Publish to do so, and ``judged`` what it may publish.
+    ``stores`` are those that the job names. ``review`` is what allows a child of the part Publish to do so, and
+    ``judged`` what it may publish.
 
     A job with a queue label is created suspended: starting it is the queue's decision.
     """
@@ -89,7 +101,8 @@ def child_job(
         PART_LABEL: job.part,
         MANAGED_BY_LABEL: MANAGED_BY,
     }
-    places = {PLACES_ANNOTATION: written.to_annotation(job.places(written.claims_of(runtime)))}
+    endpoints = {name: store.connection.endpoint or "" for name, store in stores.items()}
+    places = {PLACES_ANNOTATION: written.to_annotation(job.places(mounted_claims(runtime), endpoints))}
     slot = slot_of(job.part, runtime.measuring.isolation)
     annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
     annotations |= {SLOT_ANNOTATION: slot} if slot else {}
@@ -100,7 +113,9 @@ def child_job(
             "name": job.child_name,
             "namespace": job.namespace,
             "labels": labels | ({QUEUE_LABEL: job.queue} if job.queue else {}),
-            "annotations": annotations | ({RETRIES_BEFORE: str(retries_before)} if retries_before else {}),
+            "annotations": annotations
+            | ({RETRIES_BEFORE: str(retries_before)} if retries_before else {})
+            | ({STORES_ANNOTATION: connections_json(stores)} if stores else {}),
             "ownerReferences": [
                 {"apiVersion": API_VERSION, "kind": JOB_KIND, "name": job.name, "uid": job.uid, "controller": True}
             ],
@@ -114,7 +129,7 @@ def child_job(
             "suspend": job.suspend or bool(job.queue),
             "template": {
                 "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}, "annotations": annotations},
-                "spec": _pod(job, spec, runtime, _decision(review, judged)),
+                "spec": _pod(job, spec, runtime, stores, _decision(review, judged)),
             },
         },
     }
@@ -130,9 +145,13 @@ def _decision(review: ReviewOutcome | None, judged: Judged | None) -> dict[str, 
 
 
 def _pod(
-    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, decision: Mapping[str, str]
+    job: JobRecord,
+    spec: CompressionJobSpec,
+    runtime: CompressionRuntimeSpec,
+    stores: Mapping[str, ResolvedStore],
+    decision: Mapping[str, str],
 ) -> dict[str, Any]:
-    claims = claims_of(spec)
+    claims = claims_of(spec, stores)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -144,7 +163,7 @@ def _pod(
                 "image": runtime.image,
                 "imagePullPolicy": runtime.image_pull_policy,
                 "command": runtime.command,
-                "env": _environment(job, spec, runtime, decision),
+                "env": _environment(job, spec, runtime, stores, decision),
                 "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": runtime.resources.to_json(),
                 "securityContext": _CONTAINER_SECURITY,
@@ -172,7 +191,11 @@ def _price(runtime: CompressionRuntimeSpec, name: str) -> dict[str, str]:
 
 
 def _environment(
-    job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec, decision: Mapping[str, str]
+    job: JobRecord,
+    spec: CompressionJobSpec,
+    runtime: CompressionRuntimeSpec,
+    stores: Mapping[str, ResolvedStore],
+    decision: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """The operator's variables win over the runtime's of the same name."""
     own: list[dict[str, Any]] = [
@@ -182,7 +205,7 @@ def _environment(
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
-        *credentials_of(spec),
+        *credentials_of(spec, stores),
         *({"name": name, "value": value} for name, value in decision.items()),
     ]
     taken = {variable["name"] for variable in own}

@@ -1,10 +1,14 @@
 """A CompressionJob as the contract and the runner read it."""
 
-from typing import Any
+from typing import Any, Final
 
 from compression_operator.records.job import JobRecord
 from compressionjob.group import API_VERSION, JOB_KIND
+from compressionjob.review_rules import stricter
 from compressionjob.spec import MUTABLE_FIELDS
+
+_OF_OPERATOR: Final = MUTABLE_FIELDS | {"author", "maxInterruptions"}
+"""Fields that change nothing in a pod, or may change while it runs."""
 
 
 def manifest_of(job: JobRecord) -> dict[str, Any]:
@@ -18,7 +22,10 @@ def manifest_of(job: JobRecord) -> dict[str, Any]:
 
 
 def pod_manifest_of(job: JobRecord) -> dict[str, Any]:
-    """The manifest that a pod gets: without what may change while it runs and is the operator's business."""
+    """The manifest that a pod gets: without what is the operator's business, and with the review that holds."""
     manifest = manifest_of(job)
-    manifest["spec"] = {key: value for key, value in manifest["spec"].items() if key not in MUTABLE_FIELDS}
-    return manifest
+    spec = {key: value for key, value in manifest["spec"].items() if key not in _OF_OPERATOR}
+    terms = job.status().terms
+    if terms is not None and terms.review != "Never":
+        spec["review"] = stricter(spec.get("review"), terms.review)
+    return manifest | {"spec": spec}

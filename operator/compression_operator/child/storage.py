@@ -1,15 +1,23 @@
-"""What the pod mounts and which credentials it gets: nothing that its job does not name."""
+"""What the pod mounts and which credentials it gets: nothing that its job does not name, or its stores allow."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
-from compressionjob.locations import PVC_MOUNT_ROOT, Location, Storage, parse_location
+from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
+from compressionjob.places import places
 from compressionjob.pod import (
     ACCESS_KEY_ID,
+    ENDPOINT_URL,
+    HUB_ENDPOINT_KEY,
+    HUB_ENDPOINT_VARIABLE,
     HUB_TOKEN_KEY,
     HUB_TOKEN_VARIABLE,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
+    STORES_VARIABLE,
     TMP,
     WORKDIR,
     Role,
@@ -17,44 +25,62 @@ from compressionjob.pod import (
 )
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.store_access import allowing
+from compressionjob.stores import ResolvedStore
 
 TMP_SIZE: Final = "2Gi"
+NO_STORES: Final[Mapping[str, ResolvedStore]] = MappingProxyType({})
 
 # Key in the Secret, and whether the pod can start without it.
 _SECRET_KEYS: Final = ((ACCESS_KEY_ID, False), (SECRET_ACCESS_KEY, False), (SESSION_TOKEN, True))
 
 
-def claims_of(spec: CompressionJobSpec) -> dict[str, bool]:
-    """The claims that a job names, in a steady order, each with whether it is written to."""
-    claims: dict[str, bool] = {}
-    for location, written in [*((item, False) for item in _sources(spec)), *((item, True) for item in _outputs(spec))]:
-        if location.scheme == "pvc":
-            claims[location.container] = claims.get(location.container, False) or written
-    return claims
+@dataclass(frozen=True)
+class ClaimMount:
+    """A folder of a claim ("" for all of it), and whether it is written to."""
+
+    claim: str
+    folder: str
+    written: bool
 
 
-def volumes_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
+def claims_of(spec: CompressionJobSpec, stores: Mapping[str, ResolvedStore] = NO_STORES) -> list[ClaimMount]:
+    """The folders of claims that a job uses, in a steady order: whole claims, or what its stores allow of them."""
+    mounts: dict[tuple[str, str], bool] = {}
+    for place in places(spec):
+        if place.location.scheme == "pvc":
+            store = stores.get(place.storage.store or "")
+            key = (place.location.container, _folder(place.location, store))
+            mounts[key] = mounts.get(key, False) or place.written
+    return [ClaimMount(claim, folder, written) for (claim, folder), written in mounts.items()]
+
+
+def _folder(location: Location, store: ResolvedStore | None) -> str:
+    """The folder of a claim that the prefix around a location allows: the pod sees no other one."""
+    decides = allowing(location, store.locations) if store is not None else None
+    return decides.location.path if decides is not None else ""
+
+
+def volumes_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
     """The pod's volumes: work directory, /tmp, the job's claims, the runtime's volumes."""
     return [
         {"name": "work", "emptyDir": {"sizeLimit": runtime.workspace.size}},
         {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
         *(
             {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": claim, "readOnly": not written}}
-            for index, (claim, written) in enumerate(claims.items())
+            for index, (claim, written) in enumerate(_written(claims).items())
         ),
         *({"name": f"runtime-{index}", **_source(volume)} for index, volume in enumerate(runtime.volumes)),
     ]
 
 
-def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
+def mounts_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
     """Where the container sees the pod's volumes."""
+    names = {claim: f"claim-{index}" for index, claim in enumerate(_written(claims))}
     return [
         {"name": "work", "mountPath": WORKDIR},
         {"name": "tmp", "mountPath": TMP},
-        *(
-            {"name": f"claim-{index}", "mountPath": f"{PVC_MOUNT_ROOT}/{claim}", "readOnly": not written}
-            for index, (claim, written) in enumerate(claims.items())
-        ),
+        *(_claim_mount(names[mount.claim], mount) for mount in claims),
         *(
             {"name": f"runtime-{index}", "mountPath": volume.mount_path, "readOnly": _is_read_only(volume)}
             for index, volume in enumerate(runtime.volumes)
@@ -62,57 +88,76 @@ def mounts_of(claims: dict[str, bool], runtime: CompressionRuntimeSpec) -> list[
     ]
 
 
-def credentials_of(spec: CompressionJobSpec) -> list[dict[str, Any]]:
+def _written(claims: Sequence[ClaimMount]) -> dict[str, bool]:
+    """The claims, each once, and whether any folder of it is written to."""
+    written: dict[str, bool] = {}
+    for mount in claims:
+        written[mount.claim] = written.get(mount.claim, False) or mount.written
+    return written
+
+
+def _claim_mount(volume: str, mount: ClaimMount) -> dict[str, Any]:
+    path = f"{PVC_MOUNT_ROOT}/{mount.claim}"
+    if not mount.folder:
+        return {"name": volume, "mountPath": path, "readOnly": not mount.written}
+    folder = {"mountPath": f"{path}/{mount.folder}", "subPath": mount.folder}
+    return {"name": volume, **folder, "readOnly": not mount.written}
+
+
+def connections_json(stores: Mapping[str, ResolvedStore]) -> str:
+    """The addresses and Secrets of stores, as JSON."""
+    connections = [store.connection.to_json() for _, store in sorted(stores.items())]
+    return json.dumps(connections, separators=(",", ":"))
+
+
+def credentials_of(spec: CompressionJobSpec, stores: Mapping[str, ResolvedStore] = NO_STORES) -> list[dict[str, Any]]:
     """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
-    roles = {
-        Role.MODEL: (spec.storage_of(spec.model), _models(spec)),
-        Role.DATA: (
-            spec.storage_of(spec.data.evaluation),
-            [parse_location(part.source) for _, part in spec.data.sources()],
-        ),
-        Role.OUTPUT: (spec.storage_of(spec.output), list(_outputs(spec))),
-    }
-    return [
-        *(
-            variable
-            for role, (storage, locations) in roles.items()
-            if any(location.scheme == "s3" for location in locations)
-            for variable in _from_secret(role, storage)
-        ),
-        *_hub_token(spec),
-    ]
+    found: list[dict[str, Any]] = []
+    for role, storage in _storages(spec).items():
+        store = stores.get(storage.store or "")
+        found.extend(_keys(role, storage) if store is None else _keys(role, store.connection.storage, bound=True))
+    if spec.hub is not None and any(place.location.scheme == "hf" for place in places(spec)):
+        store = stores.get(spec.hub.store or "")
+        found.extend(_hub_token(spec.hub) if store is None else _hub_token(store.connection.hub, bound=True))
+    return found + ([{"name": STORES_VARIABLE, "value": connections_json(stores)}] if stores else [])
 
 
-def _from_secret(role: Role, storage: Storage) -> Iterator[dict[str, Any]]:
+def _storages(spec: CompressionJobSpec) -> dict[Role, Storage]:
+    """The settings for each role that has something in an object store."""
+    found: dict[Role, Storage] = {}
+    for place in places(spec):
+        if place.location.scheme == "s3":
+            found.setdefault(_role(place.field), place.storage)
+    return {role: found[role] for role in Role if role in found}
+
+
+def _role(field: str) -> Role:
+    if field.startswith("spec.data."):
+        return Role.DATA
+    return Role.OUTPUT if field.startswith("spec.output.") else Role.MODEL
+
+
+def _keys(role: Role, storage: Storage, *, bound: bool = False) -> Iterator[dict[str, Any]]:
+    """Keys for an object store; where no store has ``bound`` them to an endpoint, the one that the Secret names."""
     if storage.secret_name is None:
         return
-    for key, optional in _SECRET_KEYS:
-        reference: dict[str, Any] = {"name": storage.secret_name, "key": key}
-        if optional:
-            reference["optional"] = True
-        yield {"name": credential_variable(role, key), "valueFrom": {"secretKeyRef": reference}}
+    for key, optional in (*_SECRET_KEYS, *([] if bound else [(ENDPOINT_URL, True)])):
+        yield _from_secret(credential_variable(role, key), storage.secret_name, key, optional=optional)
 
 
-def _hub_token(spec: CompressionJobSpec) -> Iterator[dict[str, Any]]:
-    is_asked = any(location.scheme == "hf" for location in _sources(spec))
-    if is_asked and spec.hub is not None and spec.hub.secret_name is not None:
-        reference = {"name": spec.hub.secret_name, "key": HUB_TOKEN_KEY}
-        yield {"name": HUB_TOKEN_VARIABLE, "valueFrom": {"secretKeyRef": reference}}
+def _hub_token(hub: Hub, *, bound: bool = False) -> Iterator[dict[str, Any]]:
+    if hub.secret_name is None:
+        return
+    yield _from_secret(HUB_TOKEN_VARIABLE, hub.secret_name, HUB_TOKEN_KEY, optional=False)
+    if not bound:
+        yield _from_secret(HUB_ENDPOINT_VARIABLE, hub.secret_name, HUB_ENDPOINT_KEY, optional=True)
 
 
-def _sources(spec: CompressionJobSpec) -> Iterator[Location]:
-    yield from (parse_location(location) for _, location in spec.sources())
-
-
-def _models(spec: CompressionJobSpec) -> list[Location]:
-    given = (location for stage in spec.pipeline for location in stage.parameters.models().values())
-    return [parse_location(location) for location in (spec.model.source, *given)]
-
-
-def _outputs(spec: CompressionJobSpec) -> Iterator[Location]:
-    yield parse_location(spec.output.destination)
-    yield spec.output.reports_location
-    yield spec.output.checkpoints_location
+def _from_secret(variable: str, secret: str, key: str, *, optional: bool) -> dict[str, Any]:
+    reference: dict[str, Any] = {"name": secret, "key": key}
+    if optional:
+        reference["optional"] = True
+    return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
 
 
 def _source(volume: RuntimeVolume) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, VERSION
+from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, STORE_PLURAL, VERSION
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class Resource:
 REVIEWS: Final = Resource(GROUP, VERSION, REVIEW_PLURAL)
 COMPRESSION_JOBS: Final = Resource(GROUP, VERSION, JOB_PLURAL)
 RUNTIMES: Final = Resource(GROUP, VERSION, RUNTIME_PLURAL)
+STORES: Final = Resource(GROUP, VERSION, STORE_PLURAL)
 JOBS: Final = Resource("batch", "v1", "jobs")
 PODS: Final = Resource("", "v1", "pods")
 EVENTS: Final = Resource("events.k8s.io", "v1", "events")
+NAMESPACES: Final = Resource("", "v1", "namespaces")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")

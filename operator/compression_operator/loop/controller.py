@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from compression_operator.queue import WorkQueue
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
+from compression_operator.records.requirements import Requirements
 from compression_operator.telemetry.event_recorder import EventRecorder
 from compression_operator.telemetry.figures import Figures
 from compression_operator.telemetry.metrics import Metrics
@@ -61,6 +63,7 @@ class Controller:
         admission: Admission,
         follow: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        requirements: Requirements | None = None,
     ) -> None:
         self._cache = cache
         self._client = client
@@ -72,6 +75,7 @@ class Controller:
         self._admission = admission
         self._follow = follow
         self._now = now
+        self._requirements = requirements or Requirements()
         self._statuses = StatusWriter(cache=cache, client=client, metrics=metrics, figures=figures, now=now)
         self._first_seen: dict[str, float] = {}
 
@@ -137,7 +141,7 @@ class Controller:
                 self._admission.leave(uid)
                 self._notifier.show(uid)
                 return "gone"
-            observed = self._notifier.inform(observed)
+            observed = replace(self._notifier.inform(observed), requirements=self._requirements)
             plan = reconcile(observed, self._now())
             if plan.confirm:
                 foreign = await self._confirm(observed.job)

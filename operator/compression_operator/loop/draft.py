@@ -3,6 +3,7 @@
 An end is the end, a verdict is given once, and a status that did not change is not written.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -21,7 +22,8 @@ from compressionjob.report import RunStep
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
-from compressionjob.usage import ActiveTime, Usage
+from compressionjob.stores import ResolvedStore
+from compressionjob.usage import ActiveTime, Interruptions, Usage
 
 MAX_MESSAGE: Final = 1024
 MAX_CONDITION_MESSAGE: Final = 4096
@@ -34,10 +36,11 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 @dataclass(frozen=True)
 class Accepted:
-    """A job that can work, with the runtime that its present part will work on."""
+    """A job that can work, with the runtime that its present part will work on, and the stores that it names."""
 
     spec: CompressionJobSpec
     runtime: CompressionRuntimeSpec
+    stores: Mapping[str, ResolvedStore]
 
 
 class Draft:
@@ -133,6 +136,12 @@ class Draft:
         """How long the job's Jobs were active, as far as this plan knows."""
         known: ActiveTime | None = self._fields.get("active_time", self.before.active_time)
         return known or ActiveTime()
+
+    @property
+    def interruptions(self) -> Interruptions:
+        """Pods that the job lost, as far as this plan knows."""
+        known: Interruptions | None = self._fields.get("interruptions", self.before.interruptions)
+        return known or Interruptions()
 
     def set_phase(self, phase: Phase, message: str) -> None:
         """State the phase of a job that goes on. What a pod is doing is said of a pod that runs, and of no other."""

@@ -16,6 +16,7 @@ from compression_operator.loop.policies import (
     cost,
     deadline,
     failure,
+    interruptions,
     measuring_slot,
     notifications,
     progress,
@@ -23,6 +24,7 @@ from compression_operator.loop.policies import (
     review,
     scheduling,
     suspension,
+    terms,
     ttl,
 )
 
@@ -34,9 +36,11 @@ POLICIES: Final[tuple[Policy, ...]] = (
     notifications.settle,
     ttl.expire,
     notifications.check,
-    # 2. Every pod that ran is paid for, whatever became of it, and the deadline knows what was used.
+    # 2. Every pod that ran is paid for, whatever became of it, and the deadline knows what was used; pods that were
+    # taken away are counted.
     cost.account,
     clock.account,
+    interruptions.count,
     # 3. A result that a person must decide about waits, without a pod.
     review.decide,
     # 4. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
@@ -50,8 +54,9 @@ POLICIES: Final[tuple[Policy, ...]] = (
     # pod's words are missing, look again.
     completion.conclude,
     failure.conclude,
-    # 7. Tries that failed are counted and told.
+    # 7. Tries that failed are counted and told, and settings that were raised over a limit.
     retries.count,
+    terms.keep,
     # 8. Whoever suspends the job gets its hardware back, and resuming goes on with what was left of its deadline.
     clock.keep,
     suspension.hold,

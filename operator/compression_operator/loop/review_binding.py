@@ -11,7 +11,7 @@ from compression_operator.records.review import ReviewRecord
 from compressionjob.conditions import REVIEWED
 from compressionjob.status import CompressionJobStatus
 
-Cause = Literal["NoSuchJob", "FieldsMissing", "WrongJob", "Ended", "Decided", "NotAwaited", "WrongDigest"]
+Cause = Literal["NoSuchJob", "FieldsMissing", "WrongJob", "OwnReview", "Ended", "Decided", "NotAwaited", "WrongDigest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,12 @@ def why_ignored(review: ReviewRecord, job: JobRecord | None, status: Compression
         return Ignored("NoSuchJob", "there is no such job", text)
     if status.review is not None and status.review.name == review.name:
         return None
-    return _unbound(review, job) or _unawaited(review, job, status) or _of_another_result(review, status)
+    return (
+        _unbound(review, job)
+        or _of_author(review, job, status)
+        or _unawaited(review, job, status)
+        or _of_another_result(review, status)
+    )
 
 
 def _unbound(review: ReviewRecord, job: JobRecord) -> Ignored | None:
@@ -47,6 +52,16 @@ def _unbound(review: ReviewRecord, job: JobRecord) -> Ignored | None:
         )
         return Ignored("WrongJob", "its jobUID is that of another job", text)
     return None
+
+
+def _of_author(review: ReviewRecord, job: JobRecord, status: CompressionJobStatus) -> Ignored | None:
+    if status.terms is None or not status.terms.separation or review.reviewer != job.author:
+        return None
+    text = (
+        f"spec.reviewer is {review.reviewer}, the author of the job {job.name}, and the platform team requires another "
+        "reviewer: ask a colleague who may review"
+    )
+    return Ignored("OwnReview", "the author's own review", text)
 
 
 def _unawaited(review: ReviewRecord, job: JobRecord, status: CompressionJobStatus) -> Ignored | None:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Final, Literal
 from uuid import uuid4
 
+from compression_operator.records.requirements import Requirements
 from compression_operator.telemetry.metrics import DEFAULT_JOB_SERIES
+from compressionjob.errors import InvalidSpec
+from compressionjob.review_rules import ReviewRule, parse_rules
 
 PREFIX: Final = "COMPRESSION_OPERATOR_"
 
@@ -32,6 +35,7 @@ class Options:
     max_job_series: int
     notifications: Path | None
     children_protected: bool
+    requirements: Requirements
     log_format: Literal["json", "text"]
     log_level: str
 
@@ -54,6 +58,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         max_job_series=values.max_job_series,
         notifications=Path(values.notifications) if values.notifications else None,
         children_protected=values.children_protected,
+        requirements=Requirements(values.review_rules, values.identities_verified),
         log_format=values.log_format,
         log_level=values.log_level,
     )
@@ -100,6 +105,16 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="true|false",
         help="the API server lets only the operator create child Jobs (the chart's admission policies); default: false",
     )  # fmt: skip
+    run.add_argument(
+        "--identities-verified", type=_truth, nargs="?", const=True, default=default("identities-verified", "false"),
+        metavar="true|false",
+        help="the API server admits spec.author and spec.reviewer only in the name of the user who asks (the chart's "
+        "admission policies); default: false",
+    )  # fmt: skip
+    run.add_argument(
+        "--review-rules", type=_rules, default=default("review-rules", "[]"), metavar="JSON",
+        help="reviews that are required on every runtime, as in the chart's value reviews; none by default",
+    )  # fmt: skip
     run.add_argument("--log-format", choices=("json", "text"), default=default("log-format", "json"))
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=default("log-level", "info"))
     return parser
@@ -113,6 +128,13 @@ def _truth(text: str) -> bool:
     if text not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text} is neither true nor false")
     return text == "true"
+
+
+def _rules(text: str) -> tuple[ReviewRule, ...]:
+    try:
+        return parse_rules(text)
+    except InvalidSpec as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _positive(text: str) -> int:

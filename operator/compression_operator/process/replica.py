@@ -28,7 +28,7 @@ from compression_operator.telemetry.event_recorder import EventRecorder
 from compression_operator.telemetry.figures import Figures
 from compression_operator.telemetry.fleet import FleetSeries
 from compression_operator.telemetry.metrics import JobSeries, JobTally, Metrics, PendingNotifications
-from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, VERSION
+from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, STORE_PLURAL, VERSION
 
 PATIENCE: Final = 5.0
 """Seconds between two tries of something that must work before the operator can start."""
@@ -66,9 +66,11 @@ class Replica:
             notifier=self._notifier,
             admission=self._admission,
             follow=self._polls.follow,
+            requirements=options.requirements,
         )
         self._relists = Relists()
-        self._handlers = watching.registry(self._cache, self._notice, credentials, metrics, self._relists)
+        watched = watching.WATCHED if options.namespaces else watching.WATCHED_CLUSTER_WIDE
+        self._handlers = watching.registry(self._cache, self._notice, credentials, metrics, self._relists, watched)
         self._leading = False
         self._caught_up = asyncio.Event()
         self._ready = False
@@ -159,7 +161,9 @@ class Replica:
         """kopf looks once, at its start, which kinds exist: so the CRDs must be there before."""
         while True:
             try:
-                missing = {JOB_PLURAL, RUNTIME_PLURAL, REVIEW_PLURAL} - await self._client.kinds(GROUP, VERSION)
+                missing = {JOB_PLURAL, RUNTIME_PLURAL, REVIEW_PLURAL, STORE_PLURAL} - await self._client.kinds(
+                    GROUP, VERSION
+                )
                 if not missing:
                     return
                 logger.warning("the API server does not know %s; install the CRDs", ", ".join(sorted(missing)))

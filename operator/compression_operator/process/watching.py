@@ -1,4 +1,4 @@
-"""Watching with kopf: five kinds, ``on.event`` only, into the cache. What to do about it is decided elsewhere.
+"""Watching with kopf: a few kinds, ``on.event`` only, into the cache. What to do about it is decided elsewhere.
 
 No change handlers, indexes, finalizers or annotations: kopf writes nothing to any object (measured: 537 objects a
 second with ``on.create`` against 925 with ``on.event``).
@@ -14,7 +14,16 @@ from compression_operator.cache.cache import Cache
 from compression_operator.cluster.client import CHUNK
 from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import CredentialsError
-from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, REVIEWS, RUNTIMES, Resource
+from compression_operator.cluster.resources import (
+    COMPRESSION_JOBS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    REVIEWS,
+    RUNTIMES,
+    STORES,
+    Resource,
+)
 from compression_operator.cluster.session import open_session, wait_when_told
 from compression_operator.process.kopf_run import run_kopf
 from compression_operator.process.lean_kopf import kopf
@@ -22,7 +31,9 @@ from compression_operator.process.relists import Relists
 from compression_operator.telemetry.metrics import Metrics
 from compressionjob.group import GROUP, JOB_UID_LABEL, MANAGED_BY
 
-WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, REVIEWS, JOBS, PODS)
+WATCHED: Final = (COMPRESSION_JOBS, RUNTIMES, STORES, REVIEWS, JOBS, PODS)
+WATCHED_CLUSTER_WIDE: Final = (*WATCHED, NAMESPACES)
+"""An operator that serves named namespaces has no right to read others, nor their labels."""
 FIRST_BACKOFF: Final = 1.0
 LONGEST_BACKOFF: Final = 30.0
 """Seconds between two starts of kopf, at most; half of it is jitter."""
@@ -57,7 +68,12 @@ def settings() -> kopf.OperatorSettings:
 
 
 def registry(
-    cache: Cache, noticed: Callable[[str], None], credentials: Credentials, metrics: Metrics, relists: Relists
+    cache: Cache,
+    noticed: Callable[[str], None],
+    credentials: Credentials,
+    metrics: Metrics,
+    relists: Relists,
+    watched: Iterable[Resource] = WATCHED,
 ) -> kopf.OperatorRegistry:
     """The handlers; ``noticed`` is called with the uid of every CompressionJob that appears while watching."""
     handlers = kopf.OperatorRegistry()
@@ -74,7 +90,7 @@ def registry(
                 noticed(raw["metadata"]["uid"])
             cache.put(resource, raw)
 
-    for resource in WATCHED:
+    for resource in watched:
         watch(resource)
 
     @kopf.on.login(id="credentials", registry=handlers)

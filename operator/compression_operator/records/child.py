@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import intern
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from compression_operator.records.annotations import (
     DEADLINE_ANNOTATION,
@@ -10,12 +13,16 @@ from compression_operator.records.annotations import (
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
     SLOT_ANNOTATION,
+    STORES_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
 from compression_operator.records.places import from_annotation
 from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, true_conditions, version
 from compressionjob.group import JOB_KIND, JOB_LABEL, PART_LABEL, QUEUE_LABEL
 from compressionjob.parts import RUN
+from compressionjob.stores import StoreConnection
+
+_CONNECTIONS: Final = TypeAdapter(list[StoreConnection])
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class ChildRecord:
     """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type.
 
     ``clock`` is its activeDeadlineSeconds, ``deadline`` what spec.deadline leaves it: with a budget they differ.
-    ``slot`` is the kind of measuring slot that its pods need, "" for none.
+    ``slot`` is the kind of measuring slot that its pods need, "" for none. ``stores`` are those that it uses, as JSON.
     """
 
     uid: str
@@ -49,6 +56,7 @@ class ChildRecord:
     places: tuple[str, ...]
     slot: str
     conditions: Mapping[str, Mark]
+    stores: str = ""
 
     @classmethod
     def of(cls, raw: Raw) -> "ChildRecord":
@@ -80,7 +88,15 @@ class ChildRecord:
             places=from_annotation(annotations.get(PLACES_ANNOTATION)),
             slot=intern(str(annotations.get(SLOT_ANNOTATION, ""))),
             conditions=true_conditions(status),
+            stores=intern(str(annotations.get(STORES_ANNOTATION, ""))),
         )
+
+    def store_connections(self) -> list[StoreConnection]:
+        """Return the stores that it uses; none where the operator did not write them."""
+        try:
+            return _CONNECTIONS.validate_json(self.stores) if self.stores else []
+        except ValidationError:
+            return []
 
     @property
     def ended(self) -> bool:

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from compression_operator.records.delivery import NotificationKey
 from compression_operator.records.places import places_of
-from compression_operator.records.reading import Raw, amount, seconds, to_json, version
+from compression_operator.records.reading import Raw, to_json, version
+from compression_operator.records.settings import Settings, settings_of
 from compressionjob.conditions import SUSPENDED, reason_of
 from compressionjob.group import QUEUE_LABEL
 from compressionjob.parts import COMPRESS, RUN, Part, first_part
-from compressionjob.spec import DEFAULT_RETRIES, DEFAULT_RUNTIME
+from compressionjob.spec import DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
 _MAX_CHILD_NAME: Final = 52
@@ -24,8 +25,9 @@ class JobRecord:
 
     ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
     chose, ``unsent`` the notifications that none has taken yet. ``child_uid`` is the Job that the operator created.
+    ``endpoints`` are those of the stores that it began with.
     ``names_measuring`` says that it names the runtime that measures itself, and ``begun`` that its part is decided:
-    before that its runtime has a say in both (``begin``).
+    before that its runtime has a say in both (``begin``). ``settings`` are those that hold, by its spec and its terms.
     """
 
     uid: str
@@ -43,12 +45,10 @@ class JobRecord:
     part: str
     restarts: int
     child_uid: str
-    retries: int
+    author: str
     suspend: bool
     rests: bool
-    ttl: float | None
-    budget: float | None
-    deadline: float | None
+    settings: Settings
     receivers: tuple[str, ...]
     unsent: tuple[NotificationKey, ...]
     phase: str
@@ -56,6 +56,7 @@ class JobRecord:
     since: str
     spec_json: bytes
     status_json: bytes
+    endpoints: tuple[tuple[str, str], ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -79,9 +80,33 @@ class JobRecord:
         suffix += f"-{self.restarts}" if self.restarts else ""
         return f"{self.name[: _MAX_CHILD_NAME - len(suffix)].rstrip('-.')}-{self.uid[:8]}{suffix}"
 
-    def places(self, claims: Mapping[str, str]) -> tuple[str, ...]:
-        """Where its pods write, with the claims of its runtime; nothing is known of a job that has ended."""
-        return places_of(self.spec(), self.namespace, claims) if self.spec_json else ()
+    @property
+    def retries(self) -> int:
+        """How often a failure that may pass is tried again."""
+        return self.settings.retries
+
+    @property
+    def ttl(self) -> float | None:
+        """Seconds for which the job is kept once it has ended."""
+        return self.settings.ttl
+
+    @property
+    def budget(self) -> float | None:
+        """Most that its pods may cost."""
+        return self.settings.budget
+
+    @property
+    def deadline(self) -> float | None:
+        """Longest time from start to end, in seconds."""
+        return self.settings.deadline
+
+    def places(self, claims: Mapping[str, str], endpoints: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """Where its pods write, with the claims of its runtime and the endpoints of its stores.
+
+        Endpoints of a job that has begun stay as they were. Nothing is known of a job that has ended.
+        """
+        spec = self.spec() if self.spec_json else {}
+        return places_of(spec, self.namespace, claims, {**(endpoints or {}), **dict(self.endpoints)})
 
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""
@@ -109,12 +134,15 @@ class JobRecord:
             child_uid=_child_uid(status),
             queue=intern(str(status.get("queue") or self.queue)),
             rests=_rests(status),
+            # An ended job has no spec here any more, and its terms do not change.
+            settings=settings_of(self.spec(), status) if self.spec_json and "terms" in status else self.settings,
             unsent=_unsent(status),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             since=_since(status) or self.created,
             spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
             status_json=to_json(status),
+            endpoints=_endpoints(status),
         )
 
     @classmethod
@@ -142,12 +170,10 @@ class JobRecord:
             part=intern(str(status.get("part") or first_part(apart=measuring != runtime))),
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
-            retries=int(spec.get("retries", DEFAULT_RETRIES)),
+            author=intern(str(spec.get("author") or "")),
             suspend=bool(spec.get("suspend", False)),
             rests=_rests(status),
-            ttl=seconds(spec.get("ttl")),
-            budget=amount(spec.get("budget")),
-            deadline=seconds(spec.get("deadline")),
+            settings=settings_of(spec, status),
             receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
             unsent=_unsent(status),
             phase=intern(phase),
@@ -156,6 +182,7 @@ class JobRecord:
             # An ended job needs its spec no more: nothing will be built from it.
             spec_json=b"" if phase in TERMINAL_PHASES else to_json(spec),
             status_json=to_json(status),
+            endpoints=_endpoints(status),
         )
 
 
@@ -172,6 +199,11 @@ def _rests(status: Raw) -> bool:
 
 def _measuring_runtime(status: Raw, otherwise: str) -> str:
     return str(status.get("measuringRuntime") or otherwise)
+
+
+def _endpoints(status: Raw) -> tuple[tuple[str, str], ...]:
+    """The names of the stores that it began with, and their endpoints."""
+    return tuple((str(item.get("name", "")), str(item.get("endpoint", ""))) for item in status.get("stores") or ())
 
 
 def _child_uid(status: Raw) -> str:

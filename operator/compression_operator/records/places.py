@@ -11,15 +11,18 @@ from urllib.parse import quote
 
 from compression_operator.records.reading import Raw
 from compressionjob.locations import Location, parse_location
-from compressionjob.runtime import CompressionRuntimeSpec
+from compressionjob.mounts import in_claim
 
 AWS = "aws"
 
 
-def places_of(spec: Raw, namespace: str, claims: Mapping[str, str] | None = None) -> tuple[str, ...]:
+def places_of(
+    spec: Raw, namespace: str, claims: Mapping[str, str] | None = None, endpoints: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Return the places of a job's spec, which may be invalid: then there are none.
 
     ``claims`` are those that its runtime mounts, by their paths: file:// below one of them is that claim's.
+    ``endpoints`` are those of the CompressionStores that it may name.
     """
     output = spec.get("output") or {}
     storage = output.get("storage") or spec.get("storage") or {}
@@ -28,18 +31,9 @@ def places_of(spec: Raw, namespace: str, claims: Mapping[str, str] | None = None
         reports = parse_location(str(output["reports"])) if output.get("reports") else destination.sibling("-report")
     except ValueError:
         return ()
-    endpoint = str(storage.get("endpoint") or AWS)
-    written = (_in_claim(location, claims or {}) for location in (destination, reports))
+    endpoint = str(storage.get("endpoint") or (endpoints or {}).get(str(storage.get("store"))) or AWS)
+    written = (in_claim(location, claims or {}) for location in (destination, reports))
     return tuple(dict.fromkeys(_place(location, endpoint, namespace) for location in written))
-
-
-def claims_of(runtime: CompressionRuntimeSpec) -> dict[str, str]:
-    """Return the claims that a runtime mounts, by their paths."""
-    return {
-        volume.mount_path: volume.persistent_volume_claim.claim_name
-        for volume in runtime.volumes
-        if volume.persistent_volume_claim is not None
-    }
 
 
 def around(place: str) -> Iterator[str]:
@@ -61,14 +55,6 @@ def from_annotation(text: object) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     return tuple(str(item) for item in found) if isinstance(found, list) else ()
-
-
-def _in_claim(location: Location, claims: Mapping[str, str]) -> Location:
-    if location.scheme == "file":
-        for path in sorted(claims, key=len, reverse=True):
-            if location.path.startswith(path.rstrip("/") + "/"):
-                return Location("pvc", claims[path], location.path[len(path.rstrip("/")) + 1 :])
-    return location
 
 
 def _place(location: Location, endpoint: str, namespace: str) -> str:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from compression_operator.records.places import claims_of
 from compression_operator.records.reading import Raw, version
 from compressionjob.errors import InvalidSpec
 from compressionjob.measuring import Measuring
+from compressionjob.placement import mounted_claims
 from compressionjob.runtime import CompressionRuntime, parse_runtime
 
 
@@ -22,7 +22,7 @@ class RuntimeRecord:
     @property
     def claims(self) -> dict[str, str]:
         """The claims that its pods mount, by their paths."""
-        return claims_of(self.runtime.spec) if self.runtime is not None else {}
+        return mounted_claims(self.runtime.spec) if self.runtime is not None else {}
 
     @property
     def measuring(self) -> Measuring:

@@ -32,6 +32,10 @@ REVIEWED: Final = "Reviewed"
 """A person has decided, or the time for it is over."""
 REVIEW_IGNORED: Final = "ReviewIgnored"
 """A CompressionReview does not count; the note, which is about the review, says why."""
+REVIEW_REQUIRED: Final = "ReviewRequired"
+"""The platform team requires a review that the job did not ask for."""
+LIMITED: Final = "Limited"
+"""A setting was raised over the limit of the job's runtime; the limit holds."""
 COMPLETED: Final = "Completed"
 """The job ended with a published result."""
 FAILED: Final = "Failed"
@@ -52,6 +56,7 @@ ALL: Final = frozenset(
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
         EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK, RECEIVER_NOT_FOUND,
         NOTIFICATION_DROPPED, STRANGER_DELETED, REVIEW_IGNORED, NO_LIMITS,
+        REVIEW_REQUIRED, LIMITED,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

@@ -1,13 +1,13 @@
 """Knowledge distillation: a small model learns what a large one answers (Hinton et al. 2015, arXiv:1503.02531)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from compressionjob.data import DataRole
 from compressionjob.locations import SourceText
 from compressionjob.methods.losses import Losses
-from compressionjob.methods.parameters import Parameters
+from compressionjob.methods.parameters import ALWAYS, Parameters
+from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
 from compressionjob.schema import Schema, cel, with_rules
@@ -49,6 +49,7 @@ class Distill(Parameters):
     """Train a student to answer as its teacher does."""
 
     model_config = with_rules(cel(_ONE_STUDENT_RULE, _ONE_STUDENT_TEXT))
+    trains: ClassVar[Predicate] = ALWAYS
 
     teacher_source: SourceText | None = Field(
         default=None,
@@ -73,10 +74,6 @@ class Distill(Parameters):
     def promise(self) -> Promise:
         """A student is never larger than its teacher; how much it loses depends on how small it is."""
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=None)
-
-    def needs(self) -> frozenset[DataRole]:
-        """Inputs to learn on; labels are optional."""
-        return frozenset({"training"})
 
     def models(self) -> dict[str, str]:
         """The teacher and the student, where they are given."""

@@ -1,12 +1,12 @@
 """Factorization: weights as products of smaller ones (arXiv:2403.07378, 1410.7220, 1511.06530, 1412.6553)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from compressionjob.data import DataRole
 from compressionjob.methods.names import NamePatterns
 from compressionjob.methods.parameters import Parameters
+from compressionjob.methods.predicate import AnyOf, OneOf, Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.schema import Fraction, cel, with_rules
 
@@ -24,6 +24,7 @@ class Factorize(Parameters):
     model_config = with_rules(
         cel(_SIZE_RULE, _SIZE_TEXT), cel(_AWARE_RULE, _AWARE_TEXT), cel(_SENSITIVITY_RULE, _SENSITIVITY_TEXT)
     )
+    observes: ClassVar[Predicate] = AnyOf(OneOf("activationAware", (True,)), OneOf("sensitivity", ("outputs",)))
 
     method: Literal["svd", "nmf", "tucker", "cp"] = Field(
         default="svd",
@@ -69,8 +70,3 @@ class Factorize(Parameters):
         """Never larger, and within the budget but for the graph's nodes; quality depends on the weights."""
         most = 1.0 if self.budget is None else self.budget
         return Promise(max_size_ratio=most + 0.01, min_speedup=None, max_quality_drop=None)
-
-    def needs(self) -> frozenset[DataRole]:
-        """Calibration data, where layers are seen at work."""
-        sees = self.activation_aware or self.sensitivity == "outputs"
-        return frozenset({"calibration"}) if sees else frozenset()

@@ -1,12 +1,12 @@
 """Pruning: weights that matter least become zero, or whole structures of them go."""
 
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
-from compressionjob.data import DataRole
 from compressionjob.methods.names import NamePatterns
 from compressionjob.methods.parameters import Parameters
+from compressionjob.methods.predicate import AnyOf, OneOf, Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.schema import Fraction, cel, with_rules
 
@@ -42,6 +42,7 @@ class Prune(Parameters):
         cel(_PATTERN_RULE, _PATTERN_TEXT),
         cel(_EXCLUDE_RULE, _EXCLUDE_TEXT),
     )
+    observes: ClassVar[Predicate] = AnyOf(OneOf("method", CALIBRATED), OneOf("structure", ("layers",)))
 
     method: Literal["magnitude", "wanda", "sparsegpt", "structured"] = Field(
         default="magnitude",
@@ -98,8 +99,3 @@ class Prune(Parameters):
         if self.method == "structured":
             return Promise(max_size_ratio=1.0, min_speedup=None, max_quality_drop=None)
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05 if self.sparsity <= 0.5 else None)
-
-    def needs(self) -> frozenset[DataRole]:
-        """What layers see, and which of them change little, is observed on data."""
-        looks = self.method in CALIBRATED or self.structure == "layers"
-        return frozenset({"calibration"}) if looks else frozenset()

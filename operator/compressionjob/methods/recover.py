@@ -1,11 +1,11 @@
 """Recovery: what a lossy stage lost is learned again, with what it won kept."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from compressionjob.data import DataRole
-from compressionjob.methods.parameters import Parameters
+from compressionjob.methods.parameters import ALWAYS, Parameters
+from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
 from compressionjob.schema import Drop
@@ -13,6 +13,8 @@ from compressionjob.schema import Drop
 
 class Recover(Parameters):
     """Train on until little enough is lost, or the budget ends; kept only if it helps. Zeros stay zero."""
+
+    trains: ClassVar[Predicate] = ALWAYS
 
     method: Literal["distillation", "labels"] = Field(
         default="distillation",
@@ -29,7 +31,3 @@ class Recover(Parameters):
     def promise(self) -> Promise:
         """Recovery changes values only: never larger, and never worse on the data that it is judged by."""
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=None)
-
-    def needs(self) -> frozenset[DataRole]:
-        """Inputs to learn on."""
-        return frozenset({"training"})

@@ -1,17 +1,23 @@
 """Which methods there are: a new one is a file beside this one, and a line here."""
 
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from pydantic import Field
 
+from compressionjob.methods import quantize
 from compressionjob.methods.distill import Distill
 from compressionjob.methods.factorize import Factorize
+from compressionjob.methods.family import Family, family
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.prune import Prune
-from compressionjob.methods.quantize import Quantize
 from compressionjob.methods.recover import Recover
 from compressionjob.schema import Schema
+
+if TYPE_CHECKING:
+    Quantize = Family
+else:
+    Quantize = family("Quantize", "Store, and where the method allows compute, with fewer bits.", quantize.METHODS)
 
 
 class MethodChoice(Schema):

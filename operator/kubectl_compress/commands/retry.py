@@ -9,6 +9,7 @@ from compressionjob.deciding import TIME_LIMIT
 from compressionjob.group import API_VERSION, JOB_KIND, RETRY_OF_ANNOTATION
 from compressionjob.locations import parse_location
 from kubectl_compress import overrides
+from kubectl_compress.author import author_of
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.following import end_of
 from kubectl_compress.commands.submit import create, told
@@ -45,7 +46,8 @@ def manifest_of(job: Job, settings: Sequence[str]) -> dict[str, Any]:
 
     It is not checked here: its spec came from the server, whose fields may be newer than this plugin.
     """
-    spec = {key: value for key, value in job.spec.items() if key != "suspend"}
+    # Its author is the one who tries it again.
+    spec = {key: value for key, value in job.spec.items() if key not in ("suspend", "author")}
     return {
         "apiVersion": API_VERSION,
         "kind": JOB_KIND,
@@ -87,10 +89,11 @@ def _require_failed(job: Job) -> None:
 
 
 def _create(given: argparse.Namespace, cluster: Cluster, job: Job, manifest: dict[str, Any]) -> dict[str, Any]:
+    author = author_of(cluster)
     for name in [given.new_name] if given.new_name else names_after(job.name):
         named = manifest | {"metadata": manifest["metadata"] | {"name": name}}
         try:
-            return create(cluster, job.namespace, named, dry_run=given.dry_run)
+            return create(cluster, job.namespace, named, author, dry_run=given.dry_run)
         except AlreadyExists:
             if given.new_name:
                 raise

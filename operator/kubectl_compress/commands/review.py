@@ -56,6 +56,7 @@ def _decide(decision: Decision, given: argparse.Namespace, cluster: Cluster, ter
     job = cluster.job(given.name)
     _require_waiting(job)
     reviewer = cluster.user()
+    _require_another(job, reviewer)
     _show(job, decision, reviewer, terminal)
     if not given.yes and not given.dry_run:
         if not terminal.interactive:
@@ -94,6 +95,13 @@ def _require_waiting(job: Job) -> None:
         "it never waits" if rule == "Never" else "it waits once it has a verdict that needs a person"
     )
     raise Invalid(f"the job {job.name} does not wait for review; {state}", remedy)
+
+
+def _require_another(job: Job, reviewer: str) -> None:
+    """Raise Invalid where the author of a job must not review it."""
+    if job.status.get("terms", {}).get("separation") and job.spec.get("author") == reviewer:
+        problem = f"you ({reviewer}) are the author of the job {job.name}, and your own review would not count"
+        raise Invalid(problem, f"ask a colleague who may review: {job.command('approve')} --reason TEXT")
 
 
 def _require_unchanged(shown: Job, now: Job) -> None:

@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, Final
 
-from compressionjob.group import JOB_PLURAL
 from compressionjob.objectives import sets_limits
 from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.spec import MUTABLE_FIELDS
 from kubectl_compress import manifests
+from kubectl_compress.author import author_of, create_job
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.following import end_of
 from kubectl_compress.differences import differences
@@ -18,6 +18,7 @@ from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 from kubectl_compress.manifests import Manifest
 from kubectl_compress.runtimes import require_runtimes, runtimes_of
+from kubectl_compress.stores import require_stores, stores_of
 
 MOST_DIFFERENCES: Final = 8
 """Differing fields that are listed when a name is taken."""
@@ -31,9 +32,10 @@ def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
     created: list[dict[str, Any]] = []
     status = ExitCode.DONE
     placed = [(manifest, _namespace(manifest, cluster)) for manifest in jobs]
+    author = author_of(cluster)
     for manifest, namespace in placed:
         try:
-            created.append(create(cluster, namespace, manifest.raw, dry_run=given.dry_run))
+            created.append(create(cluster, namespace, manifest.raw, author, dry_run=given.dry_run))
         except PluginError as error:
             taken = isinstance(error, AlreadyExists) and manifest.name
             terminal.explain(_conflict(cluster.job(manifest.name, namespace), manifest) if taken else error)
@@ -51,10 +53,12 @@ def submit(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> E
     return end_of(cluster, [Job(item) for item in created], given.timeout, terminal)
 
 
-def create(cluster: Cluster, namespace: str, manifest: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
-    """Create one job in a namespace."""
+def create(
+    cluster: Cluster, namespace: str, manifest: Mapping[str, Any], author: str, *, dry_run: bool
+) -> dict[str, Any]:
+    """Create one job in a namespace, in the name of its author."""
     metadata = manifest["metadata"] | {"namespace": namespace}
-    return cluster.create(JOB_PLURAL, namespace, {**manifest, "metadata": metadata}, dry_run=dry_run)
+    return create_job(cluster, namespace, {**manifest, "metadata": metadata}, author, dry_run=dry_run)
 
 
 def told(terminal: Terminal, created: Mapping[str, Any], output: str, *, dry_run: bool, more: str = "") -> None:
@@ -86,14 +90,17 @@ def _jobs(given: argparse.Namespace, terminal: Terminal) -> list[Manifest] | Non
 
 
 def _fit(jobs: list[Manifest], cluster: Cluster, terminal: Terminal) -> bool:
-    """Whether the cluster's runtimes have what the jobs need; what they lack is said."""
+    """Whether runtimes and stores have what the jobs need, and allow what they do; what they lack is said."""
     runtimes = runtimes_of(cluster)
-    if runtimes is None:
-        return True
+    stores = {name: stores_of(cluster, name) for name in {_namespace(manifest, cluster) for manifest in jobs}}
     fits = True
     for manifest in jobs:
         try:
-            require_runtimes(manifest, runtimes)
+            if runtimes is not None:
+                require_runtimes(manifest, runtimes, _namespace(manifest, cluster), cluster.labels_of)
+            allowed = stores[_namespace(manifest, cluster)]
+            if allowed is not None:
+                require_stores(manifest, allowed)
         except InvalidManifest as error:
             terminal.explain(error)
             fits = False
@@ -112,7 +119,9 @@ def _namespace(manifest: Manifest, cluster: Cluster) -> str:
 
 def _conflict(there: Job, manifest: Manifest) -> PluginError:
     """Why there cannot be two of a name, in what they differ, and what to do."""
-    found = differences(there.spec, manifest.raw.get("spec", {}))
+    # The author that submit adds is no difference of the manifest.
+    author = {"author": there.spec["author"]} if "author" in there.spec else {}
+    found = differences(there.spec, {**author, **manifest.raw.get("spec", {})})
     state = f"it is {there.phase}" if there.phase else "no operator has seen it yet"
     again = f"to run another, give it another name: --name {next_name(there.name)}, or metadata.name in the manifest"
     if not found:

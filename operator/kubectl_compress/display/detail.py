@@ -10,8 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from compressionjob import conditions
+from compressionjob.review_rules import stricter
 from compressionjob.schema import parse_duration
 from compressionjob.sla import ObjectiveResult
+from compressionjob.spec import DEFAULT_RETRIES
 from kubectl_compress.advice import advice, remarks
 from kubectl_compress.display.table import columns
 from kubectl_compress.display.terminal import age, coloured, span
@@ -181,13 +183,18 @@ def _facts(job: Job, now: datetime) -> Table:
         ("steps", steps_line(job.steps)),
         ("runtime", Text(_runtimes(spec))),
         ("output", Text(_output(job))),
-        ("review", Text(_review(spec))),
+        ("author", Text(str(spec.get("author", "")))),
+        ("review", Text(_review(spec, status))),
         ("time", Text(times(job, now))),
     ]
     if status.get("report"):
         rows.append(("report", Text(str(status["report"]))))
     if status.get("retries"):
-        rows.append(("retries", Text(f"{status['retries']} of {spec.get('retries', 3)}")))
+        rows.append(("retries", Text(f"{status['retries']} of {_setting('retries', spec, status, DEFAULT_RETRIES)}")))
+    if status.get("interruptions", {}).get("count"):
+        allowed = _setting("maxInterruptions", spec, status)
+        count = str(status["interruptions"]["count"])
+        rows.append(("interrupted", Text(count if allowed is None else f"{count} of {allowed}")))
     for name, text in rows:
         if text:
             table.add_row(Text(name, style="dim"), text)
@@ -199,12 +206,24 @@ def _output(job: Job) -> str:
     return f"{destination}, not published" if job.ended and not job.status.get("artifact") else destination
 
 
-def _review(spec: Mapping[str, Any]) -> str:
-    """The job's rule for reviews, where it has one."""
-    rule, patience = str(spec.get("review", "Never")), spec.get("reviewTimeout")
+def _review(spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """The rule for reviews that holds for a job, where there is one."""
+    terms, patience = status.get("terms", {}), spec.get("reviewTimeout")
+    rule = stricter(spec.get("review"), terms.get("review"))
     if rule == "Never":
         return ""
-    return f"{rule}; {spec.get('onReviewTimeout', 'Reject')} after {patience} without one" if patience else rule
+    other = ", not of the author" if terms.get("separation") else ""
+    required = ", required by the platform team" if rule != spec.get("review", "Never") else ""
+    timeout = f"; {spec.get('onReviewTimeout', 'Reject')} after {patience} without one" if patience else ""
+    return f"{rule}{other}{required}{timeout}"
+
+
+def _setting(name: str, spec: Mapping[str, Any], status: Mapping[str, Any], otherwise: Any = None) -> Any:
+    """The value of a setting that holds for a job: its own or its runtime's default, and at most the limit."""
+    terms = status.get("terms", {})
+    limit = terms.get("limits", {}).get(name)
+    value = spec.get(name, terms.get("defaults", {}).get(name, otherwise))
+    return value if limit is None else limit if value is None else min(value, limit)
 
 
 def _runtimes(spec: Mapping[str, Any]) -> str:

@@ -20,10 +20,13 @@ WORK = [
     *(f"{verb} compressionjobs.compression-operator.io" for verb in ("get", "list", "watch", "delete")),
     "patch compressionjobs.compression-operator.io/status",
     *(f"{verb} compressionreviews.compression-operator.io" for verb in ("get", "list", "watch")),
+    *(f"{verb} compressionstores.compression-operator.io" for verb in ("get", "list", "watch")),
     *(f"{verb} jobs.batch" for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *(f"{verb} pods" for verb in ("get", "list", "watch")),
     *(f"{verb} events.events.k8s.io" for verb in ("create", "patch")),
 ]
+READ_NAMESPACES = [f"{verb} namespaces" for verb in ("get", "list", "watch")]
+"""What it may do where it serves all namespaces: their labels say which runtimes they may use."""
 JOBS = "compressionjobs.compression-operator.io"
 # What it has no business with, anywhere.
 FORBIDDEN = [
@@ -35,9 +38,10 @@ FORBIDDEN = [
     "patch compressionjobs.compression-operator.io",
     "patch compressionruntimes.compression-operator.io",
     "create compressionreviews.compression-operator.io",
+    *(f"{verb} compressionstores.compression-operator.io" for verb in ("create", "update", "patch", "use")),
     "list clusterqueues.kueue.x-k8s.io",
     "get customresourcedefinitions.apiextensions.k8s.io",
-    "list namespaces",
+    *(f"{verb} namespaces" for verb in ("create", "update", "patch", "delete")),
     "list nodes",
     "get configmaps",
     "create serviceaccounts/token",
@@ -79,6 +83,7 @@ def test_cluster_wide_the_operator_may_work_everywhere_and_read_no_secret(server
     account = server.service_account(helm.namespace, ACCOUNT)
     assert granted(account, WORK, "team-a") == set(WORK)
     assert may(account, "watch compressionruntimes.compression-operator.io", "team-a")
+    assert granted(account, READ_NAMESPACES, "team-a") == set(READ_NAMESPACES)
     assert granted(account, FORBIDDEN, "team-a") == set()
     assert granted(account, FORBIDDEN, helm.namespace) == set()
 
@@ -123,6 +128,7 @@ def test_with_a_list_of_namespaces_it_may_work_only_there(server: APIServer, hel
     account = server.service_account(helm.namespace, ACCOUNT)
     assert granted(account, WORK, "team-a") == set(WORK)
     assert granted(account, WORK, "team-b") == set()
+    assert granted(account, READ_NAMESPACES, "team-a") == set()
     assert may(account, "watch compressionruntimes.compression-operator.io", "team-a")
     assert granted(account, FORBIDDEN, "team-a") == set()
 

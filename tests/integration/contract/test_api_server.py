@@ -151,7 +151,8 @@ def test_every_field_is_explained(kubectl: Kubectl) -> None:
     text = kubectl.run("explain", "cpj.spec", "--recursive")
     assert "sparsity" in text
     assert "Largest loss against the baseline" in kubectl.run("explain", "cpj.spec.sla.quality.maxDrop")
-    assert "Default: 3. Example: 5." in " ".join(kubectl.run("explain", "cpj.spec.retries").split())
+    for field, words in (("runtime", "Default: cpu. Example: cpu-large."), ("retries", "or else 3. Example: 5.")):
+        assert words in " ".join(kubectl.run("explain", f"cpj.spec.{field}").split())
 
 
 def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:

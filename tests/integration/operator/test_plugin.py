@@ -155,9 +155,10 @@ def test_a_failed_job_is_tried_again_as_a_new_one(plugin: Plugin, namespace: Nam
     assert created["metadata"]["annotations"] == {f"{GROUP}/retry-of": NAME}
     assert (created["spec"]["deadline"], created["spec"]["retries"]) == ("2h", 1)
     old = (namespace.job(NAME) or {})["spec"]
-    assert {key: value for key, value in created["spec"].items() if key not in ("deadline", "retries")} == {
+    assert {key: value for key, value in created["spec"].items() if key not in ("author", "deadline", "retries")} == {
         key: value for key, value in old.items() if key != "retries"
     }
+    assert created["spec"]["author"] == "admin"
     assert plugin.run("retry", NAME, "-o", "name").out == f"compressionjob.{GROUP}/{NAME}-retry-2\n"
     compared = plugin.run("compare", NAME, f"{NAME}-retry-1").out.splitlines()
     assert ["deadline", "unset", "2h"] in [line.split() for line in compared]

@@ -56,6 +56,23 @@ def raw_runtime(name: str = "cpu", version: int = 7, uid: str = "r-1", **spec: A
     }
 
 
+def raw_store(
+    name: str = "team-a", version: int = 8, uid: str = "s-1", namespace: str = "default", **spec: Any
+) -> dict[str, Any]:
+    """A CompressionStore, for models and data of team A on an object store of its own."""
+    fields: dict[str, Any] = {
+        "endpoint": "http://store:9000",
+        "secretName": "team-a-keys",
+        "locations": [{"prefix": "s3://models/", "access": "ReadWrite"}, {"prefix": "s3://data/"}],
+    }
+    return {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionStore",
+        "metadata": {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(version)},
+        "spec": fields | spec,
+    }
+
+
 def versioned_job(version: int, **options: Any) -> dict[str, Any]:
     """A CompressionJob in a version."""
     raw = raw_job(**options)

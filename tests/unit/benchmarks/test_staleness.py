@@ -14,7 +14,9 @@ from benchmarks.methods.cases import CASES, Case
 from benchmarks.methods.published import BENCHMARKS, COMMANDS, StaleResult, records, stale_results, summary
 from benchmarks.methods.staleness import MARK, Current, current, made_with, methods_of, note, reasons, stale_rows
 from benchmarks.methods.table import render
-from compression_runner.methods.registry import METHODS
+from compression_runner.methods.registry import METHODS, title_of
+from compressionjob.methods.registry import METHODS as STAGES
+from compressionjob.pipeline import Stage
 
 RECORD = {
     "examples": {"one": "abc"},
@@ -97,7 +99,9 @@ def test_tables_of_language_models_and_of_pods_are_marked_too() -> None:
     results, pods = published_entries()
     name = "smollm2-int4"
     now = as_it_was({name: results[name]})
-    page = render({name: results[name]}, {name: pods[name]}, replace(now, methods=now.methods | {"quantize": 99}))
+    page = render(
+        {name: results[name]}, {name: pods[name]}, replace(now, methods=now.methods | {"quantize weight-only": 99})
+    )
     assert page.count(f"| {name} {MARK} |") == 2
     assert page.count(" → 99: smollm2-int4\n") == 2
 
@@ -125,36 +129,37 @@ def test_the_record_of_an_example_has_the_methods_that_it_asks_for() -> None:
     for entries in published_entries():
         for name, entry in entries.items():
             used = entry["madeWith"]["methods"].keys()
-            stages = {stage["method"] for stage in entry["stages"]}
-            asked = {method for stage in entry["pipeline"] for method in stage if method != "name"}
-            assert used >= stages | asked, name
+            inserted = {stage["method"] for stage in entry["stages"]} - STAGES.keys()
+            asked = {title_of(Stage.model_validate(stage).key) for stage in entry["pipeline"]}
+            assert used >= inserted | asked, name
 
 
 def test_a_stale_result_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """`make results` leaves out what has its fingerprint: that changes with each version that can make it stale."""
     results, _ = published_entries()
     fingerprints = {case.name: case.fingerprint() for case in CASES}
-    for name, method in METHODS.items():
+    for key, method in METHODS.items():
         with monkeypatch.context() as patch:
-            patch.setitem(METHODS, name, replace(method, version=method.version + 1))
+            patch.setitem(METHODS, key, replace(method, version=method.version + 1))
             for case in CASES:
-                if name in results[case.name]["madeWith"]["methods"]:
-                    assert case.fingerprint() != fingerprints[case.name], (case.name, name)
+                if title_of(key) in results[case.name]["madeWith"]["methods"]:
+                    assert case.fingerprint() != fingerprints[case.name], (case.name, key)
 
 
 def test_methods_of_a_report_are_those_of_all_stages_that_ran() -> None:
-    published = [{"method": "prune"}, {"method": "export"}]
-    whole = [*published, {"method": "quantize"}, {"method": "pack"}]
+    published = [{"method": "prune", "parameters": {"sparsity": "0.5"}}, {"method": "export", "parameters": {}}]
+    whole = [*published, {"method": "quantize", "parameters": {"method": "static"}}, {"method": "pack"}]
+    every = {"prune", "export", "quantize static", "pack"}
     assert methods_of({"stages": published}) == {"prune", "export"}
     assert methods_of({"stages": published, "fallback": None}) == {"prune", "export"}
-    assert methods_of({"stages": published, "fallback": {"stages": whole}}) == {"prune", "export", "quantize", "pack"}
+    assert methods_of({"stages": published, "fallback": {"stages": whole}}) == every
 
 
 def test_the_record_of_a_new_result_is_what_is_current() -> None:
     case = CASES[0]
     record = made_with({"export", "pack"}, [case], {"torch": "1", "zstandard": "2"}.get)
     assert reasons(record, current()) == []
-    assert record["methods"] == {"export": METHODS["export"].version, "pack": METHODS["pack"].version}
+    assert record["methods"] == {"export": METHODS["export", ""].version, "pack": METHODS["pack", ""].version}
     assert record["libraries"] == {"torch": "1", "zstandard": "2"}
     assert record["examples"] == {case.name: case.digest()}
 

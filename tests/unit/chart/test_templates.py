@@ -102,12 +102,31 @@ def test_the_operator_knows_whether_its_children_are_protected() -> None:
         return parse(["run"], {key: value for key, value in variables.items() if value}).children_protected
 
     assert protected()
-    every = {"reviewer", "child-jobs", "child-pods", "queue", "limits"}
+    every = {"reviewer", "author", "operator", "child-jobs", "child-pods", "queue", "limits", "stores"}
     assert set(policies()) == every
     assert not protected("--set=admission.protectChildren=false")
     assert set(policies("--set=admission.protectChildren=false")) == every - {"child-jobs", "child-pods"}
-    for value, name in (("fixQueue", "queue"), ("warnWithoutLimits", "limits")):
+    switched = {"fixQueue": "queue", "warnWithoutLimits": "limits", "stores": "stores", "limitOperator": "operator"}
+    for value, name in switched.items():
         assert set(policies(f"--set=admission.{value}=false")) == every - {name}
+
+
+def test_the_operator_knows_the_reviews_of_the_values_and_that_names_are_verified() -> None:
+    rules = ("--set=reviews[0].namespaces={prod}", "--set=reviews[0].separation=true")
+    variables = {item["name"]: item.get("value") for item in operator(*rules)["env"]}
+    required = parse(["run"], {key: value for key, value in variables.items() if value}).requirements
+    (rule,) = required.review_rules
+    assert (rule.namespaces, rule.separation, required.identities_verified) == (["prod"], True, True)
+    assert "COMPRESSION_OPERATOR_REVIEW_RULES" not in {item["name"] for item in operator()["env"]}
+
+
+def test_it_reads_namespaces_only_where_it_serves_all_of_them() -> None:
+    def reads(*arguments: str) -> bool:
+        roles = [*kind("ClusterRole", *arguments), *kind("Role", *arguments)]
+        return any("namespaces" in rule["resources"] for role in roles for rule in role["rules"])
+
+    assert reads()
+    assert not reads("--set=watchNamespaces={team-a}")
 
 
 def test_every_policy_is_bound_and_denies_but_for_the_one_that_warns() -> None:
@@ -122,7 +141,7 @@ def test_a_release_for_some_namespaces_refuses_nothing_elsewhere() -> None:
     """The operator of another release makes the children there."""
     wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a", "team-b"]}
     found = policies("--set=watchNamespaces={team-a,team-b}")
-    for name in ("child-jobs", "child-pods", "queue"):
+    for name in ("child-jobs", "child-pods", "queue", "author"):
         assert found[name]["spec"]["matchConstraints"]["namespaceSelector"] == {"matchExpressions": [wanted]}
     assert "namespaceSelector" not in policies()["child-jobs"]["spec"]["matchConstraints"]
 

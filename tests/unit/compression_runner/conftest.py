@@ -24,7 +24,7 @@ def exported(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """The same model as a checked ONNX export."""
     into = tmp_path_factory.mktemp("exported")
     source = seal(bert, "transformers", "text-embedding")
-    return METHODS["export"].run(source, None, StageContext(into, "spec.pipeline[0].quantize")).artifact
+    return METHODS["export", ""].run(source, None, StageContext(into, "spec.pipeline[0].quantize")).artifact
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def exported_llama(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Art
     """The same model as a checked ONNX export with its cache."""
     into = tmp_path_factory.mktemp("exported-llama")
     source = seal(llama, "transformers", "text-generation")
-    return METHODS["export"].run(source, None, StageContext(into, "spec.pipeline[0].quantize")).artifact
+    return METHODS["export", ""].run(source, None, StageContext(into, "spec.pipeline[0].quantize")).artifact
 
 
 @pytest.fixture

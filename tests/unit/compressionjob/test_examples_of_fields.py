@@ -13,11 +13,13 @@ from compressionjob.hints import fields_of, model_at
 from compressionjob.review import CompressionReviewSpec
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.stores import CompressionStoreSpec
 
 MODELS = {
     "compressionjobs.yaml": CompressionJobSpec,
     "compressionruntimes.yaml": CompressionRuntimeSpec,
     "compressionreviews.yaml": CompressionReviewSpec,
+    "compressionstores.yaml": CompressionStoreSpec,
 }
 
 

@@ -70,3 +70,14 @@ def test_nothing_is_decided_about_what_changed_while_it_was_looked_at(later: Job
 def test_a_job_that_does_not_name_its_result_cannot_be_decided_about() -> None:
     with pytest.raises(Invalid, match="does not say which result it waits with"):
         approve(GIVEN, Changing(waiting(digest="")), terminal())
+
+
+def test_the_author_is_stopped_before_a_review_that_would_not_count() -> None:
+    status = judged("Pass", phase="AwaitingReview") | {"terms": {"separation": True}}
+    own = job_of(status=status, spec__author="rita@example.com")
+    cluster = Changing(own)
+    with pytest.raises(Invalid, match=r"you \(rita@example.com\) are the author of the job minilm-int8"):
+        approve(GIVEN, cluster, terminal())
+    assert not cluster.created
+    other = Changing(job_of(status=status, spec__author="ada@example.com"))
+    assert approve(GIVEN, other, terminal()) is ExitCode.DONE

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from compression_operator.loop.reconcile import reconcile
+from compressionjob.namespaces import Labels
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.errors import Forbidden, InvalidManifest
 from kubectl_compress.kubectl import Kubectl
@@ -91,3 +92,44 @@ def test_who_may_not_read_runtimes_leaves_them_to_the_operator() -> None:
 
 def test_a_runtime_of_a_later_version_is_not_judged() -> None:
     assert problems(job(spec__budget="5"), runtime("cpu", turbo=True)) == []
+
+
+def refusals(namespace: str, labels: Labels | None, **spec: Any) -> list[str]:
+    runtimes = runtimes_of(WithRuntimes(runtime("cpu", **spec)))
+    assert runtimes is not None
+    manifest = Manifest("job.yaml", job(spec__deadline="2h", spec__author="ada"))
+    try:
+        require_runtimes(manifest, runtimes, namespace, lambda _: labels)
+    except InvalidManifest as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def test_a_runtime_of_other_namespaces_is_refused_where_that_is_known() -> None:
+    named, chosen = {"names": ["team-a"]}, {"selector": {"matchLabels": {"tenant": "ml"}}}
+    assert refusals("team-a", None, allowedNamespaces=named) == []
+    assert "'cpu' does not allow the namespace team-b" in refusals("team-b", None, allowedNamespaces=named)[0]
+    assert refusals("team-b", {"tenant": "ml"}, allowedNamespaces=chosen) == []
+    assert refusals("team-b", {}, allowedNamespaces=chosen)[0].startswith("spec.runtime: the CompressionRuntime 'cpu'")
+    assert (
+        refusals("team-b", None, allowedNamespaces=chosen) == []
+    )  # the user may not read labels: the operator decides
+
+
+def test_more_than_a_runtime_allows_is_refused() -> None:
+    assert refusals("team-a", None, limits={"deadline": "2h"}) == []
+    (said,) = refusals("team-a", None, limits={"deadline": "1h"})
+    assert said.startswith("spec.deadline: '2h' is not valid: the CompressionRuntime 'cpu' allows at most 1h")
+
+
+def test_the_labels_of_a_namespace_are_read_where_the_user_may() -> None:
+    class Reading(Kubectl):
+        def run(self, *arguments: str, stdin: str | None = None) -> str:
+            if arguments[-1].endswith("/team-b"):
+                raise Forbidden("namespaces")
+            assert arguments == ("get", "--raw", "/api/v1/namespaces/team-a")
+            return '{"metadata": {"labels": {"tenant": "ml"}}}'
+
+    cluster = Cluster(Reading((), "ml"))
+    assert cluster.labels_of("team-a") == {"tenant": "ml"}
+    assert cluster.labels_of("team-b") is None

@@ -22,6 +22,10 @@ ONE_AT_A_TIME: Final = "set spec.benchmark.batchSize to 1, or export the model w
 NUMBERS: Final = ("predictions", "prediction", "variable", *CLASS_SCORES)
 
 
+class SizeVaries(InvalidInput):
+    """Outputs that have no one size for each sample; its value names them."""
+
+
 def answers(
     predictor: Predictor,
     data: SampleSet,
@@ -35,7 +39,8 @@ def answers(
     scores, a regression's its number, and that of any other ONNX model all its outputs, each taken apart along its
     batch axis. `advance` is told the share that is done.
     The batch is the one that will be served: dynamic quantization scales by batch, so another would answer otherwise.
-    Raises InvalidInput for a model whose outputs are not those of its task, or have no batch axis.
+    Raises InvalidInput for a model whose outputs are not those of its task; it is SizeVaries where they have no batch
+    axis, or another size for another sample.
     """
     chosen = chosen_outputs(predictor.outputs, task)
     rows: Floats | None = None
@@ -94,7 +99,7 @@ def of_samples(value: NDArray[np.generic], info: TensorInfo, count: int) -> NDAr
     """Return an output of `count` samples with the samples as its first dimension.
 
     What has no batch axis is every sample's; of several rows for each sample, those of the first come first. Raises
-    InvalidInput where the rows are not those of so many samples.
+    SizeVaries where the rows are not those of so many samples.
     """
     axis = info.axis if value.ndim else None
     if axis is None:
@@ -102,16 +107,16 @@ def of_samples(value: NDArray[np.generic], info: TensorInfo, count: int) -> NDAr
     stated = len(info.shape) in (0, value.ndim) or count == 1
     if not stated or axis >= value.ndim or value.shape[axis] % count:
         problem = f"dimension {axis} of output {info.name} should count {count} samples; its shape is {value.shape}"
-        raise InvalidInput(INVALID_INPUT, MODEL, info.name, problem, ONE_AT_A_TIME)
+        raise SizeVaries(INVALID_INPUT, MODEL, info.name, problem, ONE_AT_A_TIME)
     moved = np.moveaxis(value, axis, 0)
     return moved if len(moved) == count else moved.reshape(count, len(moved) // count, *moved.shape[1:])
 
 
-def _varies(outputs: list[TensorInfo], task: Task) -> InvalidInput:
+def _varies(outputs: list[TensorInfo], task: Task) -> SizeVaries:
     names = ", ".join(output.name for output in outputs)
     problem = f"the size of the output ({names}) differs between samples, which task {task} cannot compare"
     remedy = "use task onnx with spec.benchmark.batchSize 1, or export the model with outputs of one size"
-    return InvalidInput(INVALID_INPUT, MODEL, names, problem, remedy)
+    return SizeVaries(INVALID_INPUT, MODEL, names, problem, remedy)
 
 
 def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo]:

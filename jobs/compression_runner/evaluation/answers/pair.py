@@ -12,10 +12,17 @@ import numpy as np
 
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
-from compression_runner.evaluation.answers.answers import answers, chosen_outputs, kept_answers, output_shapes
+from compression_runner.evaluation.answers.answers import (
+    SizeVaries,
+    answers,
+    chosen_outputs,
+    kept_answers,
+    output_shapes,
+)
+from compression_runner.evaluation.answers.batch_axes import answers_at_once
 from compression_runner.evaluation.answers.greedy import NOTHING, written
 from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED, next_tokens
-from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, may_vary, varying_answers
+from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, varying_answers
 from compression_runner.evaluation.phases import Stopwatch
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.inference.opening import engine_of
@@ -33,7 +40,9 @@ ROWS: Final = 2
 class AnswerPair:
     """What both models answer to `data`, whether they are the same file, and the parts that are judged apart.
 
-    `varying` holds the answers where their sizes differ between samples; the others are empty then.
+    `varying` holds the answers where their sizes differ between samples; the others are empty then. `other_size` names
+    the outputs that have another size in the compressed model than in the baseline, where the job's metric compares
+    values one by one: `compressed` is not a number then.
     """
 
     data: SampleSet
@@ -42,13 +51,15 @@ class AnswerPair:
     same: bool
     parts: tuple[AnswerPart, ...] = ()
     varying: VaryingAnswers | None = None
+    other_size: str = ""
 
 
 class AnsweredData:
     """The evaluation data, answered by both models as far as it was asked for.
 
     Samples are answered in an order drawn at random, so that any first part is a sample of the whole; where all are
-    asked for at once (`whole`), in their own. `cache` is a folder that keeps the baseline's answers.
+    asked for at once (`whole`), in their own. `cache` is a folder that keeps the baseline's answers. `varies` says that
+    outputs may differ in size between samples.
     """
 
     def __init__(
@@ -61,15 +72,17 @@ class AnsweredData:
         cache: Path | None,
         *,
         whole: bool,
+        varies: bool,
     ) -> None:
         self._spec, self._predictors, self._data, self._watch = spec, predictors, data, watch
-        self._varies = may_vary(predictors[0], spec.model.task, spec.benchmark.batch_size)
+        self._varies = varies
         self._rows = list(range(len(data))) if whole else np.random.default_rng(0).permutation(len(data)).tolist()
         digests = [_model_digest(model) for model in models]
         self._same = digests[0] == digests[1]
         self._kept = cache / _fingerprint(digests[0], data, spec, engine_of(models[1])) if cache else None
         self._parts: list[tuple[Floats, Floats]] = []
         self._judged: tuple[AnswerPart, ...] | None = None
+        self._other_size = ""
         self._done = 0
 
     def first(self, count: int) -> AnswerPair:
@@ -83,14 +96,20 @@ class AnsweredData:
         if self._varies:
             found = as_rows(chosen_outputs(self._predictors[0].outputs, self._spec.model.task), old, new)
             if isinstance(found, VaryingAnswers):
-                return AnswerPair(data, old[:, :0], new[:, :0], self._same, varying=found)
-            old, new = found
-        if old.shape != new.shape:
-            raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
+                names = found.only_compressed() if self._spec.quality_metric not in (None, "matches") else []
+                if not names:
+                    return AnswerPair(data, old[:, :0], new[:, :0], self._same, varying=found)
+                self._other_size, old = ", ".join(names), found.baseline_rows()
+            else:
+                old, new = found
         if self._judged is None:  # once, so that all looks judge the same
             outputs = output_shapes(self._predictors[0], data, self._spec.model.task)
             self._judged = split_answers(old, outputs) if outputs else ()
-        return AnswerPair(data, old, new, self._same, self._judged)
+        if self._other_size:
+            new = np.full_like(old, np.nan)
+        if old.shape != new.shape:
+            raise ValueError(f"the models answer in different shapes: {old.shape} and {new.shape}")
+        return AnswerPair(data, old, new, self._same, self._judged, other_size=self._other_size)
 
     def _part(self, start: int, stop: int) -> tuple[Floats, Floats]:
         whole = stop - start == len(self._data)
@@ -100,8 +119,26 @@ class AnsweredData:
         with self._watch.phase("evaluate baseline", share) as advance:
             old = kept_answers(kept, lambda: self._answers(0, data, advance))
         with self._watch.phase("evaluate compressed", share) as advance:
-            new = old if self._same else self._answers(1, data, advance)
+            new = old if self._same else self._compressed_answers(data, old, advance)
         return old, new
+
+    def _compressed_answers(self, data: SampleSet, old: Floats, advance: Callable[[float], None]) -> Floats:
+        """Return what the compressed model answers; the outputs of another size than the baseline's are noted."""
+        try:
+            new = self._answers(1, data, advance)
+        except SizeVaries as error:
+            self._other_size = error.value
+            return old
+        if not self._varies and new.shape[1:] != old.shape[1:] and answers_at_once(self._spec, data):
+            self._other_size = self._outputs_of_other_size(data)
+        return new
+
+    def _outputs_of_other_size(self, data: SampleSet) -> str:
+        task = self._spec.model.task
+        names = [info.name for info in chosen_outputs(self._predictors[0].outputs, task)]
+        before, after = (output_shapes(predictor, data, task) for predictor in self._predictors)
+        different = [old.name for old, new in zip(before, after, strict=False) if old.shape != new.shape]
+        return ", ".join(different or names)
 
     def _answers(self, side: int, data: SampleSet, advance: Callable[[float], None]) -> Floats:
         predictor, task, batch = self._predictors[side], self._spec.model.task, self._spec.benchmark.batch_size

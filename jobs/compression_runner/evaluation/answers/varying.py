@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
-from compression_runner.evaluation.answers.answers import chosen_outputs
+from compression_runner.evaluation.answers.answers import chosen_outputs, of_samples
 from compression_runner.inference.batch_axis import batch_symbols, fixed_batch
 from compression_runner.inference.predictor import Predictor, TensorInfo
 from compression_runner.inference.similarity import Floats
@@ -28,6 +28,18 @@ class VaryingAnswers:
     outputs: tuple[TensorInfo, ...]
     baseline: Tables
     compressed: Tables
+
+    def only_compressed(self) -> list[str]:
+        """Return the outputs whose size varies, where the baseline's sizes do not: another size for some sample."""
+        if len(set(map(_shapes, self.baseline))) > 1:
+            return []
+        usual = _shapes(self.baseline[0])
+        found = zip(self.outputs, usual, zip(*map(_shapes, self.compressed), strict=True), strict=True)
+        return [info.name for info, shape, shapes in found if any(other != shape for other in shapes)]
+
+    def baseline_rows(self) -> Floats:
+        """Return the baseline's answers as values of each sample, where their sizes do not vary."""
+        return _flat(self.outputs, self.baseline)
 
 
 def may_vary(predictor: Predictor, task: Task, batch_size: int) -> bool:
@@ -73,13 +85,24 @@ def tables_of(rows: Floats, count: int) -> Tables:
 def as_rows(outputs: Sequence[TensorInfo], old: Floats, new: Floats) -> tuple[Floats, Floats] | VaryingAnswers:
     """Return the answers of both models as values of each sample, unless sizes differ or there are no values."""
     before, after = (tables_of(rows, len(outputs)) for rows in (old, new))
-    shapes = {tuple(value.shape for value in sample) for side in (before, after) for sample in side}
+    shapes = {_shapes(sample) for side in (before, after) for sample in side}
     if len(shapes) > 1 or not any(value.size for value in before[0]):
         return VaryingAnswers(tuple(outputs), before, after)
-    flat = [
-        np.stack([np.concatenate([value.ravel() for value in sample]) for sample in side]) for side in (before, after)
-    ]
-    return flat[0], flat[1]
+    return _flat(outputs, before), _flat(outputs, after)
+
+
+def _shapes(sample: Sequence[Floats]) -> tuple[tuple[int, ...], ...]:
+    return tuple(value.shape for value in sample)
+
+
+def _flat(outputs: Sequence[TensorInfo], side: Tables) -> Floats:
+    """Return the outputs of each sample as one row, in the order in which `answers` has their values."""
+    return np.stack(
+        [
+            np.concatenate([of_samples(value, info, 1).ravel() for value, info in zip(sample, outputs, strict=True)])
+            for sample in side
+        ]
+    )
 
 
 def _row(values: Sequence[NDArray[np.generic]]) -> NDArray[np.float32]:

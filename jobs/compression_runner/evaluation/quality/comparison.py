@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.quality.neighbours import nearest_neighbours
 from compression_runner.evaluation.statistics.intervals import mean, negated, share
 from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Weights, interval
 from compression_runner.inference.parts import AnswerPart, directed, part_cosines, whole
@@ -18,8 +19,6 @@ from compressionjob.objectives import QualityMetric
 Classes = NDArray[np.int64]
 
 CLASS_METRICS: Final[tuple[QualityMetric, ...]] = ("accuracy", "precision", "recall", "f1")
-NEIGHBOUR_ROWS: Final = 512
-"""Rows of the similarity matrix that are in memory at a time."""
 NAME_LENGTH: Final = 120
 """Characters of a part's name in a message."""
 
@@ -50,7 +49,8 @@ class PartScore:
 class Quality:
     """Every score, the largest difference between two outputs, and how many outputs were not finite numbers.
 
-    `parts` are what is judged apart, the worst first; none where the answers are one thing.
+    `parts` are what is judged apart, the worst first; none where the answers are one thing. `other_size` names outputs
+    of the compressed model that have another size than the baseline's, so that no value can be compared.
     """
 
     scores: dict[QualityMetric, Score]
@@ -58,6 +58,7 @@ class Quality:
     max_abs_difference: float
     non_finite_samples: int
     parts: tuple[PartScore, ...] = ()
+    other_size: str = ""
 
 
 def embedding_quality(
@@ -94,13 +95,24 @@ def _part_scores(
     return tuple(PartScore(parts[place].name, metric, float(values[place])) for place in values.argsort(kind="stable"))
 
 
+def of_other_size(quality: Quality, outputs: str) -> Quality:
+    """Return the quality of a compressed model these of whose outputs have another size than the baseline's."""
+    reason = f"the compressed model's output {outputs[:NAME_LENGTH]} has another size than the baseline's"
+    scores = {metric: _with_reason(score, reason) for metric, score in quality.scores.items()}
+    return replace(quality, scores=scores, parts=(), non_finite_samples=0, other_size=outputs)
+
+
 def _of_worst(score: Score, parts: Sequence[PartScore]) -> Score:
     """Return the score with the worst of the parts as a reason."""
     if not parts:
         return score
-    reason = {"reason": f"the worst part is {parts[0].name[:NAME_LENGTH]}: {parts[0].value:.4f}"}
+    return _with_reason(score, f"the worst part is {parts[0].name[:NAME_LENGTH]}: {parts[0].value:.4f}")
+
+
+def _with_reason(score: Score, reason: str) -> Score:
+    update = {"reason": reason}
     return replace(
-        score, compressed=score.compressed.model_copy(update=reason), drop=score.drop.model_copy(update=reason)
+        score, compressed=score.compressed.model_copy(update=update), drop=score.drop.model_copy(update=update)
     )
 
 
@@ -145,20 +157,6 @@ def require_classes(labels: Classes, classes: int) -> None:
             f"the model has {classes} classes",
             f"labels must be from 0 to {classes - 1}",
         )
-
-
-def nearest_neighbours(rows: Floats) -> Classes:
-    """Return for each row the index of the other row with the greatest cosine, shape (samples,)."""
-    finite = np.nan_to_num(rows, posinf=0.0, neginf=0.0)
-    norms = np.linalg.norm(finite, axis=1, keepdims=True)
-    unit = np.divide(finite, norms, out=np.zeros_like(finite), where=norms > 0)
-    nearest = np.empty(len(unit), dtype=np.int64)
-    for start in range(0, len(unit), NEIGHBOUR_ROWS):
-        similarity = unit[start : start + NEIGHBOUR_ROWS] @ unit.T
-        here = np.arange(len(similarity))
-        similarity[here, start + here] = -np.inf
-        nearest[start : start + NEIGHBOUR_ROWS] = similarity.argmax(axis=1)
-    return nearest
 
 
 def against_itself(metric: QualityMetric, found: Estimate) -> Score:

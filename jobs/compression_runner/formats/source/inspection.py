@@ -10,7 +10,7 @@ from typing import Any, Final
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.cache_inputs import PAST, is_past
 from compression_runner.dataset.sentence_settings import ModelFiles
-from compression_runner.dataset.text_lengths import Limit
+from compression_runner.dataset.text_lengths import Limit, position_limit
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.headers.onnx import STANDARD_DOMAINS, OnnxGraph, read_graph
 from compression_runner.formats.headers.ranges import RangeReader
@@ -24,6 +24,7 @@ from compression_runner.inference.batch_axis import locate_batch
 from compression_runner.inference.predictor import TensorInfo
 from compression_runner.storage import Entry, Readable
 from compressionjob.spec import Model, Task
+from compressionjob.tasks import TASKS
 
 FIELD: Final = "spec.model.source"
 PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".joblib")
@@ -197,6 +198,7 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
     return Source(
         "onnx", task, kept, frozenset(weights), tensors, architecture, checksums,
         inputs=inputs, outputs=outputs, kinds=graph.kinds, several_labels=several_labels(config) if config else None,
+        limit=position_limit(config) if config and TASKS[task].content == "text" else None,
         operators=frozenset(graph.operators), multiplied=frozenset(graph.multiplied),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from compression_runner.dataset import SampleSet
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, InvalidInput, cause
 from compression_runner.formats.openvino_files import read, save
 from compression_runner.inference.batch_axis import fixed_batch
 from compression_runner.inference.opening import open_predictor
@@ -15,7 +15,7 @@ from compression_runner.inference.predictor import Engine, Predictor, TensorInfo
 from compression_runner.inference.session import RUNTIME_ERRORS
 from compression_runner.inference.similarity import row_cosines
 
-ENGINE_ERRORS: Final[tuple[type[Exception], ...]] = (*RUNTIME_ERRORS, RuntimeError, KeyError)
+ENGINE_ERRORS: Final[tuple[type[Exception], ...]] = (*RUNTIME_ERRORS, RuntimeError)
 COMPARED: Final = 8
 ENOUGH: Final = 0.99
 """Cosine of the answers: integers and half precision are rounded otherwise, and nothing else may differ."""
@@ -29,7 +29,7 @@ def convert(graph: Path, samples: SampleSet, into: Path, field: str) -> Mapping[
     try:
         written = save(read(graph), into)
     except RuntimeError as error:
-        raise _refused(field, f"OpenVINO cannot read the graph: {_first(error)}") from error
+        raise _refused(field, f"OpenVINO cannot read the graph: {cause(error)}") from error
     with _opened(graph, "onnxruntime", field) as before, _opened(written, "openvino", field) as after:
         return {"comparedInputs": min(COMPARED, len(samples)), "cosine": _compare(before, after, samples, field)}
 
@@ -39,11 +39,12 @@ def _compare(before: Predictor, after: Predictor, samples: SampleSet, field: str
     least = 1.0
     for index in range(min(COMPARED, len(samples))):
         feed = samples.batch(_rows(before.inputs, index), before.inputs)
+        expected = before.run(feed, names)
         try:
-            pairs = zip(before.run(feed, names), after.run(feed, names), strict=True)
-        except ENGINE_ERRORS as error:
-            raise _refused(field, f"the result does not run: {_first(error)}") from error
-        for old, new in pairs:
+            answers = after.run(feed, names)
+        except (InvalidInput, KeyError) as error:  # the result is to blame, and not the job
+            raise _refused(field, f"the result does not run: {cause(error)}") from error
+        for old, new in zip(expected, answers, strict=True):
             least = min(least, _cosine(np.asarray(old, np.float32), np.asarray(new, np.float32)))
     if least < ENOUGH:
         raise _refused(field, f"the result answers otherwise than the ONNX graph (cosine {least:.3f})")
@@ -65,11 +66,7 @@ def _opened(graph: Path, engine: Engine, field: str) -> Predictor:
     try:
         return open_predictor(graph, 1, engine)
     except ENGINE_ERRORS as error:
-        raise _refused(field, f"{engine} does not load it: {_first(error)}") from error
-
-
-def _first(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+        raise _refused(field, f"{engine} does not load it: {cause(error)}") from error
 
 
 def _refused(field: str, problem: str) -> BadRecipe:

@@ -38,7 +38,7 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
     try:
         details = factorize(graph, parameters, context)
     except failures as error:
-        problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
+        problem = f"the graph cannot be run in parts on calibration data: {cause(error)}"
         remedy = "remove activationAware, and sensitivity outputs"
         raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     save(graph.model, context.output)

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 from compression_runner.artifact import Artifact, seal
 from compression_runner.calibration.inverse import NotInvertible
 from compression_runner.calibration.walking import UnsupportedGraph
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.export import plain_graph
 from compression_runner.formats.normalization import load
@@ -79,7 +79,7 @@ def _calibrated(
         remedy = "use method wanda or magnitude, or other calibration data"
         raise BadRecipe("CalibrationFailed", context.field, parameters.method, str(error), remedy) from error
     except FAILURES as error:
-        problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
+        problem = f"the graph cannot be run in parts on calibration data: {cause(error)}"
         remedy = "use method magnitude"
         raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
 

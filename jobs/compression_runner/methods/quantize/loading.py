@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.inference.session import RUNTIME_ERRORS, open_session
 
 
@@ -11,6 +11,5 @@ def require_loadable(graph: Path, field: str) -> None:
     try:
         open_session(graph)
     except RUNTIME_ERRORS as error:
-        first = " ".join(str(error).split())[:300]
-        problem, remedy = f"the result does not load in onnxruntime: {first}", "leave the stage out, or use cast"
+        problem, remedy = f"the result does not load in onnxruntime: {cause(error)}", "leave the stage out, or use cast"
         raise BadRecipe("NotLoadable", field, graph.name, problem, remedy) from error

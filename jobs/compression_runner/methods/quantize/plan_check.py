@@ -5,7 +5,7 @@ from typing import Final
 
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.source.inspection import Source
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.parameters import Parameters
 
 ALREADY: Final = frozenset(
     {
@@ -23,8 +23,14 @@ FLOAT16: Final = 10
 """onnx.TensorProto.FLOAT16, for which onnx need not be loaded."""
 
 
-def check_source(parameters: Quantize, source: Source, field: str) -> None:
-    """Raise BadRecipe for a graph that the stage could not quantize."""
+def float_graph(parameters: Parameters, source: Source, field: str) -> None:
+    """Raise BadRecipe for a graph that is quantized already."""
+    if source.format == "onnx":
+        require_floats(parameters, source.operators, field)
+
+
+def float32_graph(parameters: Parameters, source: Source, field: str) -> None:
+    """Raise BadRecipe for a graph that is quantized already, or in float16."""
     if source.format != "onnx":
         return
     require_floats(parameters, source.operators, field)
@@ -32,19 +38,20 @@ def check_source(parameters: Quantize, source: Source, field: str) -> None:
     require_float32(parameters, {name: FLOAT16 if kind == "FLOAT16" else 0 for name, kind in kinds.items()}, field)
 
 
-def require_floats(parameters: Quantize, operators: Collection[str], field: str) -> None:
+def require_floats(parameters: Parameters, operators: Collection[str], field: str) -> None:
     """Raise BadRecipe for a graph that has operators of quantized ones."""
     found = sorted(ALREADY.intersection(operators))
-    if found and parameters.method in ("dynamic", "static", "weight-only"):
+    if found and parameters.variant in ("dynamic", "static", "weight-only"):
         problem = f"the graph is quantized already ({', '.join(found)})"
-        raise BadRecipe("AlreadyQuantized", field, parameters.method, problem, "name the float32 model")
+        raise BadRecipe("AlreadyQuantized", field, parameters.variant, problem, "name the float32 model")
 
 
-def require_float32(parameters: Quantize, kinds: Mapping[str, int], field: str) -> None:
+def require_float32(parameters: Parameters, kinds: Mapping[str, int], field: str) -> None:
     """Raise BadRecipe for weights (name, type of onnx) in float16, which onnxruntime's quantizer does not take."""
     half = [name for name, kind in kinds.items() if kind == FLOAT16]
-    integers = parameters.method == "dynamic" or (parameters.method == "static" and parameters.backend != "openvino")
+    by_onnxruntime = getattr(parameters, "backend", None) != "openvino"
+    integers = parameters.variant in ("dynamic", "static") and by_onnxruntime
     if half and integers:
         problem = f"the graph is float16 ({len(half)} of {len(kinds)} weights, {half[0]} among them)"
         remedy = "name the float32 model; weight-only and prune take float16"
-        raise BadRecipe("IsFloat16", field, parameters.method, problem, remedy)
+        raise BadRecipe("IsFloat16", field, parameters.variant, problem, remedy)

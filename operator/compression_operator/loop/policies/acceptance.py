@@ -1,24 +1,33 @@
 """Whether a job can work at all: said before any pod starts, with the field, its value and the remedy."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from compression_operator.child.manifest import manifest_of
 from compression_operator.loop.draft import Accepted, Draft
 from compression_operator.loop.plan import Plan
+from compression_operator.loop.policies import store_access, terms
+from compression_operator.loop.refusal import refuse, wait
 from compression_operator.records.runtime import RuntimeRecord
-from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import (
-    ACCEPTED,
+    AUTHOR_NOT_VERIFIED,
     INVALID_RUNTIME,
     INVALID_SPEC,
+    RUNTIME_NOT_ALLOWED,
     RUNTIME_NOT_FOUND,
     RUNTIME_WITHOUT_PRICE,
 )
-from compressionjob.errors import InvalidSpec
+from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec, parse_job
+from compressionjob.terms import Terms, unpriced_budget
+
+_UNVERIFIED: Final = (
+    "author and reviewer must differ, but no admission policy verifies spec.author; let the platform team install the "
+    "policies of the chart, which sets --identities-verified"
+)
 
 
 def accept(draft: Draft) -> Plan | None:
@@ -28,7 +37,9 @@ def accept(draft: Draft) -> Plan | None:
     try:
         spec = parse_job(manifest_of(draft.observed.job)).spec
     except InvalidSpec as error:
-        _refuse(draft, str(error))
+        refuse(draft, INVALID_SPEC, str(error))
+        return draft.plan()
+    if not store_access.check(draft, spec):
         return draft.plan()
     runtimes: dict[str, CompressionRuntimeSpec] = {}
     for field, name, record in _runtimes(draft, spec):
@@ -36,15 +47,39 @@ def accept(draft: Draft) -> Plan | None:
         if runtime is None or (runtime.price_per_hour is None and _wait_for_price(draft, spec, name)):
             return draft.plan()
         runtimes[name] = runtime
-    problems = [problem for name, runtime in runtimes.items() for problem in misplaced_files(spec, name, runtime)]
+    offered = terms.offer(draft, spec, runtimes)
+    if _wait_for_terms(draft, runtimes, offered):
+        return draft.plan()
+    problems = [*_misfits(draft, spec, runtimes), *terms.problems(draft, spec, runtimes, offered)]
+    if problems:
+        refuse(draft, INVALID_SPEC, str(InvalidSpec(problems)))
+        return draft.plan()
+    fixed = terms.fix(draft, spec, offered)
+    if fixed is None:
+        runtime = runtimes[draft.observed.job.present_runtime]
+        draft.accept(Accepted(spec, runtime, store_access.resolved(draft, spec)))
+    return fixed
+
+
+def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -> Iterator[FieldProblem]:
+    """Return what the job's runtimes do not have for it."""
+    for name, runtime in runtimes.items():
+        yield from misplaced_files(spec, name, runtime)
     if draft.observed.job.part != PUBLISH:
         measuring = draft.observed.job.measuring_runtime
-        problems.extend(too_many_threads(spec, measuring, runtimes[measuring]))
-    if problems:
-        _refuse(draft, str(InvalidSpec(problems)))
-        return draft.plan()
-    draft.accept(Accepted(spec, runtimes[draft.observed.job.present_runtime]))
-    return None
+        yield from too_many_threads(spec, measuring, runtimes[measuring])
+
+
+def _wait_for_terms(draft: Draft, runtimes: terms.Runtimes, offered: Terms | None) -> bool:
+    """Wait where the terms of a job could not be kept: the platform team can change that."""
+    unpriced = unpriced_budget(runtimes, offered)
+    if unpriced is not None:
+        wait(draft, RUNTIME_WITHOUT_PRICE, unpriced)
+    elif terms.author_is_unverified(draft, offered):
+        wait(draft, AUTHOR_NOT_VERIFIED, _UNVERIFIED)
+    else:
+        return False
+    return True
 
 
 def _runtimes(draft: Draft, spec: CompressionJobSpec) -> Iterator[tuple[str, str, RuntimeRecord | None]]:
@@ -64,10 +99,14 @@ def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -
         remedy = (
             "create it, or delete the job and submit it with another (those there are: kubectl get compressionruntimes)"
         )
-        _wait(draft, RUNTIME_NOT_FOUND, f"{field}: there is no CompressionRuntime {name!r}; {remedy}")
+        wait(draft, RUNTIME_NOT_FOUND, f"{field}: there is no CompressionRuntime {name!r}; {remedy}")
         return None
     if found.runtime is None:
-        _wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
+        wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
+        return None
+    refusal = terms.refusal(draft, name, found.runtime.spec)
+    if refusal is not None:
+        wait(draft, RUNTIME_NOT_ALLOWED, f"{field}: {refusal}")
         return None
     return found.runtime.spec
 
@@ -77,19 +116,5 @@ def _wait_for_price(draft: Draft, spec: CompressionJobSpec, name: str) -> bool:
     problem = missing_price(spec, name, measures=name == draft.observed.job.measuring_runtime)
     if problem is None:
         return False
-    _wait(draft, RUNTIME_WITHOUT_PRICE, str(problem))
+    wait(draft, RUNTIME_WITHOUT_PRICE, str(problem))
     return True
-
-
-def _refuse(draft: Draft, message: str) -> None:
-    draft.set_condition(ACCEPTED, "False", INVALID_SPEC, message)
-    draft.finish("Failed", INVALID_SPEC, message)
-    draft.note("Warning", event_reasons.REFUSED, message)
-
-
-def _wait(draft: Draft, reason: str, message: str) -> None:
-    old = draft.condition(ACCEPTED)
-    if old is None or old.reason != reason:
-        draft.note("Warning", event_reasons.WAITING, message)
-    draft.set_condition(ACCEPTED, "False", reason, message)
-    draft.set_phase("Pending", message)

@@ -79,6 +79,7 @@ def bring_up(draft: Draft) -> Plan | None:
         job,
         accepted.spec,
         accepted.runtime,
+        accepted.stores,
         retries_before=failed_before,
         deadline=deadline,
         review=before.review,
@@ -95,6 +96,7 @@ def adopt(draft: Draft) -> Plan | None:
     job = draft.observed.job
     draft.set(child_job=ChildReference(name=child.name, uid=child.uid), part=job.part)
     draft.set(measuring_runtime=job.measuring_runtime if job.measuring_runtime != job.runtime else "")
+    draft.set(stores=child.store_connections())
     draft.set(children_created=draft.before.children_created + 1, queue=child.queue)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, "the Job has no pod yet")

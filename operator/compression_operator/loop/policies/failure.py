@@ -7,7 +7,7 @@ from typing import Final
 from compression_operator.loop import steps
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import budget, starting
+from compression_operator.loop.policies import budget, interruptions, starting
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import Mark
@@ -18,6 +18,7 @@ from compressionjob.conditions import (
     BUDGET_EXCEEDED,
     DEADLINE_EXCEEDED,
     DISK_FULL,
+    INTERRUPTED_TOO_OFTEN,
     INVALID_INPUT,
     KILLED,
     OUT_OF_MEMORY,
@@ -27,6 +28,7 @@ from compressionjob.conditions import (
 from compressionjob.exit_codes import PERMANENT, ExitCode
 from compressionjob.pod import CORRECT_KEYS
 from compressionjob.report import parse_summary
+from compressionjob.schema import format_duration, parse_duration
 
 _REASON_OF_CODE: Final[dict[int, str]] = {
     ExitCode.INVALID: INVALID_INPUT,
@@ -99,16 +101,17 @@ def _command(draft: Draft, pod: PodRecord) -> str:
     if summary is None or summary.error is None or CORRECT_KEYS not in summary.error.remedy:
         return ""
     job = draft.observed.job
-    command = starting.keys_command(job.namespace, job.spec(), summary.error.field)
+    command = starting.keys_command(job.namespace, job.spec(), draft.before.stores, summary.error.field)
     return f": {command}" if command else ""
 
 
 def _hopeless(draft: Draft) -> Cause | None:
-    """Why no other try can succeed, where an exit code alone does not tell Kubernetes so: too little memory."""
+    """Why no other try is made, where Kubernetes would make one: too little memory, or too many pods taken away."""
     pod = last_failed(draft.observed.pods)
-    if pod is None or pod.terminated is None or pod.terminated.reason != "OOMKilled":
-        return None
-    return cause_of(pod, draft.observed.runtime)
+    if pod is not None and pod.terminated is not None and pod.terminated.reason == "OOMKilled":
+        return cause_of(pod, draft.observed.runtime)
+    too_often = interruptions.exceeded(draft)
+    return Cause(INTERRUPTED_TOO_OFTEN, too_often, permanent=True) if too_often else None
 
 
 def _give_up(draft: Draft, cause: Cause) -> Plan:
@@ -170,7 +173,11 @@ def _out_of_memory_message(runtime: RuntimeRecord | None) -> str:
 
 
 def _deadline_message(draft: Draft, child: ChildRecord) -> str:
-    deadline = draft.observed.job.spec().get("deadline", f"{child.deadline}s")
+    job = draft.observed.job
+    seconds = child.deadline if job.deadline is None else job.deadline
+    written = job.spec().get("deadline", "")
+    # What the job wrote, unless its runtime set it, or set less.
+    deadline = written if written and parse_duration(str(written)) == seconds else format_duration(seconds or 0)
     return f"spec.deadline ({deadline}) has passed; apply the job again with a longer one, its checkpoints are kept"
 
 

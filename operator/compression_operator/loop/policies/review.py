@@ -109,9 +109,11 @@ def _timed_out(draft: Draft, since: str) -> ReviewOutcome | None:
     if left > 0:
         draft.look_again(left)
         return None
+    # Where the platform team requires a review, time alone approves nothing.
+    required = draft.before.terms is not None and draft.before.terms.review != "Never"
     return ReviewOutcome(
         reviewer=TIMEOUT_REVIEWER,
-        decision=spec.get("onReviewTimeout", "Reject"),
+        decision="Reject" if required else spec.get("onReviewTimeout", "Reject"),
         reason=f"nobody decided within spec.reviewTimeout ({spec['reviewTimeout']})",
         time=timestamp(draft.now),
     )

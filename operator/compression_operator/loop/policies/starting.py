@@ -10,6 +10,7 @@ from compression_operator.records.reading import Mark
 from compressionjob.conditions import CONTAINER_CONFIG_ERROR, IMAGE_PULL_FAILED
 from compressionjob.group import RUNTIME_SHORT_NAME
 from compressionjob.pod import ACCESS_KEY_ID, HUB_TOKEN_KEY, SECRET_ACCESS_KEY
+from compressionjob.stores import StoreConnection
 
 MAX_QUOTE: Final = 300
 """Characters of the kubelet's words in a message."""
@@ -71,7 +72,7 @@ def _configuration_remedy(draft: Draft, pod: PodRecord, said: str) -> str:
     namespace = draft.observed.job.namespace
     secret, key = _NO_SECRET.search(said), _NO_KEY.search(said)
     if secret is not None:
-        fields, keys = _uses(draft.observed.job.spec(), secret[1])
+        fields, keys = _uses(draft.observed.job.spec(), draft.child.store_connections(), secret[1])
         literals = " ".join(f"--from-literal={name}=VALUE" for name in keys)
         place = f" ({fields})" if fields else ""
         return f"create it{place}: kubectl -n {namespace} create secret generic {secret[1]} {literals}"
@@ -81,11 +82,13 @@ def _configuration_remedy(draft: Draft, pod: PodRecord, said: str) -> str:
     return f"see: kubectl -n {namespace} describe pod {pod.name}"
 
 
-def keys_command(namespace: str, spec: dict[str, Any], field: str) -> str:
+def keys_command(namespace: str, spec: dict[str, Any], stores: list[StoreConnection], field: str) -> str:
     """Return the command that replaces the keys with which a field's location is reached; "" where none are named."""
     parts = _storages(spec)
     own = next((part for name, part in parts.items() if field.startswith(name.removesuffix(".storage"))), None)
-    secret = (own or parts["spec.storage"] or {}).get("secretName")
+    used = own or parts["spec.storage"] or {}
+    of_store = (store.secret_name for store in stores if store.name == used.get("store"))
+    secret = used.get("secretName") or next(of_store, None)
     if not secret:
         return ""
     data = {"stringData": {ACCESS_KEY_ID: "ID", SECRET_ACCESS_KEY: "KEY"}}
@@ -104,10 +107,11 @@ def _storages(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
     }
 
 
-def _uses(spec: dict[str, Any], secret: str) -> tuple[str, list[str]]:
-    """Return the fields of a job that name a Secret, and the keys that it must have."""
-    parts = _storages(spec) | {"spec.hub": spec.get("hub")}
-    fields = [field for field, part in parts.items() if (part or {}).get("secretName") == secret]
-    keys = [ACCESS_KEY_ID, SECRET_ACCESS_KEY] if any(field != "spec.hub" for field in fields) or not fields else []
-    keys += [HUB_TOKEN_KEY] if "spec.hub" in fields else []
-    return ", ".join(f"{field}.secretName" for field in fields), keys
+def _uses(spec: dict[str, Any], stores: list[StoreConnection], secret: str) -> tuple[str, list[str]]:
+    """Return the fields of a job and its stores that name a Secret, and the keys that it must have."""
+    own = [f"{field}.secretName" for field, part in _storages(spec).items() if (part or {}).get("secretName") == secret]
+    own += [f"secretName of the CompressionStore {it.name}" for it in stores if it.secret_name == secret]
+    hub = ["spec.hub.secretName"] if (spec.get("hub") or {}).get("secretName") == secret else []
+    hub += [f"hub.secretName of the CompressionStore {it.name}" for it in stores if it.hub_secret_name == secret]
+    keys = [ACCESS_KEY_ID, SECRET_ACCESS_KEY] if own or not hub else []
+    return ", ".join([*own, *hub]), [*keys, *([HUB_TOKEN_KEY] if hub else [])]

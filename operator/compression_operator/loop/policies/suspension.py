@@ -6,7 +6,7 @@ take back what somebody else writes.
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import child_creation, clock, deadline, scheduling
+from compression_operator.loop.policies import child_creation, clock, deadline, interruptions, scheduling
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER, SUSPENDING
 
@@ -94,5 +94,8 @@ def _wait_in_queue(draft: Draft) -> None:
     again = " again, until there is room; it goes on from its checkpoints" if draft.started else ""
     message = f"waiting in the queue {draft.child.queue}{again}"
     scheduling.tell_interruption(draft)
+    placed = draft.condition(SCHEDULED)
+    if placed is not None and placed.status == "True":
+        interruptions.taken_back(draft)
     draft.set_condition(SCHEDULED, "False", QUEUED, message)
     draft.set_phase("Pending", message)

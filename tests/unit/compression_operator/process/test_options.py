@@ -53,3 +53,22 @@ def test_an_environment_that_is_neither_true_nor_false_is_refused(capsys: pytest
 
 def test_two_replicas_never_share_an_identity() -> None:
     assert parse(["run"], {}).identity != parse(["run"], {}).identity
+
+
+def test_rules_for_reviews_and_verified_identities_come_from_the_chart() -> None:
+    environment = {
+        "COMPRESSION_OPERATOR_REVIEW_RULES": '[{"namespaces":["prod"],"separation":true}]',
+        "COMPRESSION_OPERATOR_IDENTITIES_VERIFIED": "true",
+    }
+    required = parse(["run"], environment).requirements
+    (rule,) = required.review_rules
+    assert (rule.namespaces, rule.required, rule.separation) == (["prod"], "Always", True)
+    assert required.identities_verified
+    default = parse(["run"], {}).requirements
+    assert (default.review_rules, default.identities_verified) == ((), False)
+
+
+def test_a_wrong_rule_ends_with_its_field(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["run", '--review-rules=[{"required":"Never"}]'], {})
+    assert "reviews[0].required: 'Never' is not valid" in capsys.readouterr().err

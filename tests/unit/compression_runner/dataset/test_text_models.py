@@ -1,8 +1,10 @@
 """Lengths and pad tokens of texts, from the files by which a model's own library goes."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +21,7 @@ from compression_runner.pipeline.preflight import preflight
 from compression_runner.storage import Stores
 from compressionjob.spec import CompressionJobSpec, Model
 from compressionjob.tasks import Task
+from tests.support import tiny_models
 from tests.support.plans import open_store
 from tests.support.text_families import ENCODER, FAMILIES, SIZES, text_model, word_tokenizer
 
@@ -101,6 +104,31 @@ def test_a_length_beyond_the_limit_is_refused_before_anything_is_fetched(
     assert caught.value.field == "spec.benchmark.sequenceLength"
     assert f"at most {most} tokens" in caught.value.problem
     assert source in caught.value.problem
+
+
+@pytest.mark.parametrize("arrays", [False, True], ids=["texts", "arrays"])
+def test_the_positions_of_a_graph_are_known_from_the_configuration_beside_it(tmp_path: Path, *, arrays: bool) -> None:
+    place = tiny_models.perceptron(tmp_path / "model", width=8)
+    (place / "config.json").write_text(
+        json.dumps({"model_type": "bert", "num_labels": 4, "max_position_embeddings": 16})
+    )
+    data = tmp_path / ("data.npz" if arrays else "texts.parquet")
+    if arrays:
+        np.savez(data, x=np.ones((4, 8), np.float32))
+    else:
+        pq.write_table(pa.table({"text": ["a cat"]}), data)
+    spec = CompressionJobSpec.model_validate(
+        {
+            "model": {"source": f"file://{place}", "task": "text-classification"},
+            "data": {"evaluation": {"source": f"file://{data}"}},
+            "pipeline": [{"quantize": {"method": "dynamic"}}],
+            "benchmark": {"sequenceLength": 17},
+            "output": {"destination": f"file://{tmp_path / 'out'}"},
+        }
+    )
+    refused = pytest.raises(InvalidInput, match=r"sequenceLength.*max_position_embeddings\) takes at most 16 tokens")
+    with nullcontext() if arrays else refused:
+        preflight(spec, of_trial(spec, Stores(), tmp_path / "work"))
 
 
 def test_sentence_transformers_own_length_is_the_limit(tmp_path: Path) -> None:

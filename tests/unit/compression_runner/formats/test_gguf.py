@@ -51,7 +51,7 @@ def imported(gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     (place / "tiny.gguf").write_bytes(gguf.read_bytes())
     source = artifacts.seal(place, "gguf", "text-generation", weights={"tiny.gguf"})
     into = tmp_path_factory.mktemp("imported")
-    return METHODS["import"].run(source, None, StageContext(into, "spec.model.source")).artifact
+    return METHODS["import", ""].run(source, None, StageContext(into, "spec.model.source")).artifact
 
 
 def test_the_import_is_the_model_that_was_written(imported: Artifact, llama: Path) -> None:
@@ -74,7 +74,7 @@ def test_quantized_blocks_become_the_numbers_that_they_stand_for(tmp_path: Path,
     source = artifacts.seal(place.parent, "gguf", "text-generation", weights={place.name})
     into = tmp_path / "into"
     into.mkdir()
-    made = METHODS["import"].run(source, None, StageContext(into, "spec.model.source"))
+    made = METHODS["import", ""].run(source, None, StageContext(into, "spec.model.source"))
     model = AutoModelForCausalLM.from_pretrained(made.artifact.path)
     found = model.get_submodule("model.layers.1.mlp.up_proj").weight.detach().numpy()
     np.testing.assert_array_equal(found, quants.dequantize(stored, GGMLQuantizationType.Q8_0))

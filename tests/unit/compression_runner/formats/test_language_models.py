@@ -22,10 +22,10 @@ from compression_runner.formats.decoder import decoder
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.inference.predictor import Predictor
-from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.spec import Benchmark, CompressionJobSpec
+from tests.support.stages import apply_method
 from tests.support.tiny_models import LLAMA_TOKENS
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -103,7 +103,7 @@ def test_a_language_model_is_measured_by_perplexity_and_single_steps(
     llama: Path, exported_llama: Artifact, tmp_path: Path
 ) -> None:
     quantize = Quantize.model_validate({"method": "dynamic"})
-    smaller = METHODS["quantize"].run(exported_llama, quantize, StageContext(tmp_path, "spec.pipeline[0]")).artifact
+    smaller = apply_method("quantize", exported_llama, quantize, StageContext(tmp_path, "spec.pipeline[0]")).artifact
     spec = CompressionJobSpec.model_validate(
         {
             "model": {"source": "s3://models/llama", "task": "text-generation"},

@@ -11,16 +11,16 @@ from compression_runner.artifact import seal
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods.pack.unpacking import unpack
-from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
 from compressionjob.methods.pack import Pack
 from tests.support import tiny_models
 from tests.support.plans import plan_for
+from tests.support.stages import apply_method
 
 
 def run(name: str, artifact: Any, parameters: Any, into: Path) -> Any:
     into.mkdir()
-    return METHODS[name].run(artifact, parameters, StageContext(into, "spec.pipeline[0]"))
+    return apply_method(name, artifact, parameters, StageContext(into, "spec.pipeline[0]"))
 
 
 def test_a_program_answers_as_the_model_for_any_batch(tmp_path: Path) -> None:

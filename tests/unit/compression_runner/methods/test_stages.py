@@ -19,18 +19,18 @@ from compression_runner.formats.task_module import wrap
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods.pack.unpacking import unpack
 from compression_runner.methods.prune.magnitude import lamp_scores
-from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.prune import Prune
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.spec import Task
 from tests.support import tiny_models
+from tests.support.stages import apply_method
 
 
 def apply(name: str, artifact: Artifact, parameters: Any, into: Path) -> Outcome:
     into.mkdir()
-    return METHODS[name].run(artifact, parameters, StageContext(into, f"spec.pipeline[0].{name}"))
+    return apply_method(name, artifact, parameters, StageContext(into, f"spec.pipeline[0].{name}"))
 
 
 def answers(artifact: Artifact, feed: dict[str, np.ndarray]) -> np.ndarray:

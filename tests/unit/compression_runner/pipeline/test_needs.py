@@ -11,11 +11,14 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import memory_forecast, time_forecast
 from compression_runner.pipeline.planner import Plan, Step
 from compression_runner.pipeline.resources import check_memory
+from compressionjob.methods.registry import Quantize
 from compressionjob.spec import parse_job
 from compressionjob.tasks import Task
 from tests.support import manifests
 
-MINILM, BERT_BASE = 22_713_216, 109_482_240
+MINILM, BERT_BASE, SMOLLM2 = 22_713_216, 109_482_240, 134_515_008
+ROUNDED = Quantize(method="weight-only", dtype="int8", group_size=32)
+CALIBRATED = Quantize(method="weight-only", dtype="int4", algorithm="gptq")
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,13 @@ def source(parameters: int, weights_bytes: int = 0) -> Source:
     return cast(Source, Sizes(parameters, weights_bytes))
 
 
-def plan(*names: str) -> Plan:
-    steps = tuple(Step(name, METHODS[name], None, "", name, None, "onnx") for name in names)
+def plan(*names: str, quantize: Quantize | None = None) -> Plan:
+    chosen = quantize.chosen() if quantize else None
+    keys = {"quantize": ("quantize", chosen.variant if chosen else "dynamic")}
+    parameters = {"quantize": chosen}
+    steps = tuple(
+        Step(name, METHODS[keys.get(name, (name, ""))], parameters.get(name), "", name, None, "onnx") for name in names
+    )
     return Plan("", steps, None, None)
 
 
@@ -53,6 +61,24 @@ def test_the_forecast_is_near_the_peak_that_was_measured(
 ) -> None:
     """The peaks are those of whole runs: libraries, the data, and every step on top of what the one before left."""
     forecast = memory_forecast(plan(*steps), source(parameters), task)
+    assert peak <= forecast.expected <= 1.5 * peak
+    assert forecast.least <= peak
+
+
+@pytest.mark.parametrize(
+    ("steps", "quantize", "window", "peak"),
+    [
+        (("import", "export", "quantize"), ROUNDED, 256, 2939e6),
+        (("export", "quantize"), ROUNDED, 1024, 4621e6),
+        (("export", "quantize"), CALIBRATED, 1024, 5246e6),
+        (("prune", "pack", "export"), None, 1024, 4017e6),
+    ],
+)
+def test_a_language_model_needs_memory_for_the_tokens_of_a_window(
+    steps: tuple[str, ...], quantize: Quantize | None, window: int, peak: float
+) -> None:
+    """The peaks are those of SmolLM2's examples."""
+    forecast = memory_forecast(plan(*steps, quantize=quantize), source(SMOLLM2), "text-generation", window)
     assert peak <= forecast.expected <= 1.5 * peak
     assert forecast.least <= peak
 
@@ -83,6 +109,6 @@ def test_training_is_said_to_come_on_top() -> None:
         def needs(self) -> frozenset[str]:
             return frozenset({"training"})
 
-    learning = Step("taught", METHODS["distill"], cast(Any, Learns()), "", "t", None, "transformers")
+    learning = Step("taught", METHODS["distill", ""], cast(Any, Learns()), "", "t", None, "transformers")
     spec = parse_job(manifests.job()).spec
     assert time_forecast(Plan("", (learning,), None, None), source(MINILM), spec).trained == ("taught",)

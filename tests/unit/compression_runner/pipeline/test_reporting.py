@@ -122,7 +122,7 @@ def facts_of(one: CompressionJob, folder: Path) -> Facts:
         "uri": one.spec.model.source, "format": "transformers", "architecture": "BertModel", "parameters": 22_000_000,
         "identity": "12" * 32, "checksumsVerified": True, "digest": "sha256:feed", "sizeBytes": 90,
     }  # fmt: skip
-    step = Step("pack", METHODS["pack"], None, "spec.pipeline[1]", "ef" * 32, None, "onnx")
+    step = Step("pack", METHODS["pack", ""], None, "spec.pipeline[1]", "ef" * 32, None, "onnx")
     measured = measurements(one)
     judgement = measured.judgement(one.spec.sla)
     return Facts(

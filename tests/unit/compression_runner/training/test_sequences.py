@@ -29,6 +29,7 @@ from compressionjob.methods.training import Training
 from compressionjob.tasks import Task
 from tests.support import tiny_models
 from tests.support.stage_data import FakeStageData
+from tests.support.stages import apply_method
 
 MODELS: dict[Task, Callable[[Path], Path]] = {
     "text-generation": tiny_models.llama,
@@ -70,7 +71,7 @@ def generator(tmp_path: Path) -> Artifact:
 def stage(name: str, artifact: Artifact, teacher: Artifact, parameters: Any, into: Path) -> Any:
     into.mkdir()
     context = StageContext(into, f"spec.pipeline[0].{name}", data=FakeStageData(sequences(160), teacher=teacher))
-    return METHODS[name].run(artifact, parameters, context)
+    return apply_method(name, artifact, parameters, context)
 
 
 @pytest.mark.parametrize("task", MODELS)
@@ -208,7 +209,7 @@ def test_an_encoder_with_a_decoder_has_no_hidden_states_of_one_stack(tmp_path: P
         into = tmp_path / str(number)
         into.mkdir()
         with pytest.raises(BadRecipe, match="an encoder and a decoder") as refused:
-            METHODS[name].run(source, parameters, StageContext(into, f"spec.pipeline[0].{name}", data=data))
+            apply_method(name, source, parameters, StageContext(into, f"spec.pipeline[0].{name}", data=data))
         assert refused.value.field.endswith(field)
 
 
@@ -219,5 +220,5 @@ def test_labels_of_texts_that_are_written_are_no_column_to_name(tmp_path: Path) 
         tmp_path / "out", "spec.pipeline[0].recover", data=FakeStageData(sequences(decoder=True), teacher=source)
     )
     with pytest.raises(BadRecipe) as refused:
-        METHODS["recover"].run(source, Recover(method="labels"), context)
+        METHODS["recover", ""].run(source, Recover(method="labels"), context)
     assert refused.value.remedy == "use method distillation"

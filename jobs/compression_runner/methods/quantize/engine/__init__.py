@@ -1,1 +1,41 @@
-"""Quantization by libraries that cannot live beside ours: each in an environment of its own, in an image of its own."""
+"""Language models for vLLM: quantizers that live in an environment of their own in the image."""
+
+from typing import Final
+
+from compression_runner.artifact import Artifact, Format
+from compression_runner.methods.quantize.engine.environment import FORMATS, interpreter
+from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
+from compressionjob.methods.quantize import LlmCompressor, ModelOpt
+
+Engine = LlmCompressor | ModelOpt
+
+
+def run(artifact: Artifact, parameters: Engine, context: StageContext) -> Outcome:
+    """Return the model with its linear layers in few bits; embeddings and the output layer stay as they are.
+
+    Raises BadRecipe where the image has no such engine, or where it fails.
+    """
+    from compression_runner.methods.quantize.engine.stage import quantize
+
+    return quantize(artifact, parameters, context)
+
+
+def _gives(_before: Format, parameters: Engine) -> Format:
+    return FORMATS[parameters.backend]
+
+
+def _require(parameters: Engine, field: str) -> None:
+    interpreter(parameters.backend, field)
+
+
+METHOD: Final = Method(
+    name="quantize",
+    version=3,
+    accepts=always("transformers"),
+    gives=_gives,
+    run=run,
+    require=_require,
+    libraries=("onnxruntime", "onnx", "onnx-ir", "numpy", "openvino", "nncf"),
+    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
+    effort=3.0,
+)

@@ -6,46 +6,42 @@ weights and inputs of linear layers FP8: https://github.com/NVIDIA/Model-Optimiz
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.formats.companions import copy_companions
 from compression_runner.methods.quantize.engine import environment
-from compression_runner.methods.quantize.engine.environment import FORMATS, LLM_COMPRESSOR, MODELOPT
+from compression_runner.methods.quantize.engine.environment import FORMATS
 from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training.compute import fastest
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import LlmCompressor, ModelOpt
 
+Engine = LlmCompressor | ModelOpt
 Settings = Mapping[str, Any]
 BITS: Final = {"int8": 8, "int4": 4, "float8": 8}
 LEFT_BEHIND: Final = ("recipe.yaml",)
 """What engines leave beside the weights that says nothing which artifact.json does not."""
 
 
-def _few_bits(parameters: Quantize) -> Settings:
+def _choices(parameters: Engine) -> Settings:
+    """Return what the engine gets beside files and bits."""
+    if isinstance(parameters, ModelOpt):
+        return {}
     return {
         "group_size": parameters.effective_group_size,
-        "symmetric": parameters.effective_symmetric,
+        "symmetric": True,
         "algorithm": parameters.effective_algorithm,
     }
 
 
-def _float8(_parameters: Quantize) -> Settings:
-    return {}
-
-
-CHOICES: Final[Mapping[str, Callable[[Quantize], Settings]]] = {LLM_COMPRESSOR: _few_bits, MODELOPT: _float8}
-"""What each engine is told beside files and bits."""
-
-
-def quantize(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
+def quantize(artifact: Artifact, parameters: Engine, context: StageContext) -> Outcome:
     """The model with its linear layers in few bits; embeddings and the output layer stay as they are.
 
     Raises BadRecipe where the image has no such engine, or where it fails.
     """
-    name = str(parameters.backend)
+    name = parameters.backend
     copy_companions(artifact, context.output)
     with tempfile.TemporaryDirectory(prefix="engine-", dir=context.output.parent) as folder:
         scratch = Path(folder)
@@ -54,7 +50,7 @@ def quantize(artifact: Artifact, parameters: Quantize, context: StageContext) ->
             "target": str(context.output.absolute()),
             "bits": BITS[parameters.dtype],
             "tokens": _tokens(parameters, artifact, context, scratch),
-            **CHOICES[name](parameters),
+            **_choices(parameters),
         }
         # It computes on cuda:0, which is the same GPU for its torch and for ours.
         told, seen = environment.run(name, settings, scratch, context.field, fastest("float32").gpu)
@@ -65,7 +61,7 @@ def quantize(artifact: Artifact, parameters: Quantize, context: StageContext) ->
     return Outcome(seal(context.output, FORMATS[name], artifact.task), details)
 
 
-def _tokens(parameters: Quantize, artifact: Artifact, context: StageContext, scratch: Path) -> str | None:
+def _tokens(parameters: Engine, artifact: Artifact, context: StageContext, scratch: Path) -> str | None:
     """A file with the calibration samples as token ids; None where the algorithm looks at none."""
     if not parameters.needs():
         return None

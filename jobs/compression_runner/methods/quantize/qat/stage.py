@@ -11,16 +11,16 @@ from compression_runner.formats.export import graph_of
 from compression_runner.formats.onnx_files import save
 from compression_runner.methods.quantize.loading import require_loadable
 from compression_runner.methods.quantize.qat.layers import put_on_grid, take_off
-from compression_runner.methods.quantize.qat.storing import store
+from compression_runner.methods.quantize.qat.storing import NotStored, store
 from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training import model as models
 from compression_runner.training.lesson import Lesson
 from compressionjob.methods.losses import Losses
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import Qat
 from compressionjob.methods.training import Training
 
 
-def train_quantized(artifact: Artifact, parameters: Quantize, context: StageContext) -> Outcome:
+def train_quantized(artifact: Artifact, parameters: Qat, context: StageContext) -> Outcome:
     """An ONNX graph with weights of few bits that were trained to be so; the baseline teaches, labels help.
 
     Raises BadRecipe where the training diverges, or the stored graph does not answer as the trained model does where
@@ -32,7 +32,7 @@ def train_quantized(artifact: Artifact, parameters: Quantize, context: StageCont
     student, teacher = models.load_linear(artifact), models.load(data.teacher()).freeze()
     lesson = Lesson(student, teacher, samples, parameters.training or Training())
     before = lesson.score()
-    chosen = put_on_grid(student.inner, parameters.dtype)  # type: ignore[arg-type]
+    chosen = put_on_grid(student.inner, parameters.dtype)
     labelled = samples.labels is not None and student.task.endswith("classification")
     losses = Losses(labels=0.5 if labelled else 0.0)
     trained = lesson.teach(losses, context, "choose a smaller training.learningRate, or more bits")
@@ -43,7 +43,7 @@ def train_quantized(artifact: Artifact, parameters: Quantize, context: StageCont
     graph = graph_of(student.module, student.inner, artifact.path, student.interface)
     try:
         stored = store(graph, weights)
-    except ValueError as error:
+    except NotStored as error:
         raise BadRecipe("NotStorable", context.field, parameters.dtype, str(error), "use another dtype") from error
     path = save(graph, context.output)
     require_loadable(path, context.field)

@@ -24,10 +24,14 @@ IR: Final = {8: 10, 4: 10, 2: 13}
 TOLERANCE: Final = 1e-4
 
 
+class NotStored(Exception):
+    """A trained weight that the exporter has changed in a way that its levels do not show; the text is the problem."""
+
+
 def store(model: onnx.ModelProto, weights: Mapping[str, OnGrid]) -> Mapping[str, Any]:
     """Replaces in place every initializer that lies on a trained grid, and tells what was found.
 
-    Raises ValueError where a trained weight is not in the graph.
+    Raises NotStored where a trained weight is not in the graph.
     """
     counted: Counter[str] = Counter()
     widest = 8
@@ -35,7 +39,7 @@ def store(model: onnx.ModelProto, weights: Mapping[str, OnGrid]) -> Mapping[str,
     for name, weight in weights.items():
         match = next(_matches(arrays, weight.levels.numpy()), None)
         if match is None:
-            raise ValueError(f"the weight of {name} is not in the exported graph")
+            raise NotStored(f"the weight of {name} is not in the exported graph")
         initializer, levels, steps, axis = match
         del arrays[initializer]
         bits = _bits(weight.kind, levels, axis)

@@ -1,1 +1,45 @@
-"""Static INT8: ranges of activations are found on calibration data before the model runs, not while it does."""
+"""Static quantization: weights and activations, whose ranges are found on calibration data."""
+
+from typing import Final
+
+from compression_runner.artifact import Artifact, Format, seal
+from compression_runner.methods.quantize.graph_stage import finish, load_floats, refusing
+from compression_runner.methods.quantize.plan_check import float32_graph
+from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
+from compressionjob.methods.quantize import Static
+
+
+def run(artifact: Artifact, parameters: Static, context: StageContext) -> Outcome:
+    """Return the graph, or the OpenVINO model, in INT8 or FP8.
+
+    Raises BadRecipe where nothing can be quantized, the result answers otherwise than the float graph, or the library
+    cannot quantize the graph.
+    """
+    from compression_runner.methods.quantize.static.stage import quantize
+    from compression_runner.methods.quantize.static.work import Work
+
+    with refusing(artifact, context, "static", "use method dynamic or weight-only, or backend openvino"):
+        load_floats(artifact, parameters, context.field, "all")  # only to be refused: the work reads the graph itself
+        samples = context.required_data.samples("calibration", artifact.path)
+        work = Work(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
+        details = quantize(work, context.output)
+        if parameters.backend == "openvino":
+            return Outcome(seal(context.output, "openvino", artifact.task), details)
+        return finish(artifact, context, details)
+
+
+def _gives(_before: Format, parameters: Static) -> Format:
+    return "openvino" if parameters.backend == "openvino" else "onnx"
+
+
+METHOD: Final = Method(
+    name="quantize",
+    version=4,
+    accepts=always("onnx"),
+    gives=_gives,
+    run=run,
+    check_source=float32_graph,
+    libraries=("onnxruntime", "onnx", "onnx-ir", "numpy", "openvino", "nncf"),
+    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
+    effort=3.0,
+)

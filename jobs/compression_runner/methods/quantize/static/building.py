@@ -11,7 +11,7 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, 
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 
 from compression_runner.formats.onnx_files import is_large
-from compression_runner.methods.quantize.dynamic import quiet
+from compression_runner.methods.quantize.converters import quiet
 from compression_runner.methods.quantize.static.embedding import quantize_tables
 from compression_runner.methods.quantize.static.float8 import quantize_nodes
 from compression_runner.methods.quantize.static.ranges import Range

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 
 from compression_runner.calibration.feeding import Feed, graph_inputs
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.formats.openvino_files import read, save
 from compression_runner.inference.batch_axis import fixed_batch
 from compression_runner.inference.openvino_settings import cpu_settings
@@ -25,7 +25,7 @@ from compression_runner.methods.quantize.static.fidelity import Answers, Fidelit
 from compression_runner.methods.quantize.static.ranges import OUTSIDE
 from compression_runner.methods.quantize.static.recipe import is_transformer
 from compression_runner.methods.quantize.static.work import Work, require_whole
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import Static
 
 # nncf sends what it does to its makers unless it takes itself to run in their own tests.
 os.environ.setdefault("NNCF_CI", "1")
@@ -43,21 +43,19 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
     observed, checked = divide(feeds, apart=work.parameters.accuracy_control is not None)
     transformer = is_transformer(graph)
     del graph
-    try:
+    with _refusing(work):
         model = read(work.graph)
         expected = _answer(model, checked)
-        work.advance(0.1)
-        with _quiet():
-            quantized = _quantize(work, model, observed, checked, expected, transformer=transformer)
-        counts = Counter(node.get_type_name() for node in quantized.get_ops())
-        if not counts[QUANTIZER]:
-            raise _nothing_left(work)
+    work.advance(0.1)
+    with _refusing(work), _quiet():
+        quantized = _quantize(work, model, observed, checked, expected, transformer=transformer)
+    counts = Counter(node.get_type_name() for node in quantized.get_ops())
+    if not counts[QUANTIZER]:
+        raise _nothing_left(work)
+    with _refusing(work):
         save(quantized, into)
-        fidelity = compare(expected, _answer(quantized, checked), classifies=work.classifies)
-    except RuntimeError as error:
-        problem = f"OpenVINO or nncf cannot quantize the graph: {' '.join(str(error).split())[:300]}"
-        remedy = "use backend onnxruntime, or leave the stage out"
-        raise BadRecipe("QuantizeFailed", work.field, "openvino", problem, remedy) from error
+        answers = _answer(quantized, checked)
+    fidelity = compare(expected, answers, classifies=work.classifies)
     require_whole(work, fidelity)
     return {
         "backend": "openvino",
@@ -68,6 +66,17 @@ def quantize(work: Work, into: Path) -> Mapping[str, Any]:
         "calibrationCosine": round(fidelity.cosine, 6) if fidelity.compared else None,
         "calibrationAgreement": fidelity.agreement,
     }
+
+
+@contextmanager
+def _refusing(work: Work) -> Iterator[None]:
+    """Turn what OpenVINO and nncf raise for a graph into BadRecipe."""
+    try:
+        yield
+    except RuntimeError as error:
+        problem = f"OpenVINO or nncf cannot quantize the graph: {cause(error)}"
+        remedy = "use backend onnxruntime, or leave the stage out"
+        raise BadRecipe("QuantizeFailed", work.field, "openvino", problem, remedy) from error
 
 
 def _feeds(work: Work, graph: onnx.ModelProto) -> list[Feed]:
@@ -135,7 +144,7 @@ def _require_limit(work: Work, found: Fidelity, limit: float) -> None:
         raise BadRecipe("TooLossy", field, limit, problem, "allow more, or use backend onnxruntime")
 
 
-def _advanced(parameters: Quantize) -> Any:
+def _advanced(parameters: Static) -> Any:
     """What the spec asks for; nncf's own choice where it says nothing."""
     from nncf.quantization.advanced_parameters import (
         AdvancedQuantizationParameters,

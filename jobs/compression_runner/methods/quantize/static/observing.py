@@ -20,7 +20,7 @@ from compression_runner.methods.quantize.static.ranges import (
     percentile_range,
     seen_range,
 )
-from compressionjob.methods.quantize import Calibration
+from compressionjob.methods.quantize.static import Calibration
 
 AT_ONCE: Final = 8
 """Samples of one batch; one where sequences would be filled up, since the filling is not what a model sees."""

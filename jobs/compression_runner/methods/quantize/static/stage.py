@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 
 from compression_runner.calibration.feeding import Feed
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.formats.graph_weights import left_out, sizes_of_weights
 from compression_runner.formats.onnx_files import save
 from compression_runner.methods.quantize.static import float8
@@ -79,8 +79,7 @@ def _answers(blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed]
     try:
         return answer(build(blueprint, parts), feeds)
     except RUNTIME_ERRORS as error:
-        first = " ".join(str(error).split())[:300]
-        problem = f"the result does not run in onnxruntime: {first}"
+        problem = f"the result does not run in onnxruntime: {cause(error)}"
         raise BadRecipe("NotLoadable", work.field, "static", problem, "leave the stage out, or use cast") from error
 
 

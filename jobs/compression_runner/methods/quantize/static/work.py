@@ -8,7 +8,7 @@ from typing import Final
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.static.fidelity import Fidelity
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import Static
 from compressionjob.tasks import TASKS, Task
 
 BROKEN: Final = 0.5
@@ -22,7 +22,7 @@ class Work:
     graph: Path
     task: Task
     samples: SampleSet
-    parameters: Quantize
+    parameters: Static
     field: str
     advance: Callable[[float], None]
 

@@ -1,1 +1,37 @@
-"""Weight-only quantization: weights in 8, 4, 3 or 2 bits by groups, activations as they are."""
+"""Weight-only quantization: few bits for weights, by groups."""
+
+from typing import Final
+
+from compression_runner.artifact import Artifact
+from compression_runner.methods.quantize.graph_stage import finish, load_floats, refusing
+from compression_runner.methods.quantize.plan_check import float_graph
+from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
+from compressionjob.methods.quantize import WeightOnly
+
+
+def run(artifact: Artifact, parameters: WeightOnly, context: StageContext) -> Outcome:
+    """Return the graph with weights of few bits.
+
+    Raises BadRecipe where there is nothing to quantize, or the graph cannot be calibrated.
+    """
+    from compression_runner.formats.onnx_files import save
+    from compression_runner.methods.quantize.weight_only.stage import Work, quantize
+
+    with refusing(artifact, context, "weight-only", "use method dynamic or cast"):
+        model = load_floats(artifact, parameters, context.field, "floats")
+        data = context.required_data.samples("calibration", artifact.path) if parameters.needs() else None
+        details = quantize(Work(model, parameters, data, context.field, context.advance))
+        save(model, context.output)
+        return finish(artifact, context, details)
+
+
+METHOD: Final = Method(
+    name="quantize",
+    version=4,
+    accepts=always("onnx"),
+    run=run,
+    check_source=float_graph,
+    libraries=("onnxruntime", "onnx", "onnx-ir", "numpy"),
+    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
+    effort=3.0,
+)

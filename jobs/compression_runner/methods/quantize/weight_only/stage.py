@@ -11,7 +11,7 @@ from compression_runner.calibration.inverse import NotInvertible
 from compression_runner.calibration.scaling import divide_inputs
 from compression_runner.calibration.walking import UnsupportedGraph
 from compression_runner.dataset import SampleSet
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 from compression_runner.formats.graph_weights import sizes
 from compression_runner.inference.session import RUNTIME_ERRORS
 from compression_runner.methods.quantize.weight_only.choosing import Choice, choose
@@ -19,7 +19,7 @@ from compression_runner.methods.quantize.weight_only.grid import Layout
 from compression_runner.methods.quantize.weight_only.mixing import OutOfReach, mix
 from compression_runner.methods.quantize.weight_only.rounding import Method, Rounded, layout, round_weights
 from compression_runner.methods.quantize.weight_only.writing import write
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.quantize import WeightOnly
 
 BITS: Final = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
 FAILURES: Final[tuple[type[Exception], ...]] = (UnsupportedGraph, *RUNTIME_ERRORS)
@@ -32,7 +32,7 @@ class Work:
     """What the stage is about; `samples` where the algorithm looks at activations."""
 
     model: onnx.ModelProto
-    parameters: Quantize
+    parameters: WeightOnly
     samples: SampleSet | None
     field: str
     advance: Callable[[float], None]
@@ -66,7 +66,7 @@ def quantize(work: Work) -> Mapping[str, Any]:
         remedy = "use algorithm rtn or awq, or other calibration data"
         raise BadRecipe("CalibrationFailed", work.field, parameters.dtype, str(error), remedy) from error
     except FAILURES as error:
-        problem = f"the graph cannot be run in parts on calibration data: {' '.join(str(error).split())[:300]}"
+        problem = f"the graph cannot be run in parts on calibration data: {cause(error)}"
         raise BadRecipe(
             "CalibrationFailed", work.field, parameters.dtype, problem, "use algorithm rtn, and one dtype"
         ) from error

@@ -69,6 +69,15 @@ def test_refused_keys_come_with_the_command_that_replaces_them(field: str, secre
     )
 
 
+def test_refused_keys_of_a_store_are_those_of_its_secret() -> None:
+    remedy = "correct the keys in the Secret, or more"
+    said = violation("InvalidInput", "the store says 403", field="spec.model.source", remedy=remedy)
+    began = {"part": "Run", "phase": "Running", "stores": [{"name": "team-a", "secretName": "team-a-keys"}]}
+    record = job(spec__storage={"store": "team-a"}, status=began)
+    _, plan = settle(observe(record, child=failed(POLICY, failed=1), pods=(ended_pod(code=2, message=said),)))
+    assert "patch secret team-a-keys --type=merge" in condition_of(plan, "Failed")["message"]
+
+
 def test_one_attempt_is_no_plural() -> None:
     _, plan = settle(observe(child=failed(BACKOFF, failed=1), pods=(ended_pod(code=1),)))
     assert condition_of(plan, "Failed")["message"].startswith("1 attempt failed: exit code 1")

@@ -3,6 +3,7 @@
 import pytest
 
 from compression_operator.loop.reconcile import reconcile
+from compression_operator.records.annotations import STORES_ANNOTATION
 from compression_operator.records.pod import PodRecord
 from tests.support.operator.builders import (
     NOW,
@@ -87,6 +88,20 @@ def test_a_pod_that_cannot_start_comes_with_the_command_that_fixes_it(waiting: s
     assert plan.status is not None
     assert said in plan.status["message"]
     assert [said in note.text for note in plan.events if note.reason == "Waiting"] == [True]
+
+
+def test_a_missing_secret_of_a_store_is_named_with_the_store() -> None:
+    stores = '[{"name":"team-a","secretName":"keys","hubSecretName":"token"}]'
+    held = child(active=1, annotations={STORES_ANNOTATION: stores})
+    for secret, field, key in (("keys", "secretName", "AWS_ACCESS_KEY_ID"), ("token", "hub.secretName", "HF_TOKEN")):
+        stuck = pod(
+            state={"waiting": {"reason": "CreateContainerConfigError", "message": f'secret "{secret}" not found'}}
+        )
+        record = job(spec__storage={"store": "team-a"}, spec__hub={"store": "team-a"})
+        _, plan = settle(observe(record, child=held, pods=(stuck,)))
+        said = condition_of(plan, "Scheduled")["message"]
+        assert f"create it ({field} of the CompressionStore team-a): kubectl -n default create secret generic" in said
+        assert f"--from-literal={key}=VALUE" in said
 
 
 def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_only_waits() -> None:

@@ -1,5 +1,6 @@
 """Answers of other sizes for other samples, and whole measurements of models that give them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
+from compression_runner.evaluation.answers.answers import answers
 from compression_runner.evaluation.answers.batch_axes import batch_of_inputs
 from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, may_vary, varying_answers
 from compression_runner.evaluation.evaluate import Measurements, Subject, measure
@@ -76,6 +78,43 @@ def test_one_sample_of_another_size_decides_the_metric_however_late_it_is_answer
     assert found.quality_metric == "matches"
 
 
+def test_a_result_of_another_size_fails_with_the_outputs_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The baseline gives each sample four boxes; the job compares values one by one."""
+    rows = np.tile(3 * np.sign(random(8, 4)[:, :1].T), (20, 1, 1)).astype(np.float32)
+    models = detector(tmp_path / "a.onnx"), detector(tmp_path / "b.onnx", -0.9)
+    sla = {"quality": {"metric": "cosine", "maxDrop": "0.5"}}
+    spec = onnx_spec(benchmark={"timeLimit": "1s", "threads": 1}, sla=sla)
+    measure_shortly(monkeypatch)
+    found = measure(spec, *_subjects(models), array_samples(x=rows))
+    judged = found.judgement(spec.sla)
+    assert judged.verdict == "Fail"
+    assert "output selected has another size than the baseline's" in judged.sentence()
+    assert found.anomalies[-1] == "output selected has another size than the baseline's"
+    assert measured(monkeypatch, models, array_samples(x=rows)).quality_metric == "matches"
+
+
+@pytest.mark.parametrize("shape", [[0, 1, 6], [0, 3, 6], [-1, 16]], ids=["fewer", "more", "no whole number"])
+def test_a_result_that_states_one_size_and_gives_another_fails(
+    shape: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two outputs, of which the second is the one whose size differs."""
+    nodes = [
+        node("MatMul", ["x", "w"], ["fine"]),
+        node("MatMul", ["x", "v"], ["h"]),
+        node("Reshape", ["h", "s"], ["parts"]),
+    ]
+    for name, sizes in (("a", [0, 2, 6]), ("b", shape)):
+        width = 24 if sizes[0] else 6 * sizes[1]  # 24: six rows for the four samples of a batch
+        weights = {"w": random(8, 12), "v": random(8, width), "s": np.array(sizes)}
+        onnx.save(graph(nodes, {"x": ["batch", 8]}, ["fine", "parts"], weights), tmp_path / f"{name}.onnx")
+    spec = onnx_spec(benchmark={"timeLimit": "1s", "threads": 1, "batchSize": 4}, sla={"quality": {"maxDrop": "0.5"}})
+    measure_shortly(monkeypatch)
+    found = measure(spec, *_subjects((tmp_path / "a.onnx", tmp_path / "b.onnx")), array_samples(x=random(20, 8)))
+    judged = found.judgement(spec.sla)
+    assert judged.verdict == "Fail"
+    assert "the compressed model's output parts has another size than the baseline's" in judged.sentence()
+
+
 def test_data_in_which_nothing_is_found_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     models = detector(tmp_path / "a.onnx", 0.0), detector(tmp_path / "b.onnx", 0.01)
     with pytest.raises(InvalidInput, match=r"no sample has a row in any output \(selected\)"):
@@ -95,6 +134,26 @@ def test_answers_of_one_size_are_compared_as_any_others(tmp_path: Path) -> None:
         found = as_rows(predictor.outputs, kept, kept)
     assert not isinstance(found, VaryingAnswers)
     assert np.allclose(found[0], rows @ random(4, 6), atol=1e-5)
+
+
+def test_values_have_one_order_whether_sizes_may_vary_or_not(tmp_path: Path) -> None:
+    """Several rows for each sample, which the second dimension of the output counts."""
+    nodes = [
+        node("MatMul", ["x", "w"], ["h"]),
+        node("Reshape", ["h", "s"], ["rows"]),
+        node("Transpose", ["rows"], ["y"], perm=[1, 0]),
+    ]
+    made = graph(nodes, {"x": [None, 4]}, ["y"], {"w": random(4, 6), "s": np.array([-1, 2])})
+    onnx.save(made, tmp_path / "m.onnx")
+    data = array_samples(x=random(5, 4))
+    with OnnxPredictor(tmp_path / "m.onnx", 1) as predictor:
+        predictor.outputs = tuple(replace(info, axis=1) for info in predictor.outputs)
+        kept = varying_answers(predictor, data, "onnx")
+        found = as_rows(predictor.outputs, kept, kept)
+        alone, together = (answers(predictor, data, "onnx", size) for size in (1, 5))
+    assert not isinstance(found, VaryingAnswers)
+    assert found[0] == pytest.approx(alone)
+    assert found[0] == pytest.approx(together, abs=1e-5)
 
 
 @pytest.mark.parametrize(("metric", "vary"), [("cosine", True), ("neighbours", True), ("matches", False)])

@@ -9,9 +9,9 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.quality.comparison import (
     classification_quality,
     embedding_quality,
-    nearest_neighbours,
     unchanged,
 )
+from compression_runner.evaluation.quality.neighbours import nearest_neighbours
 from compression_runner.evaluation.statistics import paired_bootstrap
 from compression_runner.inference.parts import OutputShape, split_answers
 from compression_runner.inference.similarity import row_cosines
@@ -118,7 +118,7 @@ def test_nearest_neighbours_by_hand() -> None:
 def test_nearest_neighbours_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     whole = nearest_neighbours(rows)
-    monkeypatch.setattr("compression_runner.evaluation.quality.comparison.NEIGHBOUR_ROWS", 7)
+    monkeypatch.setattr("compression_runner.evaluation.quality.neighbours.ROWS", 7)
     assert nearest_neighbours(rows).tolist() == whole.tolist()
 
 

@@ -25,7 +25,7 @@ from compressionjob.methods.factorize import Factorize
 from compressionjob.spec import Task
 from tests.support import tiny_models
 from tests.support.stage_data import FakeStageData
-from tests.support.stages import answers
+from tests.support.stages import answers, apply_method
 
 FIELD = "spec.pipeline[0].factorize"
 
@@ -43,7 +43,7 @@ def token_samples() -> SampleSet:
 def factorize(artifact: Artifact, into: Path, samples: SampleSet | None = None, **parameters: Any) -> Outcome:
     into.mkdir()
     data = FakeStageData(samples) if samples else None
-    return METHODS["factorize"].run(
+    return METHODS["factorize", ""].run(
         artifact, Factorize.model_validate(parameters), StageContext(into, FIELD, data=data)
     )
 
@@ -77,7 +77,7 @@ def low_rank_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def low_rank_graph(low_rank_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     into = tmp_path_factory.mktemp("low-rank-graph")
     source = seal(low_rank_bert, "transformers", "text-embedding")
-    return METHODS["export"].run(source, None, StageContext(into, FIELD)).artifact
+    return METHODS["export", ""].run(source, None, StageContext(into, FIELD)).artifact
 
 
 @pytest.mark.parametrize(("method", "rank"), [("svd", 4), ("nmf", 5)])
@@ -116,7 +116,7 @@ def test_a_checkpoint_gets_modules_that_can_be_trained(low_rank_bert: Path, tmp_
     assert "word_embeddings" in changes
     if method == "svd":
         (tmp_path / "exported").mkdir()
-        METHODS["export"].run(again.artifact, None, StageContext(tmp_path / "exported", FIELD))
+        METHODS["export", ""].run(again.artifact, None, StageContext(tmp_path / "exported", FIELD))
 
 
 @pytest.mark.parametrize("format_", ["onnx", "transformers"])
@@ -194,7 +194,7 @@ def test_convolutions_of_low_rank_answer_the_same(tmp_path: Path, method: str, n
 def test_a_resnet_is_made_smaller(tmp_path: Path, method: str) -> None:
     source = seal(tiny_models.resnet(tmp_path / "source"), "transformers", "image-classification")
     (tmp_path / "graph").mkdir()
-    graph = METHODS["export"].run(source, None, StageContext(tmp_path / "graph", FIELD)).artifact
+    graph = METHODS["export", ""].run(source, None, StageContext(tmp_path / "graph", FIELD)).artifact
     random = np.random.default_rng(2)
     samples = [{"pixel_values": random.normal(size=(1, 16, 16)).astype(np.float32)} for _ in range(8)]
     settings: dict[str, Any] = {"method": method, "budget": "0.8", "sensitivity": "outputs"}
@@ -260,10 +260,10 @@ def test_what_cannot_be_done_is_a_bad_recipe(
 
 
 def test_a_quantized_graph_has_nothing_to_factorize(exported: Artifact, tmp_path: Path) -> None:
-    from compressionjob.methods.quantize import Quantize
+    from compressionjob.methods.registry import Quantize
 
     (tmp_path / "int8").mkdir()
-    quantized = METHODS["quantize"].run(exported, Quantize(), StageContext(tmp_path / "int8", FIELD)).artifact
+    quantized = apply_method("quantize", exported, Quantize(), StageContext(tmp_path / "int8", FIELD)).artifact
     with pytest.raises(BadRecipe, match=r"no weights in floating-point numbers|would become smaller"):
         factorize(quantized, tmp_path / "out", method="svd", rank=4, exclude=["*position*", "*type*"])
 
@@ -341,13 +341,13 @@ def test_a_checkpoint_of_convolutions_can_be_trained_and_exported_after(tmp_path
     assert len(factors) == outcome.details["factorized"] > 0
     assert all(parameter.requires_grad for module in factors for parameter in module.parameters())
     (tmp_path / "graph").mkdir()
-    METHODS["export"].run(outcome.artifact, None, StageContext(tmp_path / "graph", FIELD))
+    METHODS["export", ""].run(outcome.artifact, None, StageContext(tmp_path / "graph", FIELD))
 
 
 @pytest.mark.parametrize("method", ["svd", "nmf", "tucker", "cp"])
 def test_formats(method: str) -> None:
     parameters = Factorize.model_validate({"method": method, "rank": 4})
-    found = METHODS["factorize"]
+    found = METHODS["factorize", ""]
     assert found.accepts(parameters) == {"transformers", "torch", "onnx"}
     assert found.gives("onnx", parameters) == "onnx"
     assert found.gives("transformers", parameters) == "torch"

@@ -235,7 +235,7 @@ def test_the_stage_packs_weights_that_count_and_unpack(codec: Any, tmp_path: Pat
     source = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
     (tmp_path / "packed").mkdir()
     context = StageContext(tmp_path / "packed", "spec.pipeline[0].pack")
-    packed = METHODS["pack"].run(source, Pack(codec=codec), context).artifact
+    packed = METHODS["pack", ""].run(source, Pack(codec=codec), context).artifact
     (counted,) = [file.path for file in packed.files if file.weights]
     assert counted == f"model.safetensors{CODECS[codec].suffix}"
     assert is_weights(counted)

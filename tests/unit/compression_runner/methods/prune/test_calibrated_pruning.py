@@ -163,7 +163,7 @@ def test_magnitude_2_4_of_a_checkpoint_leaves_embeddings_and_keeps_its_format(tm
     source = seal(folder, "transformers", "text-embedding")
     if kind == "onnx":
         (tmp_path / "exported").mkdir()
-        source = METHODS["export"].run(source, None, StageContext(tmp_path / "exported", "spec")).artifact
+        source = METHODS["export", ""].run(source, None, StageContext(tmp_path / "exported", "spec")).artifact
     outcome = prune(source, tmp_path / "out", pattern="2:4")
     assert outcome.artifact.format == kind
     assert outcome.details["tensors"] == 12 + (kind == "transformers")  # the pooler is not exported
@@ -210,7 +210,7 @@ def test_a_checkpoint_stays_one(tmp_path: Path, name: str, method: str) -> None:
 def test_a_checkpoint_and_its_graph_lose_the_same_weights(tmp_path: Path, method: str) -> None:
     source = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
     (tmp_path / "graph").mkdir()
-    exported = METHODS["export"].run(source, None, StageContext(tmp_path / "graph", "spec")).artifact
+    exported = METHODS["export", ""].run(source, None, StageContext(tmp_path / "graph", "spec")).artifact
     graph = weights_of(prune(exported, tmp_path / "a", SENTENCES, method=method).artifact)
     checkpoint = load_file(prune(source, tmp_path / "b", SENTENCES, method=method).artifact.path / "model.safetensors")
     for layer in ("attention.self.query", "output.dense"):

@@ -15,19 +15,19 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read
 from compression_runner.inference.opening import open_predictor
 from compression_runner.methods.pack.unpacking import unpack
-from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.planner import Plan
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.pack import Pack
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from tests.support import tiny_models
 from tests.support.plans import plan_for
 from tests.support.stage_data import FakeStageData, image_samples, token_samples
+from tests.support.stages import apply_method
 
 
 def apply(name: str, artifact: Artifact, parameters: Any, into: Path, samples: Any) -> Outcome:
     into.mkdir()
-    return METHODS[name].run(artifact, parameters, StageContext(into, "spec.pipeline[0]", data=FakeStageData(samples)))
+    return apply_method(name, artifact, parameters, StageContext(into, "spec.pipeline[0]", data=FakeStageData(samples)))
 
 
 def convolutional(tmp_path: Path) -> Artifact:

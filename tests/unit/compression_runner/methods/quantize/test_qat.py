@@ -14,8 +14,8 @@ from compression_runner.artifact import Artifact, seal
 from compression_runner.inference.session import open_session
 from compression_runner.methods.quantize.qat.layers import OnGrid
 from compression_runner.methods.quantize.qat.quantizers import BOUNDS, Levels, Signs, Steps, quantizer
-from compression_runner.methods.quantize.qat.storing import store
-from compressionjob.methods.quantize import Quantize
+from compression_runner.methods.quantize.qat.storing import NotStored, store
+from compressionjob.methods.registry import Quantize
 from compressionjob.methods.training import Training
 from tests.support import tiny_models
 from tests.support.stage_data import labelled_tokens
@@ -89,7 +89,7 @@ def test_a_weight_that_is_not_in_the_graph_is_told() -> None:
     graph = helper.make_graph([], "empty", [], [], [numpy_helper.from_array(np.ones((2, 3), np.float32), "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     weight = OnGrid(torch.tensor([[1, 0, 1], [0, 1, 0]], dtype=torch.int8), torch.ones(2), "int4")
-    with pytest.raises(ValueError, match="layer is not in the exported graph"):
+    with pytest.raises(NotStored, match="layer is not in the exported graph"):
         store(model, {"layer": weight})
 
 

@@ -8,12 +8,12 @@ import pytest
 from compression_runner.artifact import Artifact, seal
 from compression_runner.calibration.inverse import NotInvertible, inverse_factor
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.quantize import dynamic
-from compression_runner.methods.registry import METHODS
+from compression_runner.methods.quantize.dynamic import converting
 from compression_runner.stages.method import StageContext
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from tests.support import tiny_models
 from tests.support.stage_data import array_samples, calibration
+from tests.support.stages import apply_method
 
 SAMPLES = calibration(array_samples(x=np.random.default_rng(4).normal(size=(40, 64)).astype(np.float32)))
 
@@ -26,7 +26,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 def quantize(graph: Artifact, into: Path, **parameters: object) -> None:
     into.mkdir()
     context = StageContext(into, "spec.pipeline[0].quantize", data=SAMPLES)
-    METHODS["quantize"].run(graph, Quantize.model_validate(parameters), context)
+    apply_method("quantize", graph, Quantize.model_validate(parameters), context)
 
 
 def fail(*_arguments: object, **_named: object) -> None:
@@ -34,9 +34,9 @@ def fail(*_arguments: object, **_named: object) -> None:
 
 
 CALLS = {
-    "dynamic": "compression_runner.methods.quantize.dynamic.quantize_dynamic",
+    "dynamic": "compression_runner.methods.quantize.dynamic.converting.quantize_dynamic",
     "static": "compression_runner.methods.quantize.static.building.quantize_static",
-    "cast": "compression_runner.methods.quantize.cast.convert_float_to_float16",
+    "cast": "compression_runner.methods.quantize.cast.converting.convert_float_to_float16",
 }
 
 
@@ -52,7 +52,7 @@ def test_what_a_quantizer_raises_is_a_refusal(
 
 
 def test_an_error_of_our_own_is_none(graph: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamic, "nodes", fail)
+    monkeypatch.setattr(converting, "nodes", fail)
     with pytest.raises(KeyError, match="scale"):
         quantize(graph, tmp_path / "out", method="dynamic")
 

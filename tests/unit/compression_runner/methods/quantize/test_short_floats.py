@@ -16,21 +16,20 @@ from transformers import BertModel
 from compression_runner.artifact import Artifact, seal
 from compression_runner.formats.source.inspection import inspect
 from compression_runner.methods.quantize.static.float8 import encode
-from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.planner import make_plan
 from compression_runner.stages.method import Outcome, StageContext
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
 from tests.support.plans import open_store
 from tests.support.stage_data import image_samples, token_samples
-from tests.support.stages import answers, quantize_static
+from tests.support.stages import answers, apply_method, quantize_static
 
 
 def cast(artifact: Artifact, into: Path) -> Outcome:
     into.mkdir()
     parameters = Quantize(method="cast", dtype="bfloat16")
-    return METHODS["quantize"].run(artifact, parameters, StageContext(into, "spec.pipeline[0].quantize"))
+    return apply_method("quantize", artifact, parameters, StageContext(into, "spec.pipeline[0].quantize"))
 
 
 def tokens() -> dict[str, Any]:

@@ -25,7 +25,7 @@ from compression_runner.methods.quantize.static.ranges import (
 )
 from compression_runner.methods.quantize.static.recipe import choose, unlike_branches
 from compression_runner.methods.quantize.static.work import Work, require_whole
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from compressionjob.spec import Task
 from tests.support import graphs, tiny_models
 from tests.support.stage_data import array_samples, image_samples, token_samples

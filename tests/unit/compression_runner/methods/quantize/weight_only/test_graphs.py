@@ -15,11 +15,11 @@ from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.weight_only.choosing import choose
 from compression_runner.methods.quantize.weight_only.rounding import Method, round_weights
 from compression_runner.methods.quantize.weight_only.writing import write
-from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
-from compressionjob.methods.quantize import Quantize
+from compressionjob.methods.registry import Quantize
 from tests.support.graphs import graph, language_model, random
 from tests.support.stage_data import FakeStageData, calibration
+from tests.support.stages import apply_method
 
 
 def calibration_tokens() -> FakeStageData:
@@ -40,7 +40,7 @@ def apply(model: onnx.ModelProto, into: Path, **parameters: Any) -> Outcome:
     (into / "out").mkdir()
     context = StageContext(into / "out", "spec.pipeline[0].quantize", data=calibration_tokens())
     chosen = Quantize(method="weight-only", **parameters)
-    return METHODS["quantize"].run(seal(source, "onnx", "onnx"), chosen, context)
+    return apply_method("quantize", seal(source, "onnx", "onnx"), chosen, context)
 
 
 def operators(artifact: Artifact) -> list[str]:

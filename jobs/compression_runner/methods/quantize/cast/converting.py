@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from compression_runner.formats.onnx_files import arrange, graphs, sort_nodes
-from compression_runner.methods.quantize.dynamic import refusing
+from compression_runner.methods.quantize.converters import refusing
 
 BFLOAT16_OPSET: Final = 13
 """The first whose Cast knows bfloat16."""

@@ -1,0 +1,93 @@
+"""Which address keys and tokens are for: they are never sent to another one, whatever a job says."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from compression_runner.errors import InvalidInput
+from compressionjob.endpoints import HUB, same_endpoint
+from compressionjob.locations import Hub, Storage
+from compressionjob.pod import (
+    ACCESS_KEY_ID,
+    ENDPOINT_URL,
+    HUB_ENDPOINT_KEY,
+    HUB_ENDPOINT_VARIABLE,
+    HUB_TOKEN_KEY,
+    HUB_TOKEN_VARIABLE,
+    STORES_VARIABLE,
+    Role,
+    credential_variable,
+)
+from compressionjob.stores import StoreConnection
+
+AWS: Final = "AWS"
+_CONNECTIONS: Final = TypeAdapter(list[StoreConnection])
+
+
+def connection(environment: Mapping[str, str], store: str, field: str) -> StoreConnection:
+    """Return where a CompressionStore is, as the operator says. Raises InvalidInput where it does not say."""
+    try:
+        known = _CONNECTIONS.validate_json(environment.get(STORES_VARIABLE, "[]"))
+    except ValidationError:
+        known = []
+    match = next((item for item in known if item.name == store), None)
+    if match is None:
+        problem = "nothing says where this CompressionStore is"
+        remedy = "upgrade the operator, which says it; in a local run write secretName and endpoint in place of store"
+        raise InvalidInput("StoreUnknown", field, store, problem, remedy)
+    return match
+
+
+def bound_storage(
+    environment: Mapping[str, str], storage: Storage, role: Role, field: str, namespace: str = ""
+) -> Storage:
+    """Return the settings that reach a location, with those of its store.
+
+    Raises InvalidInput where the Secret's keys are for another endpoint.
+    """
+    if storage.store is not None:
+        return connection(environment, storage.store, field).storage
+    bound = environment.get(credential_variable(role, ENDPOINT_URL))
+    if not bound or not environment.get(credential_variable(role, ACCESS_KEY_ID)):
+        return storage
+    if storage.endpoint is None or not same_endpoint(bound, storage.endpoint):
+        problem = f"the keys in the Secret {storage.secret_name!r} are for {bound} only"
+        raise InvalidInput(
+            "EndpointNotBound",
+            field,
+            storage.endpoint or AWS,
+            problem,
+            f"name that endpoint, or: {_patch(namespace, storage.secret_name, ENDPOINT_URL, storage.endpoint)}",
+        )
+    return storage
+
+
+def bound_hub(environment: Mapping[str, str], hub: Hub, field: str, namespace: str = "") -> tuple[Hub, str | None]:
+    """Return how the Hub is reached, and the token to send there.
+
+    A job's own token goes to the address that its store or its Secret names, and to huggingface.co where neither names
+    one. HF_TOKEN, as the Hub's own tools have it, never goes to a server that a manifest names. Raises InvalidInput
+    where the job's own token is for another address.
+    """
+    token = environment.get(HUB_TOKEN_VARIABLE) or None
+    if hub.store is not None:
+        return connection(environment, hub.store, field).hub, token
+    if token is None:
+        return hub, (environment.get(HUB_TOKEN_KEY) or None) if hub.endpoint is None else None
+    # A mirror in the environment of the runtime is the platform team's.
+    address = hub.endpoint or environment.get(HUB_ENDPOINT_KEY) or HUB
+    bound = environment.get(HUB_ENDPOINT_VARIABLE) or (address if hub.endpoint is None else HUB)
+    if same_endpoint(bound, address):
+        return hub, token
+    problem = f"the token in the Secret {hub.secret_name!r} is for {bound} only"
+    remedy = f"name that endpoint, or: {_patch(namespace, hub.secret_name, HUB_ENDPOINT_KEY, address)}"
+    raise InvalidInput("EndpointNotBound", "spec.hub.endpoint", address, problem, remedy)
+
+
+def _patch(namespace: str, secret: str | None, key: str, endpoint: str | None) -> str:
+    """Return the command that binds a Secret to an endpoint; "" as its value lets AWS be it."""
+    patch = json.dumps({"stringData": {key: endpoint or ""}}, separators=(",", ":"))
+    place = f" -n {namespace}" if namespace else ""
+    return f"kubectl{place} patch secret {secret} --type=merge --patch='{patch}'"

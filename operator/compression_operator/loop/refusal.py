@@ -1,0 +1,21 @@
+"""How a job is kept from a child: refused for good, or waiting for the platform team."""
+
+from compression_operator.loop.draft import Draft
+from compression_operator.telemetry import event_reasons
+from compressionjob.conditions import ACCEPTED
+
+
+def refuse(draft: Draft, reason: str, message: str) -> None:
+    """End a job that cannot work, however often it is tried."""
+    draft.set_condition(ACCEPTED, "False", reason, message)
+    draft.finish("Failed", reason, message)
+    draft.note("Warning", event_reasons.REFUSED, message)
+
+
+def wait(draft: Draft, reason: str, message: str) -> None:
+    """Let a job wait for something that the platform team can create or correct."""
+    old = draft.condition(ACCEPTED)
+    if old is None or old.reason != reason:
+        draft.note("Warning", event_reasons.WAITING, message)
+    draft.set_condition(ACCEPTED, "False", reason, message)
+    draft.set_phase("Pending", message)

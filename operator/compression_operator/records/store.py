@@ -1,0 +1,37 @@
+"""What is kept of a CompressionStore."""
+
+from dataclasses import dataclass
+from sys import intern
+
+from compression_operator.records.reading import Raw, version
+from compressionjob.errors import InvalidSpec
+from compressionjob.stores import CompressionStoreSpec, parse_store
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecord:
+    """A CompressionStore, read once: either its spec or what is wrong with it."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    spec: CompressionStoreSpec | None
+    problem: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of its object store, "" for AWS."""
+        return (self.spec.endpoint or "") if self.spec is not None else ""
+
+    @classmethod
+    def of(cls, raw: Raw) -> "StoreRecord":
+        """Read a CompressionStore."""
+        metadata = raw["metadata"]
+        uid, namespace, name, number = (
+            metadata["uid"], intern(metadata["namespace"]), metadata["name"], version(metadata),
+        )  # fmt: skip
+        try:
+            return cls(uid, namespace, name, number, parse_store(dict(raw)).spec)
+        except InvalidSpec as error:
+            return cls(uid, namespace, name, number, None, str(error))

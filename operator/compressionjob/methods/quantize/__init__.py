@@ -1,0 +1,16 @@
+"""Quantization: fewer bits for each number. One file for each method; a new one is a file, and a line in METHODS."""
+
+from typing import Final
+
+from compressionjob.methods.parameters import Parameters
+from compressionjob.methods.quantize.cast import Cast
+from compressionjob.methods.quantize.dynamic import Dynamic
+from compressionjob.methods.quantize.engine import LlmCompressor, ModelOpt
+from compressionjob.methods.quantize.qat import Qat
+from compressionjob.methods.quantize.static import Static
+from compressionjob.methods.quantize.weight_only import WeightOnly
+
+METHODS: Final[tuple[type[Parameters], ...]] = (Dynamic, Static, WeightOnly, Cast, Qat, LlmCompressor, ModelOpt)
+"""The first is the default."""
+
+__all__ = ["METHODS", "Cast", "Dynamic", "LlmCompressor", "ModelOpt", "Qat", "Static", "WeightOnly"]

@@ -1,0 +1,25 @@
+"""Weights and activations in a shorter floating-point type."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from compressionjob.methods.promise import Promise
+from compressionjob.methods.quantize.quantizer import DTYPE, METHOD, Quantizer
+
+
+class Cast(Quantizer):
+    """Float16 or bfloat16 instead of float32."""
+
+    variant: ClassVar[str] = "cast"
+    summary: ClassVar[str] = "weights and activations in a shorter floating-point type"
+
+    method: Literal["cast"] = Field(default="cast", description=METHOD)
+    dtype: Literal["float16", "bfloat16"] = Field(
+        description=f"{DTYPE} bfloat16 keeps a Transformers directory one, and is a type to store an ONNX graph in, "
+        "since CPUs compute it as float32."
+    )
+
+    def promise(self) -> Promise:
+        """Return the size; CPUs without FP16 arithmetic convert back and forth, so there is no promise of speed."""
+        return Promise(max_size_ratio=0.6, min_speedup=None, max_quality_drop=0.005)

@@ -1,0 +1,23 @@
+"""Dynamic quantization: onnxruntime's scheme, https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from compressionjob.methods.promise import Promise
+from compressionjob.methods.quantize.quantizer import DTYPE, GRANULARITY, METHOD, Quantizer
+
+
+class Dynamic(Quantizer):
+    """Integer weights, and activations that are quantized while the model runs."""
+
+    variant: ClassVar[str] = "dynamic"
+    summary: ClassVar[str] = "integer weights, activations quantized while the model runs, no calibration data"
+
+    method: Literal["dynamic"] = Field(default="dynamic", description=METHOD)
+    dtype: Literal["int8"] = Field(default="int8", description=DTYPE)
+    granularity: Literal["channel", "tensor"] = Field(default="channel", description=GRANULARITY)
+
+    def promise(self) -> Promise:
+        """Return that the result is under half the size, not slower, and keeps quality within two points."""
+        return Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)

@@ -1,0 +1,76 @@
+"""Language models for vLLM: quantizers that need an image of their own, and give a Transformers folder.
+
+llm-compressor: https://github.com/vllm-project/llm-compressor. ModelOpt: https://github.com/NVIDIA/Model-Optimizer.
+"""
+
+from typing import ClassVar, Final, Literal
+
+from pydantic import Field
+
+from compressionjob.methods.parameters import ALWAYS
+from compressionjob.methods.predicate import Predicate
+from compressionjob.methods.promise import Promise
+from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, GRANULARITY, METHOD, Quantizer
+from compressionjob.methods.quantize.weight_only import (
+    ALGORITHM,
+    CALIBRATED,
+    DROPS,
+    GROUP_SIZE,
+    Algorithm,
+    GroupSize,
+    default_group_size,
+)
+
+_NEEDS_IMAGE: Final = "gives a Transformers folder for vLLM, and needs a runtime whose image has it."
+
+
+class LlmCompressor(Quantizer):
+    """Linear layers of few bits by llm-compressor; embeddings and the output layer stay as they are.
+
+    Its grids have no zero points: packed zero points of compressed-tensors 0.19 do not load into transformers 5.23.
+    """
+
+    variant: ClassVar[str] = "engine"
+    observes: ClassVar[Predicate] = CALIBRATED
+
+    method: Literal["weight-only"] = Field(default="weight-only", description=METHOD)
+    backend: Literal["llm-compressor"] = Field(
+        description=f"{BACKEND} llm-compressor, for language models, {_NEEDS_IMAGE}"
+    )
+    dtype: Literal["int8", "int4"] = Field(default="int8", description=DTYPE)
+    algorithm: Algorithm | None = Field(default=None, description=ALGORITHM)
+    group_size: GroupSize | None = Field(default=None, description=GROUP_SIZE)
+
+    def promise(self) -> Promise:
+        """Return the drop that the bits may cost; how much of a model is linear layers depends on it."""
+        return Promise(max_size_ratio=None, max_quality_drop=DROPS.get(self.dtype))
+
+    @property
+    def effective_algorithm(self) -> Algorithm:
+        """How weights are rounded."""
+        return self.algorithm or "rtn"
+
+    @property
+    def effective_group_size(self) -> int:
+        """Inputs that share a scale."""
+        return self.group_size or default_group_size(self.dtype)
+
+
+class ModelOpt(Quantizer):
+    """FP8 for weights and inputs of linear layers by ModelOpt, for GPUs that multiply it."""
+
+    variant: ClassVar[str] = "engine"
+    observes: ClassVar[Predicate] = ALWAYS
+
+    method: Literal["static"] = Field(default="static", description=METHOD)
+    backend: Literal["modelopt"] = Field(description=f"{BACKEND} modelopt, for language models, {_NEEDS_IMAGE}")
+    dtype: Literal["float8"] = Field(description=DTYPE)
+    granularity: Literal["tensor"] = Field(description=GRANULARITY)
+
+    def promise(self) -> Promise:
+        """Return the drop; it leaves embeddings, which are much of a small language model, so there is no size."""
+        return Promise(max_size_ratio=None, min_speedup=None, max_quality_drop=0.05)
+
+
+ENGINES: Final = ("llm-compressor", "modelopt")
+"""The backends of these methods."""
