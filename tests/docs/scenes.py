@@ -85,7 +85,8 @@ def with_a_team_and_a_download(stage: Stage) -> None:
     """Have a namespace for a team, and a published model on this machine."""
     with_jobs("minilm-int8")(stage)
     stage.kubectl.run("delete", "namespace", "team-a", "--ignore-not-found", "--wait")
-    stage.kubectl.run("create", "namespace", "team-a")
+    namespaces.prepare("team-a")
+    stage.kubectl.run("create", "secret", "generic", "hub", "--namespace=team-a", "--from-literal=HF_TOKEN=token")
     for item in stage.store.list_objects_v2(Bucket="models", Prefix="minilm-int8/")["Contents"]:
         place = stage.folder / "out" / "published" / item["Key"].removeprefix("minilm-int8/")
         place.parent.mkdir(parents=True, exist_ok=True)
