@@ -46,6 +46,12 @@ class Stage:
         """Return the administrator's kubectl."""
         return Kubectl(components.admin_kubeconfig())
 
+    def tidy(self) -> None:
+        """Remove the files that earlier pages have left at the top of the clone."""
+        for place in self.folder.iterdir():
+            if place.is_file() and not (REPOSITORY / place.name).exists():
+                place.unlink()
+
     def environment(self, user: str, namespace: str, server: str = "") -> dict[str, str]:
         """Return the variables of a terminal, without this process's credentials, with the reader's programs."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KUBE", "HF_"))}
@@ -56,7 +62,8 @@ class Stage:
             | config
             | {
                 "PATH": os.pathsep.join(map(str, path)),
-                "TERM": "dumb",
+                "TERM": "xterm",
+                "NO_COLOR": "1",
                 "HF_ENDPOINT": self.hub,
                 "PIPX_HOME": str(self.scratch / "pipx"),
                 "PIPX_BIN_DIR": str(self.scratch / "bin"),
@@ -121,7 +128,6 @@ def bare(stage: Stage) -> None:
     ensure_bucket(stage.store, BUCKET)
     for item in stage.store.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         stage.store.delete_object(Bucket=BUCKET, Key=item["Key"])
-    (stage.folder / "values.yaml").unlink(missing_ok=True)
     shutil.copy(paths.state() / "pki" / "ca.crt", stage.folder / "ca.crt")
 
 

@@ -94,7 +94,13 @@ def _print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
 def _wide(console: Console) -> Console:
     """The same stream, without an end of its lines."""
     wide = Console(
-        file=console.file, force_terminal=console.is_terminal, highlight=False, markup=False, emoji=False, width=_WIDE
+        file=console.file,
+        force_terminal=console.is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=_WIDE,
+        height=console.height,
     )
     wide.no_color = console.no_color
     return wide
