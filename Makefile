@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-kueue \
-        test-integrity test-images test-docs test-engines test-families \
+        test-network test-integrity test-images test-docs test-engines test-families \
         docs docs-serve generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -23,7 +23,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 # Without byte code each of the many processes that tests start would compile torch and transformers anew.
 export PYTHONDONTWRITEBYTECODE :=
-PACKAGES := operator jobs localcluster dashboards charts demo docsite samples tests benchmarks
+PACKAGES := operator jobs localcluster dashboards charts demo docsite images samples tests benchmarks
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -58,11 +58,15 @@ test-integration: setup ## a real API server, object store and Prometheus on loo
 	$(PARALLEL) tests/integration tests/e2e/localcluster
 
 test-e2e: setup cluster ## a real kubelet
-	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster -m 'not kueue'
+	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster -m 'not kueue and not network'
 
 test-kueue: setup cluster ## queued jobs with a real Kueue: builds it once, in minutes; from then on `make test` runs two of these
 	@$(LOCALCLUSTER) kueue
 	$(PYTEST) tests/e2e/kueue
+
+test-network: setup cluster ## NetworkPolicies enforced on real packets: builds an engine once, in minutes
+	@$(LOCALCLUSTER) networkpolicies
+	$(PYTEST) tests/e2e/network
 
 test-integrity: setup cluster ## slow: two jobs with one destination, a pod killed at twenty random moments
 	KILLED_WRITERS=20 $(PYTEST) tests/e2e/test_integrity.py

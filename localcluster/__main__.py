@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from localcluster import cluster, components, debian, images, kueue, namespaces, node, paths, processes, site
+from localcluster import cluster, components, debian, gobuild, images, kueue, namespaces, node, paths, processes, site
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from localcluster.progress import say, step
@@ -27,6 +27,7 @@ def main() -> int:
     namespace.add_argument("name")
     queue = commands.add_parser("kueue", help="build a real Kueue (once) and make it run in the local cluster")
     queue.add_argument("--remove", action="store_true", help="take it out of the cluster again, with all queues")
+    commands.add_parser("networkpolicies", help="build what enforces NetworkPolicies in the tests; start nothing")
     gpu = commands.add_parser("gpu", help="let the node say that it has this many GPUs (there are none)")
     gpu.add_argument("count", type=int)
     logs = commands.add_parser("logs", help="print the end of a component's log")
@@ -71,6 +72,8 @@ def _run_single(arguments: argparse.Namespace) -> None:
             namespaces.prepare(arguments.name)
         case "kueue":
             kueue.remove() if arguments.remove else kueue.ensure()
+        case "networkpolicies":
+            gobuild.ensure(gobuild.NETWORK_POLICIES)
         case "gpu":
             _pretend_gpus(arguments.count)
         case "logs":

@@ -80,6 +80,7 @@ KUBERNETES = Program(
 PAUSE = Program("pause", "kubernetes", "./pause")
 GRAFANA_SCHEMA = Program("grafana-schema", "grafana")
 VERSITYGW = Program("versitygw", "versitygw", not_inlined=_VERSITYGW_NOT_INLINED)
+NETWORK_POLICIES = Program("network-policies", "networkpolicies", not_inlined=_KUBERNETES_NOT_INLINED)
 KUEUE = Program("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue", not_inlined=_KUEUE_NOT_INLINED)
 
 

@@ -5,9 +5,11 @@ import logging
 import sys
 
 from compression_operator.cluster.errors import CredentialsError
+from compression_operator.network.settings import read_settings
 from compression_operator.notifications.receivers import read_receivers
 from compression_operator.process import replica as process
-from compression_operator.process.options import parse
+from compression_operator.process.options import Options, parse
+from compression_operator.process.serving_certificate import ServingCertificate
 from compression_operator.telemetry import logs
 from compressionjob.errors import InvalidSpec
 
@@ -15,19 +17,19 @@ logger = logging.getLogger("compression_operator")
 
 
 def main() -> int:
-    """Run the operator; the exit status is 0 after SIGTERM, 1 when it cannot go on, 2 for wrong options or
-    receivers."""
+    """Run the operator; the exit status is 0 after SIGTERM, 1 when it cannot go on, 2 for wrong options or files that
+    they name."""
     options = parse(sys.argv[1:])
     logs.configure(options.log_format, options.log_level)
     try:
-        receivers = read_receivers(options.notifications)
+        settings = _read(options)
     except InvalidSpec as error:
         logger.error("%s", error)
         return 2
-    for problem in receivers.unusable_keys():
+    for problem in settings.receivers.unusable_keys():
         logger.warning("notifications wait: %s", problem)
     try:
-        asyncio.run(process.run(options, receivers))
+        asyncio.run(process.run(options, settings))
     except CredentialsError as error:
         logger.error("%s", error)
         return 1
@@ -35,6 +37,15 @@ def main() -> int:
         logger.exception("the operator cannot go on")
         return 1
     return 0
+
+
+def _read(options: Options) -> process.Settings:
+    certificate = options.metrics_certificate
+    return process.Settings(
+        receivers=read_receivers(options.notifications),
+        network=read_settings(options.network_policy),
+        certificate=None if certificate is None else ServingCertificate(certificate),
+    )
 
 
 if __name__ == "__main__":

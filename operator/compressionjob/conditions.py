@@ -27,6 +27,9 @@ REVIEWED: Final = "Reviewed"
 DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
 """The job is expected to end after its deadline; absent where there is no deadline or no forecast."""
 
+CLEANED_UP: Final = "CleanedUp"
+"""Files of an ended job whose lifetime is over were removed; absent until the first lifetime is over."""
+
 RECEIVERS_FOUND: Final = "ReceiversFound"
 """Every receiver in spec.notifications exists; the job goes on either way."""
 
@@ -35,7 +38,7 @@ STATUS_COMPLETE: Final = "StatusComplete"
 
 CONDITION_TYPES: Final = (
     ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, DEADLINE_AT_RISK,
-    RECEIVERS_FOUND, STATUS_COMPLETE,
+    CLEANED_UP, RECEIVERS_FOUND, STATUS_COMPLETE,
 )  # fmt: skip
 
 # Reasons of Accepted.
@@ -132,6 +135,11 @@ FORECAST_LATE: Final = "ForecastLate"
 FORECAST_IN_TIME: Final = "ForecastInTime"
 CLOCK_STOPPED: Final = "ClockStopped"  # held by its user or a queue, or waiting for a person
 
+# Reasons of CleanedUp.
+FILES_REMOVED: Final = "FilesRemoved"
+REMOVAL_WAITS: Final = "RemovalWaits"  # another job uses the files, or the Job cannot start
+REMOVAL_FAILED: Final = "RemovalFailed"
+
 # Reasons of ReceiversFound.
 ALL_FOUND: Final = "AllFound"
 RECEIVER_NOT_FOUND: Final = "ReceiverNotFound"
@@ -141,7 +149,7 @@ STATUS_REFUSED: Final = "StatusRefused"
 
 ConditionType = Literal[
     "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed",
-    "DeadlineAtRisk", "ReceiversFound", "StatusComplete",
+    "DeadlineAtRisk", "CleanedUp", "ReceiversFound", "StatusComplete",
 ]  # fmt: skip
 
 

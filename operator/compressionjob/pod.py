@@ -24,6 +24,8 @@ REVIEW_VARIABLE: Final = "COMPRESSION_REVIEW"
 JUDGED_VARIABLE: Final = "COMPRESSION_JUDGED"
 """In a pod that publishes: what was judged (``report.Judged``), as JSON. It comes from the job's status, and nothing
 else says what may be published."""
+CLEAN_VARIABLE: Final = "COMPRESSION_CLEAN"
+"""In a pod that cleans up: what it removes (``retention.Retained``), as a JSON list."""
 PRICE_VARIABLE: Final = "COMPRESSION_PRICE_PER_HOUR"
 """The price of an hour of the hardware that the pod runs on."""
 ISOLATION_VARIABLE: Final = "COMPRESSION_ISOLATION"

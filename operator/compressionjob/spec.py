@@ -20,6 +20,7 @@ from compressionjob.locations import Hub, Location, LocationText, SourceText, St
 from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
+from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy, User
 from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
 from compressionjob.runtime_limits import Interruptions, Retries
@@ -163,6 +164,9 @@ class CompressionJobSpec(Schema):
     )
     ttl: Duration | None = Field(
         default=None, description="How long the job is kept once it has ended; for ever by default."
+    )
+    retention: Retention | None = Field(
+        default=None, description="How long checkpoints and reports are kept once the job has ended."
     )
     notifications: ReceiverNames = Field(
         default=[], description="Receivers to tell of the job, by the names that the platform team gave them."

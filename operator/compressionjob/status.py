@@ -16,6 +16,7 @@ from compressionjob.report.bounds import (
     ResultLocation,
     Sentence,
 )
+from compressionjob.retention import RetentionStatus, SpaceUsed
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import Verdict
@@ -52,7 +53,7 @@ class CompressionJobStatus(Observed):
         default="", description="Why it is in this phase: the reason of the condition that explains it best."
     )
     part: Part | None = Field(
-        default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."
+        default=None, description="What the present Job does: Run (all), Compress, Measure, Publish or Clean."
     )
     measuring_runtime: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The CompressionRuntime that measures, where it is another than spec.runtime."
@@ -128,5 +129,9 @@ class CompressionJobStatus(Observed):
     usage: Usage | None = Field(default=None, description="How long which pods ran, at which price.")
     notifications: Annotated[list[Notification], Field(max_length=MAX_NOTIFICATIONS)] = Field(
         default=[], description="What receivers are told, and what became of it."
+    )
+    space: SpaceUsed | None = Field(default=None, description="Bytes that the job's files take in its store.")
+    retention: RetentionStatus | None = Field(
+        default=None, description="Lifetimes of the job's files, and what was removed; absent where all are kept."
     )
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")

@@ -89,6 +89,9 @@ OF_CONDITION: Final = {
     conditions.FORECAST_LATE: "its time may run out; a retry with a longer spec.deadline goes on from its checkpoints",
     conditions.RECEIVER_NOT_FOUND: "correct the names: kubectl patch cpj {name} {ns} --type=merge "
     '--patch=\'{{"spec":{{"notifications":[]}}}}\'',
+    conditions.REMOVAL_WAITS: "files whose lifetime is over are removed as soon as the condition's cause has gone",
+    conditions.REMOVAL_FAILED: "correct what the message names; when it is given up, remove the files by hand "
+    "(docs/retention.md)",
     conditions.STATUS_REFUSED: "upgrade the CRDs: kubectl apply --server-side --filename=crds/ (docs/install.md)",
 }
 """What to do about a condition that is bad, whatever phase the job is in."""

@@ -88,7 +88,8 @@ def _end_inconclusive(job: Job) -> None:
     }  # fmt: skip
     status = {
         "phase": "Failed", "reason": "SLAInconclusive", "verdict": "Inconclusive", "objectives": [open_limit],
-        "completionTime": now, "conditions": [failed],
+        "completionTime": now,
+        "conditions": [failed],
     }  # fmt: skip
     patch = json.dumps({"status": status})
     job.namespace("patch", "cpj", job.name, "--subresource=status", "--type=merge", f"--patch={patch}")

@@ -82,7 +82,7 @@ ATTEMPTS = [
         spec__storage={"secretName": "s3", "endpoint": ENDPOINT},
     ),
     itself(
-        "a Secret, with an endpoint of one's own for the output", "spec.output.storage.endpoint",
+        "a Secret, with an endpoint of one's own for the output", "spec.output.storage.secretName",
         spec__output__storage={"secretName": "s3", "endpoint": EVIL},
     ),
     itself(
@@ -190,7 +190,7 @@ def untouched(namespaces: dict[str, Namespace], store: Any) -> Iterator[None]:
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
-    ("number", "attempt"), enumerate(ATTEMPTS), ids=[attempt.name.replace(" ", "-") for attempt in ATTEMPTS]
+    ("number", "attempt"), list(enumerate(ATTEMPTS)), ids=[attempt.name.replace(" ", "-") for attempt in ATTEMPTS]
 )
 def test_an_attempt_is_refused_with_a_message(
     number: int, attempt: Attempt, namespaces: dict[str, Namespace], evil: Hub

@@ -30,12 +30,25 @@ def api(path: str) -> tuple[int, dict]:
 
 
 def ready() -> str:
-    """What /readyz says, tried for a minute."""
-    url = f"http://{os.environ['CHECK_HOST']}:{os.environ['CHECK_PORT']}/readyz"
+    """Whether the operator is ready, tried for a minute.
+
+    Secure metrics are on the Service's port, for tokens only; the Service has no endpoint that is not ready.
+    """
+    secure = os.environ["CHECK_SECURE"] == "true"
+    scheme, path = ("https", "metrics") if secure else ("http", "readyz")
+    url = f"{scheme}://{os.environ['CHECK_HOST']}:{os.environ['CHECK_PORT']}/{path}"
+    context = ssl._create_unverified_context() if secure else None  # reached by its address, which no certificate has
     for _ in range(30):
         try:
-            with urllib.request.urlopen(url, timeout=5) as response:
+            with urllib.request.urlopen(url, timeout=5, context=context) as response:
+                if secure:
+                    sys.exit(f"{url}: {response.status} without a token; it must be 401")
                 return f"{url}: {response.status}"
+        except urllib.error.HTTPError as error:
+            if secure and error.code == 401:
+                return f"{url}: 401 without a token, as it should be"
+            last = error
+            time.sleep(2)
         except OSError as error:
             last = error
             time.sleep(2)

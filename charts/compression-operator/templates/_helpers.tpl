@@ -54,7 +54,23 @@ app.kubernetes.io/part-of: compression-operator
 {{- end }}
 
 {{- define "compression-operator.runnerImage" -}}
-{{- printf "%s:%s" .Values.runner.image.repository (.Values.runner.image.tag | default .Chart.AppVersion) }}
+{{- with .Values.runner.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "compression-operator.runnerCudaImage" -}}
+{{- with .Values.runner.image }}
+{{- if .cudaDigest }}
+{{- printf "%s@%s" .repository .cudaDigest }}
+{{- else }}
+{{- printf "%s:%s-cuda" .repository (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- /* Pods of all child Jobs, as the operator labels them. */ -}}
@@ -90,4 +106,38 @@ meta.helm.sh/release-namespace: {{ .Release.Namespace }}
 
 {{- define "compression-operator.leaseName" -}}
 {{- include "compression-operator.fullname" . }}
+{{- end }}
+
+{{- /* Whether the operator keeps NetworkPolicies for the runners' pods: "" or "true". */ -}}
+{{- define "compression-operator.keepsNetworkPolicies" -}}
+{{- if and .Values.networkPolicy.enabled .Values.networkPolicy.runners }}true{{ end }}
+{{- end }}
+
+{{- define "compression-operator.runnerPolicyName" -}}
+{{- printf "%s-runners" (include "compression-operator.fullname" .) }}
+{{- end }}
+
+{{- /* The file of --network-policy. */ -}}
+{{- define "compression-operator.runnerNetwork" -}}
+{{- $egress := .Values.networkPolicy.runnerEgress }}
+name: {{ include "compression-operator.runnerPolicyName" . }}
+labels:
+  app.kubernetes.io/name: {{ include "compression-operator.name" . }}
+  app.kubernetes.io/instance: {{ .Release.Name }}
+  app.kubernetes.io/part-of: compression-operator
+operator:
+  namespace: {{ .Release.Namespace }}
+  podLabels:
+    {{- include "compression-operator.selectorLabels" . | nindent 4 }}
+metricsFrom: {{ .Values.networkPolicy.metricsFrom | toJson }}
+egress: {{ pick $egress "mode" "to" "ports" "dns" "metadataAddresses" | toJson }}
+{{- end }}
+
+{{- /* The Secret with the certificate of the metrics: the one that is named, or one that the chart makes. */ -}}
+{{- define "compression-operator.metricsSecretName" -}}
+{{- .Values.metrics.secure.certSecretName | default (printf "%s-metrics" (include "compression-operator.fullname" .)) }}
+{{- end }}
+
+{{- define "compression-operator.metricsHost" -}}
+{{- printf "%s.%s.svc" (include "compression-operator.fullname" .) .Release.Namespace }}
 {{- end }}

@@ -10,6 +10,7 @@ from typing import Final, get_args
 
 from compression_runner import garbage_collection
 from compression_runner.commands.crash import CrashReporter
+from compression_runner.commands.space import clean, space_of
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.machine.cpus import CpuReservation
 from compression_runner.storage import Stores
@@ -22,7 +23,7 @@ from compressionjob.conditions import INVALID_SPEC
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
 from compressionjob.measuring import SHARED, STATIC_CPUS, Isolation
-from compressionjob.parts import COMPRESS, PUBLISH, RUN
+from compressionjob.parts import CLEAN, COMPRESS, PUBLISH, RUN
 from compressionjob.pod import (
     CPUS_VARIABLE,
     ISOLATION_VARIABLE,
@@ -86,7 +87,12 @@ def _run(
 
         about = {"reason": error.reason, "field": error.field, "value": error.value}
         LOG.error("%s", error, extra=about)
-        return Summary(error=told(error), stage=progress.failed), error.exit_code
+        summary = Summary(error=told(error), stage=progress.failed)
+        if reporter.job is not None and environment.get(PART_VARIABLE) != CLEAN:
+            summary = summary.model_copy(
+                update={"space": space_of(reporter.job, _stores(reporter.job, environment), error)}
+            )
+        return summary, error.exit_code
 
 
 def _job(environment: Mapping[str, str]) -> CompressionJob:
@@ -103,6 +109,9 @@ def _execute(
     metrics: RunMetrics,
     reporter: CrashReporter,
 ) -> Summary:
+    part, stores = environment.get(PART_VARIABLE, RUN), _stores(job, environment)
+    if part == CLEAN:
+        return clean(job, stores, environment)
     with garbage_collection.importing():
         from compression_runner.pipeline.places import of_spec
         from compression_runner.pipeline.reporting import summarize, summarize_stages
@@ -110,9 +119,7 @@ def _execute(
         from compression_runner.pipeline.run import Run, compress, execute
         from compression_runner.pipeline.spending import price_of
 
-    part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
-    stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid, namespace=job.metadata.namespace)
     places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
     reporter.reports = places.reports
     price, reservation = price_of(environment), reservation_of(environment)
@@ -121,8 +128,15 @@ def _execute(
         return summarize_stages(compress(run))
     if part == PUBLISH:
         report = publish_reviewed(run, _review(environment), _judged(environment))
-        return summarize(report, places.reports).model_copy(update={"part": PUBLISH})
-    return summarize(execute(run), places.reports)
+        changes = {"part": PUBLISH, "space": space_of(job, stores)}
+        return summarize(report, places.reports).model_copy(update=changes)
+    summary = summarize(execute(run), places.reports)
+    return summary.model_copy(update={"space": space_of(job, stores)})
+
+
+def _stores(job: CompressionJob, environment: Mapping[str, str]) -> Stores:
+    """Return what opens the locations of a job in a pod."""
+    return Stores(environment=environment, base=Path("/"), job=job.metadata.uid, namespace=job.metadata.namespace)
 
 
 def reservation_of(environment: Mapping[str, str]) -> CpuReservation:

@@ -10,7 +10,7 @@ from typing import Any
 
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
-from compression_operator.records.places import around
+from compression_operator.records.places import CLEANING, around
 from compression_operator.records.pod import PodRecord
 from compressionjob.group import JOB_UID_LABEL
 
@@ -91,6 +91,10 @@ class Writers:
             if it.kind == kind
         }
 
+    def namespaces(self) -> set[str]:
+        """Return the namespaces in which there are writers."""
+        return {writer.namespace for writer in self._writers.values()}
+
     def forget_job(self, uid: str) -> None:
         """Forget that a job waits: it is gone or has ended."""
         blocker = self._blockers.pop(uid, None)
@@ -110,7 +114,7 @@ class Writers:
 
     def _others(self, job: JobRecord) -> Iterator[Writer]:
         uids: set[str] = set()
-        for place in (*self._places_of(job), _name(job.namespace, job.name)):
+        for place in (*self._places_of(job), f"{CLEANING}{job.checkpoints}", _name(job.namespace, job.name)):
             uids |= self._at.get(place, set()) | self._below.get(place, set())
             for outer in around(place):
                 uids |= self._at.get(outer, set())

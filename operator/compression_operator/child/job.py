@@ -26,6 +26,7 @@ from compression_operator.records.annotations import (
 )
 from compression_operator.records.job import JobRecord
 from compressionjob.group import (
+    AMBIENT_IDENTITY_LABEL,
     API_VERSION,
     JOB_KIND,
     JOB_LABEL,
@@ -36,6 +37,7 @@ from compressionjob.group import (
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.parts import CLEAN
 from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
@@ -128,7 +130,7 @@ def child_job(
             "podFailurePolicy": POD_FAILURE_POLICY,
             "suspend": job.suspend or bool(job.queue),
             "template": {
-                "metadata": {"labels": labels | {COMPONENT_LABEL: RUNNER_COMPONENT}, "annotations": annotations},
+                "metadata": {"labels": labels | _pod_labels(runtime), "annotations": annotations},
                 "spec": _pod(job, spec, runtime, stores, _decision(review, judged)),
             },
         },
@@ -136,6 +138,12 @@ def child_job(
     if deadline is not None:
         manifest["spec"]["activeDeadlineSeconds"] = deadline
     return manifest
+
+
+def _pod_labels(runtime: CompressionRuntimeSpec) -> dict[str, str]:
+    """Labels of the pods that the Job itself has not: NetworkPolicies select by them."""
+    identity = {AMBIENT_IDENTITY_LABEL: "true"} if runtime.service_account_name else {}
+    return {COMPONENT_LABEL: RUNNER_COMPONENT} | identity
 
 
 def _decision(review: ReviewOutcome | None, judged: Judged | None) -> dict[str, str]:
@@ -151,7 +159,7 @@ def _pod(
     stores: Mapping[str, ResolvedStore],
     decision: Mapping[str, str],
 ) -> dict[str, Any]:
-    claims = claims_of(spec, stores)
+    claims = claims_of(spec, stores, sources=job.part != CLEAN)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -205,7 +213,7 @@ def _environment(
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
-        *credentials_of(spec, stores),
+        *credentials_of(spec, stores, sources=job.part != CLEAN),
         *({"name": name, "value": value} for name, value in decision.items()),
     ]
     taken = {variable["name"] for variable in own}

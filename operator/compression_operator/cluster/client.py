@@ -32,6 +32,10 @@ PAGE_PAUSE: Final = 10.0
 _STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=60.0, sock_connect=5.0, sock_read=30.0)
 _PIECE: Final = 64 * 1024
 _MERGE_PATCH: Final = "application/merge-patch+json"
+_APPLY_PATCH: Final = "application/apply-patch+yaml"
+_WATCH_SECONDS: Final = 300
+"""How long a watch lasts, in seconds; then its caller begins another one."""
+_WATCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 60.0, sock_connect=5.0)
 _METADATA: Final = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
@@ -94,6 +98,19 @@ class Client:
         metadata: dict[str, Any] = answer["metadata"]
         return metadata
 
+    async def apply(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object or change what it has of ``manifest``, whoever wrote it last (server-side apply)."""
+        path = resource.path(namespace, manifest["metadata"]["name"])
+        params = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return await self._send("PATCH", path, manifest, params=params, headers={"Content-Type": _APPLY_PATCH})
+
+    async def review(self, resource: Resource, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the API server decide something, as it does for a TokenReview, and return the status."""
+        path, kind = resource.path(), {"apiVersion": f"{resource.group}/{resource.version}"}
+        answer = await self._send("POST", path, {**kind, "spec": spec})
+        status: dict[str, Any] = answer.get("status") or {}
+        return status
+
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Delete an object and what it owns in the background; refused with Conflict if the uid is another."""
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
@@ -105,15 +122,17 @@ class Client:
         namespace: str | None,
         *,
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
         patient: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
         """Read all objects of a kind, a list of CHUNK at a time, all of the same moment.
 
-        ``metadata_only`` leaves out everything but the metadata. ``patient`` is for long lists outside the work queue:
-        a page is requested again after Retry-After, so that the list need not start over.
+        ``selector`` is a label selector, ``fields`` a field selector. ``metadata_only`` leaves out everything but the
+        metadata. ``patient`` is for long lists outside the work queue: a page is requested again after Retry-After.
         """
         params = {"limit": str(CHUNK)} | ({"labelSelector": selector} if selector else {})
+        params |= {"fieldSelector": fields} if fields else {}
         headers = {"Accept": _METADATA_LIST} if metadata_only else {}
         while True:
             page = await self._page(resource.path(namespace), params, headers, attempts=PAGE_ATTEMPTS if patient else 1)
@@ -123,6 +142,30 @@ class Client:
             if not token:
                 return
             params["continue"] = token
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, *, fields: str, version: str
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Follow what happens to objects after a version: the kind of change (ADDED and so on), and the object.
+
+        Ends after some minutes, as every watch does. Raises Gone where the version is too old.
+        """
+        path, what = resource.path(namespace), f"watch {resource.plural}"
+        params = {
+            "watch": "true", "fieldSelector": fields, "resourceVersion": version, "timeoutSeconds": str(_WATCH_SECONDS)
+        }  # fmt: skip
+        try:
+            async with self._request("GET", path, None, params, {}, _WATCH_TIMEOUT) as response:
+                if response.status >= 400:
+                    raise _refusal(response, await response.read(), what)
+                async for line in response.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise refusal(int(status.get("code") or 500), status, request=what, retry_after="")
+                    yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
 
     async def cached_metadata(
         self, resource: Resource, namespace: str | None, *, selector: str = ""

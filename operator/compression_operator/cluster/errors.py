@@ -5,6 +5,7 @@ ApiError
 `-- Refused                an answer with a status of 400 or more
     |-- Unauthorized       401
     |-- Forbidden          403
+    |   `-- PolicyRefused  400, 403 or 422, about the NetworkPolicy of a job's pods
     |-- NotFound           404
     |-- AlreadyExists      409, reason AlreadyExists
     |-- Conflict           409, anything else
@@ -40,9 +41,10 @@ class Unreachable(ApiError):
 
 
 class Refused(ApiError):
-    """The API server answered with an error."""
+    """The API server answered with an error. ``subject`` is what it refused, for messages about a job's child."""
 
     reason = "Refused"
+    subject = "the Job"
 
     def __init__(self, code: int, message: str, *, request: str, retry_after: float = 0.0) -> None:
         super().__init__(f"{request}: {code}: {message}")
@@ -61,6 +63,12 @@ class Forbidden(Refused):
     """RBAC, a quota or an admission policy does not allow it."""
 
     reason = "Forbidden"
+
+
+class PolicyRefused(Forbidden):
+    """The NetworkPolicy of a job's pods was refused. No field of the job is the cause."""
+
+    subject = "the NetworkPolicy"
 
 
 class NotFound(Refused):

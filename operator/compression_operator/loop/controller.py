@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,6 +62,7 @@ class Controller:
         notifier: Notifier,
         admission: Admission,
         follow: Callable[[str], None],
+        isolate: Callable[[str], Awaitable[None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         requirements: Requirements | None = None,
     ) -> None:
@@ -74,6 +75,7 @@ class Controller:
         self._notifier = notifier
         self._admission = admission
         self._follow = follow
+        self._isolate = isolate
         self._now = now
         self._requirements = requirements or Requirements()
         self._statuses = StatusWriter(cache=cache, client=client, metrics=metrics, figures=figures, now=now)
@@ -218,6 +220,7 @@ class Controller:
 
     async def _create(self, job: JobRecord, manifest: Any) -> ChildRecord | None:
         """Create the child, or find it; returns one that belongs to another owner."""
+        await self._isolate(job.namespace)
         try:
             metadata = await self._client.create(JOBS, job.namespace, manifest)
         except AlreadyExists:

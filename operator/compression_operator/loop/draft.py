@@ -19,6 +19,7 @@ from compressionjob import conditions
 from compressionjob.conditions import Condition, ConditionType
 from compressionjob.notifications import Notification
 from compressionjob.report import RunStep
+from compressionjob.retention import RetentionStatus
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
@@ -163,6 +164,9 @@ class Draft:
         self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
         if self.observed.job.ttl is not None:
             self.look_again(self.observed.job.ttl)
+        state: RetentionStatus | None = self._fields.get("retention", self.before.retention)
+        for _, lifetime in state.pending() if state is not None else ():
+            self.look_again(lifetime)
 
     def _conclude_conditions(self, reason: str) -> None:
         """Leave no condition that speaks of something that goes on."""

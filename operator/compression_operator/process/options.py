@@ -22,7 +22,8 @@ class Options:
     """How one replica runs.
 
     No ``namespaces`` means all of them; ``progress_interval`` is in seconds. ``children_protected`` says that the API
-    server lets nobody but the operator create child Jobs: the chart's admission policies are installed.
+    server lets nobody but the operator create child Jobs: the chart's admission policies are installed. With a
+    ``metrics_certificate`` /metrics is on ``metrics_port``, for tokens that may read it.
     """
 
     namespaces: tuple[str, ...]
@@ -30,6 +31,9 @@ class Options:
     lease_name: str
     identity: str
     port: int
+    metrics_port: int
+    metrics_certificate: Path | None
+    network_policy: Path | None
     workers: int
     progress_interval: float
     max_job_series: int
@@ -53,10 +57,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         lease_name=values.lease_name,
         identity=f"{host}_{uuid4()}",
         port=values.port,
+        metrics_port=values.metrics_port,
+        metrics_certificate=_path(values.metrics_certificate),
+        network_policy=_path(values.network_policy),
         workers=values.workers,
         progress_interval=values.progress_interval,
         max_job_series=values.max_job_series,
-        notifications=Path(values.notifications) if values.notifications else None,
+        notifications=_path(values.notifications),
         children_protected=values.children_protected,
         requirements=Requirements(values.review_rules, values.identities_verified),
         log_format=values.log_format,
@@ -85,6 +92,18 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     run.add_argument(
         "--port", type=int, default=default("port", "8080"), help="port of /metrics, /healthz and /readyz; 0: any"
     )
+    run.add_argument(
+        "--metrics-certificate", default=default("metrics-certificate", ""), metavar="DIRECTORY",
+        help="tls.crt and tls.key; with them /metrics is served over HTTPS, to bearer tokens that may get it",
+    )  # fmt: skip
+    run.add_argument(
+        "--metrics-port", type=int, default=default("metrics-port", "8443"), metavar="PORT",
+        help="port of /metrics where it is served over HTTPS; 0: any",
+    )  # fmt: skip
+    run.add_argument(
+        "--network-policy", default=default("network-policy", ""), metavar="FILE",
+        help="settings of the NetworkPolicies of runners, as YAML; none are kept by default",
+    )  # fmt: skip
     run.add_argument(
         "--workers", type=_positive, default=default("workers", "8"), metavar="N", help="jobs worked on at a time"
     )
@@ -118,6 +137,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     run.add_argument("--log-format", choices=("json", "text"), default=default("log-format", "json"))
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=default("log-level", "info"))
     return parser
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _listed(text: str) -> list[str]:

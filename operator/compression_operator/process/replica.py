@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from compression_operator.cache.cache import Cache
@@ -13,16 +15,21 @@ from compression_operator.cluster.credentials import Credentials
 from compression_operator.cluster.errors import ApiError
 from compression_operator.loop.admission import Admission
 from compression_operator.loop.controller import Controller
+from compression_operator.loop.network_policies import NetworkPolicies
 from compression_operator.loop.progress_polls import ProgressPolls
 from compression_operator.loop.review_notices import SETTLE, ReviewNotices
+from compression_operator.network.policies import policy_names, runner_policies
+from compression_operator.network.settings import NetworkSettings
 from compression_operator.notifications.notifier import Notifier
 from compression_operator.notifications.receivers import Receivers
 from compression_operator.process import watching, web
 from compression_operator.process.comparing import keep_comparing
 from compression_operator.process.leader import LeaderElection
+from compression_operator.process.metrics_access import MetricsAccess
 from compression_operator.process.options import Options
 from compression_operator.process.parts import PartEnded, end, run_together
 from compression_operator.process.relists import Relists
+from compression_operator.process.serving_certificate import ServingCertificate
 from compression_operator.queue import WorkQueue
 from compression_operator.telemetry.event_recorder import EventRecorder
 from compression_operator.telemetry.figures import Figures
@@ -36,13 +43,23 @@ PATIENCE: Final = 5.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What the files say that options name."""
+
+    receivers: Receivers
+    network: NetworkSettings | None
+    certificate: ServingCertificate | None
+
+
 class Replica:
     """The parts of one operator process, put together."""
 
     def __init__(
-        self, options: Options, receivers: Receivers, credentials: Credentials, client: Client, metrics: Metrics
+        self, options: Options, settings: Settings, credentials: Credentials, client: Client, metrics: Metrics
     ) -> None:
         self._options = options
+        self._certificate = settings.certificate
         self._metrics = metrics
         self._client = client
         self._series = JobSeries(options.max_job_series)
@@ -55,7 +72,8 @@ class Replica:
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
         self._review_notices = ReviewNotices(self._cache, self._recorder, self._reviewed)
         self._polls = ProgressPolls(self._cache, metrics, options.progress_interval)
-        self._notifier = Notifier(receivers, self._cache, self._queue, metrics)
+        self._notifier = Notifier(settings.receivers, self._cache, self._queue, metrics)
+        self._network = self._network_policies(settings.network)
         self._controller = Controller(
             cache=self._cache,
             client=client,
@@ -67,6 +85,7 @@ class Replica:
             admission=self._admission,
             follow=self._polls.follow,
             requirements=options.requirements,
+            isolate=self._isolate,
         )
         self._relists = Relists()
         watched = watching.WATCHED if options.namespaces else watching.WATCHED_CLUSTER_WIDE
@@ -84,9 +103,7 @@ class Replica:
         limit = self._options.max_job_series
         self._metrics.registry.register(FleetSeries(self._cache, lambda: self._polls.last_news, limit=limit))
         self._metrics.registry.register(PendingNotifications(self._notifier.pending))
-        options = self._options
-        async with web.serve(options.port, self._metrics.registry, lambda: self._ready) as port:
-            logger.info("serving /metrics, /healthz and /readyz on port %d", port, extra={"identity": options.identity})
+        async with self._serving():
             if not await _first(self._kinds_are_served(), stop):
                 return
             # In the order in which they end: the lease is given back while the API server can still be reached.
@@ -96,11 +113,53 @@ class Replica:
                 "cache resync": self._keep_in_step(),
                 "watching": watching.keep_watching(lambda: self._watch(stop), self._metrics),
             }
+            if self._certificate is not None:
+                parts["metrics certificate"] = self._certificate.keep_fresh()
             try:
                 await run_together(parts)
             except PartEnded:
                 if not stop.is_set():
                     raise
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        """Answer the kubelet's probes and Prometheus."""
+        options, certificate = self._options, self._certificate
+        identity = {"identity": options.identity}
+        probes, registry = web.health_routes(lambda: self._ready), self._metrics.registry
+        async with AsyncExitStack() as stack:
+            if certificate is None:
+                port = await stack.enter_async_context(
+                    web.serve(options.port, [*probes, *web.metrics_routes(registry)])
+                )
+                logger.info("serving /metrics, /healthz and /readyz on port %d", port, extra=identity)
+            else:
+                metrics = web.metrics_routes(registry, MetricsAccess(self._client).check)
+                secure = web.serve(options.metrics_port, metrics, certificate.context)
+                logger.info("/metrics is on port %d, over HTTPS", await stack.enter_async_context(secure))
+                port = await stack.enter_async_context(web.serve(options.port, probes))
+                logger.info("serving /healthz and /readyz on port %d", port, extra=identity)
+            yield
+
+    def _network_policies(self, network: NetworkSettings | None) -> NetworkPolicies | None:
+        if network is None:
+            return None
+        return NetworkPolicies(
+            self._client,
+            self._cache,
+            policy_names(network),
+            lambda namespace: runner_policies(network, namespace, self._endpoints(namespace)),
+            self._options.namespaces,
+        )
+
+    def _endpoints(self, namespace: str) -> list[str] | None:
+        """Return the URLs of a namespace's stores, None where it has none."""
+        stores = self._cache.platform.stores.of(namespace).values()
+        return [endpoint for store in stores for endpoint in store.endpoints] if stores else None
+
+    async def _isolate(self, namespace: str) -> None:
+        if self._network is not None:
+            await self._network.ensure(namespace)
 
     async def _until(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -135,6 +194,8 @@ class Replica:
                 "progress polls": self._polls.run(),
                 "notifier": self._notifier.run(),
             }
+            if self._network is not None:
+                parts["network policies"] = self._network.run()
             await run_together(parts)
         finally:
             self._leading = False
@@ -185,13 +246,13 @@ class Replica:
             self._controller.noticed(uid)
 
 
-async def run(options: Options, receivers: Receivers) -> None:
+async def run(options: Options, settings: Settings) -> None:
     """Run a replica until SIGTERM or SIGINT; raises what made it end otherwise."""
     stop = asyncio.Event()
     _handle_signals(stop)
     credentials, metrics = Credentials(), Metrics()
     async with Client(credentials, metrics.count_request) as client:
-        await Replica(options, receivers, credentials, client, metrics).run(stop)
+        await Replica(options, settings, credentials, client, metrics).run(stop)
 
 
 async def _first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

@@ -1,15 +1,27 @@
-"""What the operator serves: /healthz, /readyz and /metrics, on one port."""
+"""What the operator serves: /healthz and /readyz in plain HTTP; /metrics beside them, or over HTTPS with a check."""
 
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from compressionjob.pod import METRICS_PATH
 
-@asynccontextmanager
-async def serve(port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> AsyncIterator[int]:
-    """Serve on all addresses until the block ends; yields the port (IPv4's), which 0 leaves to the system."""
+Check = Callable[[str], Awaitable[int]]
+"""Returns the HTTP status for a request with this Authorization header: 200 where it may read the metrics."""
+
+_WHY: Final = {
+    401: "send a bearer token of this cluster",
+    403: f"this user may not get {METRICS_PATH}: bind the ClusterRole whose name ends in :metrics-reader",
+    503: "the API server could not check the token: try again",
+}
+
+
+def health_routes(ready: Callable[[], bool]) -> list[web.RouteDef]:
+    """Return the routes of the kubelet's probes."""
 
     async def healthz(_: web.Request) -> web.Response:
         # That the loop answers is the news: a loop that is stuck answers nobody.
@@ -20,15 +32,31 @@ async def serve(port: int, registry: CollectorRegistry, ready: Callable[[], bool
             return web.Response(text="ok\n")
         return web.Response(status=503, text="the caches are not filled yet\n")
 
-    async def metrics(_: web.Request) -> web.Response:
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
+
+
+def metrics_routes(registry: CollectorRegistry, check: Check | None = None) -> list[web.RouteDef]:
+    """Return the route of the metrics, for everybody or for those whom ``check`` lets in."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        status = 200 if check is None else await check(request.headers.get("Authorization", ""))
+        if status != 200:
+            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+            return web.Response(status=status, text=f"{_WHY[status]}\n", headers=headers)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    return [web.get(METRICS_PATH, metrics)]
+
+
+@asynccontextmanager
+async def serve(port: int, routes: Sequence[web.RouteDef], tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serve on all addresses until the block ends; yields the port (IPv4's), which 0 leaves to the system."""
     application = web.Application()
-    application.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    application.add_routes(routes)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, port=port)
+        site = web.TCPSite(runner, port=port, ssl_context=tls)
         await site.start()
         # One socket for each IP version; where the system chose, each has a port of its own.
         yield int(min(runner.addresses, key=len)[1])

@@ -17,6 +17,7 @@ from compressionjob.report.bounds import (
     Sentence,
 )
 from compressionjob.report.figures import Percentiles
+from compressionjob.retention import SpaceUsed
 from compressionjob.schema import Observed
 from compressionjob.sla import Verdict
 from compressionjob.structural import structural
@@ -78,6 +79,8 @@ class Summary(Observed):
     """What was being done when the run failed."""
     stages_run: int = 0
     stages_reused: int = 0
+    space: SpaceUsed | None = None
+    """Bytes that the job's files take; in a pod of the part Clean those that are left."""
     error: Violation | None = None
 
     def to_message(self) -> str:

@@ -34,7 +34,8 @@ def clean(running: APIServer) -> None:
     kubectl.run("delete", "validatingadmissionpolicybindings,validatingadmissionpolicies", ours)
     for namespace in ("compression-system", "team-a", "team-b"):
         kinds = (
-            "deployments,services,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,configmaps"
+            "deployments,services,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,configmaps,"
+            "secrets"
         )
         kubectl.run("delete", kinds, ours, f"--namespace={namespace}")
         kubectl.run("delete", "secrets", "--selector=owner=helm", f"--namespace={namespace}")

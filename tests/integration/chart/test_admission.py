@@ -11,7 +11,7 @@ import yaml
 from compression_operator.child.job import child_job
 from compression_operator.records.job import JobRecord
 from compressionjob.crd import definitions
-from compressionjob.group import JOB_UID_LABEL, PART_LABEL, QUEUE_LABEL
+from compressionjob.group import JOB_UID_LABEL, MANAGED_BY_LABEL, PART_LABEL, QUEUE_LABEL
 from compressionjob.runtime import parse_runtime
 from compressionjob.spec import parse_job
 from localcluster.apiserver import APIServer
@@ -209,7 +209,9 @@ def test_only_the_job_controller_creates_its_pods_and_nobody_changes_whose_they_
         with pytest.raises(Refusal, match=r"only the Job controller creates pods .* create a CompressionJob"):
             namespace.api.send("POST", namespace.path("pods"), manifest)
     shared.api.send("POST", f"{shared.path('pods')}?dryRun=All", forged)
-    for patch in (labels(job_uid="another"), labels(job_uid=None), labels(part="Publish")):
+    # By the last two NetworkPolicies know which pods are runners, and which have an identity of the cloud.
+    selected = (labels(ambient_identity="true"), {"metadata": {"labels": {MANAGED_BY_LABEL: None}}})
+    for patch in (labels(job_uid="another"), labels(job_uid=None), labels(part="Publish"), *selected):
         with pytest.raises(Refusal, match=FIXED):
             ada.api.patch(ada.path("pods", name), patch)
     with pytest.raises(Refusal, match="owner references of a CompressionJob's pod cannot change"):

@@ -57,6 +57,14 @@ EVERYTHING: dict[str, Any] = {
         "enabled": True,
         "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
         "extraEgress": [{"ports": [{"port": 4317, "protocol": "TCP"}]}],
+        "runnerEgress": {"mode": "Restricted", "to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [443]},
+    },
+    "metrics": {
+        "secure": {
+            "enabled": True,
+            "certSecretName": "metrics-tls",
+            "readers": [{"name": "prometheus", "namespace": "monitoring"}],
+        }
     },
     "podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"},
 }
@@ -68,6 +76,8 @@ MATRIX = {
     "dashboard": ["--set", "dashboard.enabled=true"],
     "network policy": ["--set", "networkPolicy.enabled=true"],
     "network policy of two namespaces": ["--set", "networkPolicy.enabled=true,watchNamespaces={team-a,team-b}"],
+    "secure metrics": ["--set", "metrics.secure.enabled=true", *MONITORING],
+    "secure metrics of two namespaces": ["--set", "metrics.secure.enabled=true,watchNamespaces={team-a,team-b}"],
     "disruption budget": ["--set", "podDisruptionBudget.enabled=true"],
     "nothing of its own": [
         "--set", "crds.install=false,rbac.create=false,rbac.userRoles=false,runtimes=null",

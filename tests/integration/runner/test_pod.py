@@ -46,6 +46,11 @@ def test_a_job_ends_in_a_verdict_and_a_complete_publication(bucket: Bucket, tmp_
         key for key in bucket.keys("out") if key != "artifact.json"
     ]
     assert published["digest"] == ended.summary.digest
+    assert ended.summary.space is not None
+    assert ended.summary.space.result_bytes == sum(file["sizeBytes"] for file in published["files"])
+    reports = [bucket.read(f"out-report/{key}") for key in bucket.keys("out-report")]
+    assert ended.summary.space.report_bytes == sum(map(len, reports))
+    assert ended.summary.space.checkpoint_bytes > ended.summary.space.result_bytes
     assert published["provenance"]["source"]["digest"].startswith("sha256:")
     report = json.loads(bucket.read("out-report/report.json"))
     assert [stage["method"] for stage in report["stages"]] == ["export", "quantize"]

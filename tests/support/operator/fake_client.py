@@ -1,7 +1,7 @@
 """An API server in memory: it takes or refuses as a test says, and counts."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -65,6 +65,10 @@ class FakeClient(Client):
         return {"resourceVersion": str(next(self._versions))}
 
 
+async def unchecked(_: str) -> None:
+    """Let a namespace be as it is."""
+
+
 def controller(
     client: Client,
     cache: Cache,
@@ -72,6 +76,7 @@ def controller(
     admission: Admission,
     now: Callable[[], datetime],
     metrics: Metrics | None = None,
+    isolate: Callable[[str], Awaitable[None]] = unchecked,
 ) -> Controller:
     """A controller that asks this client, records Events that nobody reads, and has no receivers."""
     metrics = metrics or Metrics()
@@ -85,6 +90,7 @@ def controller(
         notifier=Notifier(Receivers(), cache, queue, metrics),
         admission=admission,
         follow=lambda _: None,
+        isolate=isolate,
         now=now,
     )
 

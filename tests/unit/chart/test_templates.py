@@ -1,6 +1,5 @@
 """What the chart renders, without a cluster."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,7 @@ from compressionjob.runtime import parse_runtime
 from localcluster import tools
 from localcluster.command import run
 from localcluster.errors import LocalClusterError
-
-
-def render(*arguments: str) -> list[dict[str, Any]]:
-    text = run([tools.helm(), "template", "demo", CHART, "--namespace=system", *arguments])
-    return [item for item in yaml.safe_load_all(text) if item]
-
-
-def kind(name: str, *arguments: str) -> list[dict[str, Any]]:
-    return [item for item in render(*arguments) if item["kind"] == name]
-
-
-@functools.cache
-def operator(*arguments: str) -> dict[str, Any]:
-    (deployment,) = kind("Deployment", *arguments)
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return dict(container)
+from tests.support.chart import kind, operator, render
 
 
 def test_lint_finds_nothing() -> None:
@@ -174,6 +158,18 @@ def test_a_runtimes_image_is_the_runners_unless_it_names_one() -> None:
     assert images == {"cpu": "r:v2", "nvidia-gpu": "r:v2-cuda", "own": "x:3"}
 
 
+def test_a_digest_of_the_runner_wins_over_its_tag() -> None:
+    digest, cuda = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
+    def images(*options: str) -> dict[str, str]:
+        runtimes = kind("CompressionRuntime", "--set=runner.image.repository=r,runner.image.tag=v2", *options)
+        return {item["metadata"]["name"]: item["spec"]["image"] for item in runtimes}
+
+    assert images(f"--set=runner.image.digest={digest}") == {"cpu": f"r@{digest}", "nvidia-gpu": "r:v2-cuda"}
+    both = images(f"--set=runner.image.digest={digest}", f"--set=runner.image.cudaDigest={cuda}")
+    assert both == {"cpu": f"r@{digest}", "nvidia-gpu": f"r@{cuda}"}
+
+
 def test_the_rule_and_the_dashboards_are_those_of_the_repository() -> None:
     dashboards = CHART.parent.parent / "dashboards"
     (rule,) = kind("PrometheusRule", "--set=prometheusRule.enabled=true")
@@ -302,6 +298,11 @@ NONSENSE = [
     ("serviceMonitor.enabled=1", "/serviceMonitor/enabled", "got number, want boolean"),
     ("serviceMonitor.interval=often", "/serviceMonitor/interval", "does not match pattern"),
     ("networkPolicy.apiServerPorts[0]=0", "/networkPolicy/apiServerPorts/0", "minimum"),
+    ("networkPolicy.runnerEgress.mode=Closed", "/networkPolicy/runnerEgress/mode", "value must be one of"),
+    ("networkPolicy.runnerEgress.ports={0}", "/networkPolicy/runnerEgress/ports/0", "minimum"),
+    ("networkPolicy.runnerEgress.to[0].cidr=10.0.0.0/8", "/networkPolicy/runnerEgress/to/0", "additional properties"),
+    ("networkPolicy.metricsFrom[0].ipBlock.cidr=all", "/networkPolicy/metricsFrom/0/ipBlock/cidr", "does not match"),
+    ("metrics.secure.readers[0].name=p", "/metrics/secure/readers/0", "missing property 'namespace'"),
     ("podDisruptionBudget.maxUnavailable=half", "/podDisruptionBudget/maxUnavailable", "does not match pattern"),
     ("prometheusRule.runbookBase=wiki", "/prometheusRule/runbookBase", "does not match pattern"),
     ("notifications.receivers.Ops.url=https://h", "", "invalid propertyName 'Ops'"),

@@ -28,7 +28,17 @@ COMMANDS: Final = [command for page in PAGES for command in commands(page)]
 OTHERS: Final = {"aws", "do", "done", "echo", "export", "for", "gh", "grep", "jq", "openssl", "pipx", "python3", "sed"}
 """Programs and words of the shell whose arguments are not looked at."""
 OWN_PATHS: Final = ("charts/", "docs/", "examples/", "images/", "tests/")
-KUBECTL_NOUNS: Final = ("can-i", "whoami", "secret", "generic", "rolebinding", "configmap", "pods", "nodes")
+KUBECTL_NOUNS: Final = (
+    "can-i",
+    "whoami",
+    "secret",
+    "generic",
+    "rolebinding",
+    "clusterrolebinding",
+    "configmap",
+    "pods",
+    "nodes",
+)
 """Second words of kubectl's commands that have flags of their own."""
 WRITTEN: Final = ("examples/local/data",)
 """What the commands themselves write."""
@@ -74,7 +84,9 @@ def kubectl(words: Sequence[str]) -> None:
         options.parser("0").parse_args(words[1:]) if "--help" not in words else None
     else:
         check_flags(
-            "kubectl", words, ("can-i", "whoami", "secret", "generic", "rolebinding", "configmap", "pods", "nodes")
+            "kubectl",
+            words,
+            ("can-i", "whoami", "secret", "generic", "rolebinding", "clusterrolebinding", "configmap", "pods", "nodes"),
         )
 
 

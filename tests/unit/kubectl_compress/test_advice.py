@@ -15,6 +15,7 @@ NO_ADVICE_NEEDED = {
     conditions.VERDICT_INCONCLUSIVE, conditions.NO_VERDICT_YET, conditions.NO_VERDICT, conditions.PROMISES_KEPT,
     conditions.AWAITING_REVIEW, conditions.APPROVED, conditions.REJECTED, conditions.FORECAST_IN_TIME,
     conditions.CLOCK_STOPPED, conditions.ALL_FOUND, conditions.VERDICT_NO_LIMITS, conditions.PUBLISHED_WITHOUT_LIMITS,
+    conditions.FILES_REMOVED,
 }  # fmt: skip
 """Good news, and reasons of jobs whose phase says what to do: Suspended, AwaitingReview, Succeeded."""
 

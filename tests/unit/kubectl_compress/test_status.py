@@ -144,6 +144,16 @@ def test_the_table_has_a_row_for_each_job_and_nothing_after_its_last_column() ->
     assert len(set(columns)) == 1
 
 
+def test_the_review_and_the_retries_that_hold_are_shown_not_those_of_the_spec() -> None:
+    terms = {"review": "Always", "separation": True, "limits": {"retries": 1, "maxInterruptions": 4}}
+    status = judged("Pass", phase="Running") | {"terms": terms, "retries": 1, "interruptions": {"count": 2}}
+    text = drawn(job_detail(job(status=status, spec__review="Never", spec__author="ada@example.com"), NOW))
+    assert "Always, not of the author, required by the platform team" in text
+    assert "1 of 1" in text
+    assert "2 of 4" in text
+    assert "ada@example.com" in text
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "line"),
     [
@@ -159,13 +169,3 @@ def test_conditions_that_are_as_they_should_be_are_not_shown_as_faults(kind: str
     text = drawn(job_detail(job(status=running), NOW))
     assert line in text
     assert ("Reason" in text) == bool(line)
-
-
-def test_the_review_and_the_retries_that_hold_are_shown_not_those_of_the_spec() -> None:
-    terms = {"review": "Always", "separation": True, "limits": {"retries": 1, "maxInterruptions": 4}}
-    status = judged("Pass", phase="Running") | {"terms": terms, "retries": 1, "interruptions": {"count": 2}}
-    text = drawn(job_detail(job(status=status, spec__review="Never", spec__author="ada@example.com"), NOW))
-    assert "Always, not of the author, required by the platform team" in text
-    assert "1 of 1" in text
-    assert "2 of 4" in text
-    assert "ada@example.com" in text

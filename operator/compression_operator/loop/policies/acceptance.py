@@ -20,6 +20,7 @@ from compressionjob.conditions import (
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
+from compressionjob.retention import too_long
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec, parse_job
 from compressionjob.terms import Terms, unpriced_budget
@@ -65,6 +66,8 @@ def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -
     """Return what the job's runtimes do not have for it."""
     for name, runtime in runtimes.items():
         yield from misplaced_files(spec, name, runtime)
+    if draft.observed.job.present_runtime == spec.runtime and not draft.before.children_created:
+        yield from too_long(spec.retention, spec.runtime, runtimes[spec.runtime].retention)
     if draft.observed.job.part != PUBLISH:
         measuring = draft.observed.job.measuring_runtime
         yield from too_many_threads(spec, measuring, runtimes[measuring])

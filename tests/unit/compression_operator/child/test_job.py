@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from compression_operator.child.job import child_job
+from compressionjob.group import AMBIENT_IDENTITY_LABEL
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import parse_job
 from tests.support.operator.builders import UID, job, runtime
@@ -48,6 +49,15 @@ def test_names_and_owner_are_derived_from_the_job() -> None:
     labels = manifest["spec"]["template"]["metadata"]["labels"]
     assert labels["compression-operator.io/job"] == "minilm-int8"
     assert labels["compression-operator.io/job-uid"] == UID
+
+
+def test_pods_with_an_identity_of_the_cloud_have_a_label_for_network_policies() -> None:
+    def labels(**on: Any) -> dict[str, str]:
+        found: dict[str, str] = build(on)["spec"]["template"]["metadata"]["labels"]
+        return found
+
+    assert labels(serviceAccountName="s3-reader")[AMBIENT_IDENTITY_LABEL] == "true"
+    assert AMBIENT_IDENTITY_LABEL not in labels()
 
 
 @pytest.mark.parametrize(("isolation", "part"), [("Node", "Measure"), ("Node", "Run")])

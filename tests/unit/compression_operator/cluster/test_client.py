@@ -1,7 +1,10 @@
 """What the API server answers becomes a result or an error of the right type; what it asks for is honoured."""
 
 import asyncio
+import json
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from aiohttp import web
 from compression_operator.cluster import errors
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.credentials import Connection, Credentials
-from compression_operator.cluster.resources import COMPRESSION_JOBS, EVENTS, JOBS, PODS
+from compression_operator.cluster.resources import COMPRESSION_JOBS, EVENTS, JOBS, NETWORK_POLICIES, PODS, TOKEN_REVIEWS
 from compression_operator.telemetry.metrics import Metrics
 from tests.support.operator.api_server import Answer, Fixed, server
 
@@ -198,3 +201,80 @@ def test_certificates_that_are_none_are_said() -> None:
     with pytest.raises(errors.CredentialsError, match="check the kubeconfig"):
         Connection("https://x", ca="nonsense").ssl_context()
     assert Connection("https://x", verify=False).ssl_context().verify_mode is ssl.CERT_NONE
+
+
+async def test_apply_takes_over_fields_and_names_itself() -> None:
+    seen: list[tuple[str, str, str, str]] = []
+
+    def answer(request: web.Request) -> Answer:
+        seen.append((request.method, request.path, request.query_string, request.content_type))
+        return 200, {"metadata": {"resourceVersion": "7"}}, {}
+
+    async with server(answer) as (client, _, _metrics):
+        made = await client.apply(NETWORK_POLICIES, "ns", {"metadata": {"name": "runners"}})
+    assert made == {"metadata": {"resourceVersion": "7"}}
+    path = "/apis/networking.k8s.io/v1/namespaces/ns/networkpolicies/runners"
+    query = "fieldManager=compression-operator&force=true"
+    assert seen == [("PATCH", path, query, "application/apply-patch+yaml")]
+
+
+async def test_a_review_is_sent_as_its_kind_and_gives_the_status() -> None:
+    seen: list[str] = []
+
+    def answer(request: web.Request) -> Answer:
+        seen.append(request.path)
+        return 201, {"status": {"authenticated": True}}, {}
+
+    async with server(answer) as (client, _, _metrics):
+        assert await client.review(TOKEN_REVIEWS, {"token": "x"}) == {"authenticated": True}
+    assert seen == ["/apis/authentication.k8s.io/v1/tokenreviews"]
+
+
+@asynccontextmanager
+async def watched(*lines: str) -> AsyncIterator[Client]:
+    """A client of a server that answers a watch with these lines."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        assert (request.query["watch"], request.query["fieldSelector"]) == ("true", "metadata.name=runners")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for line in lines:
+            await response.write(line.encode() + b"\n")
+        return response
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", handle)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        credentials = Fixed(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        async with Client(credentials, Metrics().count_request) as client:
+            yield client
+    finally:
+        await runner.cleanup()
+
+
+async def events(client: Client) -> list[tuple[str, str]]:
+    found = client.watch(NETWORK_POLICIES, None, fields="metadata.name=runners", version="1")
+    return [(kind, raw["metadata"]["name"]) async for kind, raw in found]
+
+
+async def test_a_watch_gives_its_events_until_it_ends() -> None:
+    lines = [json.dumps({"type": kind, "object": {"metadata": {"name": "runners"}}}) for kind in ("ADDED", "DELETED")]
+    async with watched(*lines) as client:
+        assert await events(client) == [("ADDED", "runners"), ("DELETED", "runners")]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ('{"type": "ERROR", "object": {"code": 410, "message": "too old"}}', errors.Gone),
+        ('{"type": "ERROR", "object": {"code": 500}}', errors.ServerTrouble),
+        ('{"type": "ADD', errors.Unreachable),
+    ],
+)
+async def test_a_watch_ends_with_the_error_that_it_was_sent(line: str, kind: type[errors.ApiError]) -> None:
+    async with watched(line) as client:
+        with pytest.raises(kind):
+            await events(client)

@@ -1,5 +1,7 @@
 """Options come from the command line, and from the environment where it says nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from compression_operator.process.options import parse
@@ -72,3 +74,11 @@ def test_a_wrong_rule_ends_with_its_field(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         parse(["run", '--review-rules=[{"required":"Never"}]'], {})
     assert "reviews[0].required: 'Never' is not valid" in capsys.readouterr().err
+
+
+def test_files_are_named_by_option_or_variable_and_none_is_needed() -> None:
+    options = parse(["run"], {})
+    assert (options.network_policy, options.metrics_certificate, options.metrics_port) == (None, None, 8443)
+    environment = {"COMPRESSION_OPERATOR_NETWORK_POLICY": "/a", "COMPRESSION_OPERATOR_METRICS_CERTIFICATE": "/b"}
+    options = parse(["run", "--metrics-port=0"], environment)
+    assert (options.network_policy, options.metrics_certificate, options.metrics_port) == (Path("/a"), Path("/b"), 0)

@@ -1,0 +1,1 @@
+"""The NetworkPolicies of the runners' pods: settings and content."""

@@ -1,0 +1,45 @@
+"""From the URL of a store to a rule of a NetworkPolicy: that knows addresses and pods, but no host names."""
+
+import ipaddress
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+"""The label that each namespace has, with its own name: Kubernetes sees to it."""
+
+_PORTS: Final = {"http": 80, "https": 443}
+_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_SERVICE: Final = re.compile(rf"{_LABEL}(?:\.({_LABEL})\.svc(?:\.cluster\.local)?)?\.?")
+"""SERVICE in the pod's own namespace, or SERVICE.NAMESPACE.svc."""
+
+
+def egress_rule(endpoint: str) -> dict[str, Any] | None:
+    """Return the egress rule that opens the way to an endpoint; None where a policy cannot name it.
+
+    An address is opened on its port. The pods behind a Service are unknown, and so are their ports: all pods of its
+    namespace are opened.
+    """
+    try:
+        url = urlsplit(endpoint)
+        host, port = url.hostname, url.port or _PORTS.get(url.scheme)
+    except ValueError:
+        return None
+    if not host or port is None:
+        return None
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _service(host)
+    block = f"{address}/{address.max_prefixlen}"
+    return {"to": [{"ipBlock": {"cidr": block}}], "ports": [{"port": port, "protocol": "TCP"}]}
+
+
+def _service(host: str) -> dict[str, Any] | None:
+    match = _SERVICE.fullmatch(host)
+    if match is None:
+        return None
+    namespace = match[1]
+    if namespace is None:
+        return {"to": [{"podSelector": {}}]}
+    return {"to": [{"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: namespace}}}]}
