@@ -15,7 +15,7 @@ from localcluster import namespaces
 from localcluster.paths import REPOSITORY
 from samples.text import minilm, sentences
 from tests.docs import jobs
-from tests.docs.stage import FIRST, READER, TEAM, Stage, bare, environment_of_store, push_images, ready
+from tests.docs.stage import FIRST, READER, TEAM, Stage, bare, environment_of_store, push_images, ready, to_be_changed
 from tests.support.console_blocks import Command, File, steps
 
 Prepare = Callable[[Stage], object]
@@ -198,6 +198,8 @@ SCENES: Final = [
         )
         for page in sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
     ),
+    Scene("docs/monitoring.md", prepare=to_be_changed),
+    Scene("docs/network.md", prepare=to_be_changed),
     # On a cluster without the operator.
     Scene(
         "README.md",
@@ -226,6 +228,9 @@ NOT_HERE: Final[Mapping[tuple[str, str], str]] = {
         "docs/report.md",
         "compression-runner report report.json | gh pr comment",
     ): "needs GitHub, and a pull request there",
+    ("docs/supply-chain.md", "python -m localcluster images build"): "takes minutes: `make test-images` does it",
+    ("docs/supply-chain.md", "python -m images.sbom"): "needs those images: `make test-images` has them",
+    ("docs/supply-chain.md", "python -m images.advisories"): "needs a folder of advisories from elsewhere",
     ("docs/kueue.md", "kubectl get workloads.kueue.x-k8s.io"): "needs Kueue: `make test-kueue` has it",
     ("docs/kueue.md", "kubectl describe workload"): "needs Kueue: `make test-kueue` has it",
     ("docs/runbooks/CompressionJobStuck.md", "kubectl -n NAMESPACE top pods"): "needs the metrics server",

@@ -122,8 +122,7 @@ def clear(stage: Stage) -> None:
 def bare(stage: Stage) -> None:
     """Have a cluster without the operator, with the Prometheus Operator's CRDs and an empty bucket."""
     clear(stage)
-    stage.kubectl.run("apply", "--server-side", *(f"--filename={path}" for path in monitoring_crds()))
-    stage.kubectl.wait_for_crds()
+    _apply_monitoring_crds(stage)
     stage.kubectl.run("delete", "secret", "s3", "--namespace=default", "--ignore-not-found")
     ensure_bucket(stage.store, BUCKET)
     for item in stage.store.list_objects_v2(Bucket=BUCKET).get("Contents", []):
@@ -142,6 +141,20 @@ def ready(stage: Stage) -> None:
     stage.kubectl.apply(*(_binding("RoleBinding", name, role) for name, role in roles))
     stage.kubectl.apply(_binding("ClusterRoleBinding", "see-runtimes", f"{SYSTEM_NAMESPACE}:{RELEASE}:view"))
     stage.is_ready = True
+
+
+def to_be_changed(stage: Stage) -> None:
+    """Have the operator installed, for a page that changes its release; the next page gets it anew."""
+    stage.is_ready = False
+    ready(stage)
+    stage.is_ready = False
+    _apply_monitoring_crds(stage)
+    stage.kubectl.run("delete", "clusterrolebinding", "metrics-of-compression", "--ignore-not-found")
+
+
+def _apply_monitoring_crds(stage: Stage) -> None:
+    stage.kubectl.run("apply", "--server-side", *(f"--filename={path}" for path in monitoring_crds()))
+    stage.kubectl.wait_for_crds()
 
 
 def _binding(kind: str, name: str, role: str) -> dict[str, Any]:
