@@ -1,8 +1,10 @@
 """`python -m benchmarks.families [FAMILY ...]`: tries each family with each method, and writes docs/models.md.
 
 FAMILY is a name or task/name; all by default. What was tried before with the same sources, libraries and family is not
-tried again: what was cut off goes on. `--plant FAULT` plants a fault on the runner's side, and ends with 1 where the
-comparison with the library does not catch it. `--table` tries nothing, and writes the table of what was tried.
+tried again: what was cut off goes on. `--missing` tries only what has no published outcome, or a fault: the table is
+completed over several sessions while the code moves. Outcomes are published after each family. `--plant FAULT` plants a
+fault on the runner's side, and ends with 1 where the comparison with the library does not catch it. `--table` tries
+nothing, and writes the table of what was tried.
 """
 
 import argparse
@@ -15,16 +17,17 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
-from benchmarks.families.catalog import Family, families
+from benchmarks.families.catalog import Family, diverse, families
 from benchmarks.families.checking import check
 from benchmarks.families.methods import Variant, variants
 from benchmarks.families.planting import FAULTS
-from benchmarks.families.processes import Server
+from benchmarks.families.processes import Server, Worker
 from benchmarks.families.store import COMPARISON, Store, publish, published, sources_digest
 from benchmarks.families.table import TABLE, render
-from benchmarks.families.trying import attempt
+from benchmarks.families.trying import attempt, refusals
 
 LIMIT_SECONDS: Final = 600.0
 PLANTED: Final = "planted"
@@ -32,23 +35,27 @@ PLANTED: Final = "planted"
 
 def main() -> int:
     """Try what is missing; 1 where there is a fault, or one that was planted is not caught."""
-    given = _arguments()
+    given = arguments_of()
     chosen = [one for one in families() if not given.families or {one.name, one.title} & {*given.families}]
     store = Store(sources_digest())
     if given.plant:
         return _plant(given.plant, store)
-    tried = [one for one in (None, *variants()) if not given.method or _title(one) in given.method]
-    faults = 0 if given.table else _try(store, chosen, tried, given)
+    faults = 0 if given.table else Trial(store, given).of(diverse(chosen))
     publish(store, families(), variants())
     TABLE.write_text(render(families(), variants(), published(families())))
     return 1 if faults else 0
 
 
-def _arguments() -> argparse.Namespace:
+def arguments_of() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__)
     parser.add_argument("families", nargs="*", help="names of samples/families.yaml, or task/name")
     parser.add_argument("--method", action="append", choices=[_title(one) for one in (None, *variants())])
     parser.add_argument("--again", action="store_true", help="try also what was tried before")
+    parser.add_argument(
+        "--missing", action="store_true", help="try what has no published outcome, or a fault as its outcome"
+    )
+    parser.add_argument("--plan-only", action="store_true", help="publish what plan refuses, and run nothing")
     parser.add_argument("--plant", choices=[*FAULTS, "all"], help="plant a fault, and see that it is caught")
     parser.add_argument("--table", action="store_true", help="try nothing, write the table")
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, metavar="SECONDS", help="for each job")
@@ -61,48 +68,101 @@ def _arguments() -> argparse.Namespace:
     return given
 
 
-def _try(store: Store, chosen: Sequence[Family], tried: Sequence[Variant | None], given: argparse.Namespace) -> int:
-    """Try families beside each other, the methods of each in turn; return how many faults there are."""
-    _alone()
-    server = Server(given.limit)
+class Trial:
+    """Families beside each other, the methods of each in turn."""
 
-    def whole(family: Family) -> int:
-        folder = store.root / "work" / family.task / family.name
-        outcomes = [_outcome(store, server, family, one, folder, again=given.again) for one in tried]
-        shutil.rmtree(folder, ignore_errors=True)
+    def __init__(self, store: Store, given: argparse.Namespace) -> None:
+        self._store, self._given = store, given
+        self._tried = [one for one in (None, *variants()) if not given.method or _title(one) in given.method]
+        self._before = published(families())
+        self._server = Server(given.limit)
+        self._writing = Lock()
+
+    def of(self, chosen: Sequence[Family]) -> int:
+        """Try the families, or only plan them; return how many faults there are."""
+        _alone()
+        with ThreadPoolExecutor(self._given.jobs) as pool:
+            return sum(pool.map(self._plan if self._given.plan_only else self._run, chosen))
+
+    def _plan(self, family: Family) -> int:
+        """Keep and publish what `plan` refuses, and return how many faults it has itself."""
+        waiting = [one for one in self._tried if one and self.known(family, one) is None]
+        if not waiting:
+            return 0
+        folder = self._folder(family)
+        result = folder / "plan.json"
+        wrong = self._server.call(folder / "plan.log", refusals, family, waiting, folder, result)
+        if wrong:
+            _say(f"{family.title} plan: {wrong}")
+            return 1
+        refused = json.loads(result.read_text())
+        for variant in waiting:
+            if variant.title in refused:
+                self._store.put(family, variant, refused[variant.title])
+        self._publish(family)
+        _say(f"{family.title} plan: {len(refused)} of {len(waiting)} refused")
+        return sum(outcome["status"] == "fault" for outcome in refused.values())
+
+    def _run(self, family: Family) -> int:
+        """Try what is left of a family, publish its outcomes, and return how many of them are faults."""
+        outcomes = []
+        with self._server.worker() as worker:
+            for variant in self._tried:
+                outcome = self.known(family, variant)
+                if outcome is None:
+                    outcome = self._attempt(worker, family, variant)
+                    self._store.put(family, variant, outcome)
+                outcomes.append(outcome)
+        if all(self.known(family, one) for one in (None, *variants())):
+            shutil.rmtree(self._folder(family), ignore_errors=True)
+        self._publish(family)
         return sum(outcome["status"] == "fault" for outcome in outcomes)
 
-    with ThreadPoolExecutor(given.jobs) as pool:
-        return sum(pool.map(whole, chosen))
+    def _publish(self, family: Family) -> None:
+        with self._writing:
+            publish(self._store, [family], variants())
+            TABLE.write_text(render(families(), variants(), published(families())))
 
+    def known(self, family: Family, variant: Variant | None) -> dict[str, Any] | None:
+        """Return what came of a pair where that need not be tried again."""
+        if self._given.again:
+            return None
+        kept = self._store.get(family, variant)
+        if kept is not None:
+            return kept
+        outcome: dict[str, Any] | None = self._before.get(family.title, {}).get(_title(variant))
+        return outcome if self._given.missing and outcome and outcome["status"] != "fault" else None
 
-def _outcome(
-    store: Store, server: Server, family: Family, variant: Variant | None, folder: Path, *, again: bool
-) -> dict[str, Any]:
-    """Return what came of a pair, or of the comparison with the library; tried only where that is not known."""
-    kept = None if again else store.get(family, variant)
-    if kept is not None:
-        return kept
-    began = time.monotonic()
-    outcome = _called(server, family, variant, folder)
-    store.put(family, variant, outcome)
-    _say(f"{family.title} {_title(variant)}: {outcome['status']} {outcome['line']} ({time.monotonic() - began:.0f} s)")
-    return outcome
+    def _attempt(self, worker: Worker, family: Family, variant: Variant | None) -> dict[str, Any]:
+        """Try a pair, or compare a baseline; a fault counts where a process shows it that has done nothing before."""
+        began, was_fresh = time.monotonic(), worker.is_fresh
+        outcome = self._called(worker, family, variant)
+        if outcome["status"] == "fault" and not was_fresh:
+            worker.close()
+            outcome = self._called(worker, family, variant)
+        seconds = time.monotonic() - began
+        _say(f"{family.title} {_title(variant)}: {outcome['status']} {outcome['line']} ({seconds:.0f} s)")
+        return outcome
 
+    def _called(self, worker: Worker, family: Family, variant: Variant | None) -> dict[str, Any]:
+        folder = self._folder(family)
+        result = folder / "result.json"
+        result.unlink(missing_ok=True)
+        log = folder / f"{variant.slug if variant else COMPARISON}.log"
+        if variant is None:
+            wrong = worker.call(log, check, family, folder, result)
+        else:
+            wrong = worker.call(log, attempt, family, variant, folder, result)
+        if wrong or not result.is_file():
+            return {"status": "fault", "line": wrong or "it ended without an outcome", "stage": ""}
+        outcome: dict[str, Any] = json.loads(result.read_text())
+        return outcome
 
-def _called(server: Server, family: Family, variant: Variant | None, folder: Path) -> dict[str, Any]:
-    folder.mkdir(parents=True, exist_ok=True)
-    result = folder / "result.json"
-    result.unlink(missing_ok=True)
-    log = folder / f"{_title(variant).replace(' ', '-')}.log"
-    if variant is None:
-        wrong = server.call(log, check, family, folder, result)
-    else:
-        wrong = server.call(log, attempt, family, variant, folder, result)
-    if wrong or not result.is_file():
-        return {"status": "fault", "line": wrong or "it ended without an outcome", "stage": ""}
-    outcome: dict[str, Any] = json.loads(result.read_text())
-    return outcome
+    def _folder(self, family: Family) -> Path:
+        """The model, its data and the checkpoints of its jobs; they stay until every pair of the family is tried."""
+        folder = self._store.root / "work" / self._store.sources[:16] / family.task / family.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def _plant(name: str, store: Store) -> int:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -48,3 +49,15 @@ def families(path: Path = FAMILIES) -> list[Family]:
         for entry in entries
         for task in entry["tasks"]
     ]
+
+
+def diverse(chosen: Sequence[Family]) -> list[Family]:
+    """Return families in an order that shows differences early: one architecture after the other, task by task."""
+    seen: Counter[str] = Counter()
+    of_task: Counter[str] = Counter()
+    places = {}
+    for family in chosen:
+        places[family.title] = (seen[family.config], of_task[family.task])
+        seen[family.config] += 1
+        of_task[family.task] += 1
+    return sorted(chosen, key=lambda family: places[family.title])

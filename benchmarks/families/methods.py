@@ -8,13 +8,14 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
+from compression_runner.methods.registry import METHODS as RUNNERS
 from compressionjob.methods.registry import METHODS
 
 CHOICES: Final = ("method", "structure")
 """Fields by whose values a method is another algorithm."""
 NEEDED: Final[Mapping[str, Any]] = {
     "sparsity": "0.5",
-    "energy": "0.9",
+    "rank": 4,
     "student": {"layers": 1},
     "training": {"maxSteps": 2, "batchSize": 8},
 }
@@ -33,6 +34,16 @@ class Variant:
     def title(self) -> str:
         """The group and the name."""
         return f"{self.group} {self.name}".strip()
+
+    @property
+    def slug(self) -> str:
+        """The title as part of a file's name."""
+        return self.title.replace(" ", "-")
+
+    @property
+    def version(self) -> int:
+        """The method's version by now."""
+        return RUNNERS[self.group].version
 
     @property
     def stage(self) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,33 +40,91 @@ class Server:
         self._context.set_forkserver_preload(list(imported))
         self._limit = limit_seconds
 
+    def worker(self) -> "Worker":
+        """Return a process for several pieces of work; it starts with the first."""
+        return Worker(self._context, self._limit)
+
     def call(self, log: Path, work: Callable[..., None], *arguments: Any) -> str:
-        """Run `work` in a process; return what went wrong in one line, or nothing.
+        """Run `work` in a process of its own; return what went wrong in one line, or nothing."""
+        with self.worker() as worker:
+            return worker.call(log, work, *arguments)
 
-        All that the process writes goes to `log`. After the time limit it is killed, with all that it has started.
+
+class Worker:
+    """A process that does one piece of work after the other: what libraries prepare at first use, they prepare once.
+
+    Where something goes wrong it is replaced, so that nothing of a failure is left for the next.
+    """
+
+    def __init__(self, context: ForkServerContext, limit_seconds: float) -> None:
+        self._context, self._limit = context, limit_seconds
+        self._running: tuple[ForkServerProcess, Connection] | None = None
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the next piece of work is the first of its process."""
+        return self._running is None
+
+    def call(self, log: Path, work: Callable[..., None], *arguments: Any) -> str:
+        """Run `work` and wait for it; return what went wrong in one line, or nothing.
+
+        All that the process writes meanwhile goes to `log`. After the time limit it is killed, with all that it has
+        started.
         """
-        process = self._context.Process(target=_alone, args=(log, work, arguments), daemon=False)
-        process.start()
-        process.join(self._limit)
-        if process.is_alive():
-            if process.pid:
-                with suppress(ProcessLookupError):  # a process that has hardly begun has no group yet
-                    os.killpg(process.pid, signal.SIGKILL)
-            process.kill()
+        if self._running is None:
+            self._running = self._start()
+        process, pipe = self._running
+        try:
+            pipe.send((log, work, arguments))
+            wrong = str(pipe.recv()) if pipe.poll(self._limit) else LATE.format(self._limit)
+        except (EOFError, OSError):
             process.join()
-            return LATE.format(self._limit)
-        if process.exitcode == 0:
-            return ""
-        return _last_words(log) if process.exitcode == 1 else f"the process ended with {process.exitcode}"
+            wrong = _last_words(log) if process.exitcode == 1 else f"the process ended with {process.exitcode}"
+        if wrong:
+            self.close()
+        return wrong
+
+    def close(self) -> None:
+        """End the process, with all that it has started."""
+        if self._running is None:
+            return
+        process, pipe = self._running
+        self._running = None
+        pipe.close()
+        if process.pid:
+            with suppress(ProcessLookupError):  # a process that has hardly begun, or is over, has no group
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join()
+
+    def _start(self) -> "tuple[ForkServerProcess, Connection]":
+        here, there = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(there,), daemon=False)
+        process.start()
+        there.close()
+        return process, here
 
 
-def _alone(log: Path, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """The process: a group of its own, so that it can be killed with its children, and its output in a file."""
+def _serve(pipe: Connection) -> None:
+    """The process: a group of its own, so that it can be killed with its children."""
     os.setsid()
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    work(*arguments)
+    while True:
+        try:
+            log, work, arguments = pipe.recv()
+        except EOFError:
+            return
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        os.close(output)
+        work(*arguments)
+        pipe.send("")
 
 
 def _last_words(log: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from benchmarks.families.catalog import ROOT, Family
 from benchmarks.families.methods import Variant
 from benchmarks.tooling import CACHE
+from compression_runner.methods.registry import METHODS
 from tests.methods.sources import Sources
 
 KEPT: Final = CACHE / "families"
@@ -51,22 +52,28 @@ class Store:
         return kept["outcome"] if kept.get("key") == self.key(family, variant) else None
 
     def put(self, family: Family, variant: Variant | None, outcome: Mapping[str, Any]) -> None:
-        """Keep an outcome."""
+        """Keep an outcome, with the version of the method that it is of."""
         place = self._place(family, variant)
         place.parent.mkdir(parents=True, exist_ok=True)
+        versioned = {**outcome, "version": version_of(variant)}
         fresh = place.with_suffix(".part")
-        fresh.write_text(json.dumps({"key": self.key(family, variant), "outcome": dict(outcome)}))
+        fresh.write_text(json.dumps({"key": self.key(family, variant), "outcome": versioned}))
         fresh.replace(place)
 
     def _place(self, family: Family, variant: Variant | None) -> Path:
-        name = variant.title.replace(" ", "-") if variant else COMPARISON
+        name = variant.slug if variant else COMPARISON
         return self.root / "outcomes" / family.task / family.name / f"{name}.json"
 
 
+def version_of(variant: Variant | None) -> int:
+    """Return the version of a method by now; of the export, for the comparison of the baseline."""
+    return variant.version if variant else METHODS["export"].version
+
+
 def publish(store: Store, families: Sequence[Family], variants: Sequence[Variant], path: Path = PUBLISHED) -> None:
-    """Write the outcomes that the store has, beside those that were published of the same families before."""
+    """Write the outcomes that the store has of these families beside those that were published before."""
     before = published(families, path)
-    content = {}
+    content = json.loads(path.read_text()) if path.is_file() else {}
     for family in families:
         tried = {variant.title if variant else COMPARISON: store.get(family, variant) for variant in (None, *variants)}
         known = before.get(family.title, {})
@@ -75,7 +82,9 @@ def publish(store: Store, families: Sequence[Family], variants: Sequence[Variant
             "family": family.digest,
             "outcomes": {name: outcome for name, outcome in outcomes.items() if outcome is not None},
         }
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    fresh = path.with_suffix(".part")
+    fresh.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    fresh.replace(path)
 
 
 def published(families: Sequence[Family], path: Path = PUBLISHED) -> dict[str, dict[str, Any]]:

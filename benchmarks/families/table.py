@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from benchmarks.families.catalog import ROOT, Family
 from benchmarks.families.methods import Variant
-from benchmarks.families.store import COMPARISON
+from benchmarks.families.store import COMPARISON, version_of
 
 TABLE: Final = ROOT / "docs" / "models.md"
 Outcomes = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -27,7 +27,9 @@ batch 1 and 8, relative to the largest answer; of texts it is the share that dif
   smaller).
 - A name with a footnote is a method that `plan` refuses, and why. –: `plan` refuses the whole group.
 - ✗ and a name: a fault, listed below. ?: not run yet with this family.
+- °: tried with an earlier version of the method; what it gives may have changed since.
 """
+OLDER: Final = "°"
 
 
 def render(families: Sequence[Family], variants: Sequence[Variant], outcomes: Outcomes) -> str:
@@ -57,18 +59,28 @@ def _cell(members: Sequence[Variant], found: Mapping[str, Mapping[str, Any]], no
         by_status.setdefault(outcome["status"] if outcome else "missing", []).append(variant)
     refused = by_status.get("refused", [])
     marks = {variant.title: notes.mark(found[variant.title]["line"]) for variant in refused}
+    older = {variant.title: OLDER * is_older(found.get(variant.title), variant) for variant in members}
     parts = []
     if "judged" in by_status:
-        parts.append("✓")
+        parts.append("✓" + max(older[variant.title] for variant in by_status["judged"]))
     if len(refused) == len(members):
-        parts.append(f"–{''.join(sorted(set(marks.values())))}")
+        parts.append(f"–{''.join(sorted(set(marks.values())))}{max(older.values())}")
     else:
-        parts += [f"{variant.name or variant.group}{marks[variant.title]}" for variant in refused]
-    parts += [f"✗ {variant.name or variant.group}" for variant in by_status.get("fault", [])]
+        parts += [f"{_name(variant)}{marks[variant.title]}{older[variant.title]}" for variant in refused]
+    parts += [f"✗ {_name(variant)}{older[variant.title]}" for variant in by_status.get("fault", [])]
     missing = by_status.get("missing", [])
     if missing:
         parts.append("?" if len(missing) == len(members) else f"? {', '.join(variant.name for variant in missing)}")
     return ", ".join(parts)
+
+
+def _name(variant: Variant) -> str:
+    return variant.name or variant.group
+
+
+def is_older(outcome: Mapping[str, Any] | None, variant: Variant | None) -> bool:
+    """Return whether an outcome is of an earlier version of the method, or of one that was not kept."""
+    return outcome is not None and outcome.get("version") != version_of(variant)
 
 
 def _baseline(outcome: Mapping[str, Any] | None, notes: "_Notes") -> str:
@@ -77,7 +89,8 @@ def _baseline(outcome: Mapping[str, Any] | None, notes: "_Notes") -> str:
     if outcome["status"] == "refused":
         return f"–{notes.mark(outcome['line'])}"
     size = f"{outcome['largest']:.1g}" if "largest" in outcome else ""
-    return size if outcome["status"] == "judged" else f"✗ {size}".strip()
+    shown = size if outcome["status"] == "judged" else f"✗ {size}".strip()
+    return shown + OLDER * is_older(outcome, None)
 
 
 def _summary(families: Sequence[Family], variants: Sequence[Variant], outcomes: Outcomes) -> str:

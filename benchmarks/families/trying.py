@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,6 +22,7 @@ JUDGED: Final = (ExitCode.DONE, ExitCode.NOT_MET)
 REFUSED: Final = (ExitCode.INVALID, ExitCode.RECIPE)
 LIMITS: Final = {"size": {"maxRatio": "0.99"}}
 MAX_LINE: Final = 300
+LOG: Final = logging.getLogger("compression_runner")
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,18 @@ class Outcome:
 
 
 class Said(logging.Handler):
-    """The errors that a command wrote."""
+    """The errors that commands write while it is entered."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.records: list[logging.LogRecord] = []
+
+    def __enter__(self) -> "Said":
+        LOG.addHandler(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        LOG.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
@@ -84,30 +92,46 @@ def manifest(family: Family, stage: Mapping[str, Any], place: Path) -> Path:
     return place
 
 
+def refusals(family: Family, variants: Sequence[Variant], folder: Path, result: Path) -> None:
+    """Let `plan` look at every pair of a family, and write to `result` what came of those that it does not agree to."""
+    prepare(family, folder)
+    planned = {variant.title: _planned(family, variant, folder) for variant in variants}
+    found = {title: outcome.to_json() for title, outcome in planned.items() if outcome}
+    result.write_text(json.dumps(found))
+
+
 def attempt(family: Family, variant: Variant, folder: Path, result: Path) -> None:
     """Try a pair, and write its outcome to `result`. An exception leaves none: it is the fault that is looked for."""
+    prepare(family, folder)
+    outcome = _planned(family, variant, folder) or _ran(family, variant, folder)
+    result.write_text(json.dumps(outcome.to_json()))
+
+
+def _planned(family: Family, variant: Variant, folder: Path) -> Outcome | None:
+    """What came of `plan`; None where it agrees."""
     from compression_runner.commands.plan import plan
+
+    with Said() as said:
+        status = plan(_job(family, variant, folder), publish=False)
+    if status == ExitCode.DONE:
+        return None
+    return Outcome("refused", said.line) if status in REFUSED else Outcome("fault", said.line, "plan")
+
+
+def _ran(family: Family, variant: Variant, folder: Path) -> Outcome:
     from compression_runner.commands.run import run
 
-    prepare(family, folder)
-    job = manifest(family, variant.stage, folder / f"{variant.title.replace(' ', '-')}.yaml")
-    said = Said()
-    logging.getLogger("compression_runner").addHandler(said)
-    status = plan(job, publish=False)
-    if status in REFUSED:
-        _write(Outcome("refused", said.line), result)
-        return
-    if status != ExitCode.DONE:
-        _write(Outcome("fault", said.line, "plan"), result)
-        return
     measure_shortly()
     work = folder / "work"
-    status = run(job, work, publish=False)
+    with Said() as said:
+        status = run(_job(family, variant, folder), work, publish=False)
     if status in JUDGED:
-        verdict = json.loads((work / "report.json").read_text())["verdict"]
-        _write(Outcome("judged", verdict), result)
-    else:
-        _write(Outcome("fault", said.line, "run"), result)
+        return Outcome("judged", json.loads((work / "report.json").read_text())["verdict"])
+    return Outcome("fault", said.line, "run")
+
+
+def _job(family: Family, variant: Variant, folder: Path) -> Path:
+    return manifest(family, variant.stage, folder / f"{variant.slug}.yaml")
 
 
 def measure_shortly() -> None:
@@ -123,7 +147,3 @@ def measure_shortly() -> None:
     ]
     for module, name, value in settings:
         setattr(module, name, value)
-
-
-def _write(outcome: Outcome, result: Path) -> None:
-    result.write_text(json.dumps(outcome.to_json()))

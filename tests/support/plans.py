@@ -1,9 +1,11 @@
 """Plans of jobs on models in local directories."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compression_runner.formats.source.inspection import inspect
+from compression_runner.formats.headers.tensors import Tensor
+from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.pipeline.planner import Plan, make_plan
 from compression_runner.storage import Store, Stores
 from compressionjob.locations import Storage, parse_location
@@ -15,6 +17,13 @@ def open_store(place: Path) -> Store:
     """Return the store of a local directory or file, as the model's source."""
     location = parse_location(f"file://{place}")
     return Stores().open(location, Storage(), Role.MODEL, "spec.model.source")
+
+
+def checkpoint_source(shapes: Mapping[str, tuple[int, ...]], **config: Any) -> Source:
+    """Return a Transformers checkpoint as its headers show it: tensors by name, and its config.json."""
+    tensors = tuple(Tensor(name, "F32", shape, 0) for name, shape in shapes.items())
+    files: tuple[Any, ...] = ()
+    return Source("transformers", "text-classification", files, frozenset(), tensors, "AnyModel", config=config)
 
 
 def plan_for(place: Path, task: str, *stages: dict[str, Any], format: str = "auto") -> Plan:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 from compression_runner.formats.linear import features
@@ -19,6 +20,16 @@ class FactorizedLinear(nn.Sequential):
         self.first = nn.Linear(inputs, rank, bias=False)
         self.second = nn.Linear(rank, outputs, bias=bias)
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """What both are together (outputs, inputs), for models that read it: its type, or its values."""
+        return self.second.weight @ self.first.weight
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """The bias of the second."""
+        return self.second.bias
+
 
 class FactorizedEmbedding(nn.Sequential):
     """An embedding of `count` entries in `rank` dimensions, and the map from there: (...) -> (..., width)."""
@@ -28,9 +39,31 @@ class FactorizedEmbedding(nn.Sequential):
         self.first = nn.Embedding(count, rank, padding_idx=padding_idx)
         self.second = nn.Linear(rank, width, bias=False)
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """What both are together (count, width), for models that read it: its type, or its values."""
+        return self.first.weight @ self.second.weight.T
+
 
 class FactorizedConvolution(nn.Sequential):
-    """A convolution as several, one after the other, with the bias at the end."""
+    """A convolution as several, one after the other, with the bias at the end; each has axes of space of its own."""
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """What they are together (outputs, inputs, ...), for models that read it: its type, or its values."""
+        first, *others = self
+        together: torch.Tensor = first.weight
+        for each in others:
+            channels = together.unflatten(0, (each.groups, -1))
+            weight = each.weight.unflatten(0, (each.groups, -1))
+            together = torch.einsum("gom...,gmi...->goi...", weight, channels).flatten(0, 1)
+        return together
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """The bias of the last."""
+        bias: torch.Tensor | None = self[-1].bias
+        return bias
 
 
 def factorized(old: nn.Module, change: Mapping[str, Any]) -> nn.Module:

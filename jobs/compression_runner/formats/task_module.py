@@ -13,7 +13,10 @@ from compression_runner.dataset.writing import DECODER
 from compression_runner.formats.embedder import Embedder, pooler
 from compressionjob.tasks import TASKS, Task
 
-TEXT_INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
+USUAL_MASK: Final = "attention_mask"
+INPUT_MASK: Final = "input_mask"
+"""1 where a text is filled up."""
+TEXT_INPUTS: Final = ("input_ids", USUAL_MASK, "token_type_ids")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,19 @@ class Classifier(torch.nn.Module):
         return logits
 
 
+class ClassifierOfInputMask(Classifier):
+    """A classifier that makes its mask the other way round of the usual one (XLNet), which it is given ready.
+
+    It would subtract whole numbers from 1.0, for which torch's exporter has no operator.
+    """
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, classes)."""
+        given = dict(zip(self.inputs, tensors, strict=True))
+        mask = (given.pop(USUAL_MASK) == 0).to(torch.float32)
+        return self.reduce(self.model(**given, **{INPUT_MASK: mask}), given)
+
+
 class Writer(Classifier):
     """An encoder and a decoder reduced to the logits of the tokens that follow (batch, sequence, vocabulary)."""
 
@@ -78,7 +94,9 @@ def wrap(model: torch.nn.Module, path: Path, task: Task) -> tuple[torch.nn.Modul
     if task == "summarization":
         return Writer(model, (*inputs, DECODER)).eval(), Interface((*inputs, DECODER), "logits")
     if task in ("text-classification", "text-regression"):
-        return Classifier(model, inputs).eval(), Interface(inputs, "logits")
+        turned = USUAL_MASK in inputs and INPUT_MASK in inspect.signature(model.forward).parameters
+        kind = ClassifierOfInputMask if turned else Classifier
+        return kind(model, inputs).eval(), Interface(inputs, "logits")
     if task == "text-generation":
         return LanguageModel(model, inputs).eval(), Interface(inputs, "logits")
     embedder = Embedder(model, inputs, pooler(path)).eval()

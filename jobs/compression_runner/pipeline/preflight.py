@@ -18,7 +18,7 @@ from compression_runner.pipeline.array_names import check_array_names
 from compression_runner.pipeline.forecast import TimeForecast, disk_forecast, memory_forecast, time_forecast
 from compression_runner.pipeline.interface import check_interface
 from compression_runner.pipeline.places import Places
-from compression_runner.pipeline.planner import Plan, make_plan
+from compression_runner.pipeline.planner import EXPORT, Plan, make_plan
 from compression_runner.pipeline.publishing import existing_artifact
 from compression_runner.pipeline.resources import MemoryForecast, check_disk, check_memory, memory_limit
 from compressionjob.data import DataRole
@@ -89,8 +89,10 @@ def measuring_cpus(spec: CompressionJobSpec, reservation: CpuReservation) -> Mea
 def check_stages(spec: CompressionJobSpec, source: Source) -> None:
     """Let each stage look at the source's headers, up to the first stage that changes the shapes of layers.
 
-    Raises BadRecipe for a stage that cannot succeed.
+    A Transformers model is measured as a graph: its export looks first. Raises BadRecipe for what cannot succeed.
     """
+    if source.format in EXPORT.accepts(None):
+        EXPORT.check_source(None, source, "spec.model.source")
     for index, stage in enumerate(spec.pipeline):
         method = METHODS[stage.key]
         method.check_source(stage.parameters, source, f"spec.pipeline[{index}].{stage.method}")

@@ -160,6 +160,18 @@ class DirectoryStore:
                 self.remove(marker)
                 shutil.rmtree(self._root, ignore_errors=True)
 
+    def discard(self, paths: Sequence[str], marker: str) -> None:
+        """Removes these files, the marker first, and folders that are empty then."""
+        for path in sorted(paths, key=lambda path: path != marker):
+            self.remove(path)
+        folders = {parent for path in paths for parent in Path(path).parents}
+        for folder in sorted(folders, key=lambda it: -len(it.parts)):
+            with suppress(OSError):
+                (self._root / folder).rmdir()
+        with self._explained(""):
+            if self._root.parent.is_dir():
+                self._sweep()
+
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""
         with self._explained(path):

@@ -45,6 +45,8 @@ class Batches:
         self, data: SampleSet, inputs: Sequence[str], size: int, seed: int, augment: Sequence[Augmentation] = ()
     ) -> None:
         first = data.samples[0]
+        if data.unnamed and len(inputs) == 1:
+            first = {inputs[0]: next(iter(first.values()))}
         missing = [name for name in inputs if name not in first]
         if missing:
             problem = f"the model needs the input {missing[0]}; the data gives {', '.join(first)}"

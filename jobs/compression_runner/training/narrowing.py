@@ -5,28 +5,25 @@ Layers evenly spread, as DistilBERT takes them (Sanh et al. 2019, arXiv:1910.011
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.layer_names import HEAD_IN, HEAD_OUT, HEADS_OUT
 from compression_runner.formats.linear import as_linear, as_stored
+from compression_runner.formats.source.regular_shape import NAMES, has_no
 from compression_runner.formats.task_module import Interface
 from compression_runner.training.model import Trainable
 from compressionjob.methods.distill import Student
 
 LAYER: Final = re.compile(r"^(.*\.)?(layers?|h|blocks?)\.(\d+)\.")
-HEAD_OUT: Final = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|q_lin|k_lin|v_lin)\.(weight|bias)$")
-HEADS_OUT: Final = re.compile(r"\battn\.c_attn\.(weight|bias)$")
-"""Query, key and value in one layer, one after the other."""
-HEAD_IN: Final = re.compile(r"\b(attention\.output\.dense|o_proj|out_proj|out_lin|attn\.c_proj)\.weight$")
 NEURON_OUT: Final = re.compile(
     r"\b(intermediate\.dense|gate_proj|up_proj|fc1|lin1|ffn\.lin1|mlp\.c_fc)\.(weight|bias)$"
 )
 NEURON_IN: Final = re.compile(r"(?<!attention\.)\b(output\.dense|down_proj|fc2|lin2|mlp\.c_proj)\.weight$")
-NAMES: Final = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def derive(teacher: Trainable, wanted: Student, field: str) -> Trainable:
     if teacher.changes is not None:
         problem = "the model was changed by an earlier stage, and has no regular shape any more"
         raise BadRecipe("NoRegularShape", field, "student", problem, "derive the student in the first stage")
-    before = _shape(teacher.inner.config, field)
+    before = shape_of(teacher.inner.config, field)
     _require_own_keys(teacher.inner.config, before, wanted, field)
     after = _wanted(before, wanted, field)
     return _built(teacher, before, after, kept_layers(before.layers, after.layers), field)
@@ -63,7 +60,7 @@ def keep_layers(model: Trainable, layers: list[int], field: str) -> Trainable:
 
     Raises BadRecipe where the architecture is not made of equal layers.
     """
-    before = _shape(model.inner.config, field)
+    before = shape_of(model.inner.config, field)
     return _built(model, before, replace(before, layers=len(layers)), layers, field)
 
 
@@ -77,12 +74,13 @@ def _built(teacher: Trainable, before: Shape, after: Shape, layers: list[int], f
         # What is told layer by layer: kinds of attention, which layers have positions.
         if "layer" in name and isinstance(value, list | tuple) and len(value) == before.layers:
             setattr(config, name, [value[index] for index in layers])
+    _keep_stages(config, before, after)
     student = type(teacher.inner)(config)
     as_linear(teacher.inner)
     as_linear(student)
     if getattr(teacher.inner, "pooler", student) is None:
         student.pooler = None  # type: ignore[assignment]
-    tensors = _take(teacher.inner.state_dict(), before, after, layers)
+    tensors = _take(teacher.inner.state_dict(), before, after, layers, student.state_dict())
     wrong = [
         name
         for name, tensor in student.state_dict().items()
@@ -101,6 +99,14 @@ def _built(teacher: Trainable, before: Shape, after: Shape, layers: list[int], f
     return Trainable(module, interface, teacher.task, None, stored=teacher.stored)
 
 
+def _keep_stages(config: Any, before: Shape, after: Shape) -> None:
+    """Let the outputs of a backbone's configuration name the layers that are left."""
+    names = getattr(config, "stage_names", None)
+    if names and len(names) == before.layers + 1:
+        config.stage_names = names[: after.layers + 1]
+        config.set_output_features_output_indices(config.stage_names[-1:], None)
+
+
 def kept_layers(count: int, wanted: int) -> list[int]:
     """The layers that are kept, evenly spread, the first and the last among them where there are two or more."""
     if wanted == 1:
@@ -108,16 +114,15 @@ def kept_layers(count: int, wanted: int) -> list[int]:
     return [round(index * (count - 1) / (wanted - 1)) for index in range(wanted)]
 
 
-def _shape(config: Any, field: str) -> Shape:
+def shape_of(config: Any, field: str) -> Shape:
+    """Return the sizes of a model. Raises BadRecipe where its configuration does not have each as one number."""
     if hasattr(config, "n_inner"):
         # GPT-2's configuration leaves the width of its feed-forward blocks out where it is the usual one.
         config = copy.copy(config)
         config.intermediate_size = config.n_inner or 4 * config.hidden_size
     missing = [name for name in NAMES if not isinstance(getattr(config, name, None), int)]
     if missing:
-        problem = f"its configuration has no {missing[0]}"
-        remedy = "use prune with method structured to make it smaller"
-        raise BadRecipe("UnsupportedModel", field, config.model_type, problem, remedy)
+        raise has_no(missing[0], config.model_type, field)
     return Shape(*(int(getattr(config, name)) for name in NAMES))
 
 
@@ -156,9 +161,13 @@ def _wanted(before: Shape, wanted: Student, field: str) -> Shape:
 
 
 def _take(
-    tensors: Mapping[str, torch.Tensor], before: Shape, after: Shape, chosen: list[int]
+    tensors: Mapping[str, torch.Tensor], before: Shape, after: Shape, chosen: list[int], wanted: Collection[str]
 ) -> dict[str, torch.Tensor]:
-    """The teacher's tensors, cut to the student's shape and named for its layers."""
+    """The teacher's tensors, cut to the student's shape and named for its layers.
+
+    What the first layer alone has, such as positions for all layers, goes to the layer that is the first then; what it
+    alone lacks, such as a norm after that of the embeddings, that layer loses.
+    """
     layers = {old: new for new, old in enumerate(chosen)}
     hidden = _largest(_hidden_norms(tensors, before.hidden), after.hidden)
     kept: dict[str, torch.Tensor] = {}
@@ -170,7 +179,11 @@ def _take(
         if index is not None and index not in layers:
             continue
         target = name if found is None else f"{found[1] or ''}{found[2]}.{layers[int(found[3])]}.{name[found.end() :]}"
-        kept[target] = _cut(name, tensor, before, hidden, heads, neurons.get(index)).clone()
+        if target in wanted:
+            kept[target] = _cut(name, tensor, before, hidden, heads, neurons.get(index)).clone()
+    for name in wanted:
+        if name not in kept and name in tensors:
+            kept[name] = _cut(name, tensors[name], before, hidden, heads, None).clone()
     return kept
 
 

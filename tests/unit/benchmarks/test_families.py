@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,9 +11,11 @@ from typing import get_args
 
 import pytest
 
+from benchmarks.families import __main__ as command
 from benchmarks.families import trying
+from benchmarks.families.__main__ import Trial, arguments_of
 from benchmarks.families.baseline import Baseline, baseline_of
-from benchmarks.families.catalog import Family, families
+from benchmarks.families.catalog import Family, diverse, families
 from benchmarks.families.checking import BATCHES, differences
 from benchmarks.families.comparison import Answers, difference
 from benchmarks.families.methods import Variant, variants
@@ -20,10 +23,11 @@ from benchmarks.families.planting import FAULTS, planted_folder
 from benchmarks.families.processes import Server
 from benchmarks.families.store import Store, publish, published, sources_digest
 from benchmarks.families.table import TABLE, render
-from benchmarks.families.trying import attempt, prepare
+from benchmarks.families.trying import attempt, prepare, refusals
 from compression_runner.commands import plan, run
 from compression_runner.formats.source.transformers_config import SUFFIXES
 from compression_runner.formats.transformers_model import CLASSES
+from compression_runner.methods.registry import METHODS as RUNNERS
 from compressionjob.exit_codes import ExitCode
 from compressionjob.methods.registry import METHODS
 
@@ -76,6 +80,50 @@ def test_outcomes_that_the_cache_has_lost_stay_published(tmp_path: Path) -> None
     assert published([family], path)[family.title][variant.title]["line"] == "Pass"
 
 
+def test_outcomes_are_published_family_by_family(tmp_path: Path) -> None:
+    (first, second), variant = families()[:2], variants()[0]
+    store, path = Store("sources", tmp_path), tmp_path / "results.json"
+    for family in (first, second):
+        store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
+    publish(store, [first], [variant], path)
+    assert list(published(families(), path)) == [first.title]
+    publish(store, [second], [variant], path)
+    assert list(published(families(), path)) == [first.title, second.title]
+
+
+def test_architectures_come_first_that_were_not_tried_yet() -> None:
+    order = diverse(families())
+    assert {family.title for family in order} == {*BY_TITLE}
+    kinds = len({family.config for family in order})
+    assert len({family.config for family in order[:kinds]}) == kinds
+    assert len({family.task for family in order[:6]}) == 6
+
+
+def trial_of(store: Store, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    monkeypatch.setattr("sys.argv", ["families", *arguments])
+    return Trial(store, arguments_of())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "known"),
+    [((), [None, None, "kept"]), (("--missing",), ["before", None, "kept"]), (("--again",), [None, None, None])],
+)
+def test_what_is_tried_again(
+    arguments: tuple[str, ...], known: list[str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family, tried = families()[0], variants()[:3]
+    before = {
+        tried[0].title: {"status": "judged", "line": "before", "stage": ""},
+        tried[1].title: {"status": "fault", "line": "KeyError", "stage": "run"},
+    }
+    monkeypatch.setattr(command, "published", lambda _families: {family.title: before})
+    store = Store("sources", tmp_path)
+    store.put(family, tried[2], {"status": "judged", "line": "kept", "stage": ""})
+    trial = trial_of(store, *arguments, monkeypatch=monkeypatch)
+    found = [trial.known(family, variant) for variant in tried]
+    assert [outcome["line"] if outcome else None for outcome in found] == known
+
+
 def test_code_that_outcomes_depend_on_is_in_their_key_and_their_table_is_not(tmp_path: Path) -> None:
     for name, text in {
         "benchmarks/families/trying.py": "from compression_runner import work",
@@ -98,7 +146,9 @@ def test_an_outcome_is_of_the_sources_the_family_and_the_parameters(tmp_path: Pa
     family, variant = families()[0], variants()[0]
     store = Store("sources", tmp_path)
     store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
-    assert store.get(family, variant) == {"status": "judged", "line": "Pass", "stage": ""}
+    assert store.get(family, variant) == {
+        "status": "judged", "line": "Pass", "stage": "", "version": RUNNERS[variant.group].version,
+    }  # fmt: skip
     assert Store("others", tmp_path).get(family, variant) is None
     assert store.get(replace(family, tokenizer="t5"), variant) is None
     assert store.get(family, replace(variant, parameters={"sparsity": "0.1"})) is None
@@ -112,14 +162,25 @@ def test_the_page_tells_works_refused_fault_and_missing_apart() -> None:
             "prune one": {"status": "judged", "line": "Pass", "stage": ""},
             "prune two": {"status": "refused", "line": "spec (x): no such layer to do: leave it out", "stage": ""},
             "prune three": {"status": "fault", "line": "KeyError: 'a'", "stage": "run"},
-            "baseline": {"status": "judged", "line": "", "stage": "", "largest": 2e-7},
         }
     }
+    for outcome in outcomes[family.title].values():
+        outcome["version"] = RUNNERS["prune"].version
+    outcomes[family.title]["baseline"] = {
+        "status": "judged", "line": "", "stage": "", "largest": 2e-7, "version": RUNNERS["export"].version,
+    }  # fmt: skip
     page = render([family], tried, outcomes)
     assert "| bert | ✓, two[^1], ✗ three, ? four | ? | 2e-07 |" in page
     assert "[^1]: no such layer\n" in page
     assert "- prune three, run: KeyError: 'a' (text-embedding/bert)" in page
     assert "1 pairs judged, 1 refused by `plan`, 1 faults, 2 not run yet" in page
+
+
+def test_what_an_earlier_version_gave_is_marked() -> None:
+    family, variant = BY_TITLE["text-embedding/bert"], Variant("pack", "", {})
+    for version, cell in ((variant.version, "✓"), (variant.version - 1, "✓°"), (None, "✓°")):
+        outcome = {"status": "judged", "line": "Pass", "stage": "", "version": version}
+        assert f"| bert | {cell} | ? |" in render([family], [variant], {family.title: {"pack": outcome}})
 
 
 @pytest.mark.parametrize(
@@ -160,6 +221,42 @@ def test_a_process_is_killed_at_its_limit_and_a_traceback_is_told(tmp_path: Path
     patient = Server(60, imported=())
     assert patient.call(tmp_path / "log", int, "five") == "ValueError: invalid literal for int() with base 10: 'five'"
     assert patient.call(tmp_path / "log", int, "5") == ""
+
+
+def test_a_worker_goes_on_until_something_goes_wrong(tmp_path: Path) -> None:
+    place = tmp_path / "processes"
+    with Server(60, imported=()).worker() as worker:
+        assert worker.is_fresh
+        for _ in range(2):
+            assert worker.call(tmp_path / "log", write_process, place) == ""
+        assert not worker.is_fresh
+        assert worker.call(tmp_path / "log", int, "five").startswith("ValueError")
+        assert worker.is_fresh
+        assert worker.call(tmp_path / "log", write_process, place) == ""
+    first, second, third = place.read_text().split()
+    assert first == second != third
+
+
+def write_process(place: Path) -> None:
+    with place.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def test_a_plan_of_all_pairs_keeps_what_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planned(job: Path, **_options: object) -> ExitCode:
+        if job.stem == "prune-magnitude":
+            return ExitCode.DONE
+        logging.getLogger("compression_runner").error("error: field (value): problem\n  to do: remedy")
+        return ExitCode.RECIPE
+
+    monkeypatch.setattr(trying, "prepare", lambda *_: None)
+    monkeypatch.setattr(plan, "plan", planned)
+    before = [*logging.getLogger("compression_runner").handlers]
+    refusals(families()[0], variants()[:2], tmp_path, tmp_path / "plan.json")
+    assert json.loads((tmp_path / "plan.json").read_text()) == {
+        "prune wanda": {"status": "refused", "line": "field (value): problem to do: remedy", "stage": ""}
+    }
+    assert logging.getLogger("compression_runner").handlers == before
 
 
 def test_classes_are_compared_by_their_names_and_shapes_must_agree() -> None:

@@ -61,6 +61,8 @@ class Source:
     several_labels: bool | None = None
     operators: frozenset[str] = frozenset()
     multiplied: frozenset[str] = frozenset()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The config.json of a Transformers model."""
 
     @property
     def weights_bytes(self) -> int:
@@ -139,7 +141,7 @@ def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksu
     kept = tuple(entry for entry in entries if entry.path in weights or _is_companion(entry.path))
     return Source(
         "transformers", task, kept, frozenset(weights), tuple(tensors), architecture, checksums,
-        limit=texts.limit, several_labels=several_labels(config),
+        limit=texts.limit, several_labels=several_labels(config), config=config,
     )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from typing import Any, Final
 
 from compression_runner.artifact import Artifact, Format
+from compression_runner.formats.source.inspection import Source
+from compression_runner.formats.source.regular_shape import require_regular
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.distill import Distill
 
@@ -43,6 +45,12 @@ def run(artifact: Artifact, parameters: Distill, context: StageContext) -> Outco
     return Outcome(model.save(student, begin, context.output), details)
 
 
+def check_source(parameters: Distill, source: Source, field: str) -> None:
+    """Raise BadRecipe for a student that is to be derived from a model that is not made of equal layers."""
+    if parameters.student is not None and not parameters.student_source and source.format == "transformers":
+        require_regular(source.config, f"{field}.student")
+
+
 def _gives(before: Format, parameters: Distill) -> Format:
     return "transformers" if parameters.student_source else before
 
@@ -53,6 +61,7 @@ METHOD: Final = Method(
     accepts=always("transformers", "torch"),
     gives=_gives,
     run=run,
+    check_source=check_source,
     libraries=("torch", "transformers", "safetensors"),
     need=Need(500 * MIB, 5.0, 900 * MIB, 8.0),
     effort=60.0,

@@ -1,8 +1,26 @@
 """The stages that the planner inserts where a Transformers model has to become a graph, or a program of torch."""
 
+from typing import Final
+
 from compression_runner import garbage_collection
 from compression_runner.artifact import Artifact, seal
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.source.inspection import Source
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
+
+WINDOWS: Final = "attention_window"
+"""Of configurations with attention in windows (Longformer, LED), beside tokens that attend to all."""
+
+
+def check_source(_parameters: None, source: Source, field: str) -> None:
+    """Raise BadRecipe for a model whose shapes follow from the values of its inputs."""
+    if WINDOWS in source.config:
+        problem = (
+            "torch cannot export the model: Could not guard on data-dependent expression "
+            f"(the tokens that attend to all, {WINDOWS} in config.json)"
+        )
+        remedy = "name a model with full attention, or export it to ONNX yourself"
+        raise BadRecipe("ExportFailed", field, "export to ONNX", problem, remedy)
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
@@ -34,6 +52,7 @@ METHOD = Method(
     version=1,
     accepts=always("transformers", "torch", "compressed-tensors", "modelopt"),
     run=run,
+    check_source=check_source,
     gives=lambda _before, _parameters: "onnx",
     libraries=("torch", "transformers", "onnx", "onnxscript"),
     need=Need(450 * MIB, 2.0, 760 * MIB, 5.5),

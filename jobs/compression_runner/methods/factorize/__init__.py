@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
+from compression_runner.methods.factorize.plan_check import check_source
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.factorize import Factorize
 
@@ -104,6 +105,7 @@ METHOD: Final = Method(
     accepts=always("transformers", "torch", "onnx"),
     gives=lambda before, _parameters: "onnx" if before == "onnx" else "torch",
     run=run,
+    check_source=check_source,
     libraries=("numpy", "scipy", "tensorly", "onnx", "onnx-ir", "onnxruntime", "torch", "transformers", "safetensors"),
     need=Need(200 * MIB, 2.0, 500 * MIB, 5.0),
     effort=10.0,

@@ -11,6 +11,7 @@ from compression_runner.methods.factorize.cp import Canonical
 from compression_runner.methods.factorize.decomposition import Decomposition, Factor, Floats, Inputs
 from compression_runner.methods.factorize.low_rank import LowRank
 from compression_runner.methods.factorize.model import Factorizable, Kind, Target
+from compression_runner.methods.factorize.plan_check import not_its_kind
 from compression_runner.methods.factorize.pointwise import Pointwise
 from compression_runner.methods.factorize.semi_nonnegative import SemiNonnegative
 from compression_runner.methods.factorize.tucker import Tucker
@@ -75,8 +76,7 @@ def chosen(targets: Sequence[Target], parameters: Factorize, field: str) -> list
         problem = f"none of the {len(known)} layers has a name that include and exclude leave"
         raise BadRecipe("NothingToFactorize", field, ", ".join(parameters.include), problem, "change the patterns")
     found = ", ".join(sorted({f"{target.kind}s" for target in targets})) or "no weights in floating-point numbers"
-    problem = f"{parameters.method} takes {' and '.join(f'{kind}s' for kind in kinds)}, and the model has {found}"
-    raise BadRecipe("NothingToFactorize", field, parameters.method, problem, "choose another method, or leave it out")
+    raise not_its_kind(field, parameters.method, " and ".join(f"{kind}s" for kind in kinds), found)
 
 
 def _included(name: str, parameters: Factorize) -> bool:

@@ -18,18 +18,19 @@ from torch import nn
 
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats import surgery
+from compression_runner.formats.layer_names import HEAD_IN, HEAD_OUT, JOINT, PROJECTIONS
+from compression_runner.methods.prune.plan_check import no_convolutions, no_separate_heads
 from compression_runner.training.batches import Batch
 from compression_runner.training.losses import NoStates, states_of
 from compression_runner.training.model import Trainable
-from compression_runner.training.narrowing import HEAD_IN, HEAD_OUT, keep_layers
+from compression_runner.training.narrowing import keep_layers, shape_of
 
 ROUND_TO: Final = 8
 """Channels and neurons are left in multiples of this where there are enough: kernels work on whole vectors."""
-PROJECTIONS: Final = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "q_lin", "k_lin", "v_lin")
-JOINT: Final = "c_attn"
-"""GPT-2's query, key and value in one layer, one after the other."""
-HEADS: Final = ("num_attention_heads", "num_heads", "n_head")
+HEADS: Final = ("num_attention_heads", "num_heads", "n_head", "n_heads")
 """How attention layers call their number of heads."""
+HEAD_WIDTH: Final = "head_dim"
+"""How attention layers call the width of a head."""
 ATTENTION: Final = re.compile(r"attn|attention", re.IGNORECASE)
 
 
@@ -40,8 +41,7 @@ def prune_channels(model: Trainable, share: float, example: Batch, *, scope_glob
     """
     convolutions = [module for module in model.module.modules() if isinstance(module, nn.Conv2d | nn.Conv1d)]
     if not convolutions:
-        remedy = "use structure neurons or heads, or derive a student with distill"
-        raise BadRecipe("NothingToPrune", field, "channels", "the model has no convolutions", remedy)
+        raise no_convolutions(field)
     # What the model answers keeps its width: the last linear layer.
     last = [module for module in model.module.modules() if isinstance(module, nn.Linear)][-1:]
     with _traced(model, field, "channels"):
@@ -67,9 +67,11 @@ def prune_neurons(model: Trainable, share: float, example: Batch, field: str) ->
     with _traced(model, field, "neurons"):
         graph = torch_pruning.DependencyGraph().build_dependency(model.module, example.inputs)
     importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
-    done: set[nn.Module] = set()
+    done: set[nn.Module | nn.Parameter] = set()
     for name, module in list(model.module.named_modules()):
         if not isinstance(module, nn.Linear) or module in done or _attends(name):
+            continue
+        if module not in graph.module2node:  # no answer goes through it: the pooler, of embeddings
             continue
         prune = torch_pruning.prune_linear_out_channels
         with _traced(model, field, "neurons"):
@@ -94,8 +96,8 @@ def prune_heads(model: Trainable, share: float, field: str) -> dict[str, dict[st
     """
     attributes: dict[str, dict[str, int]] = {}
     for name, attention in _attentions(model.inner):
-        heads = next((int(getattr(attention, each)) for each in HEADS if getattr(attention, each, 0)), 0)
         parts, after = _parts(attention), _after(model.inner, name)
+        heads = _heads(attention, parts)
         if len(parts) != 3 or after is None or heads < 2 or len({part.rows for part in parts}) != 1:
             continue
         width = parts[0].rows // heads
@@ -110,8 +112,7 @@ def prune_heads(model: Trainable, share: float, field: str) -> dict[str, dict[st
         surgery.adjust(after)
         attributes[name] = _renumber(attention, heads - len(gone), width)
     if not attributes:
-        problem = "its attention layers have no separate query, key and value for each head"
-        raise BadRecipe("NothingToPrune", field, type(model.inner).__name__, problem, "use structure neurons or layers")
+        raise no_separate_heads(field, type(model.inner).__name__)
     return attributes
 
 
@@ -120,8 +121,8 @@ def prune_layers(model: Trainable, share: float, batches: Sequence[Batch], field
 
     Raises BadRecipe where the model tells no hidden states, or is not of equal layers.
     """
-    count = getattr(model.inner.config, "num_hidden_layers", None)
-    if not isinstance(count, int) or count < 2:
+    count = shape_of(model.inner.config, field).layers
+    if count < 2:
         problem = "its configuration has no num_hidden_layers of two or more"
         raise BadRecipe("UnsupportedModel", field, type(model.inner).__name__, problem, "use structure channels")
     try:
@@ -134,9 +135,12 @@ def prune_layers(model: Trainable, share: float, batches: Sequence[Batch], field
     return keep_layers(model, kept, field), going
 
 
-def _is_hidden(members: set[nn.Module]) -> bool:
+def _is_hidden(members: set[nn.Module | nn.Parameter]) -> bool:
     """Whether a group lies between linear layers alone: what reaches norms or embeddings keeps its width."""
-    with_weights = [member for member in members if list(member.parameters(recurse=False))]
+    # A parameter that belongs to no layer (an embedding of places) is a member by itself.
+    with_weights = [
+        member for member in members if not isinstance(member, nn.Module) or [*member.parameters(recurse=False)]
+    ]
     return len(with_weights) >= 2 and all(isinstance(member, nn.Linear) for member in with_weights)
 
 
@@ -190,12 +194,19 @@ def _parts(attention: nn.Module) -> list[_Part]:
     if isinstance(joint, nn.Linear):
         rows = joint.in_features
         return [_Part(joint, part * rows, rows) for part in range(3)] if joint.out_features == 3 * rows else []
-    layers = [getattr(attention, child) for child in PROJECTIONS if hasattr(attention, child)]
+    layers = [getattr(attention, child) for kind in PROJECTIONS for child in kind if hasattr(attention, child)]
     return [_Part(layer, 0, layer.out_features) for layer in layers]
 
 
+def _heads(attention: nn.Module, parts: Sequence[_Part]) -> int:
+    """How many heads an attention layer has, by their number or by their width; 0 where it has neither."""
+    number = next((int(getattr(attention, each)) for each in HEADS if getattr(attention, each, 0)), 0)
+    width = getattr(attention, HEAD_WIDTH, 0)
+    return number or (parts[0].rows // width if parts and isinstance(width, int) and width else 0)
+
+
 def _attentions(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    wanted = (PROJECTIONS[0], PROJECTIONS[3], PROJECTIONS[6], JOINT)
+    wanted = (*(query for query, _, _ in PROJECTIONS), JOINT)
     return [(name, module) for name, module in model.named_modules() if any(hasattr(module, child) for child in wanted)]
 
 

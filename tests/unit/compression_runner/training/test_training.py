@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
-from compression_runner.errors import BadRecipe, DiskFull, room_on
+from compression_runner.errors import BadRecipe, DiskFull, InvalidInput, room_on
 from compression_runner.formats import surgery
 from compression_runner.formats.factors import FactorizedLinear
 from compression_runner.formats.surgery import Surgery
@@ -317,6 +317,14 @@ def test_batches_depend_on_the_seed_and_the_step_alone() -> None:
     assert torch.equal(first.of_step(11).inputs[0], second.of_step(11).inputs[0])
     other = Batches(labelled_tokens(), ("input_ids", "attention_mask"), 8, seed=4)
     assert not torch.equal(first.of_step(0).labels, other.of_step(0).labels)  # type: ignore[arg-type]
+
+
+def test_the_one_signal_of_a_sample_has_the_name_that_the_model_gives_it() -> None:
+    videos = [{"pixel_values": np.full((2, 1, 4, 4), index, np.float32)} for index in range(8)]
+    batches = Batches(SampleSet(videos, "sha256:0", unnamed=True), ("pixel_values_videos",), 4, seed=1)
+    assert batches.of_rows([5]).inputs[0].unique().tolist() == [5.0]
+    with pytest.raises(InvalidInput, match="needs the input pixel_values_videos"):
+        Batches(SampleSet(videos, "sha256:0"), ("pixel_values_videos",), 4, seed=1)
 
 
 def test_images_are_moved_by_no_more_than_two_pixels() -> None:

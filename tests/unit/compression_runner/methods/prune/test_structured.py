@@ -1,17 +1,33 @@
 """Structured pruning on tiny real models: smaller, and still a model."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import (
+    Dinov2Config,
+    Dinov2ForImageClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    LlamaConfig,
+    LlamaForSequenceClassification,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    WavLMConfig,
+    WavLMForSequenceClassification,
+)
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
+from compression_runner.formats.task_module import Classifier, Interface
+from compression_runner.methods.prune.structured import prune_heads
 from compression_runner.stages.method import Outcome
 from compression_runner.training import model
+from compression_runner.training.narrowing import keep_layers
 from compression_runner.training.probes import example_of
 from compressionjob.methods.prune import Prune
 from tests.support import tiny_models
@@ -141,3 +157,87 @@ def test_a_model_that_cannot_be_followed_is_refused(
     monkeypatch.setattr("torch_pruning.DependencyGraph.build_dependency", fail)
     with pytest.raises(BadRecipe, match=r"neurons: torch-pruning cannot follow its layers: unsupported operand; use"):
         pruned(bert, tmp_path / "out", structure="neurons", sparsity=0.5)
+
+
+def test_neurons_that_no_answer_goes_through_are_left_alone(tmp_path: Path) -> None:
+    """Embeddings are pooled from the states of the tokens, not by the model's pooler."""
+    encoder = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
+    outcome = pruned(encoder, tmp_path / "out", structure="neurons", sparsity=0.5)
+    inner = model.load(outcome.artifact).inner
+    assert inner.get_submodule("encoder.layer.0.intermediate.dense").weight.shape == (32, 32)
+    assert inner.get_submodule("pooler.dense").weight.shape == (32, 32)
+
+
+def test_the_configuration_of_a_backbone_names_the_layers_that_are_left(tmp_path: Path) -> None:
+    config = Dinov2Config(
+        image_size=16, patch_size=8, num_channels=1, hidden_size=16, num_hidden_layers=3, num_attention_heads=2
+    )
+    Dinov2ForImageClassification(config).eval().save_pretrained(tmp_path / "dinov2")
+    whole = seal(tmp_path / "dinov2", "transformers", "image-classification")
+    outcome = pruned(whole, tmp_path / "out", structure="layers", sparsity=0.4)
+    kept: Any = model.load(outcome.artifact).inner.config
+    assert (kept.num_hidden_layers, kept.out_features, kept.out_indices) == (2, ["stage2"], [2])
+
+
+def test_positions_that_the_first_layer_alone_has_stay_in_the_first_layer() -> None:
+    config = WavLMConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=[8, 8],
+        conv_kernel=[10, 4], conv_stride=[8, 4], num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    inner = WavLMForSequenceClassification(config).eval()
+    inputs = ("input_values",)
+    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "audio-classification", None)
+    last = keep_layers(whole, [1], "field").inner.state_dict()
+    before = inner.state_dict()
+    table, norm = "wavlm.encoder.layers.{}.attention.rel_attn_embed.weight", "wavlm.encoder.layers.{}.layer_norm.weight"
+    assert torch.equal(last[table.format(0)], before[table.format(0)])
+    assert torch.equal(last[norm.format(0)], before[norm.format(1)])
+
+
+def test_a_norm_that_the_first_layer_has_not_is_left_behind() -> None:
+    config = ModernBertConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
+    )  # fmt: skip
+    inner = ModernBertForSequenceClassification(config).eval()
+    inputs = ("input_ids", "attention_mask")
+    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
+    last = keep_layers(whole, [1], "field").inner.state_dict()
+    before = inner.state_dict()
+    assert "model.layers.1.attn_norm.weight" in before
+    assert torch.equal(last["model.layers.0.mlp.Wi.weight"], before["model.layers.1.mlp.Wi.weight"])
+
+
+@pytest.mark.parametrize(
+    ("built", "query", "shape"),
+    [
+        (
+            lambda: LlamaForSequenceClassification(
+                LlamaConfig(
+                    vocab_size=40, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+                    num_key_value_heads=4, pad_token_id=0,
+                )
+            ),
+            "model.layers.0.self_attn.q_proj",
+            (16, 32),
+        ),
+        (
+            lambda: DistilBertForSequenceClassification(
+                DistilBertConfig(vocab_size=40, dim=32, n_layers=1, n_heads=4, hidden_dim=64)
+            ),
+            "distilbert.transformer.layer.0.attention.q_lin",
+            (16, 32),
+        ),
+    ],
+    ids=["llama", "distilbert"],
+)  # fmt: skip
+def test_heads_are_told_by_their_number_or_their_width(
+    built: Callable[[], Any], query: str, shape: tuple[int, int]
+) -> None:
+    inner = built().eval()
+    inputs = ("input_ids", "attention_mask")
+    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
+    prune_heads(whole, 0.5, "field")
+    assert inner.get_submodule(query).weight.shape == shape
+    tokens = torch.ones(2, 5, dtype=torch.int64)
+    assert whole.outputs((tokens, tokens))[0].shape == (2, 2)

@@ -1,0 +1,41 @@
+"""Modules in the place of a layer answer for it where a model reads its weight."""
+
+import pytest
+import torch
+from torch import nn
+
+from compression_runner.formats.factors import FactorizedEmbedding, FactorizedLinear, factorized
+
+
+def test_a_linear_layer_of_two_has_their_product_as_its_weight() -> None:
+    layers = FactorizedLinear(6, 2, 5, bias=True)
+    given = torch.randn(3, 6)
+    torch.testing.assert_close(nn.functional.linear(given, layers.weight, layers.bias), layers(given))
+    assert FactorizedLinear(6, 2, 5, bias=False).bias is None
+
+
+def test_an_embedding_of_two_has_their_product_as_its_weight() -> None:
+    layers = FactorizedEmbedding(7, 2, 5)
+    torch.testing.assert_close(layers.weight[torch.tensor([3, 6])], layers(torch.tensor([3, 6])))
+
+
+@pytest.mark.parametrize(
+    "kernels",
+    [
+        [((2, 6, 1, 1), ()), ((3, 2, 3, 3), (0, 1)), ((8, 3, 1, 1), ())],
+        [((4, 6, 1, 1), ()), ((4, 1, 3, 1), (0,)), ((4, 1, 1, 3), (1,)), ((8, 4, 1, 1), ())],
+    ],
+    ids=["tucker", "cp"],
+)
+def test_convolutions_of_several_have_their_composition_as_their_weight(
+    kernels: list[tuple[tuple[int, ...], tuple[int, ...]]],
+) -> None:
+    old = nn.Conv2d(6, 8, 3, stride=2, padding=1)
+    change = {
+        "kind": "factorized-convolution",
+        "kernels": [{"shape": list(shape), "axes": list(axes)} for shape, axes in kernels],
+    }
+    layers = factorized(old, change)
+    given = torch.randn(2, 6, 9, 9)
+    together = nn.functional.conv2d(given, layers.weight, layers.bias, stride=2, padding=1)  # type: ignore[arg-type]
+    torch.testing.assert_close(together, layers(given), atol=1e-5, rtol=1e-4)

@@ -1,0 +1,36 @@
+"""Whether a model is made of equal layers: config.json shows what the library's own configuration has."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from benchmarks.families.catalog import Family, families
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.source.regular_shape import NAMES, require_regular
+
+KINDS = {family.config: family for family in families()}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_saved_configuration_shows_the_same_as_the_library(kind: str, tmp_path: Path) -> None:
+    config: Any = getattr(transformers, kind)(**sizes_of(KINDS[kind]))
+    config.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    # GPT-2 computes the width of its feed-forward blocks where its configuration has none.
+    missing = [name for name in NAMES if not isinstance(getattr(config, name, None), int)]
+    if not missing or (missing == ["intermediate_size"] and hasattr(config, "n_inner")):
+        require_regular(saved, "field")
+        return
+    with pytest.raises(BadRecipe, match="its configuration has no "):
+        require_regular(saved, "field")
+
+
+def sizes_of(family: Family) -> dict[str, Any]:
+    return dict(family.sizes)
+
+
+def test_a_key_that_may_have_a_default_shows_nothing() -> None:
+    require_regular({"model_type": "gpt2", "n_layer": 12, "n_embd": 768, "n_head": 12}, "field")
