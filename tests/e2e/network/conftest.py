@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pytest
@@ -123,7 +124,7 @@ def create_pods(server: APIServer, addresses: dict[str, str]) -> None:
     for name, (namespace, labels) in PODS.items():
         server.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         place = Namespace(server.kubectl, namespace)
-        wait_for("its service account", lambda place=place: place.items("serviceaccounts"))
+        wait_for("its service account", partial(place.items, "serviceaccounts"))
         container = {"name": "a", "image": "a"}
         spec = {"nodeName": "here", "containers": [container], "automountServiceAccountToken": False}
         place.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec})
