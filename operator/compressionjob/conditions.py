@@ -36,9 +36,18 @@ RECEIVERS_FOUND: Final = "ReceiversFound"
 STATUS_COMPLETE: Final = "StatusComplete"
 """False: the API server refused the full status, and fields of it are missing; absent where it took all of it."""
 
+READY: Final = "Ready"
+"""True once the job has succeeded; False while it goes on, and where it failed. Tools of all kinds wait for it."""
+RECONCILING: Final = "Reconciling"
+"""True while the job goes on; absent otherwise."""
+STALLED: Final = "Stalled"
+"""True where the job has failed, and nothing but a person goes on; absent otherwise."""
+
+FOR_OTHER_TOOLS: Final = (READY, RECONCILING, STALLED)
+"""Conditions that follow from the others, for tools that know no CompressionJob."""
 CONDITION_TYPES: Final = (
     ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, DEADLINE_AT_RISK,
-    CLEANED_UP, RECEIVERS_FOUND, STATUS_COMPLETE,
+    CLEANED_UP, RECEIVERS_FOUND, STATUS_COMPLETE, *FOR_OTHER_TOOLS,
 )  # fmt: skip
 
 # Reasons of Accepted.
@@ -149,7 +158,7 @@ STATUS_REFUSED: Final = "StatusRefused"
 
 ConditionType = Literal[
     "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed",
-    "DeadlineAtRisk", "CleanedUp", "ReceiversFound", "StatusComplete",
+    "DeadlineAtRisk", "CleanedUp", "ReceiversFound", "StatusComplete", "Ready", "Reconciling", "Stalled",
 ]  # fmt: skip
 
 

@@ -71,8 +71,8 @@ class ConfigMapSource(Schema):
 
 _VOLUME_TEXT = "name exactly one of persistentVolumeClaim, configMap"
 _VOLUME_RULE = "has(self.persistentVolumeClaim) != has(self.configMap)"
-_MOUNT_RULE = "!['/work', '/tmp', '/mnt/pvc'].exists(p, self.mountPath == p || self.mountPath.startsWith(p + '/'))"
-_MOUNT_TEXT = "/work, /tmp and /mnt/pvc belong to the operator; mount the volume elsewhere"
+_MOUNT_RULE = f"!{list(RESERVED_MOUNTS)}.exists(p, self.mountPath == p || self.mountPath.startsWith(p + '/'))"
+_MOUNT_TEXT = f"{', '.join(RESERVED_MOUNTS)} belong to the operator; mount the volume elsewhere"
 
 
 class RuntimeVolume(Schema):

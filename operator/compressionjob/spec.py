@@ -31,8 +31,6 @@ from compressionjob.trust_fit import trust_problems
 
 DEFAULT_RUNTIME: Final = "cpu"
 DEFAULT_RETRIES: Final = 3
-MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl", "notifications"})
-"""Fields of the spec that may change after creation."""
 
 
 class Model(Schema):
@@ -142,12 +140,13 @@ class CompressionJobSpec(Schema):
         default="Reject", description="What is decided when nobody has decided within reviewTimeout."
     )
     deadline: Duration | None = Field(
-        default=None, description="Longest time from start to end, pauses not counted; then the job fails."
+        default=None,
+        description="Longest time from start to end, pauses not counted; then the job fails. It can be raised.",
     )
     budget: Positive | None = Field(
         default=None,
         description="Most that the job's pods may cost, in the currency of the runtime's pricePerHour; the job fails "
-        "before it would cost more.",
+        "before it would cost more. It can be raised.",
     )
     retries: Retries | None = Field(
         default=None,
@@ -249,6 +248,6 @@ def parse_job(manifest: object) -> CompressionJob:
 
 
 __all__ = [
-    "AGREEMENT_METRICS", "MUTABLE_FIELDS", "Benchmark", "Columns", "CompressionJob", "CompressionJobSpec", "Data",
+    "AGREEMENT_METRICS", "Benchmark", "Columns", "CompressionJob", "CompressionJobSpec", "Data",
     "EvaluationData", "Metadata", "Model", "Output", "Task", "default_metric", "parse_job",
 ]  # fmt: skip

@@ -30,6 +30,7 @@ TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
 MAX_STEPS: Final = 64
 """Most steps of a run that are kept."""
+MAX_CONDITIONS: Final = 32
 
 Text = Annotated[str, Field(max_length=256)]
 Time = Annotated[str, Field(max_length=40)]
@@ -134,4 +135,8 @@ class CompressionJobStatus(Observed):
     retention: RetentionStatus | None = Field(
         default=None, description="Lifetimes of the job's files, and what was removed; absent where all are kept."
     )
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")
+    conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
+        default=[],
+        description="The conditions, one of each type.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )

@@ -75,9 +75,10 @@ def test_bad_conditions_beside_the_phase_come_with_their_remedy() -> None:
         condition("DeadlineAtRisk", "True", conditions.FORECAST_LATE),
         condition("ReceiversFound", "False", conditions.RECEIVER_NOT_FOUND),
         condition("AsPromised", "True", conditions.PROMISES_KEPT),
+        condition("Ready", "False", conditions.FORECAST_LATE),
     ]
     first, second = remarks(job(status={"phase": "Running", "conditions": bad}))
-    assert "longer spec.deadline" in first
+    assert """kubectl patch cpj minilm-int8 -n ml --type=merge --patch='{"spec":{"deadline":"TIME"}}'""" in first
     assert """--patch='{"spec":{"notifications":[]}}'""" in second
 
 
