@@ -23,7 +23,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 # Without byte code each of the many processes that tests start would compile torch and transformers anew.
 export PYTHONDONTWRITEBYTECODE :=
-PACKAGES := operator jobs localcluster dashboards charts demo docsite samples tests benchmarks
+PACKAGES := operator jobs localcluster dashboards charts demo docsite images samples tests benchmarks
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -64,7 +64,7 @@ test-kueue: setup cluster ## queued jobs with a real Kueue: builds it once, in m
 	@$(LOCALCLUSTER) kueue
 	$(PYTEST) tests/e2e/kueue
 
-test-network: setup cluster ## NetworkPolicies enforced on real packets: builds an engine once, in minutes
+test-network: setup ## NetworkPolicies enforced on real packets: builds an engine once, in minutes
 	@$(LOCALCLUSTER) networkpolicies
 	$(PYTEST) tests/e2e/network
 

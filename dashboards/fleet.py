@@ -93,6 +93,10 @@ def _hardware() -> list[Builder[Panel]]:
               Query(_resource('resource=~".+/.+"'), "{{runtime}} {{resource}}"), span=4, stacked=True),
         lines("Cost per hour", "What pods cost within the hour before, by their CompressionRuntime.",
               Query(increase("runtime", _COST, "1h"), "{{runtime}}"), span=5, stacked=True),
+        lines("Space by namespace", "Bytes that files of the jobs shown take in their stores: checkpoints, reports and "
+              "results.",
+              Query("sum by (namespace, kind) (compression_operator_job_space_bytes)", "{{namespace}} {{kind}}"),
+              unit="bytes", span=12, stacked=True),
     ]  # fmt: skip
 
 

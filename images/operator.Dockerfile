@@ -1,11 +1,11 @@
 # The operator. Build from the repository's root: docker build -f images/operator.Dockerfile .
-ARG BASE=python:3.11-slim-bookworm
+ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${BASE} AS tools
-ARG UV_VERSION=0.13.9
 # pip brings its own certificate authorities; behind a proxy only the system's know the registry.
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
-RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet "uv==${UV_VERSION}"
+RUN --mount=type=bind,source=images/uv.txt,target=/uv.txt \
+    python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet --require-hashes --requirement /uv.txt
 
 FROM ${BASE}
 RUN --mount=type=bind,from=tools,source=/opt/uv,target=/opt/uv --mount=type=bind,target=/source \

@@ -5,9 +5,9 @@ ARG BASE=compression-runner:latest
 
 FROM ${BASE} AS tools
 USER 0
-ARG UV_VERSION=0.13.9
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
-RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet "uv==${UV_VERSION}"
+RUN --mount=type=bind,source=images/uv.txt,target=/uv.txt \
+    python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet --require-hashes --requirement /uv.txt
 
 FROM ${BASE}
 USER 0
@@ -17,5 +17,5 @@ RUN --mount=type=bind,from=tools,source=/opt/uv,target=/opt/uv \
     test -f "/source/${ENGINE}.txt" || { echo "build with --build-arg ENGINE=llm-compressor or modelopt" >&2; exit 1; } \
     && /opt/uv/bin/uv venv --quiet "/opt/engines/${ENGINE}" \
     && /opt/uv/bin/uv pip install --quiet --no-cache --python "/opt/engines/${ENGINE}/bin/python" \
-       --requirements "/source/${ENGINE}.txt"
+       --require-hashes --requirements "/source/${ENGINE}.txt"
 USER 65532:65532

@@ -1,20 +1,22 @@
 # The runner. Build from the repository's root: docker build -f images/runner.Dockerfile .
 #
 # PyPI's torch brings the CUDA libraries: 6 GB. For a small image that never sees a GPU, name PyTorch's index of CPU
-# builds: --build-arg TORCH_INDEX=...
-ARG BASE=python:3.11-slim-bookworm
+# builds and the SHA-256 of its wheel: --build-arg TORCH_INDEX=... --build-arg TORCH_SHA256=...
+ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${BASE} AS build
-ARG UV_VERSION=0.13.9
 # pip brings its own certificate authorities; behind a proxy only the system's know the registry.
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
-RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet "uv==${UV_VERSION}"
+RUN --mount=type=bind,source=images/uv.txt,target=/uv.txt \
+    python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --quiet --require-hashes --requirement /uv.txt
 
 # zipnn comes as C: its compiler stays in this stage.
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     gcc libc6-dev python3-dev
 ARG TORCH_INDEX=
-RUN --mount=type=bind,target=/source cd /source && TORCH_INDEX="${TORCH_INDEX}" images/install runner
+ARG TORCH_SHA256=
+RUN --mount=type=bind,target=/source \
+    cd /source && TORCH_INDEX="${TORCH_INDEX}" TORCH_SHA256="${TORCH_SHA256}" images/install runner
 
 FROM ${BASE}
 COPY --from=build /opt/compression /opt/compression

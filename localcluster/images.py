@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,6 +67,18 @@ def load(names: tuple[str, ...] = NAMES) -> None:
             recipe = recipes()[name]
             with step(f"load {recipe.name}"):
                 _stream(recipe.name)
+
+
+@contextmanager
+def mounted(name: str) -> Iterator[Path]:
+    """Mount the files of a built image, for as long as the block runs."""
+    with exclusive(_lock()):
+        container = run(_command("from", "--pull-never", recipes()[name].name), env=_environment()).strip()
+        try:
+            yield Path(run(_command("mount", container), env=_environment()).strip())
+        finally:
+            _buildah("umount", container)
+            _buildah("rm", container)
 
 
 def tag_as(name: str, reference: str) -> None:

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--publish", action="store_true", help="look at the destination that spec.output names, too")
     _ask_price(plan)
     plan.set_defaults(command=_plan)
-    pod = commands.add_parser("pod", help="run the job in the environment variable COMPRESSION_JOB, in a pod")
+    pod = commands.add_parser("pod", help="run the job that the operator gave to this pod")
     pod.set_defaults(command=_pod)
     report = commands.add_parser("report", help="make a page or Markdown of a report.json")
     report.add_argument("report", type=Path, metavar="REPORT.json", help="what a run left, of this version or before")

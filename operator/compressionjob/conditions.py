@@ -27,15 +27,27 @@ REVIEWED: Final = "Reviewed"
 DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
 """The job is expected to end after its deadline; absent where there is no deadline or no forecast."""
 
+CLEANED_UP: Final = "CleanedUp"
+"""Files of an ended job whose lifetime is over were removed; absent until the first lifetime is over."""
+
 RECEIVERS_FOUND: Final = "ReceiversFound"
 """Every receiver in spec.notifications exists; the job goes on either way."""
 
 STATUS_COMPLETE: Final = "StatusComplete"
 """False: the API server refused the full status, and fields of it are missing; absent where it took all of it."""
 
+READY: Final = "Ready"
+"""True once the job has succeeded; False while it goes on, and where it failed. Tools of all kinds wait for it."""
+RECONCILING: Final = "Reconciling"
+"""True while the job goes on; absent otherwise."""
+STALLED: Final = "Stalled"
+"""True where the job has failed, and nothing but a person goes on; absent otherwise."""
+
+FOR_OTHER_TOOLS: Final = (READY, RECONCILING, STALLED)
+"""Conditions that follow from the others, for tools that know no CompressionJob."""
 CONDITION_TYPES: Final = (
     ACCEPTED, SCHEDULED, SUSPENDED, COMPLETE, FAILED, SLA_SATISFIED, AS_PROMISED, REVIEWED, DEADLINE_AT_RISK,
-    RECEIVERS_FOUND, STATUS_COMPLETE,
+    CLEANED_UP, RECEIVERS_FOUND, STATUS_COMPLETE, *FOR_OTHER_TOOLS,
 )  # fmt: skip
 
 # Reasons of Accepted.
@@ -132,6 +144,11 @@ FORECAST_LATE: Final = "ForecastLate"
 FORECAST_IN_TIME: Final = "ForecastInTime"
 CLOCK_STOPPED: Final = "ClockStopped"  # held by its user or a queue, or waiting for a person
 
+# Reasons of CleanedUp.
+FILES_REMOVED: Final = "FilesRemoved"
+REMOVAL_WAITS: Final = "RemovalWaits"  # another job uses the files, or the Job cannot start
+REMOVAL_FAILED: Final = "RemovalFailed"
+
 # Reasons of ReceiversFound.
 ALL_FOUND: Final = "AllFound"
 RECEIVER_NOT_FOUND: Final = "ReceiverNotFound"
@@ -141,7 +158,7 @@ STATUS_REFUSED: Final = "StatusRefused"
 
 ConditionType = Literal[
     "Accepted", "Scheduled", "Suspended", "Complete", "Failed", "SLASatisfied", "AsPromised", "Reviewed",
-    "DeadlineAtRisk", "ReceiversFound", "StatusComplete",
+    "DeadlineAtRisk", "CleanedUp", "ReceiversFound", "StatusComplete", "Ready", "Reconciling", "Stalled",
 ]  # fmt: skip
 
 

@@ -1,9 +1,11 @@
-"""The JSON log lines of the operator and of its pods: one schema, so that one query finds both."""
+"""The log lines of the operator and of its pods. JSON has one schema, so that one query finds both."""
 
 import json
 import logging
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from compressionjob.plain_text import plain, plain_json
 
 FIELDS: Final = (
     "namespace", "job", "phase", "part", "stage", "method", "progress", "seconds", "reason", "field", "value",
@@ -26,4 +28,12 @@ class JsonFormatter(logging.Formatter):
         line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return plain_json(json.dumps(line, ensure_ascii=False, default=str))
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people, without what a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a record."""
+        return plain(super().format(record))

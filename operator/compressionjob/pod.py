@@ -7,6 +7,7 @@ message (``report.Summary``), the kind of failure as the exit code (``exit_codes
 from enum import StrEnum
 from typing import Final
 
+from compressionjob.group import GROUP
 from compressionjob.locations import PVC_MOUNT_ROOT
 
 CORRECT_KEYS: Final = "correct the keys in the Secret"
@@ -15,15 +16,23 @@ CORRECT_KEYS: Final = "correct the keys in the Secret"
 CONTAINER: Final = "runner"
 """Name of the container that runs the job."""
 
+INPUT_ANNOTATION: Final = f"{GROUP}/input"
+"""Annotation of a pod: its input (``pod_input``), which the volume INPUT_VOLUME shows as a file."""
+INPUT_VARIABLE: Final = "COMPRESSION_INPUT"
+"""The file of the input."""
+INPUT_DIGEST_VARIABLE: Final = "COMPRESSION_INPUT_DIGEST"
+"""The digest of the input as the operator wrote it: an annotation can change while a pod runs, a variable cannot."""
 JOB_VARIABLE: Final = "COMPRESSION_JOB"
-"""The CompressionJob, as JSON."""
+"""The CompressionJob as JSON, in a pod of an older operator, which has no input; so are REVIEW and JUDGED."""
 PART_VARIABLE: Final = "COMPRESSION_PART"
 """The part of the job that the pod does (``parts``); a whole job without it."""
 REVIEW_VARIABLE: Final = "COMPRESSION_REVIEW"
-"""In a pod that publishes: the review that allows it, as JSON."""
+"""The review that allows a pod to publish, as JSON."""
 JUDGED_VARIABLE: Final = "COMPRESSION_JUDGED"
-"""In a pod that publishes: what was judged (``report.Judged``), as JSON. It comes from the job's status, and nothing
+"""What was judged (``report.Judged``), as JSON, in a pod that publishes. It comes from the job's status, and nothing
 else says what may be published."""
+CLEAN_VARIABLE: Final = "COMPRESSION_CLEAN"
+"""In a pod that cleans up: what it removes (``retention.Retained``), as a JSON list."""
 PRICE_VARIABLE: Final = "COMPRESSION_PRICE_PER_HOUR"
 """The price of an hour of the hardware that the pod runs on."""
 ISOLATION_VARIABLE: Final = "COMPRESSION_ISOLATION"
@@ -47,7 +56,13 @@ TMP: Final = "/tmp"
 TERMINATION_LOG: Final = "/dev/termination-log"
 """The kubelet's default."""
 ENGINES: Final = "/opt/engines"
-RESERVED_MOUNTS: Final = (WORKDIR, TMP, PVC_MOUNT_ROOT)
+INPUT_MOUNT: Final = "/etc/compression-operator"
+"""Where the pod's input is mounted, as the file INPUT_FILE."""
+INPUT_VOLUME: Final = "input"
+INPUT_FILE: Final = "input"
+INPUT_JOB, INPUT_REVIEW, INPUT_JUDGED = "job", "review", "judged"
+"""Names of the documents in the input: the job, and in a pod that publishes the review and what was judged."""
+RESERVED_MOUNTS: Final = (WORKDIR, TMP, PVC_MOUNT_ROOT, INPUT_MOUNT)
 """Paths at which the operator mounts volumes; a runtime cannot."""
 
 PORT: Final = 8080

@@ -9,6 +9,7 @@ from compressionjob.group import API_VERSION, RUNTIME_KIND
 from compressionjob.measuring import GUARANTEED_RULE, GUARANTEED_TEXT, STATIC_CPUS, Measuring, guaranteed_problems
 from compressionjob.namespaces import AllowedNamespaces, LabelKey, LabelValue
 from compressionjob.pod import RESERVED_MOUNTS
+from compressionjob.retention import RuntimeRetention
 from compressionjob.review_rules import ReviewRequirement
 from compressionjob.runtime_limits import LIMIT_RULES, JobSettings, default_problems
 from compressionjob.schema import (
@@ -70,8 +71,8 @@ class ConfigMapSource(Schema):
 
 _VOLUME_TEXT = "name exactly one of persistentVolumeClaim, configMap"
 _VOLUME_RULE = "has(self.persistentVolumeClaim) != has(self.configMap)"
-_MOUNT_RULE = "!['/work', '/tmp', '/mnt/pvc'].exists(p, self.mountPath == p || self.mountPath.startsWith(p + '/'))"
-_MOUNT_TEXT = "/work, /tmp and /mnt/pvc belong to the operator; mount the volume elsewhere"
+_MOUNT_RULE = f"!{list(RESERVED_MOUNTS)}.exists(p, self.mountPath == p || self.mountPath.startsWith(p + '/'))"
+_MOUNT_TEXT = f"{', '.join(RESERVED_MOUNTS)} belong to the operator; mount the volume elsewhere"
 
 
 class RuntimeVolume(Schema):
@@ -143,6 +144,11 @@ class CompressionRuntimeSpec(Schema):
         default=None, description="Service account for an ambient cloud identity; its API token is never mounted."
     )
     workspace: Workspace = Field(default=Workspace(), description="The pod's own disk.")
+    retention: RuntimeRetention = Field(
+        default=RuntimeRetention(),
+        description="How long files of its jobs are kept: checkpoints and reports.",
+        json_schema_extra=without_default,
+    )
     price_per_hour: Positive | None = Field(
         default=None, description="Price of one pod for one hour, in the currency of your choice."
     )

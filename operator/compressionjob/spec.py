@@ -20,6 +20,7 @@ from compressionjob.locations import Hub, Location, LocationText, SourceText, St
 from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
+from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy, User
 from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
 from compressionjob.runtime_limits import Interruptions, Retries
@@ -30,8 +31,6 @@ from compressionjob.trust_fit import trust_problems
 
 DEFAULT_RUNTIME: Final = "cpu"
 DEFAULT_RETRIES: Final = 3
-MUTABLE_FIELDS: Final = frozenset({"suspend", "ttl", "notifications"})
-"""Fields of the spec that may change after creation."""
 
 
 class Model(Schema):
@@ -141,12 +140,13 @@ class CompressionJobSpec(Schema):
         default="Reject", description="What is decided when nobody has decided within reviewTimeout."
     )
     deadline: Duration | None = Field(
-        default=None, description="Longest time from start to end, pauses not counted; then the job fails."
+        default=None,
+        description="Longest time from start to end, pauses not counted; then the job fails. It can be raised.",
     )
     budget: Positive | None = Field(
         default=None,
         description="Most that the job's pods may cost, in the currency of the runtime's pricePerHour; the job fails "
-        "before it would cost more.",
+        "before it would cost more. It can be raised.",
     )
     retries: Retries | None = Field(
         default=None,
@@ -163,6 +163,9 @@ class CompressionJobSpec(Schema):
     )
     ttl: Duration | None = Field(
         default=None, description="How long the job is kept once it has ended; for ever by default."
+    )
+    retention: Retention | None = Field(
+        default=None, description="How long checkpoints and reports are kept once the job has ended."
     )
     notifications: ReceiverNames = Field(
         default=[], description="Receivers to tell of the job, by the names that the platform team gave them."
@@ -245,6 +248,6 @@ def parse_job(manifest: object) -> CompressionJob:
 
 
 __all__ = [
-    "AGREEMENT_METRICS", "MUTABLE_FIELDS", "Benchmark", "Columns", "CompressionJob", "CompressionJobSpec", "Data",
+    "AGREEMENT_METRICS", "Benchmark", "Columns", "CompressionJob", "CompressionJobSpec", "Data",
     "EvaluationData", "Metadata", "Model", "Output", "Task", "default_metric", "parse_job",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from compressionjob.report.bounds import (
     ResultLocation,
     Sentence,
 )
+from compressionjob.retention import RetentionStatus, SpaceUsed
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import Observed
 from compressionjob.sla import Verdict
@@ -29,6 +30,7 @@ TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
 MAX_STEPS: Final = 64
 """Most steps of a run that are kept."""
+MAX_CONDITIONS: Final = 32
 
 Text = Annotated[str, Field(max_length=256)]
 Time = Annotated[str, Field(max_length=40)]
@@ -52,7 +54,7 @@ class CompressionJobStatus(Observed):
         default="", description="Why it is in this phase: the reason of the condition that explains it best."
     )
     part: Part | None = Field(
-        default=None, description="What the present Job does: Run (all), Compress, Measure or Publish."
+        default=None, description="What the present Job does: Run (all), Compress, Measure, Publish or Clean."
     )
     measuring_runtime: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The CompressionRuntime that measures, where it is another than spec.runtime."
@@ -129,4 +131,12 @@ class CompressionJobStatus(Observed):
     notifications: Annotated[list[Notification], Field(max_length=MAX_NOTIFICATIONS)] = Field(
         default=[], description="What receivers are told, and what became of it."
     )
-    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default=[], description="The conditions.")
+    space: SpaceUsed | None = Field(default=None, description="Bytes that the job's files take in its store.")
+    retention: RetentionStatus | None = Field(
+        default=None, description="Lifetimes of the job's files, and what was removed; absent where all are kept."
+    )
+    conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
+        default=[],
+        description="The conditions, one of each type.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )

@@ -86,9 +86,13 @@ OF_WAITING: Final = {
 """What to do about each reason of a job that is Pending."""
 OF_CONDITION: Final = {
     conditions.PROMISE_BROKEN: "compare with what docs/methods promises, and change the method or its parameters",
-    conditions.FORECAST_LATE: "its time may run out; a retry with a longer spec.deadline goes on from its checkpoints",
+    conditions.FORECAST_LATE: "give it more time: kubectl patch cpj {name} {ns} --type=merge "
+    '--patch=\'{{"spec":{{"deadline":"TIME"}}}}\'',
     conditions.RECEIVER_NOT_FOUND: "correct the names: kubectl patch cpj {name} {ns} --type=merge "
     '--patch=\'{{"spec":{{"notifications":[]}}}}\'',
+    conditions.REMOVAL_WAITS: "files whose lifetime is over are removed as soon as the condition's cause has gone",
+    conditions.REMOVAL_FAILED: "correct what the message names; when it is given up, remove the files by hand "
+    "(docs/retention.md)",
     conditions.STATUS_REFUSED: "upgrade the CRDs: kubectl apply --server-side --filename=crds/ (docs/install.md)",
 }
 """What to do about a condition that is bad, whatever phase the job is in."""
@@ -96,7 +100,10 @@ _NOT_SEEN: Final = (
     "no operator has seen it yet; if that stays so, look for one: kubectl get deployments --all-namespaces "
     "--selector=app.kubernetes.io/name=compression-operator"
 )
-_BAD: Final = {(kind, "False") for kind in conditions.CONDITION_TYPES} | {(conditions.DEADLINE_AT_RISK, "True")}
+_BAD: Final = {
+    *((kind, "False") for kind in conditions.CONDITION_TYPES if kind not in conditions.FOR_OTHER_TOOLS),
+    (conditions.DEADLINE_AT_RISK, "True"),
+}
 
 
 def advice(job: Job) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntFlag
 from typing import Final
 
+from compressionjob.plain_text import plain
 from kubectl_compress.errors import PluginError
 from kubectl_compress.kubectl import Kubectl
 from kubectl_compress.options import (
@@ -171,7 +172,7 @@ def _tasks() -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print candidates and directive."""
     found, directive = Completion().of(sys.argv[1:] if arguments is None else arguments)
-    sys.stdout.write("".join(f"{line}\n" for line in (*found, f":{directive.value}")))
+    sys.stdout.write("".join(f"{plain(line)}\n" for line in (*found, f":{directive.value}")))
     return 0
 
 

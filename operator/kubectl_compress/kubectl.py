@@ -88,7 +88,9 @@ class Kubectl:
         Raises the ClusterError that its message stands for.
         """
         command = [self.executable, *arguments, *self.flags]
-        done = subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if done.returncode != 0:
             raise error_of(done.stderr)
         self.warnings += [line for line in done.stderr.splitlines() if line]
@@ -100,7 +102,9 @@ class Kubectl:
         Raises the ClusterError that its message stands for, when it ends by itself and badly.
         """
         command = [self.executable, *arguments, *self.flags]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+        )
         with process:
             assert process.stdout is not None
             assert process.stderr is not None

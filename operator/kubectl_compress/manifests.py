@@ -11,6 +11,7 @@ import yaml
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, name_problem
 from compressionjob.group import JOB_KIND, REVIEW_KIND, RUNTIME_KIND
 from compressionjob.hints import nearest
+from compressionjob.pod_input import size_problems
 from compressionjob.spec import CompressionJobSpec, parse_job
 from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid, InvalidManifest
@@ -92,6 +93,7 @@ def check(raw: dict[str, Any], origin: str) -> Manifest:
         fields = {problem.field for problem in error.problems}
         more = [problem for problem in more_problems if problem.field not in fields]
         raise InvalidManifest(origin, [*error.problems, *more]) from error
+    more_problems.extend(size_problems(named))
     if more_problems:
         raise InvalidManifest(origin, more_problems)
     return Manifest(origin, {key: value for key, value in raw.items() if key != "status"})

@@ -6,6 +6,7 @@ from typing import Any
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.namespaces import Labels
 from compressionjob.placement import misplaced_files, missing_price, no_such_runtime, too_many_threads
+from compressionjob.retention import too_long
 from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
 from compressionjob.spec import CompressionJobSpec, parse_job
 from kubectl_compress.cluster import Cluster
@@ -70,6 +71,8 @@ def _problems(
         if runtime.price_per_hour is None:
             unpriced = missing_price(spec, name, measures=name == measuring)
             yield from [unpriced] if unpriced is not None else []
+        if name == spec.runtime:
+            yield from too_long(spec.retention, name, runtime.retention)
         if name == measuring:
             yield from too_many_threads(spec, name, runtime)
     yield from term_problems(spec, known, namespace, labels_of)

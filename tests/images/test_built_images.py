@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from demo.installation import SYSTEM_NAMESPACE, install_chart, object_store, seed
+from images import sbom
+from images.lock import locked
 from localcluster import images
 from localcluster.components import admin_kubeconfig
 from localcluster.kubectl import Kubectl
@@ -62,6 +64,19 @@ def test_a_job_runs_in_the_built_images(namespace: Namespace) -> None:
     (pod,) = job.pods()
     assert pod["spec"]["containers"][0]["image"] == f"localhost/compression-runner:{images.tag()}", json.dumps(pod)
     assert not mounted(pod["spec"])
+
+
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("name", "extra"), [("operator", "operator"), ("runner", "runner"), ("runner-cuda", "runner")])
+def test_an_image_has_a_bill_of_all_that_is_in_it(namespace: Namespace, name: str, extra: str) -> None:
+    with images.mounted(name) as root:
+        bill = sbom.bill(root, f"compression-{name}", images.tag())
+    python, debian = sbom.packages_of(bill, "pypi"), sbom.packages_of(bill, "deb")
+    assert python.pop("compression-operator") == images.tag()
+    allowed = {(package.name, package.version) for package in locked([extra])}
+    assert set(python.items()) <= allowed, "the image holds what uv.lock does not name"
+    assert {"pydantic", "pyyaml"} <= set(python)
+    assert {"python3", "libc6", "ca-certificates"} <= set(debian)
 
 
 def mounted(spec: dict[str, Any]) -> list[str]:

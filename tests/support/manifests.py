@@ -1,6 +1,7 @@
 """Manifests that tests share: one valid job, and changes to it by field path."""
 
 import copy
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ def job(name: str = "minilm-int8", **changes: Any) -> dict[str, Any]:
     for path, value in changes.items():
         set_field(manifest, path.replace("__", "."), value)
     return manifest
+
+
+def incompressible_names() -> list[str]:
+    """As many column names as a job may have, so long and so unlike that they are too much for a pod's input."""
+    draw = random.Random(0)
+    return ["".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(128)) for _ in range(1000)]
 
 
 def set_field(manifest: dict[str, Any], path: str, value: Any) -> None:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from rich.console import Console
 
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.child import ChildRecord
@@ -31,6 +30,7 @@ from compressionjob.errors import InvalidSpec
 from compressionjob.runtime import CompressionRuntimeSpec
 from kubectl_compress import manifests as files
 from kubectl_compress.advice import advice
+from kubectl_compress.display.console import PlainConsole
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.errors import Invalid
 from kubectl_compress.job import Job
@@ -85,7 +85,7 @@ def wrong_jobs() -> list[Wrong]:
 def of_submit(wrong: Wrong) -> str:
     """Return what ``kubectl compress submit`` says, with the runtimes of RUNTIMES in the cluster; "" for nothing."""
     said = io.StringIO()
-    console = Console(file=said, width=2000, highlight=False, markup=False, emoji=False)
+    console = PlainConsole(file=said, width=2000, highlight=False, markup=False, emoji=False)
     terminal = Terminal(console, console, interactive=False)
     with _file(wrong.text) as place:
         try:

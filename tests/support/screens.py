@@ -4,8 +4,9 @@ import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from kubectl_compress.display.console import PlainConsole
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.job import Job
 from tests.support import manifests
@@ -76,7 +77,7 @@ def judged(verdict: str = "Pass", phase: str = "Succeeded", **fields: Any) -> di
 def terminal(*, width: int = 2000, height: int = 50, interactive: bool = False) -> Terminal:
     """A terminal that keeps what it is told; ``text_of`` and ``notes_of`` read it."""
     consoles = [
-        Console(file=io.StringIO(), width=width, height=height, highlight=False, markup=False, emoji=False)
+        PlainConsole(file=io.StringIO(), width=width, height=height, highlight=False, markup=False, emoji=False)
         for _ in range(2)
     ]
     return Terminal(consoles[0], consoles[1], interactive)

@@ -54,7 +54,23 @@ app.kubernetes.io/part-of: compression-operator
 {{- end }}
 
 {{- define "compression-operator.runnerImage" -}}
-{{- printf "%s:%s" .Values.runner.image.repository (.Values.runner.image.tag | default .Chart.AppVersion) }}
+{{- with .Values.runner.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "compression-operator.runnerCudaImage" -}}
+{{- with .Values.runner.image }}
+{{- if .cudaDigest }}
+{{- printf "%s@%s" .repository .cudaDigest }}
+{{- else }}
+{{- printf "%s:%s-cuda" .repository (.tag | default $.Chart.AppVersion) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- /* Pods of all child Jobs, as the operator labels them. */ -}}

@@ -105,7 +105,8 @@ def crash_report(
         parts.append(f"Plan\n----\nin {state.stage} ({state.index} of {state.total}): {', '.join(progress.titles())}")
     if job is not None:
         spec = {name: value for name, value in job.spec.to_json().items() if name != "notifications"}
-        parts.append("Job\n---\n" + yaml.safe_dump(spec, sort_keys=False).rstrip())
+        about_job = f"{job.metadata.namespace}/{job.metadata.name}, uid {job.metadata.uid or 'none'}"
+        parts.append(f"Job\n---\n{about_job}\n" + yaml.safe_dump(spec, sort_keys=False).rstrip())
     about = f"python {platform.python_version()} on {platform.platform()}"
     parts.append("\n".join(["Versions\n--------", about, *packages]))
     return without_secrets("\n\n".join(parts) + "\n", environment)

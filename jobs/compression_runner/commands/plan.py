@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from compression_runner.commands.console import PlainConsole
 from compression_runner.commands.crash import CrashReporter
 from compression_runner.commands.failures import LOG, Ended, explained
 from compression_runner.commands.manifest import read_manifest, without_limits
@@ -39,7 +40,7 @@ def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
             prepared = preflight(job.spec, places(job.spec, stores, Path(workdir)))
     except Ended as end:
         return end.status
-    _print(job, prepared, Console())
+    _print(job, prepared, PlainConsole())
     for warning in (*without_limits(job), *undecidable(planned_of(job, prepared))):
         LOG.warning("warning: %s", warning)
     return ExitCode.DONE

@@ -1,6 +1,5 @@
-"""`pod`: the job that the operator put into the environment, in a pod."""
+"""`pod`: the job that the operator gave to a pod."""
 
-import json
 import logging
 import os
 import sys
@@ -10,6 +9,8 @@ from typing import Final, get_args
 
 from compression_runner import garbage_collection
 from compression_runner.commands.crash import CrashReporter
+from compression_runner.commands.pod_input import PodInput
+from compression_runner.commands.space import clean, space_of
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.machine.cpus import CpuReservation
 from compression_runner.storage import Stores
@@ -22,24 +23,20 @@ from compressionjob.conditions import INVALID_SPEC
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
 from compressionjob.measuring import SHARED, STATIC_CPUS, Isolation
-from compressionjob.parts import COMPRESS, PUBLISH, RUN
+from compressionjob.parts import CLEAN, COMPRESS, PUBLISH, RUN
 from compressionjob.pod import (
     CPUS_VARIABLE,
     ISOLATION_VARIABLE,
-    JOB_VARIABLE,
-    JUDGED_VARIABLE,
     PART_VARIABLE,
     PORT,
     PORT_VARIABLE,
-    REVIEW_VARIABLE,
     TERMINATION_LOG,
     TERMINATION_LOG_VARIABLE,
     WORKDIR,
     WORKDIR_VARIABLE,
 )
-from compressionjob.report import Judged, Summary, Violation
-from compressionjob.review import ReviewOutcome
-from compressionjob.spec import CompressionJob, parse_job
+from compressionjob.report import Summary, Violation
+from compressionjob.spec import CompressionJob
 
 LOG: Final = logging.getLogger("compression_runner")
 _ISOLATIONS: Final[tuple[Isolation, ...]] = get_args(Isolation)
@@ -71,8 +68,9 @@ def _run(
     environment: Mapping[str, str], progress: RunProgress, metrics: RunMetrics, reporter: CrashReporter
 ) -> tuple[Summary, ExitCode]:
     try:
-        reporter.job = job = _job(environment)
-        return _execute(job, environment, progress, metrics, reporter), ExitCode.DONE
+        given = PodInput.read(environment)
+        reporter.job = job = given.job()
+        return _execute(job, given, environment, progress, metrics, reporter), ExitCode.DONE
     except InvalidSpec as error:
         first = error.problems[0]
         LOG.error("%s", error, extra={"reason": INVALID_SPEC, "field": first.field, "value": first.value})
@@ -86,23 +84,25 @@ def _run(
 
         about = {"reason": error.reason, "field": error.field, "value": error.value}
         LOG.error("%s", error, extra=about)
-        return Summary(error=told(error), stage=progress.failed), error.exit_code
-
-
-def _job(environment: Mapping[str, str]) -> CompressionJob:
-    try:
-        return parse_job(json.loads(environment.get(JOB_VARIABLE, "null")))
-    except json.JSONDecodeError:
-        return parse_job(None)
+        summary = Summary(error=told(error), stage=progress.failed)
+        if reporter.job is not None and environment.get(PART_VARIABLE) != CLEAN:
+            summary = summary.model_copy(
+                update={"space": space_of(reporter.job, _stores(reporter.job, environment), error)}
+            )
+        return summary, error.exit_code
 
 
 def _execute(
     job: CompressionJob,
+    given: PodInput,
     environment: Mapping[str, str],
     progress: RunProgress,
     metrics: RunMetrics,
     reporter: CrashReporter,
 ) -> Summary:
+    part, stores = environment.get(PART_VARIABLE, RUN), _stores(job, environment)
+    if part == CLEAN:
+        return clean(job, stores, environment)
     with garbage_collection.importing():
         from compression_runner.pipeline.places import of_spec
         from compression_runner.pipeline.reporting import summarize, summarize_stages
@@ -110,9 +110,7 @@ def _execute(
         from compression_runner.pipeline.run import Run, compress, execute
         from compression_runner.pipeline.spending import price_of
 
-    part = environment.get(PART_VARIABLE, RUN)
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
-    stores = Stores(environment=environment, base=Path("/"), job=job.metadata.uid, namespace=job.metadata.namespace)
     places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
     reporter.reports = places.reports
     price, reservation = price_of(environment), reservation_of(environment)
@@ -120,9 +118,16 @@ def _execute(
     if part == COMPRESS:
         return summarize_stages(compress(run))
     if part == PUBLISH:
-        report = publish_reviewed(run, _review(environment), _judged(environment))
-        return summarize(report, places.reports).model_copy(update={"part": PUBLISH})
-    return summarize(execute(run), places.reports)
+        report = publish_reviewed(run, given.review(), given.judged())
+        changes = {"part": PUBLISH, "space": space_of(job, stores)}
+        return summarize(report, places.reports).model_copy(update=changes)
+    summary = summarize(execute(run), places.reports)
+    return summary.model_copy(update={"space": space_of(job, stores)})
+
+
+def _stores(job: CompressionJob, environment: Mapping[str, str]) -> Stores:
+    """Return what opens the locations of a job in a pod."""
+    return Stores(environment=environment, base=Path("/"), job=job.metadata.uid, namespace=job.metadata.namespace)
 
 
 def reservation_of(environment: Mapping[str, str]) -> CpuReservation:
@@ -135,19 +140,3 @@ def reservation_of(environment: Mapping[str, str]) -> CpuReservation:
     if not cpus.isdecimal() or (allowed == STATIC_CPUS and int(cpus) == 0):
         raise InvalidSpec([FieldProblem(CPUS_VARIABLE, cpus, remedy)])
     return CpuReservation(allowed, int(cpus) or None)
-
-
-def _review(environment: Mapping[str, str]) -> ReviewOutcome:
-    try:
-        return ReviewOutcome.model_validate(json.loads(environment.get(REVIEW_VARIABLE, "null")))
-    except ValueError as error:
-        remedy = "the operator sets it from a CompressionReview"
-        raise InvalidSpec([FieldProblem(REVIEW_VARIABLE, environment.get(REVIEW_VARIABLE, ""), remedy)]) from error
-
-
-def _judged(environment: Mapping[str, str]) -> Judged:
-    try:
-        return Judged.model_validate(json.loads(environment.get(JUDGED_VARIABLE, "null")))
-    except ValueError as error:
-        remedy = "upgrade the operator: it says what was judged, and nothing else may be published"
-        raise InvalidSpec([FieldProblem(JUDGED_VARIABLE, environment.get(JUDGED_VARIABLE, ""), remedy)]) from error

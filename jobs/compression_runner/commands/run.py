@@ -12,6 +12,7 @@ from rich.console import Console
 
 from compression_runner import garbage_collection
 from compression_runner.artifact import MARKER
+from compression_runner.commands.console import PlainConsole
 from compression_runner.commands.crash import CrashReporter
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest, without_limits
@@ -38,7 +39,7 @@ def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = Non
     logs.configure(as_json=False)
     exit_on_sigterm()
     sys.excepthook = CrashReporter()
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     try:
         with explained():
             if not publish:
@@ -46,7 +47,7 @@ def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = Non
             report = _execute(manifest, workdir.absolute(), console, publish=publish, price=price)
     except Ended as end:
         return end.status
-    show(report, workdir, Console(), published=publish)
+    show(report, workdir, PlainConsole(), published=publish)
     return ExitCode.DONE if report.verdict in ("Pass", "NoLimits") else ExitCode.NOT_MET
 
 

@@ -13,7 +13,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-from compression_runner.errors import BadRecipe
+from compression_runner.errors import BadRecipe, cause
 
 FIELD: Final = "spec.model.source"
 LOCAL: Final = {"local_files_only": True, "trust_remote_code": False}
@@ -35,7 +35,7 @@ def to_transformers(gguf: Path, into: Path) -> torch.nn.Module:
         told = model.load_state_dict(tensors, strict=False, assign=True)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, **LOCAL)
     except (ValueError, KeyError, RuntimeError, OSError, ImportError, NotImplementedError) as error:
-        raise _refused(gguf, f"transformers cannot load it: {error}") from error
+        raise _refused(gguf, f"transformers cannot load it: {cause(error)}") from error
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
     wrong = [*(name for name in told.missing_keys if name not in tied), *told.unexpected_keys]
     if wrong:

@@ -10,21 +10,27 @@ from typing import Final
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged
 from compression_runner.errors import WORK_REMEDY, InvalidInput, room_on
+from compression_runner.pipeline.checkpoint_users import PROGRESS, CheckpointUsers
 from compression_runner.storage import Advance, Store, Upload, silent
 
 LOG: Final = logging.getLogger(__name__)
 PARTIAL: Final = ".partial-"
 KEPT: Final = ".kept-"
-PROGRESS: Final = "-progress"
 INDEX: Final = "index.json"
 
 
 class Checkpoints:
-    """Complete outputs by fingerprint. `remote` opens the place of one in the job's store, if it has one."""
+    """Complete outputs by fingerprint. `remote` opens the place of one in the job's store, if it has one.
 
-    def __init__(self, local: Path, remote: Callable[[str], Store] | None) -> None:
+    `users` registers what this job writes there: after its end that is removed, and nothing else.
+    """
+
+    def __init__(
+        self, local: Path, remote: Callable[[str], Store] | None, users: CheckpointUsers | None = None
+    ) -> None:
         self._local = local
         self._remote = remote
+        self._users = users
         local.mkdir(parents=True, exist_ok=True)
         for left in local.glob(f"{PARTIAL}*"):
             shutil.rmtree(left)
@@ -43,7 +49,10 @@ class Checkpoints:
         made.path.rename(place)
         kept = artifacts.load(place)
         if self._remote:
-            self._remote(fingerprint).publish(kept.uploads(), artifacts.MARKER, advance=advance)
+            uploads = kept.uploads()
+            if self._users:
+                self._users.write(fingerprint, [it.path for it in uploads], sum(file.size for file in kept.files))
+            self._remote(fingerprint).publish(uploads, artifacts.MARKER, advance=advance)
         return kept
 
     def keeping(self, fingerprint: str) -> tuple[Path, Callable[[], None]]:
@@ -68,6 +77,9 @@ class Checkpoints:
             listing.write_text(json.dumps(sums))
             uploads = [Upload(path, path.name, sums[path.name]) for path in files]
             uploads.append(Upload(listing, INDEX, artifacts.sha256_of(listing)))
+            if self._users:
+                size = sum(path.stat().st_size for path in files)
+                self._users.write(f"{fingerprint}{PROGRESS}", [it.path for it in uploads], size)
             store.publish(uploads, INDEX, [name for name in stale if name not in sums])
             stale = list(sums)
 
@@ -79,6 +91,8 @@ class Checkpoints:
         store = self._remote(f"{fingerprint}{PROGRESS}") if self._remote else None
         if store and store.find(INDEX):
             store.withdraw(_listed(store), INDEX)
+            if self._users:
+                self._users.forget(f"{fingerprint}{PROGRESS}")
 
     def _bring(self, store: Store, place: Path) -> None:
         """Fetches what another pod kept; a copy that is not whole is as good as none."""

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from compression_runner.pipeline.checkpoint_users import FOLDER, CheckpointUsers
 from compression_runner.pipeline.names import OUTPUT
 from compression_runner.storage import Readable, Store, Stores
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.data import ROLES, DataRole
-from compressionjob.locations import parse_location
+from compressionjob.locations import Location, parse_location
 from compressionjob.pod import Role
 from compressionjob.spec import CompressionJobSpec
 
@@ -18,8 +19,8 @@ class Places:
     """The work directory and the stores of a run.
 
     `overwrite` allows to replace another artifact at the destination. `remote` is the store of one fingerprint's
-    checkpoint, None where the work directory's own are enough. `models` has what stages read beside `model`, by its
-    location.
+    checkpoint, None where the work directory's own are enough, and `users` registers who needs it. `models` has what
+    stages read beside `model`, by its location.
     """
 
     workdir: Path
@@ -30,6 +31,7 @@ class Places:
     reports: Store
     remote: Callable[[str], Store] | None
     overwrite: bool
+    users: CheckpointUsers | None = None
 
     @property
     def scratch(self) -> Path:
@@ -37,26 +39,48 @@ class Places:
         return self.workdir / "scratch"
 
 
+@dataclass(frozen=True)
+class OutputPlaces:
+    """Where a job writes. `checkpoint` opens the place of one checkpoint by the name of its folder."""
+
+    destination: Store
+    reports: Store
+    checkpoint: Callable[[str], Store]
+    users: CheckpointUsers
+
+
+def outputs_of(spec: CompressionJobSpec, stores: Stores) -> OutputPlaces:
+    """The places that the spec names for what a job writes."""
+    storage, folder = spec.storage_of(spec.output), spec.output.checkpoints_location
+
+    def checkpoint(name: str) -> Store:
+        # Jobs share checkpoints on purpose: the same fingerprint stands for the same content.
+        return stores.open(folder.child(name), storage, Role.OUTPUT, "spec.output.checkpoints", shared=True)
+
+    def own(location: Location, field: str) -> Store:
+        return stores.open(location, storage, Role.OUTPUT, field)
+
+    return OutputPlaces(
+        destination=own(parse_location(spec.output.destination), "spec.output.destination"),
+        reports=own(spec.output.reports_location, "spec.output.reports"),
+        checkpoint=checkpoint,
+        users=CheckpointUsers(checkpoint(FOLDER), stores.job),
+    )
+
+
 def of_spec(spec: CompressionJobSpec, stores: Stores, workdir: Path) -> Places:
     """The places that the spec names."""
-    output = spec.storage_of(spec.output)
-
-    def checkpoint(fingerprint: str) -> Store:
-        location = spec.output.checkpoints_location.child(fingerprint)
-        # Jobs share checkpoints on purpose: the same fingerprint stands for the same content.
-        return stores.open(location, output, Role.OUTPUT, "spec.output.checkpoints", shared=True)
-
+    outputs = outputs_of(spec, stores)
     return Places(
         workdir=workdir,
         model=_model(spec, stores),
         models=_models(spec, stores),
         data=_data(spec, stores),
-        destination=stores.open(
-            parse_location(spec.output.destination), output, Role.OUTPUT, "spec.output.destination"
-        ),
-        reports=stores.open(spec.output.reports_location, output, Role.OUTPUT, "spec.output.reports"),
-        remote=checkpoint,
+        destination=outputs.destination,
+        reports=outputs.reports,
+        remote=outputs.checkpoint,
         overwrite=spec.output.overwrite,
+        users=outputs.users,
     )
 
 

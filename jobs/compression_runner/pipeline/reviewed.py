@@ -99,7 +99,7 @@ def _reviewed_bytes(run: Run, digest: str) -> bytes:
 
 def _result(run: Run, fingerprint: str, digest: str) -> Artifact:
     """The checkpoint's content, each file verified."""
-    checkpoints = Checkpoints(run.places.workdir / "checkpoints", run.places.remote)
+    checkpoints = Checkpoints(run.places.workdir / "checkpoints", run.places.remote, run.places.users)
     kept = checkpoints.get(fingerprint) if FINGERPRINT.fullmatch(fingerprint) else None
     if kept is None or kept.digest != digest:
         problem = "the result that was reviewed is gone" if kept is None else "it is not the result that was reviewed"

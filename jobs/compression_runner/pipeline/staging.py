@@ -55,7 +55,9 @@ def stage(spec: CompressionJobSpec, prepared: Prepared, places: Places, progress
     The data is looked at before any step runs: hours of work must not end in a missing column.
     """
     plan = prepared.plan
-    checkpoints = Checkpoints(places.workdir / "checkpoints", places.remote)
+    if places.users:
+        places.users.use([step.fingerprint for step in (*plan.every_step, *plan.spare_steps)])
+    checkpoints = Checkpoints(places.workdir / "checkpoints", places.remote, places.users)
     data: JobData
     execution = Execution(
         checkpoints, _fetcher(prepared, places), _origin(spec, prepared), progress, stage_data=lambda: data

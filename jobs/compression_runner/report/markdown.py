@@ -21,6 +21,7 @@ from compression_runner.report.objective_rows import (
 from compression_runner.report.page import VERDICTS, publication
 from compression_runner.report.reproducing import Reproduction, reproduction
 from compression_runner.report.trust_rows import Pairs, TrustView, trust_view
+from compressionjob.plain_text import plain
 from compressionjob.report import Report
 
 # What may begin inline markup, an entity, a formula, or a link that GitHub makes of an address.
@@ -44,7 +45,7 @@ def render_markdown(report: Report, now: datetime | None = None) -> str:
         f"<sub>Written {(now or datetime.now(UTC)).strftime('%Y-%m-%d %H:%M UTC')} by compression-runner. All "
         f"intervals hold together at {wording.per_cent(report.confidence)} confidence.</sub>",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return plain("\n\n".join(part for part in parts if part) + "\n")
 
 
 def text(value: object) -> str:

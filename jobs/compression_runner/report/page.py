@@ -25,6 +25,7 @@ from compression_runner.report.objective_rows import (
 from compression_runner.report.reproducing import reproduction
 from compression_runner.report.trust_rows import HALF, SIDE, trust_view
 from compressionjob.estimate import Estimate
+from compressionjob.plain_text import plain
 from compressionjob.report import ModelFigures, Report, ReportSection
 from compressionjob.schema import format_bytes
 from compressionjob.sla import LATENCY, SPEEDUP
@@ -57,7 +58,7 @@ def render_html(report: Report, now: datetime | None = None) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = wording.unbroken
-    return environment.get_template("page.html.j2").render(_view(report, now or datetime.now(UTC)))
+    return plain(environment.get_template("page.html.j2").render(_view(report, now or datetime.now(UTC))))
 
 
 def _view(report: Report, now: datetime) -> dict[str, Any]:

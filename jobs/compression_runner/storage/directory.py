@@ -15,7 +15,7 @@ from typing import Final
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on, taken
 from compression_runner.storage.directory_lock import Locked, locked
-from compression_runner.storage.durable import sync, write_synced
+from compression_runner.storage.durable import remove_empty, sync, write_synced
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 
 LOG: Final = logging.getLogger(__name__)
@@ -159,6 +159,14 @@ class DirectoryStore:
             if tag is None or (found is not None and found.tag == tag):
                 self.remove(marker)
                 shutil.rmtree(self._root, ignore_errors=True)
+
+    def discard(self, paths: Sequence[str], marker: str) -> None:
+        """Removes these files, the marker first, and folders that are empty then."""
+        for path in sorted(paths, key=lambda path: path != marker):
+            self.remove(path)
+        remove_empty(self._root, paths)
+        with self._explained(""):
+            self._sweep()
 
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""

@@ -169,6 +169,12 @@ class S3Store:
             objects = S3Objects(self, self._client, self._location.container, self._key, self._field, parts)
             Publication(objects, claim, marker).clear(paths)
 
+    def discard(self, paths: Sequence[str], marker: str) -> None:
+        """Removes these objects, the marker first, and aborts uploads that a killed pod of this job left."""
+        Ledger(self._beside(), self._job).abort_left(self._abort)
+        for path in sorted(paths, key=lambda path: path != marker):
+            self.remove(path)
+
     def remove(self, path: str) -> None:
         """Removes one object; none is no error."""
         with explained(self._field, self.url):

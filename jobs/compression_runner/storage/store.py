@@ -77,5 +77,11 @@ class Store(Readable, Protocol):
     def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
         """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
 
+    def discard(self, paths: Sequence[str], marker: str) -> None:
+        """Removes these files, the marker first, with what a killed pod of this job left of them half written.
+
+        Other files stay. A folder in which nothing is left goes, too.
+        """
+
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""

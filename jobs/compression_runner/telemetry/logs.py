@@ -5,7 +5,7 @@ import sys
 from typing import Final
 
 from compression_runner.telemetry.phase import Phase
-from compressionjob.logs import JsonFormatter
+from compressionjob.logs import JsonFormatter, TextFormatter
 from compressionjob.report import Progress
 
 LOG: Final = logging.getLogger("compression_runner")
@@ -14,7 +14,7 @@ LOG: Final = logging.getLogger("compression_runner")
 def configure(*, as_json: bool) -> None:
     """Sends log lines to standard error; libraries only from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter("%(message)s"))
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter("%(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

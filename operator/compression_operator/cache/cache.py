@@ -1,10 +1,11 @@
 """What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from compression_operator.cache.forecasts import Forecast
+from compression_operator.cache.gone import Gone
 from compression_operator.cache.observed import Observed
 from compression_operator.cache.platform import PLATFORM, Platform, PlatformRecord
 from compression_operator.cache.reviews import Reviews
@@ -25,8 +26,6 @@ from compressionjob.report import Progress
 Worker = ChildRecord | PodRecord
 _Record = JobRecord | PlatformRecord | ReviewRecord | Worker
 Notify = Callable[[str], None]
-
-MAX_GONE: Final = 4096  # how many deleted jobs are remembered as deleted
 
 
 class Cache:
@@ -51,7 +50,7 @@ class Cache:
         self._workers: dict[str, Workers] = {}
         self._by_name: dict[tuple[str, str], str] = {}
         self._tally: Counter[tuple[str, str]] = Counter()
-        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._gone = Gone()
 
     def uids(self) -> list[str]:
         """The uids of all CompressionJobs."""
@@ -94,7 +93,7 @@ class Cache:
         found = (workers := self._workers.get(uid, _NONE)).child_of(job)
         child = found if found is not None and self.own_children.has(job, found) else None
         job = self.runtimes.begin(job, child)
-        starts = not job.ended and (child is None or (child.suspended and not job.suspend))
+        starts = not job.over and (child is None or (child.suspended and not job.suspend))
         return Observed(
             job=job,
             runtime=self.runtimes.get(job.present_runtime),
@@ -113,6 +112,7 @@ class Cache:
             blocker=self.writers.blocker(job) if starts else None,
             waiting_for_slot=self.slots.waiting()[job.present_runtime],
             slot_seconds=self.slots.seconds(job.present_runtime),
+            checkpoint_user=self.platform.checkpoint_users.other(job) if job.cleanup.retains else "",
             measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
         )
 
@@ -227,16 +227,14 @@ class Cache:
         self.platform.put_job(job, known)
         for child in self._workers.get(job.uid, _NONE).children.values():
             self.writers.note(child, job)  # one that its user holds writes no more
-        if job.ended:
+        if job.over:
             self._workers.pop(job.uid, None)
             self.writers.forget_job(job.uid)
         self.reviews.look(job.namespace, job.name)
         told(job.uid)
 
     def _drop_job(self, uid: str) -> None:
-        self._gone[uid] = None
-        if len(self._gone) > MAX_GONE:
-            self._gone.popitem(last=False)
+        self._gone.add(uid)
         known = self._jobs.pop(uid, None)
         if known is None:
             return
@@ -284,7 +282,7 @@ class Cache:
             self._changed(uid)
 
     def _is_over(self, uid: str) -> bool:
-        return (job := self._jobs.get(uid)) is not None and job.ended
+        return (job := self._jobs.get(uid)) is not None and job.over
 
     def _count(self, job: JobRecord, change: int) -> None:
         key = (job.phase, job.reason)

@@ -30,10 +30,11 @@ class Observed:
     the child, but was not created by the operator. ``refusal`` is why the API server did not take the child just now.
     ``blocker`` is what may write where this job would, and must end before its Job starts. ``waiting_for_slot`` is the
     number of jobs that wait to be measured in its present runtime, ``slot_seconds`` how long each of them takes, and
-    ``measured_first`` the number of jobs for which it does not begin yet. ``finish`` is when the running pod expects to
-    be done, told with its progress. ``receivers`` are those that can be told of jobs, and ``deliveries`` what became of
-    this job's notifications. ``namespace_labels`` are None where the operator does not read them, and ``requirements``
-    are what the platform team requires of all jobs.
+    ``measured_first`` the number of jobs for which it does not begin yet. ``checkpoint_user`` is another
+    unfinished job that shares the checkpoints which this one is to remove. ``finish`` is when the running pod expects
+    to be done, told with its progress. ``receivers`` are those that can be told of jobs, and ``deliveries`` what became
+    of this job's notifications. ``namespace_labels`` are None where the operator does not read them, and
+    ``requirements`` are what the platform team requires of all jobs.
     """
 
     job: JobRecord
@@ -53,6 +54,7 @@ class Observed:
     waiting_for_slot: int = 0
     slot_seconds: float | None = None
     measured_first: int = 0
+    checkpoint_user: str = ""
     receivers: Subscriptions = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
     namespace_labels: Mapping[str, str] | None = None

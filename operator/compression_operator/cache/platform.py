@@ -1,8 +1,9 @@
-"""What the platform team keeps for jobs: CompressionRuntimes, CompressionStores, and the labels of namespaces."""
+"""What the platform team keeps for jobs (runtimes, stores, labels of namespaces), and what jobs share."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from compression_operator.cache.checkpoint_users import CheckpointUsers
 from compression_operator.cache.namespaces import NamespaceRecord, Namespaces
 from compression_operator.cache.runtimes import Runtimes
 from compression_operator.cache.stores import Stores
@@ -23,6 +24,7 @@ class Platform:
         self.runtimes = Runtimes()
         self.stores = Stores()
         self.namespaces = Namespaces()
+        self.checkpoint_users = CheckpointUsers()
 
     def get(self, resource: Resource, metadata: Raw) -> PlatformRecord | None:
         """Return the record of the object that has this name now."""
@@ -61,11 +63,13 @@ class Platform:
         """Remember which objects a job depends on."""
         self.runtimes.put_job(job, before)
         self.stores.put_job(job)
+        self.checkpoint_users.put(job)
 
     def discard_job(self, job: JobRecord) -> None:
         """Forget a job."""
         self.runtimes.discard_job(job)
         self.stores.discard_job(job)
+        self.checkpoint_users.discard(job)
 
     def places(self, job: JobRecord) -> tuple[str, ...]:
         """Return where the pods of a job write, with the claims of its runtime and the endpoints of its stores."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
-from compression_operator.records.places import around
+from compression_operator.records.labels import label_values
+from compression_operator.records.places import CLEANING, around
 from compression_operator.records.pod import PodRecord
 from compressionjob.group import JOB_UID_LABEL
 
@@ -114,7 +115,8 @@ class Writers:
 
     def _others(self, job: JobRecord) -> Iterator[Writer]:
         uids: set[str] = set()
-        for place in (*self._places_of(job), _name(job.namespace, job.name)):
+        named = (_name(job.namespace, value) for value in label_values(job.name))
+        for place in (*self._places_of(job), f"{CLEANING}{job.checkpoints}", *named):
             uids |= self._at.get(place, set()) | self._below.get(place, set())
             for outer in around(place):
                 uids |= self._at.get(outer, set())

@@ -1,12 +1,12 @@
 """The child Job of a CompressionJob, built from its spec and its CompressionRuntime."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from compression_operator.child.failure_policy import POD_FAILURE_POLICY
 from compression_operator.child.isolation import affinity_of, isolation_variables
-from compression_operator.child.manifest import pod_manifest_of
+from compression_operator.child.labels import labels_of
+from compression_operator.child.pod_input import PodInput, input_mount, input_volume
 from compression_operator.child.storage import (
     NO_STORES,
     claims_of,
@@ -17,6 +17,7 @@ from compression_operator.child.storage import (
 )
 from compression_operator.records import places as written
 from compression_operator.records.annotations import (
+    DEADLINE_ANNOTATION,
     PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
@@ -29,23 +30,16 @@ from compressionjob.group import (
     AMBIENT_IDENTITY_LABEL,
     API_VERSION,
     JOB_KIND,
-    JOB_LABEL,
-    JOB_UID_LABEL,
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
-    PART_LABEL,
     QUEUE_LABEL,
 )
 from compressionjob.measuring import slot_of
+from compressionjob.parts import CLEAN
 from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
-    JOB_VARIABLE,
-    JUDGED_VARIABLE,
     PART_VARIABLE,
     PORT,
     PRICE_VARIABLE,
-    REVIEW_VARIABLE,
     TMP,
     WORKDIR,
     WORKDIR_VARIABLE,
@@ -58,11 +52,6 @@ from compressionjob.stores import ResolvedStore
 
 USER_ID: Final = 65532
 """The user and group of the runner; fsGroup makes new volumes writable for it."""
-COMPONENT_LABEL: Final = "app.kubernetes.io/component"
-RUNNER_COMPONENT: Final = "runner"
-
-_MAX_LABEL: Final = 63
-
 _POD_SECURITY: Final = {
     "runAsNonRoot": True,
     "runAsUser": USER_ID,
@@ -96,12 +85,8 @@ def child_job(
 
     A job with a queue label is created suspended: starting it is the queue's decision.
     """
-    labels = {
-        JOB_LABEL: job.name[:_MAX_LABEL].rstrip("-_."),
-        JOB_UID_LABEL: job.uid,
-        PART_LABEL: job.part,
-        MANAGED_BY_LABEL: MANAGED_BY,
-    }
+    labels = labels_of(job)
+    given = PodInput.of(job, review, judged)
     endpoints = {name: store.connection.endpoint or "" for name, store in stores.items()}
     places = {PLACES_ANNOTATION: written.to_annotation(job.places(mounted_claims(runtime), endpoints))}
     slot = slot_of(job.part, runtime.measuring.isolation)
@@ -129,26 +114,20 @@ def child_job(
             "podFailurePolicy": POD_FAILURE_POLICY,
             "suspend": job.suspend or bool(job.queue),
             "template": {
-                "metadata": {"labels": labels | _pod_labels(runtime), "annotations": annotations},
-                "spec": _pod(job, spec, runtime, stores, _decision(review, judged)),
+                "metadata": {"labels": labels | _pod_labels(runtime), "annotations": annotations | given.annotations},
+                "spec": _pod(job, spec, runtime, stores, given),
             },
         },
     }
     if deadline is not None:
         manifest["spec"]["activeDeadlineSeconds"] = deadline
+        manifest["metadata"]["annotations"][DEADLINE_ANNOTATION] = str(deadline)
     return manifest
 
 
 def _pod_labels(runtime: CompressionRuntimeSpec) -> dict[str, str]:
     """Labels of the pods that the Job itself has not: NetworkPolicies select by them."""
-    identity = {AMBIENT_IDENTITY_LABEL: "true"} if runtime.service_account_name else {}
-    return {COMPONENT_LABEL: RUNNER_COMPONENT} | identity
-
-
-def _decision(review: ReviewOutcome | None, judged: Judged | None) -> dict[str, str]:
-    """Variables of a pod that publishes: who allows it, and what."""
-    given = {REVIEW_VARIABLE: review, JUDGED_VARIABLE: judged}
-    return {name: json.dumps(it.to_json(), separators=(",", ":")) for name, it in given.items() if it is not None}
+    return {AMBIENT_IDENTITY_LABEL: "true"} if runtime.service_account_name else {}
 
 
 def _pod(
@@ -156,9 +135,9 @@ def _pod(
     spec: CompressionJobSpec,
     runtime: CompressionRuntimeSpec,
     stores: Mapping[str, ResolvedStore],
-    decision: Mapping[str, str],
+    given: PodInput,
 ) -> dict[str, Any]:
-    claims = claims_of(spec, stores)
+    claims = claims_of(spec, stores, sources=job.part != CLEAN)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -170,14 +149,14 @@ def _pod(
                 "image": runtime.image,
                 "imagePullPolicy": runtime.image_pull_policy,
                 "command": runtime.command,
-                "env": _environment(job, spec, runtime, stores, decision),
+                "env": _environment(job, spec, runtime, stores, given),
                 "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
                 "resources": runtime.resources.to_json(),
                 "securityContext": _CONTAINER_SECURITY,
-                "volumeMounts": mounts_of(claims, runtime),
+                "volumeMounts": [*mounts_of(claims, runtime), input_mount()],
             }
         ],
-        "volumes": volumes_of(claims, runtime),
+        "volumes": [*volumes_of(claims, runtime), input_volume()],
     }
     optional = {
         "serviceAccountName": runtime.service_account_name,
@@ -202,18 +181,17 @@ def _environment(
     spec: CompressionJobSpec,
     runtime: CompressionRuntimeSpec,
     stores: Mapping[str, ResolvedStore],
-    decision: Mapping[str, str],
+    given: PodInput,
 ) -> list[dict[str, Any]]:
     """The operator's variables win over the runtime's of the same name."""
     own: list[dict[str, Any]] = [
-        {"name": JOB_VARIABLE, "value": json.dumps(pod_manifest_of(job), separators=(",", ":"), sort_keys=True)},
+        *given.environment,
         {"name": WORKDIR_VARIABLE, "value": WORKDIR},
         {"name": PART_VARIABLE, "value": job.part},
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
         *isolation_variables(runtime.measuring.isolation),
-        *credentials_of(spec, stores),
-        *({"name": name, "value": value} for name, value in decision.items()),
+        *credentials_of(spec, stores, sources=job.part != CLEAN),
     ]
     taken = {variable["name"] for variable in own}
     return [variable.to_json() for variable in runtime.env if variable.name not in taken] + own

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from compression_operator.records.job import JobRecord
 from compressionjob.group import API_VERSION, JOB_KIND
+from compressionjob.mutability import CHANGING_FIELDS
 from compressionjob.review_rules import stricter
-from compressionjob.spec import MUTABLE_FIELDS
 
-_OF_OPERATOR: Final = MUTABLE_FIELDS | {"author", "maxInterruptions"}
+_OF_OPERATOR: Final = CHANGING_FIELDS | {"author", "maxInterruptions"}
 """Fields that change nothing in a pod, or may change while it runs."""
 
 

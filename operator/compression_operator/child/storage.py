@@ -44,11 +44,16 @@ class ClaimMount:
     written: bool
 
 
-def claims_of(spec: CompressionJobSpec, stores: Mapping[str, ResolvedStore] = NO_STORES) -> list[ClaimMount]:
-    """The folders of claims that a job uses, in a steady order: whole claims, or what its stores allow of them."""
+def claims_of(
+    spec: CompressionJobSpec, stores: Mapping[str, ResolvedStore] = NO_STORES, *, sources: bool = True
+) -> list[ClaimMount]:
+    """The folders of claims that a job uses, in a steady order: whole claims, or what its stores allow of them.
+
+    Without ``sources`` those that it writes to: its sources may be gone when its files are removed.
+    """
     mounts: dict[tuple[str, str], bool] = {}
     for place in places(spec):
-        if place.location.scheme == "pvc":
+        if place.location.scheme == "pvc" and (sources or place.written):
             store = stores.get(place.storage.store or "")
             key = (place.location.container, _folder(place.location, store))
             mounts[key] = mounts.get(key, False) or place.written
@@ -110,13 +115,20 @@ def connections_json(stores: Mapping[str, ResolvedStore]) -> str:
     return json.dumps(connections, separators=(",", ":"))
 
 
-def credentials_of(spec: CompressionJobSpec, stores: Mapping[str, ResolvedStore] = NO_STORES) -> list[dict[str, Any]]:
-    """Environment variables by role, read from Secrets by the kubelet: the operator never sees them."""
+def credentials_of(
+    spec: CompressionJobSpec, stores: Mapping[str, ResolvedStore] = NO_STORES, *, sources: bool = True
+) -> list[dict[str, Any]]:
+    """Environment variables by role, read from Secrets by the kubelet: the operator never sees them.
+
+    Without ``sources`` those of the output alone.
+    """
     found: list[dict[str, Any]] = []
     for role, storage in _storages(spec).items():
+        if not sources and role != Role.OUTPUT:
+            continue
         store = stores.get(storage.store or "")
         found.extend(_keys(role, storage) if store is None else _keys(role, store.connection.storage, bound=True))
-    if spec.hub is not None and any(place.location.scheme == "hf" for place in places(spec)):
+    if sources and spec.hub is not None and any(place.location.scheme == "hf" for place in places(spec)):
         store = stores.get(spec.hub.store or "")
         found.extend(_hub_token(spec.hub) if store is None else _hub_token(store.connection.hub, bound=True))
     return found + ([{"name": STORES_VARIABLE, "value": connections_json(stores)}] if stores else [])

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from compression_operator.cache.observed import Observed
-from compression_operator.loop import steps
+from compression_operator.loop import readiness, steps
 from compression_operator.loop.job_events import news
 from compression_operator.loop.plan import Plan
 from compression_operator.records.child import ChildRecord
@@ -19,6 +19,7 @@ from compressionjob import conditions
 from compressionjob.conditions import Condition, ConditionType
 from compressionjob.notifications import Notification
 from compressionjob.report import RunStep
+from compressionjob.retention import RetentionStatus
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus, Phase
@@ -163,6 +164,9 @@ class Draft:
         self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
         if self.observed.job.ttl is not None:
             self.look_again(self.observed.job.ttl)
+        state: RetentionStatus | None = self._fields.get("retention", self.before.retention)
+        for _, lifetime in state.pending() if state is not None else ():
+            self.look_again(lifetime)
 
     def _conclude_conditions(self, reason: str) -> None:
         """Leave no condition that speaks of something that goes on."""
@@ -187,8 +191,11 @@ class Draft:
         """Tell it in an Event; ``cause`` is why a try failed."""
         self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "...", cause))
 
-    def patch_child(self, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> None:
-        """Change fields of the child Job's spec, and annotations of it; what was asked for before stays."""
+    def patch_child(self, spec: dict[str, Any], annotations: dict[str, str | None] | None = None) -> None:
+        """Change fields of the child Job's spec, and annotations of it; what was asked for before stays.
+
+        None removes a field or an annotation.
+        """
         patch = self._patch_child or {"spec": {}}
         if annotations:
             known = patch.get("metadata", {}).get("annotations", {})
@@ -210,12 +217,11 @@ class Draft:
 
     def plan(self) -> Plan:
         """The finished plan; its status is None when nothing in it changed."""
-        after = self.before.model_copy(
-            update=self._fields
-            | {
-                "observed_generation": self.observed.job.generation,
-                "conditions": list(self._conditions.values()),
-            }
+        after = self.before.model_copy(update=self._fields | {"observed_generation": self.observed.job.generation})
+        known = {item.type: (item.status, item.reason) for item in self._conditions.values()}
+        reason = conditions.reason_of(after.phase, known)
+        after = after.model_copy(
+            update={"conditions": self._all_conditions(after.model_copy(update={"reason": reason}))}
         )
         job, receivers = self.observed.job, self.observed.receivers
         told = news(self.before, after, chosen=job.receivers, subscriptions=receivers, time=timestamp(self.now))
@@ -223,9 +229,8 @@ class Draft:
         changed = after != self.before
         if changed:
             # A CRD that is older drops the reason: it is no reason to write.
-            known = {item.type: (item.status, item.reason) for item in after.conditions}
             companions = {key: it for key, it in self._companions.items() if key not in self._fields}
-            after = after.model_copy(update=companions | {"reason": conditions.reason_of(after.phase, known)})
+            after = after.model_copy(update=companions | {"reason": reason})
         return Plan(
             patch_child=self._patch_child,
             queued=self._queued,
@@ -234,6 +239,16 @@ class Draft:
             delete=self._delete,
             requeue_after=self._requeue_after,
         )
+
+    def _all_conditions(self, after: CompressionJobStatus) -> list[Condition]:
+        """Return the conditions as set, and those that follow from the status; each keeps its place in the list."""
+        derived = {item.type: item for item in readiness.readiness(after, self._conditions, timestamp(self.now))}
+        known = {kind: derived.get(kind, item) for kind, item in self._conditions.items()}
+        return [
+            item
+            for kind, item in (known | derived).items()
+            if kind in derived or kind not in conditions.FOR_OTHER_TOOLS
+        ]
 
 
 def status_json(status: CompressionJobStatus) -> dict[str, Any]:

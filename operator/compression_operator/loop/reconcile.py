@@ -20,6 +20,7 @@ from compression_operator.loop.policies import (
     measuring_slot,
     notifications,
     progress,
+    retention,
     retries,
     review,
     scheduling,
@@ -32,8 +33,10 @@ Policy = Callable[[Draft], Plan | None]
 """Writes into the draft; a plan ends the look at the job, None leaves it to the next policy."""
 
 POLICIES: Final[tuple[Policy, ...]] = (
-    # 1. What receivers were told is noted. A job that has ended stays as it ended, until its time to live is over.
+    # 1. What receivers were told is noted. A job that has ended stays as it ended: its files are removed when their
+    # lifetimes are over, and then the job itself when its time to live is.
     notifications.settle,
+    retention.clean,
     ttl.expire,
     notifications.check,
     # 2. Every pod that ran is paid for, whatever became of it, and the deadline knows what was used; pods that were

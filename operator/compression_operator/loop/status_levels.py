@@ -21,8 +21,8 @@ _LEAST: Final = frozenset({"observedGeneration", "phase", "message", "completion
 _MINIMAL: Final = _LEAST | {
     "part", "measuringRuntime", "queue", "restarts", "activeTime", "verdict", "confidence", "artifact", "digest",
     "checkpoint", "report", "reportDigest", "review", "childJob", "childrenCreated", "retries", "startTime",
-    "deadlineTime", "expectedCompletionTime", "cost", "usage", "notifications", "reason",
-    "terms", "interruptions",
+    "deadlineTime", "expectedCompletionTime", "cost", "usage", "notifications", "reason", "terms", "interruptions",
+    "retention", "space",
 }  # fmt: skip
 
 

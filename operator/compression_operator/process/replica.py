@@ -148,9 +148,14 @@ class Replica:
             self._client,
             self._cache,
             policy_names(network),
-            lambda namespace: runner_policies(network, namespace),
+            lambda namespace: runner_policies(network, namespace, self._endpoints(namespace)),
             self._options.namespaces,
         )
+
+    def _endpoints(self, namespace: str) -> list[str] | None:
+        """Return the URLs of a namespace's stores, None where it has none."""
+        stores = self._cache.platform.stores.of(namespace).values()
+        return [endpoint for store in stores for endpoint in store.endpoints] if stores else None
 
     async def _isolate(self, namespace: str) -> None:
         if self._network is not None:

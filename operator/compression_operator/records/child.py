@@ -30,6 +30,7 @@ class ChildRecord:
     """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type.
 
     ``clock`` is its activeDeadlineSeconds, ``deadline`` what spec.deadline leaves it: with a budget they differ.
+    ``owns_clock`` says that the operator set the clock, for a deadline or a budget.
     ``slot`` is the kind of measuring slot that its pods need, "" for none. ``stores`` are those that it uses, as JSON.
     """
 
@@ -45,6 +46,7 @@ class ChildRecord:
     suspended: bool
     clock: int | None
     deadline: int | None
+    owns_clock: bool
     price: float | None
     retries_before: int
     active: int
@@ -77,6 +79,7 @@ class ChildRecord:
             suspended=bool(spec.get("suspend", False)),
             clock=spec.get("activeDeadlineSeconds"),
             deadline=_deadline(annotations, spec),
+            owns_clock=DEADLINE_ANNOTATION in annotations,
             price=amount(annotations.get(PRICE_ANNOTATION)),
             retries_before=_count(annotations.get(RETRIES_BEFORE)),
             active=int(status.get("active") or 0),

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Final
 
+from compression_operator.records.cleanup import Cleanup
 from compression_operator.records.delivery import NotificationKey
-from compression_operator.records.places import places_of
+from compression_operator.records.places import CLEANING, checkpoints_of, places_of
 from compression_operator.records.reading import Raw, to_json, version
 from compression_operator.records.settings import Settings, settings_of
 from compressionjob.conditions import SUSPENDED, reason_of
 from compressionjob.group import QUEUE_LABEL
-from compressionjob.parts import COMPRESS, RUN, Part, first_part
+from compressionjob.parts import CLEAN, COMPRESS, RUN, Part, first_part
 from compressionjob.spec import DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
@@ -28,6 +29,7 @@ class JobRecord:
     ``endpoints`` are those of the stores that it began with.
     ``names_measuring`` says that it names the runtime that measures itself, and ``begun`` that its part is decided:
     before that its runtime has a say in both (``begin``). ``settings`` are those that hold, by its spec and its terms.
+    ``checkpoints`` is the place of its checkpoints.
     """
 
     uid: str
@@ -51,6 +53,8 @@ class JobRecord:
     settings: Settings
     receivers: tuple[str, ...]
     unsent: tuple[NotificationKey, ...]
+    cleanup: Cleanup
+    checkpoints: str
     phase: str
     reason: str
     since: str
@@ -64,9 +68,19 @@ class JobRecord:
         return self.phase in TERMINAL_PHASES
 
     @property
+    def cleaning(self) -> bool:
+        """Whether it has ended, and a Job of it removes files whose lifetime is over."""
+        return self.ended and self.cleanup.active
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended and no Job works for it any more."""
+        return self.ended and not self.cleanup.active
+
+    @property
     def present_runtime(self) -> str:
         """The runtime of the present part."""
-        return self.runtime if self.part in (RUN, COMPRESS) else self.measuring_runtime
+        return self.runtime if self.part in (RUN, COMPRESS, CLEAN) else self.measuring_runtime
 
     @property
     def log_fields(self) -> dict[str, str]:
@@ -77,7 +91,8 @@ class JobRecord:
     def child_name(self) -> str:
         """The name of the present part's Job: the same at every try, so that no second one is created by mistake."""
         suffix = "" if self.part in (RUN, COMPRESS) else f"-{self.part.lower()}"
-        suffix += f"-{self.restarts}" if self.restarts else ""
+        number = self.cleanup.attempts if self.part == CLEAN else self.restarts
+        suffix += f"-{number}" if number else ""
         return f"{self.name[: _MAX_CHILD_NAME - len(suffix)].rstrip('-.')}-{self.uid[:8]}{suffix}"
 
     @property
@@ -103,10 +118,11 @@ class JobRecord:
     def places(self, claims: Mapping[str, str], endpoints: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Where its pods write, with the claims of its runtime and the endpoints of its stores.
 
-        Endpoints of a job that has begun stay as they were. Nothing is known of a job that has ended.
+        Endpoints of a job that has begun stay as they were. Nothing is known of a job that is over.
         """
         spec = self.spec() if self.spec_json else {}
-        return places_of(spec, self.namespace, claims, {**(endpoints or {}), **dict(self.endpoints)})
+        removed = (f"{CLEANING}{self.checkpoints}",) if spec and self.cleaning and self.checkpoints else ()
+        return places_of(spec, self.namespace, claims, {**(endpoints or {}), **dict(self.endpoints)}) + removed
 
     def status(self) -> CompressionJobStatus:
         """The status as last seen or written."""
@@ -123,7 +139,7 @@ class JobRecord:
 
     def rewritten(self, metadata: Raw, status: Raw) -> "JobRecord":
         """The job with another status, in the version of ``metadata``."""
-        phase = str(status.get("phase") or "Pending")
+        phase, cleanup = str(status.get("phase") or "Pending"), Cleanup.of(status)
         return replace(
             self,
             version=version(metadata),
@@ -137,10 +153,11 @@ class JobRecord:
             # An ended job has no spec here any more, and its terms do not change.
             settings=settings_of(self.spec(), status) if self.spec_json and "terms" in status else self.settings,
             unsent=_unsent(status),
+            cleanup=cleanup,
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             since=_since(status) or self.created,
-            spec_json=b"" if phase in TERMINAL_PHASES else self.spec_json,
+            spec_json=b"" if phase in TERMINAL_PHASES and not cleanup.retains else self.spec_json,
             status_json=to_json(status),
             endpoints=_endpoints(status),
         )
@@ -149,7 +166,7 @@ class JobRecord:
     def of(cls, raw: Raw) -> "JobRecord":
         """Trim a CompressionJob."""
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-        phase = str(status.get("phase") or "Pending")
+        phase, cleanup = str(status.get("phase") or "Pending"), Cleanup.of(status)
         runtime = str(spec.get("runtime", DEFAULT_RUNTIME))
         named = str((spec.get("sla") or {}).get("runtime") or "")
         measuring = _measuring_runtime(status, named or runtime)
@@ -176,11 +193,13 @@ class JobRecord:
             settings=settings_of(spec, status),
             receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
             unsent=_unsent(status),
+            cleanup=cleanup,
+            checkpoints=intern(checkpoints_of(spec, metadata["namespace"])),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             since=_since(status) or metadata.get("creationTimestamp") or "",
-            # An ended job needs its spec no more: nothing will be built from it.
-            spec_json=b"" if phase in TERMINAL_PHASES else to_json(spec),
+            # An ended job needs its spec for the removal of its files, and for nothing else.
+            spec_json=b"" if phase in TERMINAL_PHASES and not cleanup.retains else to_json(spec),
             status_json=to_json(status),
             endpoints=_endpoints(status),
         )

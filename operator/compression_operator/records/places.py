@@ -1,7 +1,8 @@
 """Where the pods of a job write what others may write too: the destination and the reports.
 
 A place is text that can be compared: what it begins with, up to a "/", is around it. Checkpoints are none: jobs share
-them on purpose, and what two of them write there under one name is the same.
+them on purpose, and what two of them write there under one name is the same. A pod that removes checkpoints has a
+place of its own kind, which keeps jobs that share them from starting.
 """
 
 import json
@@ -14,6 +15,8 @@ from compressionjob.locations import Location, parse_location
 from compressionjob.mounts import in_claim
 
 AWS = "aws"
+CLEANING = "clean:"
+"""Before the place of checkpoints that a pod removes."""
 
 
 def places_of(
@@ -34,6 +37,20 @@ def places_of(
     endpoint = str(storage.get("endpoint") or (endpoints or {}).get(str(storage.get("store"))) or AWS)
     written = (in_claim(location, claims or {}) for location in (destination, reports))
     return tuple(dict.fromkeys(_place(location, endpoint, namespace) for location in written))
+
+
+def checkpoints_of(spec: Raw, namespace: str) -> str:
+    """Return the place of a job's checkpoints; "" where its spec is invalid. A store stands for its endpoint."""
+    output = spec.get("output") or {}
+    storage = output.get("storage") or spec.get("storage") or {}
+    try:
+        if output.get("checkpoints"):
+            location = parse_location(str(output["checkpoints"]))
+        else:
+            location = parse_location(str(output.get("destination"))).sibling("-checkpoints")
+    except ValueError:
+        return ""
+    return _place(location, str(storage.get("endpoint") or storage.get("store") or AWS), namespace)
 
 
 def around(place: str) -> Iterator[str]:

@@ -24,6 +24,15 @@ class StoreRecord:
         """The URL of its object store, "" for AWS."""
         return (self.spec.endpoint or "") if self.spec is not None else ""
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The URLs that the pods of its jobs connect to; "" for AWS, the public Hub, and a store that is not valid."""
+        if self.spec is None:
+            return ("",)
+        uses_s3 = any(it.location.scheme == "s3" for it in self.spec.locations)
+        hub = self.spec.hub
+        return (*((self.endpoint,) if uses_s3 else ()), *((hub.endpoint or "",) if hub is not None else ()))
+
     @classmethod
     def of(cls, raw: Raw) -> "StoreRecord":
         """Read a CompressionStore."""

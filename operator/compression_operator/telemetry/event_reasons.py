@@ -42,6 +42,10 @@ FAILED: Final = "Failed"
 """The job ended without one."""
 EXPIRED: Final = "Expired"
 """The job's ttl has passed; it is deleted."""
+FILES_REMOVED: Final = "FilesRemoved"
+"""The lifetime of files is over; they were removed."""
+REMOVAL_FAILED: Final = "RemovalFailed"
+"""They could not be removed; the note says why."""
 CHILD_FAILED: Final = "ChildCreationFailed"
 """The API server refused the child Job; the note says why."""
 DEADLINE_AT_RISK: Final = "DeadlineAtRisk"
@@ -55,8 +59,8 @@ ALL: Final = frozenset(
     {
         STARTED, RECREATED, RUNNING, WAITING, RETRYING, INTERRUPTED, SUSPENDED, RESUMED, REFUSED, COMPLETED, FAILED,
         EXPIRED, CHILD_FAILED, MEASURING, AWAITING_REVIEW, REVIEWED, DEADLINE_AT_RISK, RECEIVER_NOT_FOUND,
-        NOTIFICATION_DROPPED, STRANGER_DELETED, REVIEW_IGNORED, NO_LIMITS,
-        REVIEW_REQUIRED, LIMITED,
+        NOTIFICATION_DROPPED, STRANGER_DELETED, REVIEW_IGNORED, NO_LIMITS, REVIEW_REQUIRED, LIMITED, FILES_REMOVED,
+        REMOVAL_FAILED,
     }
 )  # fmt: skip
 """Metrics use them as label values: their number is bounded."""

@@ -75,6 +75,7 @@ class Figures:
             **dict(_progress(status)),
             **dict(_plans(job, status)),
             **dict(_results(status)),
+            **dict(_space(status)),
             **dict(_margins(status)),
         }
         self._series.show(job.uid, job.namespace, job.name, figures, running=job.phase == "Running")
@@ -114,6 +115,13 @@ def _results(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
         for metric, value in side.get("quality", {}).items():
             if metric in _QUALITIES:
                 yield ("quality", model, metric), value
+
+
+def _space(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:
+    space = status.get("space") or {}
+    for kind, field in (("checkpoints", "checkpointBytes"), ("reports", "reportBytes"), ("result", "resultBytes")):
+        if space.get(field) is not None:
+            yield ("space_bytes", kind), space[field]
 
 
 def _margins(status: Status) -> Iterator[tuple[tuple[str, ...], float]]:

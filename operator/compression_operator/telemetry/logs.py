@@ -3,10 +3,10 @@
 import logging
 from typing import Literal
 
-from compressionjob.logs import JsonFormatter
+from compressionjob.logs import JsonFormatter, TextFormatter
 
 
-class TextFormatter(logging.Formatter):
+class JobTextFormatter(TextFormatter):
     """One line for people, with the job's name where there is one."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class TextFormatter(logging.Formatter):
 def configure(style: Literal["json", "text"], level: str) -> None:
     """Send all log lines to standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter() if style == "json" else JobTextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
         # kopf tells of every reconnect and login; only its troubles are news.

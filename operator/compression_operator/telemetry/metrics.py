@@ -144,6 +144,7 @@ JOB_GAUGES: Final = {
     "progress_ratio": ("Share of a job that is done.", ()),
     "size_ratio": ("Size of a job's result divided by its baseline's.", ()),
     "size_bytes": ("Size of a job's models.", ("model",)),
+    "space_bytes": ("Bytes that a job's files take in its store, by what they are.", ("kind",)),
     "peak_memory_bytes": ("Peak memory of a fresh process that serves one of a job's models.", ("model",)),
     "latency_seconds": ("Latency of a job's models.", ("model", "percentile")),
     "throughput_per_second": ("Samples per second of a job's models.", ("model",)),

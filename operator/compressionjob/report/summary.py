@@ -17,6 +17,7 @@ from compressionjob.report.bounds import (
     Sentence,
 )
 from compressionjob.report.figures import Percentiles
+from compressionjob.retention import SpaceUsed
 from compressionjob.schema import Observed
 from compressionjob.sla import Verdict
 from compressionjob.structural import structural
@@ -78,6 +79,8 @@ class Summary(Observed):
     """What was being done when the run failed."""
     stages_run: int = 0
     stages_reused: int = 0
+    space: SpaceUsed | None = None
+    """Bytes that the job's files take; in a pod of the part Clean those that are left."""
     error: Violation | None = None
 
     def to_message(self) -> str:
@@ -123,7 +126,8 @@ def _schema() -> JsonSchema:
 
 def _compact(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        # Whole numbers are no longer when they are exact, and 1Gi must stay 1Gi.
+        return value if value.is_integer() else float(f"{value:.6g}")
     if isinstance(value, dict):
         return {key: _compact(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

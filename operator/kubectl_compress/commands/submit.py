@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, Final
 
+from compressionjob.mutability import may_change
 from compressionjob.objectives import sets_limits
 from compressionjob.sla import NO_LIMITS_WARNING
-from compressionjob.spec import MUTABLE_FIELDS
 from kubectl_compress import manifests
 from kubectl_compress.author import author_of, create_job
 from kubectl_compress.cluster import Cluster
@@ -131,7 +131,7 @@ def _conflict(there: Job, manifest: Manifest) -> PluginError:
     lines = [f"\n  {item.field}: {item.first or 'unset'} there, {item.second or 'unset'} here" for item in found]
     more = f"\n  and {len(found) - MOST_DIFFERENCES} more fields" if len(found) > MOST_DIFFERENCES else ""
     problem = f"the job {there.name} is there already with another spec, and a job's spec cannot change; {state}"
-    if all(item.field.split(".")[1] in MUTABLE_FIELDS for item in found):
+    if all(may_change(item.field.split(".")[1], item.first, item.second) for item in found):
         problem = f"the job {there.name} is there already; {state}"
         again = "these fields may change while it exists: kubectl apply does that"
     return AlreadyExists(f"{problem}{''.join(lines[:MOST_DIFFERENCES])}{more}", again)

@@ -133,7 +133,8 @@ def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterat
     What was ``said`` before, or is by the conditions above, is not said again.
     """
     known = [job.condition(kind) for kind in _WORDS if kind != conditions.SCHEDULED or job.phase in _WITH_POD]
-    others = [item for item in job.conditions if item.get("type") not in _WORDS]
+    said_by_others = (*_WORDS, *conditions.FOR_OTHER_TOOLS)
+    others = [item for item in job.conditions if item.get("type") not in said_by_others]
     told = [text for text in said if text]
     for item in [*known, *others]:
         line = _condition_line(item, now, told) if item else None

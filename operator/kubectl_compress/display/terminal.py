@@ -1,4 +1,7 @@
-"""The two streams: results on one, notes and questions on the other; plain text where nobody looks at a terminal."""
+"""The two streams: results on one, notes and questions on the other; plain text where nobody looks at a terminal.
+
+Whatever the plugin writes goes through here, and leaves without escape sequences (``compressionjob.plain_text``).
+"""
 
 import io
 import json
@@ -8,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from compressionjob.plain_text import plain, plain_json
+from kubectl_compress.display.console import PlainConsole
 from kubectl_compress.errors import InvalidManifest, PluginError
 
 _WIDE: Final = 2000
@@ -27,8 +32,8 @@ COLOURS: Final = {
 class Terminal:
     """Where a command writes; ``interactive`` when a person can be asked."""
 
-    out: Console
-    notes: Console
+    out: PlainConsole
+    notes: PlainConsole
     interactive: bool
 
     @classmethod
@@ -43,11 +48,11 @@ class Terminal:
 
     def show_json(self, value: Any) -> None:
         """Print JSON, as kubectl does."""
-        self.out.file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.out.file.write(plain_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
     def show_line(self, text: str) -> None:
-        """Print one line as it is."""
-        self.out.file.write(f"{text}\n")
+        """Print one line, which is not folded."""
+        self.out.file.write(f"{plain(text)}\n")
         self.out.file.flush()
 
     def note(self, *parts: RenderableType) -> None:
@@ -70,17 +75,17 @@ class Terminal:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _print(console: Console, parts: Sequence[RenderableType]) -> None:
+def _print(console: PlainConsole, parts: Sequence[RenderableType]) -> None:
     """Print one below the other; off a terminal without the blanks that fill up columns."""
     if console.is_terminal:
         _print_parts(console, parts)
         return
     buffer = io.StringIO()
-    _print_parts(Console(file=buffer, width=console.width, highlight=False, markup=False, emoji=False), parts)
+    _print_parts(PlainConsole(file=buffer, width=console.width, highlight=False, markup=False, emoji=False), parts)
     console.file.write("".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines()))
 
 
-def _print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
+def _print_parts(console: PlainConsole, parts: Sequence[RenderableType]) -> None:
     for part in parts:
         if isinstance(part, Group):
             _print_parts(console, part.renderables)
@@ -91,19 +96,25 @@ def _print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
             console.print(part)
 
 
-def _wide(console: Console) -> Console:
+def _wide(console: PlainConsole) -> PlainConsole:
     """The same stream, without an end of its lines."""
-    wide = Console(
-        file=console.file, force_terminal=console.is_terminal, highlight=False, markup=False, emoji=False, width=_WIDE
+    wide = PlainConsole(
+        file=console.file,
+        force_terminal=console.is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=_WIDE,
+        height=console.height,
     )
     wide.no_color = console.no_color
     return wide
 
 
-def _console(*, stderr: bool) -> Console:
+def _console(*, stderr: bool) -> PlainConsole:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDE
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+    return PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 def coloured(word: str) -> Text:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from compression_operator.loop import network_policies
+from compressionjob.group import API_VERSION
 from localcluster.apiserver import APIServer
 from tests.integration.chart.helm_release import Helm
 from tests.integration.chart.test_permissions import granted, may
 from tests.integration.operator import operators
-from tests.integration.operator.api import Api, Namespace, phase_is, wait_for
+from tests.integration.operator.api import GROUP, Api, Namespace, phase_is, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.support.manifests import job
 
@@ -90,6 +91,28 @@ def test_policies_come_before_the_job_are_restored_and_go_with_the_last_one(
         namespace.api.send("DELETE", f"{namespace.path('cpj', 'minilm-int8')}?propagationPolicy=Background")
         wait_for("they are removed", lambda: not policies(namespace), seconds=3 * network_policies.SWEEP)
         assert policies(Namespace(namespace.api, "team-b")) == {}
+
+
+def test_a_store_whose_endpoint_is_known_closes_everything_else(
+    server: APIServer, helm: Helm, namespace: Namespace, tmp_path: Path
+) -> None:
+    helm.install(RELEASE, SHARED, ON)
+    stores = f"{GROUP}/namespaces/{namespace.name}/compressionstores"
+
+    def opened() -> list[Any]:
+        found = specs(namespace)
+        return [peer for rule in found[NAMES[0]]["egress"] for peer in rule.get("to", [])] if NAMES[0] in found else []
+
+    with operator(server, helm, tmp_path):
+        namespace.apply(job())
+        wait_for("egress is open", lambda: {"namespaceSelector": {}} in opened())
+        locations = [{"prefix": f"s3://models/{namespace.name}/", "access": "ReadWrite"}]
+        spec = {"endpoint": "http://192.0.2.7:9000", "locations": locations}
+        store = {"apiVersion": API_VERSION, "kind": "CompressionStore", "metadata": {"name": "s"}, "spec": spec}
+        namespace.api.send("POST", stores, store)
+        wait_for("only the store is open", lambda: opened() == [{"ipBlock": {"cidr": "192.0.2.7/32"}}])
+        namespace.api.patch(f"{stores}/s", {"spec": {"endpoint": "https://s3.example.com"}})
+        wait_for("egress is open again", lambda: {"namespaceSelector": {}} in opened())
 
 
 def test_a_job_waits_and_says_why_while_the_right_is_missing(

@@ -31,7 +31,13 @@ def start_job(kubectl: Kubectl, account: str = "compression-operator") -> None:
     """A CompressionJob and its child Job, as the operator makes it, with a pod that runs as long as the test."""
     kubectl.run("create", "--filename=-", stdin=json.dumps(job()))
     owner = kubectl.read("get", "cpj", "minilm-int8", "--namespace=default")
-    container = {"name": "runner", "image": "compression-runner:0.1.0"}
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{"name": "runner", "image": "compression-runner:0.1.0", "securityContext": security}],
+    }
     child: dict[str, Any] = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -49,7 +55,7 @@ def start_job(kubectl: Kubectl, account: str = "compression-operator") -> None:
                 }
             ],
         },
-        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}},
+        "spec": {"template": {"spec": pod}},
     }
     operator = f"system:serviceaccount:compression-system:{account}"
     kubectl.run("create", "--filename=-", f"--as={operator}", stdin=json.dumps(child))

@@ -134,7 +134,7 @@ def test_prometheus_scrapes_as_the_service_monitor_says(server: APIServer, relea
         with prometheus.start(scrapes, f"127.0.0.1:{ports.free()}") as metrics:
             wait_for("it is scraped", lambda: metrics.number(f'up{{job="{READER}"}}') == 1)
             wait_for("metrics", lambda: metrics.instant("compression_operator_queue_depth"))
-            assert metrics.number('up{job="nobody"}') == 0
+            wait_for("the other one is refused", lambda: metrics.number('up{job="nobody"}') == 0)
             (refused,) = [it for it in metrics.ask("targets")["activeTargets"] if it["labels"]["job"] == "nobody"]
             assert "403" in refused["lastError"]
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from compressionjob.crd import definitions
+from compressionjob.mutability import MUTABLE_FIELDS, may_change
 from compressionjob.objectives import ERROR_METRICS
-from compressionjob.spec import MUTABLE_FIELDS, parse_job
+from compressionjob.spec import parse_job
 from compressionjob.tasks import TASKS
 from localcluster import apiserver
 from localcluster.errors import LocalClusterError
@@ -145,6 +146,76 @@ def test_only_suspend_ttl_and_notifications_may_change(kubectl: Kubectl) -> None
     assert kubectl.read("get", "cpj", "mutable")["spec"]["ttl"] == "1h"
     create(kubectl, job("mutable", spec__suspend=False))
     assert {"suspend", "ttl", "notifications"} == MUTABLE_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after", "allowed"),
+    [
+        ("deadline", "90m", "1h30m", True),
+        ("deadline", "1h", "2h", True),
+        ("deadline", "59m60s", "1h1us", True),
+        ("deadline", "2h", "119m", False),
+        ("deadline", "1h", "", True),
+        ("deadline", "", "1h", False),
+        ("budget", "10", "10.5", True),
+        ("budget", "9.5", "10", True),
+        ("budget", 2, 10, True),
+        ("budget", "10", "9.99", False),
+        ("budget", 10, 2, False),
+        ("budget", "10", "", True),
+        ("budget", "", "10", False),
+        ("ttl", "2h", "1h", True),
+    ],
+)
+def test_limits_can_be_raised_and_removed_and_not_lowered(
+    kubectl: Kubectl, field: str, before: object, after: object, allowed: bool
+) -> None:
+    create(kubectl, job("raised", **({f"spec__{field}": before} if before else {})))
+    try:
+        changed = job("raised", **({f"spec__{field}": after} if after else {}))
+        if allowed:
+            create(kubectl, changed)
+            assert kubectl.read("get", "cpj", "raised")["spec"].get(field, "") == after
+        else:
+            message = refusal(kubectl, changed)
+            assert f"spec.{field}" in message
+            assert f"{field} can only be raised or removed" in message
+        assert may_change(field, str(before), str(after)) == allowed
+    finally:
+        kubectl.run("delete", "cpj", "raised")
+
+
+def test_jobs_are_selected_by_phase_and_runtime(kubectl: Kubectl) -> None:
+    for name, runtime, phase in (("one", "cpu", "Running"), ("two", "gpu", "Running"), ("three", "gpu", "Failed")):
+        create(kubectl, job(name, spec__runtime=runtime))
+        patch = json.dumps({"status": {"phase": phase}})
+        kubectl.run("patch", "cpj", name, "--subresource=status", "--type=merge", f"--patch={patch}")
+
+    def names(selector: str) -> set[str]:
+        return set(kubectl.run("get", "cpj", "--output=name", f"--field-selector={selector}").split())
+
+    group = "compressionjob.compression-operator.io"
+    assert names("status.phase=Running") == {f"{group}/one", f"{group}/two"}
+    assert names("status.phase=Running,spec.runtime=gpu") == {f"{group}/two"}
+    with pytest.raises(LocalClusterError, match="field label not supported"):
+        names("spec.deadline=1h")
+
+
+def test_there_is_one_condition_of_each_type(kubectl: Kubectl) -> None:
+    create(kubectl, job("conditions"))
+    condition = {"type": "Ready", "status": "False", "reason": "Running", "lastTransitionTime": "2026-11-24T12:00:00Z"}
+
+    def write(*conditions: dict[str, Any]) -> str:
+        patch = json.dumps({"status": {"conditions": conditions}})
+        return kubectl.run("patch", "cpj", "conditions", "--subresource=status", "--type=merge", f"--patch={patch}")
+
+    with pytest.raises(LocalClusterError, match="Duplicate value"):
+        write(condition, condition | {"status": "True"})
+    write(condition, condition | {"type": "Complete"})
+    with pytest.raises(LocalClusterError, match="timed out"):
+        kubectl.run("wait", "cpj/conditions", "--for=condition=Ready", "--timeout=1s")
+    write(condition | {"status": "True"}, condition | {"type": "Complete"})
+    assert "condition met" in kubectl.run("wait", "cpj/conditions", "--for=condition=Ready", "--timeout=30s")
 
 
 def test_every_field_is_explained(kubectl: Kubectl) -> None:

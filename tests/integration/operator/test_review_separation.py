@@ -16,6 +16,7 @@ from tests.integration.operator.conftest import runtime
 from tests.integration.operator.operators import OperatorProcess
 from tests.support.manifests import job
 from tests.support.operator.builders import summary
+from tests.support.operator.pods import input_of
 
 ADA, RITA = "ada@example.com", "rita@example.com"
 NAME = "minilm-int8"
@@ -98,9 +99,7 @@ def held(namespace: Namespace, **changes: Any) -> dict[str, Any]:
     """Apply a job, and let its pod do as the manifest that it got says: hold the result."""
     namespace.apply(job(**changes))
     pod = namespace.pod()
-    (container,) = namespace.child()["spec"]["template"]["spec"]["containers"]
-    (given,) = [json.loads(it["value"]) for it in container["env"] if it["name"] == "COMPRESSION_JOB"]
-    holds = given["spec"]["review"] == "Always"
+    holds = input_of(namespace.child())["job"]["spec"]["review"] == "Always"
     namespace.run_pod(pod)
     namespace.end_pod(pod, message=summary(published=not holds, held=holds, digest=DIGEST, artifact=""))
     return phase_is(namespace, "AwaitingReview")

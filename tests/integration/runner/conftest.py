@@ -1,6 +1,5 @@
 """A real S3 server with a tiny model and data in it, and a runner's pod as a process."""
 
-import json
 import os
 import socket
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from botocore.config import Config
 
 from compression_runner.pipeline.machine_lock import LOCK_VARIABLE
+from compressionjob.pod_input import digest_of, encode
 from compressionjob.report import Summary, parse_summary
 from localcluster import s3
 from tests.support import tiny_models
@@ -96,8 +96,16 @@ def manifest(endpoint: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def environment(server: s3.ObjectStore, job: Mapping[str, Any], workdir: Path, **more: str) -> dict[str, str]:
-    """The environment of a runner's container, with the keys of all three roles."""
+def environment(
+    server: s3.ObjectStore, job: Mapping[str, Any], workdir: Path, documents: Mapping[str, Any] | None = None,
+    **more: str,
+) -> dict[str, str]:  # fmt: skip
+    """The environment of a runner's container, with the keys of all three roles, and the file of its input.
+
+    ``documents`` are those of the input beside the job.
+    """
+    text, place = encode({"job": job, **(documents or {})}), workdir.parent / f"{workdir.name}.input"
+    place.write_bytes(text.encode())
     keys = {
         f"{role}_AWS_{name}": value
         for role in ("MODEL", "DATA", "OUTPUT")
@@ -109,7 +117,8 @@ def environment(server: s3.ObjectStore, job: Mapping[str, Any], workdir: Path, *
     return {
         **os.environ,
         **keys,
-        "COMPRESSION_JOB": json.dumps(job),
+        "COMPRESSION_INPUT": str(place),
+        "COMPRESSION_INPUT_DIGEST": digest_of(text),
         "COMPRESSION_WORKDIR": str(workdir),
         "COMPRESSION_PORT": str(port),
         "COMPRESSION_TERMINATION_LOG": str(workdir.parent / f"{workdir.name}.termination"),

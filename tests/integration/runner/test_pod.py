@@ -46,6 +46,11 @@ def test_a_job_ends_in_a_verdict_and_a_complete_publication(bucket: Bucket, tmp_
         key for key in bucket.keys("out") if key != "artifact.json"
     ]
     assert published["digest"] == ended.summary.digest
+    assert ended.summary.space is not None
+    assert ended.summary.space.result_bytes == sum(file["sizeBytes"] for file in published["files"])
+    reports = [bucket.read(f"out-report/{key}") for key in bucket.keys("out-report")]
+    assert ended.summary.space.report_bytes == sum(map(len, reports))
+    assert ended.summary.space.checkpoint_bytes > ended.summary.space.result_bytes
     assert published["provenance"]["source"]["digest"].startswith("sha256:")
     report = json.loads(bucket.read("out-report/report.json"))
     assert [stage["method"] for stage in report["stages"]] == ["export", "quantize"]
@@ -53,6 +58,27 @@ def test_a_job_ends_in_a_verdict_and_a_complete_publication(bucket: Bucket, tmp_
     assert set(report["compressed"]["latencySeconds"]) == {"p50", "p90", "p99"}
     assert bucket.read("out-report/report.html").startswith(b"<!DOCTYPE html>")
     assert all(json.loads(line)["level"] for line in ended.log.splitlines())
+
+
+def test_a_pod_of_an_older_operator_reads_its_job_from_a_variable(bucket: Bucket, tmp_path: Path) -> None:
+    job = manifest(bucket.server.endpoint)
+    variables = environment(bucket.server, job, tmp_path / "work", COMPRESSION_JOB=json.dumps(job))
+    ended = run_pod({name: value for name, value in variables.items() if not name.startswith("COMPRESSION_INPUT")})
+    assert ended.status == 0, ended.log
+    assert ended.summary is not None
+    assert (ended.summary.verdict, ended.summary.published) == ("Pass", True)
+
+
+def test_a_pod_whose_input_was_changed_does_nothing(bucket: Bucket, tmp_path: Path) -> None:
+    variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
+    place = Path(variables["COMPRESSION_INPUT"])
+    place.write_text(place.read_text().replace("s3://models/out", "s3://models/elsewhere"))
+    ended = run_pod(variables)
+    assert ended.status == 2
+    assert ended.summary is not None
+    assert ended.summary.error is not None
+    assert ended.summary.error.field == "COMPRESSION_INPUT"
+    assert bucket.keys("elsewhere") == []
 
 
 def test_an_unmet_sla_publishes_nothing_but_the_report(bucket: Bucket, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import copy
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from compression_operator.cache.observed import Observed
 from compression_operator.loop.plan import Plan
@@ -55,6 +55,23 @@ def raw_job(
         manifest["metadata"]["deletionTimestamp"] = stamp()
     manifest["status"] = status or {}
     return manifest
+
+
+SUCCEEDED: Final = {
+    "phase": "Succeeded",
+    "completionTime": stamp(),
+    "observedGeneration": 1,
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "True",
+            "reason": "Succeeded",
+            "lastTransitionTime": stamp(),
+            "observedGeneration": 1,
+        }
+    ],
+}
+"""The status of a job that has ended well."""
 
 
 def job(**options: Any) -> JobRecord:

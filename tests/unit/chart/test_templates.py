@@ -158,6 +158,18 @@ def test_a_runtimes_image_is_the_runners_unless_it_names_one() -> None:
     assert images == {"cpu": "r:v2", "nvidia-gpu": "r:v2-cuda", "own": "x:3"}
 
 
+def test_a_digest_of_the_runner_wins_over_its_tag() -> None:
+    digest, cuda = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
+    def images(*options: str) -> dict[str, str]:
+        runtimes = kind("CompressionRuntime", "--set=runner.image.repository=r,runner.image.tag=v2", *options)
+        return {item["metadata"]["name"]: item["spec"]["image"] for item in runtimes}
+
+    assert images(f"--set=runner.image.digest={digest}") == {"cpu": f"r@{digest}", "nvidia-gpu": "r:v2-cuda"}
+    both = images(f"--set=runner.image.digest={digest}", f"--set=runner.image.cudaDigest={cuda}")
+    assert both == {"cpu": f"r@{digest}", "nvidia-gpu": f"r@{cuda}"}
+
+
 def test_the_rule_and_the_dashboards_are_those_of_the_repository() -> None:
     dashboards = CHART.parent.parent / "dashboards"
     (rule,) = kind("PrometheusRule", "--set=prometheusRule.enabled=true")

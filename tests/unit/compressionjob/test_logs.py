@@ -10,7 +10,7 @@ import pytest
 import compression_operator.telemetry.logs
 import compression_runner.telemetry.logs
 from compression_operator.records.job import JobRecord
-from compressionjob.logs import JsonFormatter
+from compressionjob.logs import JsonFormatter, TextFormatter
 from tests.support.operator.builders import raw_job
 
 
@@ -21,6 +21,20 @@ def test_log_lines_are_json_with_what_the_record_knows() -> None:
     assert line["message"] == "it broke"
     assert line["level"] == "error"
     assert (line["field"], line["reason"]) == ("spec.model.source", "TruncatedFile")
+
+
+@pytest.mark.parametrize(
+    "formatter", [JsonFormatter(), TextFormatter(), compression_operator.telemetry.logs.JobTextFormatter()]
+)
+def test_no_line_holds_what_a_terminal_obeys(formatter: logging.Formatter) -> None:
+    said = "a\x1b[2J\x9b2J\u202e\x7f\r\u2028b größe"
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "%s", (said,), None)
+    record.job = record.field = said
+    line = formatter.format(record)
+    assert not [letter for letter in line if letter != " " and not letter.isprintable()]
+    assert "größe" in line
+    if isinstance(formatter, JsonFormatter):
+        assert json.loads(line)["message"] == said
 
 
 def test_a_traceback_stays_on_one_line() -> None:

@@ -15,6 +15,7 @@ NO_ADVICE_NEEDED = {
     conditions.VERDICT_INCONCLUSIVE, conditions.NO_VERDICT_YET, conditions.NO_VERDICT, conditions.PROMISES_KEPT,
     conditions.AWAITING_REVIEW, conditions.APPROVED, conditions.REJECTED, conditions.FORECAST_IN_TIME,
     conditions.CLOCK_STOPPED, conditions.ALL_FOUND, conditions.VERDICT_NO_LIMITS, conditions.PUBLISHED_WITHOUT_LIMITS,
+    conditions.FILES_REMOVED,
 }  # fmt: skip
 """Good news, and reasons of jobs whose phase says what to do: Suspended, AwaitingReview, Succeeded."""
 
@@ -74,9 +75,10 @@ def test_bad_conditions_beside_the_phase_come_with_their_remedy() -> None:
         condition("DeadlineAtRisk", "True", conditions.FORECAST_LATE),
         condition("ReceiversFound", "False", conditions.RECEIVER_NOT_FOUND),
         condition("AsPromised", "True", conditions.PROMISES_KEPT),
+        condition("Ready", "False", conditions.FORECAST_LATE),
     ]
     first, second = remarks(job(status={"phase": "Running", "conditions": bad}))
-    assert "longer spec.deadline" in first
+    assert """kubectl patch cpj minilm-int8 -n ml --type=merge --patch='{"spec":{"deadline":"TIME"}}'""" in first
     assert """--patch='{"spec":{"notifications":[]}}'""" in second
 
 

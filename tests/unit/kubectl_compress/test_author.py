@@ -23,7 +23,7 @@ OLD_CRD = 'CompressionJob in version "v1alpha1" cannot be handled: strict decodi
 
 
 class Recording(Cluster):
-    """A cluster that knows its user, lets nobody read runtimes, and keeps what is created."""
+    """A cluster that knows its user, lets nobody read runtimes and stores, and keeps what is created."""
 
     def __init__(self, user: str = "ada@example.com", *, knows_authors: bool = True) -> None:
         super().__init__(Kubectl((), "ml"))
@@ -37,6 +37,9 @@ class Recording(Cluster):
 
     def runtimes(self) -> list[dict[str, Any]]:
         raise Forbidden("compressionruntimes")
+
+    def stores(self, namespace: str) -> list[dict[str, Any]]:
+        raise Forbidden("compressionstores")
 
     def job(self, name: str, namespace: str = "") -> Job:
         return Job(self.created[name])

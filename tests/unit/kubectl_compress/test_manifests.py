@@ -9,7 +9,7 @@ import yaml
 
 from kubectl_compress.errors import Invalid
 from kubectl_compress.manifests import read
-from tests.support.manifests import job
+from tests.support.manifests import incompressible_names, job
 
 
 def written(folder: Path, *documents: Any, name: str = "jobs.yaml") -> str:
@@ -85,3 +85,10 @@ def test_a_folder_is_refused_with_the_pattern_to_write(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="is a folder") as raised:
         read([str(tmp_path)])
     assert f"{tmp_path}/*.yaml" in raised.value.remedy
+
+
+def test_a_job_too_large_for_its_pod_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    large = job(spec__data__evaluation__columns={"features": incompressible_names()})
+    (problem,) = read([written(tmp_path, large)]).problems
+    assert [item.field for item in problem.problems] == ["spec.data.evaluation.columns.features"]
+    assert "at most 200Ki are allowed" in problem.problems[0].remedy

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from compression_operator.child.manifest import manifest_of
+from compression_operator.child.manifest import manifest_of, pod_manifest_of
 from compression_operator.loop.draft import Accepted, Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import store_access, terms
@@ -20,6 +20,8 @@ from compressionjob.conditions import (
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
+from compressionjob.pod_input import MAX_PLAIN_BYTES, size_problems
+from compressionjob.retention import too_long
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec, parse_job
 from compressionjob.terms import Terms, unpriced_budget
@@ -62,9 +64,13 @@ def accept(draft: Draft) -> Plan | None:
 
 
 def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -> Iterator[FieldProblem]:
-    """Return what the job's runtimes do not have for it."""
+    """Return what the job's runtimes do not have for it, and what its pods have no room for."""
+    if len(draft.observed.job.spec_json) > MAX_PLAIN_BYTES:  # a shorter one fits
+        yield from size_problems(pod_manifest_of(draft.observed.job))
     for name, runtime in runtimes.items():
         yield from misplaced_files(spec, name, runtime)
+    if draft.observed.job.present_runtime == spec.runtime and not draft.before.children_created:
+        yield from too_long(spec.retention, spec.runtime, runtimes[spec.runtime].retention)
     if draft.observed.job.part != PUBLISH:
         measuring = draft.observed.job.measuring_runtime
         yield from too_many_threads(spec, measuring, runtimes[measuring])

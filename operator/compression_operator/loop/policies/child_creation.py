@@ -8,7 +8,7 @@ from compression_operator.child.job import child_job
 from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.loop.draft import MAX_MESSAGE, Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import budget, clock
+from compression_operator.loop.policies import budget, clock, retention
 from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
 from compression_operator.telemetry.notes import EventType
@@ -98,6 +98,8 @@ def adopt(draft: Draft) -> Plan | None:
     draft.set(measuring_runtime=job.measuring_runtime if job.measuring_runtime != job.runtime else "")
     draft.set(stores=child.store_connections())
     draft.set(children_created=draft.before.children_created + 1, queue=child.queue)
+    if not draft.before.children_created:
+        draft.set(retention=retention.lifetimes_of(job, draft.observed.runtime))
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, "the Job has no pod yet")
     if known is None and draft.before.verdict is None:

@@ -49,14 +49,19 @@ def account(draft: Draft) -> Plan | None:
 def keep(draft: Draft) -> Plan | None:
     """Set the clock of the child to what the deadline leaves it; a budget may set it to less."""
     child, job, seconds = draft.child, draft.observed.job, limit(draft)
-    if left(draft) is None or child.ended or _is_set(child, seconds):
+    limits_cost = job.budget is not None and child.price is not None
+    marked = limits_cost or child.owns_clock  # a Job of an older operator is not, and its clock is spec.deadline's
+    if child.ended:
         return None
-    if job.budget is None or child.price is None:
-        draft.patch_child({"activeDeadlineSeconds": seconds})
-    else:
-        clocks = [clock for clock in (child.clock, seconds) if clock is not None]
-        annotation = {DEADLINE_ANNOTATION: NO_DEADLINE if seconds is None else str(seconds)}
-        draft.patch_child({"activeDeadlineSeconds": min(clocks, default=None)}, annotation)
+    if left(draft) is None and not limits_cost:
+        if child.owns_clock:  # both limits were removed; a clock that somebody else gave a Job is not ours to take
+            draft.patch_child({"activeDeadlineSeconds": None}, {DEADLINE_ANNOTATION: None})
+        return None
+    if _is_set(child, seconds) and (limits_cost or child.clock == child.deadline):
+        return None
+    clocks = [clock for clock in (child.clock if limits_cost else None, seconds) if clock is not None]
+    note: dict[str, str | None] = {DEADLINE_ANNOTATION: NO_DEADLINE if seconds is None else str(seconds)}
+    draft.patch_child({"activeDeadlineSeconds": min(clocks, default=None)}, note if marked else None)
     return None
 
 
@@ -131,7 +136,7 @@ def has_pods(draft: Draft) -> bool:
 def _known_to_the_child(draft: Draft) -> ActiveTime:
     """What an operator before this account has left the child of the deadline."""
     child, deadline = draft.observed.child, draft.observed.job.deadline
-    if child is None or child.deadline is None or deadline is None:
+    if child is None or child.deadline is None or deadline is None or child.owns_clock:
         return ActiveTime()
     used = max(0, round(deadline - child.deadline))
     if used and child.start_time and child.suspended and not _is_active(draft, child):

@@ -127,6 +127,7 @@ def _published(draft: Draft, summary: Summary) -> None:
             "writes there, and apply the job again",
         )
         return
+    draft.set(space=summary.space or before.space)
     draft.set(artifact=summary.artifact, stage="", steps=steps.completed(draft.steps))
     draft.reach(100)
     sentence = judged.message if judged is not None and judged.message else summary.sentence
@@ -166,6 +167,7 @@ def _show_figures(draft: Draft, summary: Summary) -> None:
         digest=summary.digest,
         checkpoint=summary.checkpoint,
         report_digest=summary.report_digest,
+        space=summary.space,
         stage="",
         steps=steps.completed(draft.steps, publish=_publishing(summary)),
     )

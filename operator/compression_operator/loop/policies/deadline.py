@@ -83,8 +83,8 @@ def _judge(draft: Draft, passes: datetime, finish: datetime) -> None:
         return
     by = format_duration(max(1.0, (finish - passes).total_seconds()))
     text = (
-        f"expected at {timestamp(finish)}, {by} after the deadline at {timestamp(passes)}; the job fails then, and its "
-        "checkpoints are kept: a job with a longer spec.deadline goes on from them"
+        f"expected at {timestamp(finish)}, {by} after the deadline at {timestamp(passes)}; raise spec.deadline, or the "
+        "job fails then and keeps its checkpoints"
     )
     draft.set_condition(DEADLINE_AT_RISK, "True", FORECAST_LATE, text)
     draft.note("Warning", event_reasons.DEADLINE_AT_RISK, text)

@@ -185,15 +185,13 @@ def _finish(draft: Draft, child: ChildRecord, cause: Cause) -> None:
     # The failure that ended the job is not a retry.
     tries = child.retries_before + max(0, child.failed - 1)
     draft.set(retries=max(draft.before.retries, min(tries, draft.observed.job.retries)))
-    stage = _stage_of(last_failed(draft.observed.pods)) or _seen_last(draft)
+    pod = last_failed(draft.observed.pods)
+    summary = parse_summary(pod.terminated.message) if pod is not None and pod.terminated is not None else None
+    if summary is not None and summary.space is not None:
+        draft.set(space=summary.space)
+    stage = (summary.stage if summary is not None else "") or _seen_last(draft)
     draft.set(stage=stage, steps=steps.failed(draft.steps, stage))
     draft.finish("Failed", cause.reason, cause.message)
-
-
-def _stage_of(pod: PodRecord | None) -> str:
-    """Return what a pod says that it was doing when it failed."""
-    summary = parse_summary(pod.terminated.message) if pod is not None and pod.terminated is not None else None
-    return summary.stage if summary is not None else ""
 
 
 def _seen_last(draft: Draft) -> str:

@@ -10,14 +10,24 @@ from compressionjob.stores import ResolvedStore, StoreConnection
 
 def check(draft: Draft, spec: CompressionJobSpec) -> bool:
     """Return whether the stores allow the job; where they do not, it is refused, or waits for a store."""
-    stores = {name: record.spec for name, record in draft.observed.stores.items()}
-    problems = store_problems(spec, stores, begun=draft.before.children_created > 0)
+    problems = _problems(draft, spec)
     if not problems:
         return True
     first, *more = problems
     message = _message(draft, first) + (f" (and {len(more)} more)" if more else "")
     (refuse if first.reason in REFUSED else wait)(draft, first.reason, message)
     return False
+
+
+def obstacle(draft: Draft, spec: CompressionJobSpec) -> str:
+    """Return why the stores do not allow an ended job to remove its files; "" where they do."""
+    problems = _problems(draft, spec)
+    return _message(draft, problems[0]) if problems else ""
+
+
+def _problems(draft: Draft, spec: CompressionJobSpec) -> list[StoreProblem]:
+    stores = {name: record.spec for name, record in draft.observed.stores.items()}
+    return list(store_problems(spec, stores, begun=draft.before.children_created > 0))
 
 
 def resolved(draft: Draft, spec: CompressionJobSpec) -> dict[str, ResolvedStore]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies import notifications
+from compression_operator.loop.policies import notifications, retention
 from compression_operator.records.reading import parse_time
 from compression_operator.telemetry import event_reasons
 
@@ -14,10 +14,14 @@ PATIENCE: Final = timedelta(hours=1)
 
 
 def expire(draft: Draft) -> Plan | None:
-    """Leave an ended job as it ended, and delete it when its ttl has passed; without a ttl it is kept for ever."""
+    """Leave an ended job as it ended, and delete it when its ttl has passed; without a ttl it is kept for ever.
+
+    A job whose files have a lifetime stays until they are removed: without it nothing would remove them.
+    """
     if not draft.observed.job.ended:
         return None
-    _delete_when_due(draft)
+    if not retention.keeps(draft):
+        _delete_when_due(draft)
     return draft.plan()
 
 

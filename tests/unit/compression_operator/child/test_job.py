@@ -1,15 +1,17 @@
 """What the child Job looks like: image, hardware, security, storage, failure policy."""
 
-import json
+import re
 from typing import Any
 
 import pytest
 
 from compression_operator.child.job import child_job
+from compression_operator.records.pod import PodRecord
 from compressionjob.group import AMBIENT_IDENTITY_LABEL
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import parse_job
 from tests.support.operator.builders import UID, job, runtime
+from tests.support.operator.pods import files_of, input_of, variables_of
 
 WHOLE_CPUS = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
 
@@ -35,10 +37,6 @@ def container_of(manifest: dict[str, Any]) -> dict[str, Any]:
     (container,) = pod_of(manifest)["containers"]
     found: dict[str, Any] = container
     return found
-
-
-def environment_of(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {item["name"]: item.get("value", item.get("valueFrom")) for item in container_of(manifest)["env"]}
 
 
 def test_names_and_owner_are_derived_from_the_job() -> None:
@@ -86,7 +84,7 @@ def test_other_pods_go_wherever_there_is_room(isolation: str, part: str) -> None
 
 
 def test_the_pod_is_told_how_it_is_isolated_and_how_many_cpus_are_its_own() -> None:
-    environment = environment_of(build({"measuring": {"isolation": "StaticCPUs"}, "resources": WHOLE_CPUS}))
+    environment = variables_of(build({"measuring": {"isolation": "StaticCPUs"}, "resources": WHOLE_CPUS}))
     assert environment["COMPRESSION_ISOLATION"] == "StaticCPUs"
     reserved = {"containerName": "runner", "resource": "requests.cpu", "divisor": "1"}
     assert environment["COMPRESSION_CPUS"] == {"resourceFieldRef": reserved}
@@ -105,8 +103,51 @@ def test_long_names_stay_valid() -> None:
     long = "a" * 51 + ".b" + "c" * 150
     manifest = build(name=long)
     assert manifest["metadata"]["name"] == "a" * 51 + f"-{UID[:8]}"
-    assert len(manifest["metadata"]["labels"]["compression-operator.io/job"]) <= 63
     assert job(name="short").child_name == f"short-{UID[:8]}"
+
+
+def test_long_names_that_begin_alike_have_labels_of_their_own() -> None:
+    names = ["a" * 63, "a" * 64, "a" * 65, "a" * 45 + "-." + "b" * 100, "a" * 45 + "-." + "b" * 101]
+    labels = [build(name=name)["metadata"]["labels"] for name in names]
+    for key in ("compression-operator.io/job", "app.kubernetes.io/instance"):
+        values = [item[key] for item in labels]
+        assert len(set(values)) == len(names)
+        # The API server's rule for a label's value.
+        assert all(
+            len(value) <= 63 and re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", value) for value in values
+        )
+        # No object can be named like a cut one.
+        assert [re.fullmatch(r"[a-z0-9.-]+", value) is not None for value in values] == [True, *[False] * 4]
+
+
+def test_job_and_pod_bear_the_recommended_labels() -> None:
+    manifest = build()
+    for labels in (manifest["metadata"]["labels"], manifest["spec"]["template"]["metadata"]["labels"]):
+        assert {key.removeprefix("app.kubernetes.io/"): value for key, value in labels.items() if "app." in key} == {
+            "name": "compression-runner",
+            "instance": "minilm-int8",
+            "component": "runner",
+            "part-of": "compression-operator",
+            "managed-by": "compression-operator",
+        }
+
+
+def test_no_text_of_a_user_is_in_the_environment_where_the_kubelet_would_expand_it() -> None:
+    names = ["$(HOME)", "$$", "$$(HOME)", "größe", *(f"特徴量-{number}" for number in range(996))]
+    manifest = build(spec__data__evaluation__columns={"features": names})
+    assert input_of(manifest)["job"]["spec"]["data"]["evaluation"]["columns"]["features"] == names
+    variables = [value for value in variables_of(manifest).values() if isinstance(value, str)]
+    assert not [value for value in variables if "$" in value or len(value) > 200]
+
+
+def test_what_the_operator_keeps_of_a_pod_is_without_its_input() -> None:
+    manifest = build()
+    template = manifest["spec"]["template"]
+    (text,) = files_of(manifest).values()
+    metadata = template["metadata"] | {"name": "pod-a", "namespace": "default", "uid": "p-1", "resourceVersion": "1"}
+    assert "s3://data/sentences.parquet" in text
+    assert "sentences" not in repr(PodRecord.of({"metadata": metadata, "spec": template["spec"]}))
+    assert "compression-operator.io/input" not in manifest["metadata"]["annotations"]
 
 
 def test_the_pod_is_restricted_and_has_no_token() -> None:
@@ -148,13 +189,13 @@ def test_the_runtime_gives_image_and_hardware() -> None:
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
     names = [item["name"] for item in container["env"]]
     assert len(names) == len(set(names))
-    assert environment_of(manifest)["HOME"] == "/tmp"
-    assert environment_of(manifest)["OMP_NUM_THREADS"] == "2"
+    assert variables_of(manifest)["HOME"] == "/tmp"
+    assert variables_of(manifest)["OMP_NUM_THREADS"] == "2"
 
 
 def test_the_pod_gets_its_job_without_what_may_change() -> None:
     manifest = build(spec__ttl="1h", spec__suspend=True, spec__notifications=["ops"])
-    given = json.loads(environment_of(manifest)["COMPRESSION_JOB"])
+    given = input_of(manifest)["job"]
     assert given["metadata"] == {"name": "minilm-int8", "namespace": "default", "uid": UID}
     assert not {"suspend", "ttl", "notifications"} & given["spec"].keys()
     assert parse_job(given).spec.runtime == "cpu"
@@ -162,7 +203,7 @@ def test_the_pod_gets_its_job_without_what_may_change() -> None:
 
 
 def test_credentials_are_references_by_role() -> None:
-    environment = environment_of(
+    environment = variables_of(
         build(spec__model__storage={"secretName": "models"}, spec__data__evaluation__source="pvc://data/x.parquet")
     )
     assert environment["MODEL_AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "models", "key": "AWS_ACCESS_KEY_ID"}}
@@ -172,7 +213,7 @@ def test_credentials_are_references_by_role() -> None:
 
 
 def test_the_hubs_token_is_for_the_hub_and_the_stores_keys_for_the_store() -> None:
-    environment = environment_of(
+    environment = variables_of(
         build(
             spec__model__source="hf://acme/model",
             spec__hub={"secretName": "hub"},
@@ -186,7 +227,7 @@ def test_the_hubs_token_is_for_the_hub_and_the_stores_keys_for_the_store() -> No
 
 
 def test_without_a_secret_the_pod_uses_its_ambient_identity() -> None:
-    assert not [name for name in environment_of(build(spec__storage={"endpoint": "http://s3:1"})) if "AWS" in name]
+    assert not [name for name in variables_of(build(spec__storage={"endpoint": "http://s3:1"})) if "AWS" in name]
 
 
 def test_claims_are_mounted_once_and_writable_only_for_outputs() -> None:
@@ -211,7 +252,7 @@ def test_the_runtimes_volumes_are_mounted() -> None:
     mounts = {
         item["mountPath"]: item["readOnly"] for item in container_of(manifest)["volumeMounts"] if "readOnly" in item
     }
-    assert mounts == {"/opt/site": True, "/etc/site": True}
+    assert mounts == {"/opt/site": True, "/etc/site": True, "/etc/compression-operator": True}
     by_name = {item["name"]: item for item in pod_of(manifest)["volumes"]}
     assert by_name["work"]["emptyDir"]["sizeLimit"] == "3Gi"
     assert by_name["runtime-1"]["configMap"] == {"name": "site"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from compression_operator.loop.reconcile import reconcile
-from tests.support.manifests import REMOVE
+from tests.support.manifests import REMOVE, incompressible_names
 from tests.support.operator.builders import NOW, condition_of, job, observe, runtime, settle, with_status
 
 VOLUME = {"name": "models", "mountPath": "/models", "persistentVolumeClaim": {"claimName": "models"}}
@@ -107,3 +107,12 @@ def test_what_is_measured_can_be_published_whatever_becomes_of_the_runtime() -> 
     status = {"part": "Publish", "phase": "Running", "digest": "sha256:" + "a" * 64}
     record = job(spec__benchmark__threads=3, status=status)
     assert reconcile(observe(record, on=small), NOW).create is not None
+
+
+def test_a_job_too_large_for_its_pod_is_refused_with_the_field_that_makes_it_so() -> None:
+    plan = reconcile(observe(job(spec__data__evaluation__columns={"features": incompressible_names()})), NOW)
+    message = condition_of(plan, "Accepted")["message"]
+    assert plan.create is None
+    assert message.startswith("spec.data.evaluation.columns.features: the job is ")
+    assert "at most 200Ki are allowed" in message
+    assert len(message) <= 200

@@ -74,7 +74,8 @@ def test_of_a_small_budget_only_a_share_is_kept_for_the_end() -> None:
 def test_a_job_without_a_budget_has_its_deadline_alone() -> None:
     manifest = created(spec__deadline="10m")
     assert manifest["spec"]["activeDeadlineSeconds"] == 600
-    assert DEADLINE not in manifest["metadata"]["annotations"]
+    assert manifest["metadata"]["annotations"][DEADLINE] == "600"
+    assert DEADLINE not in created()["metadata"]["annotations"]
 
 
 def test_waiting_costs_nothing_and_moves_the_clock_on() -> None:

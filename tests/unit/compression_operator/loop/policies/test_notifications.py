@@ -14,6 +14,7 @@ from compressionjob.notifications import NOTIFICATION_EVENTS, Notification
 from compressionjob.status import CompressionJobStatus
 from tests.support.operator.builders import (
     NOW,
+    SUCCEEDED,
     after,
     child,
     complete,
@@ -127,8 +128,7 @@ def test_a_receiver_that_does_not_exist_is_named_and_the_job_goes_on() -> None:
 
 
 def ended(*entries: dict[str, str], **options: Any) -> JobRecord:
-    status = {"phase": "Succeeded", "completionTime": stamp(), "observedGeneration": 1, "notifications": list(entries)}
-    return with_raw_status(chosen("ops", **options), status)
+    return with_raw_status(chosen("ops", **options), SUCCEEDED | {"notifications": list(entries)})
 
 
 COMPLETED = {"receiver": "ops", "event": "Completed", "time": stamp()}

@@ -1,6 +1,5 @@
 """After a review exactly that is published which was judged, and nothing that the pod says changes the status."""
 
-import json
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from tests.support.operator.builders import (
     summary,
     with_raw_status,
 )
+from tests.support.operator.pods import input_of
 
 DIGEST, CHECKPOINT, REPORT = "sha256:" + "a" * 64, "c" * 40, "sha256:" + "d" * 64
 
@@ -48,9 +48,8 @@ def published(**said: Any) -> tuple[JobRecord, JobRecord, dict[str, Any]]:
 def test_the_pod_is_told_what_was_judged() -> None:
     plan = reconcile(observe(approved()), NOW)
     assert plan.create is not None
-    environment = {e["name"]: e.get("value") for e in plan.create["spec"]["template"]["spec"]["containers"][0]["env"]}
     judged = {"digest": DIGEST, "checkpoint": CHECKPOINT, "reportDigest": REPORT}
-    assert json.loads(environment["COMPRESSION_JUDGED"]) == judged
+    assert input_of(plan.create)["judged"] == judged
 
 
 def test_what_was_judged_is_published() -> None:

@@ -1,7 +1,5 @@
 """A result that a person decides about: held without a pod, then published, rejected, or left to time."""
 
-import json
-
 import pytest
 
 from compression_operator.loop.reconcile import reconcile
@@ -24,6 +22,7 @@ from tests.support.operator.builders import (
     violation,
     with_status,
 )
+from tests.support.operator.pods import input_of, variables_of
 
 DIGEST = REVIEWED_DIGEST
 
@@ -69,9 +68,8 @@ def test_an_approval_starts_a_child_that_publishes_with_the_review() -> None:
     assert plan.create["metadata"]["name"] == record.child_name == "minilm-int8-0a1b2c3d-publish"
     assert plan.create["metadata"]["labels"]["compression-operator.io/part"] == "Publish"
     assert "activeDeadlineSeconds" not in plan.create["spec"]
-    environment = {e["name"]: e.get("value") for e in plan.create["spec"]["template"]["spec"]["containers"][0]["env"]}
-    assert environment["COMPRESSION_PART"] == "Publish"
-    told = json.loads(environment["COMPRESSION_REVIEW"])
+    assert variables_of(plan.create)["COMPRESSION_PART"] == "Publish"
+    told = input_of(plan.create)["review"]
     assert (told["reviewer"], told["decision"]) == ("system:serviceaccount:ml:rita", "Approve")
     assert told["reason"] == "looked at it"
 

@@ -25,6 +25,7 @@ from tests.support.operator.builders import (
     summary,
     with_status,
 )
+from tests.support.operator.pods import input_of
 
 VERIFIED = Requirements(identities_verified=True)
 DIGEST = "sha256:" + "a" * 64
@@ -36,14 +37,6 @@ def accepted(on: RuntimeRecord, *, requirements: Requirements = VERIFIED, **chan
     assert (plan.create, plan.requeue_after) == (None, 0)
     assert condition_of(plan, "Accepted")["status"] == "True"
     return record
-
-
-def manifest_in_pod(created: Any) -> dict[str, Any]:
-    """The CompressionJob that the pod of a child gets."""
-    (container,) = created["spec"]["template"]["spec"]["containers"]
-    (value,) = [item["value"] for item in container["env"] if item["name"] == "COMPRESSION_JOB"]
-    found: dict[str, Any] = json.loads(value)
-    return found
 
 
 def test_defaults_and_limits_hold_for_the_child_and_stay_when_the_runtime_changes() -> None:
@@ -131,14 +124,16 @@ def test_a_required_review_reaches_the_pod_though_the_job_asks_for_none(
     )
     record = accepted(on, requirements=requirements, spec__author="ada")
     created = reconcile(observe(record, on=on, requirements=Requirements()), NOW).create
-    spec = manifest_in_pod(created)["spec"]
+    spec = input_of(created)["job"]["spec"]
     assert (spec["review"], "author" in spec) == ("Always", False)
 
 
 def test_a_job_that_asks_for_more_review_keeps_it() -> None:
     on = runtime(review={"required": "OnInconclusive"})
     record = accepted(on, spec__review="Always")
-    assert manifest_in_pod(reconcile(observe(record, on=on), NOW).create)["spec"]["review"] == "Always"
+    plan = reconcile(observe(record, on=on), NOW)
+    assert plan.create is not None
+    assert input_of(plan.create)["job"]["spec"]["review"] == "Always"
 
 
 def separated(**changes: Any) -> JobRecord:

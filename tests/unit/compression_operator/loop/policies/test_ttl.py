@@ -6,31 +6,29 @@ from compression_operator.loop.plan import Plan
 from compression_operator.loop.reconcile import reconcile
 from tests.support.operator.builders import (
     NOW,
+    SUCCEEDED,
     after,
     complete,
     ended_pod,
     job,
     observe,
-    stamp,
     summary,
     with_raw_status,
 )
 
-ENDED = {"phase": "Succeeded", "completionTime": stamp(), "observedGeneration": 1}
-
 
 def test_without_a_ttl_an_ended_job_is_kept_for_ever() -> None:
-    assert reconcile(observe(with_raw_status(job(), ENDED)), after(10**8)) == Plan()
+    assert reconcile(observe(with_raw_status(job(), SUCCEEDED)), after(10**8)) == Plan()
 
 
 @pytest.mark.parametrize(("elapsed", "left"), [(0, 3600), (3599, 1)])
 def test_before_its_time_it_is_looked_at_again(elapsed: int, left: int) -> None:
-    plan = reconcile(observe(with_raw_status(job(spec__ttl="1h"), ENDED)), after(elapsed))
+    plan = reconcile(observe(with_raw_status(job(spec__ttl="1h"), SUCCEEDED)), after(elapsed))
     assert plan == Plan(requeue_after=left)
 
 
 def test_afterwards_it_is_deleted() -> None:
-    plan = reconcile(observe(with_raw_status(job(spec__ttl="1h"), ENDED)), after(3600))
+    plan = reconcile(observe(with_raw_status(job(spec__ttl="1h"), SUCCEEDED)), after(3600))
     assert plan.delete
     assert [note.reason for note in plan.events] == ["Expired"]
 
@@ -48,7 +46,7 @@ def test_a_job_that_runs_does_not_expire() -> None:
 
 
 def test_a_changed_ttl_is_acknowledged() -> None:
-    record = with_raw_status(job(spec__ttl="1h"), ENDED, generation=2)
+    record = with_raw_status(job(spec__ttl="1h"), SUCCEEDED, generation=2)
     plan = reconcile(observe(record), NOW)
     assert plan.status is not None
     assert plan.status["observedGeneration"] == 2
