@@ -44,6 +44,16 @@ class FactorizedEmbedding(nn.Sequential):
         """What both are together (count, width), for models that read it: its type, or its values."""
         return self.first.weight @ self.second.weight.T
 
+    @property
+    def num_embeddings(self) -> int:
+        """How many entries there are."""
+        return self.first.num_embeddings
+
+    @property
+    def embedding_dim(self) -> int:
+        """The width of an entry."""
+        return self.second.out_features
+
 
 class FactorizedConvolution(nn.Sequential):
     """A convolution as several, one after the other, with the bias at the end; each has axes of space of its own."""
