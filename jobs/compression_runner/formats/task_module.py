@@ -46,7 +46,16 @@ class Classifier(torch.nn.Module):
         return self.reduce(self.model(**given), given)
 
     def reduce(self, outputs: Any, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Logits from the inner model's outputs."""
+        """Logits from the inner model's outputs; some (VideoPrism) give them as those of one place."""
+        logits: torch.Tensor = outputs.logits
+        return logits[:, 0] if logits.dim() == 3 and logits.shape[1] == 1 else logits
+
+
+class Sequential(Classifier):
+    """A model that answers for each place, one among them."""
+
+    def reduce(self, outputs: Any, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (batch, sequence, vocabulary) from the inner model's outputs."""
         logits: torch.Tensor = outputs.logits
         return logits
 
@@ -64,7 +73,7 @@ class ClassifierOfInputMask(Classifier):
         return self.reduce(self.model(**given, **{INPUT_MASK: mask}), given)
 
 
-class Writer(Classifier):
+class Writer(Sequential):
     """An encoder and a decoder reduced to the logits of the tokens that follow (batch, sequence, vocabulary)."""
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
@@ -73,7 +82,7 @@ class Writer(Classifier):
         return self.reduce(self.model(**given, use_cache=False), given)
 
 
-class LanguageModel(Classifier):
+class LanguageModel(Sequential):
     """A causal language model reduced to its logits (batch, sequence, vocabulary), without a cache: for training."""
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
@@ -89,14 +98,15 @@ def wrap(model: torch.nn.Module, path: Path, task: Task) -> tuple[torch.nn.Modul
         signals: tuple[str, ...] = (str(getattr(model, "main_input_name", "pixel_values")),)
         if getattr(model.config, "is_encoder_decoder", False):
             return Writer(model, (*signals, DECODER)).eval(), Interface((*signals, DECODER), "logits")
-        return Classifier(model, signals).eval(), Interface(signals, "logits")
+        kind = Sequential if TASKS[task].writes else Classifier
+        return kind(model, signals).eval(), Interface(signals, "logits")
     inputs = _text_inputs(model, path)
     if task == "summarization":
         return Writer(model, (*inputs, DECODER)).eval(), Interface((*inputs, DECODER), "logits")
     if task in ("text-classification", "text-regression"):
         turned = USUAL_MASK in inputs and INPUT_MASK in inspect.signature(model.forward).parameters
-        kind = ClassifierOfInputMask if turned else Classifier
-        return kind(model, inputs).eval(), Interface(inputs, "logits")
+        classifier = ClassifierOfInputMask if turned else Classifier
+        return classifier(model, inputs).eval(), Interface(inputs, "logits")
     if task == "text-generation":
         return LanguageModel(model, inputs).eval(), Interface(inputs, "logits")
     embedder = Embedder(model, inputs, pooler(path)).eval()
