@@ -21,7 +21,9 @@ Which families of Transformers models work with which methods. A family that is 
 Each family is tried with tiny random weights (`samples/families.yaml`) by `make test-families`: every method of the
 registry, each as a job of one stage, judged against limits on size and quality. *Baseline* is the largest difference
 between the baseline's answers and those of transformers' or sentence-transformers' own pipeline on the same rows, at
-batch 1 and 8, relative to the largest answer; of texts it is the share that differs.
+batch 1 and 8, relative to the largest answer; of texts it is the share that differs. All pairs take hours:
+`python -m benchmarks.families --missing` tries those that are missing or showed a fault, and goes on where it was cut
+off.
 
 - ✓: the methods of the group end with a verdict, but for those that are named (Pass or Fail: a tiny model gets hardly
   smaller).

@@ -1,5 +1,6 @@
 """The stages that the planner inserts where a Transformers model has to become a graph, or a program of torch."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from compression_runner import garbage_collection
@@ -8,19 +9,20 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.source.inspection import Source
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 
-WINDOWS: Final = "attention_window"
-"""Of configurations with attention in windows (Longformer, LED), beside tokens that attend to all."""
+UNEXPORTABLE: Final[Mapping[str, str]] = {
+    "attention_window": "torch cannot export the model: Could not guard on data-dependent expression "
+    "(the tokens that attend to all)",
+    "squeeze_factor": "torch exports the model for one length: it fills up recordings of some lengths, and others not",
+}
+"""Keys of config.json of models whose shapes follow from values or lengths (Longformer and LED; SEW and SEW-D)."""
 
 
 def check_source(_parameters: None, source: Source, field: str) -> None:
-    """Raise BadRecipe for a model whose shapes follow from the values of its inputs."""
-    if WINDOWS in source.config:
-        problem = (
-            "torch cannot export the model: Could not guard on data-dependent expression "
-            f"(the tokens that attend to all, {WINDOWS} in config.json)"
-        )
-        remedy = "name a model with full attention, or export it to ONNX yourself"
-        raise BadRecipe("ExportFailed", field, "export to ONNX", problem, remedy)
+    """Raise BadRecipe for a model that torch cannot export, by a property that its configuration names."""
+    for key, problem in UNEXPORTABLE.items():
+        if key in source.config and source.config[key] != 1:
+            remedy = "name another model, or export it to ONNX yourself"
+            raise BadRecipe("ExportFailed", field, "export to ONNX", f"{problem} ({key} in config.json)", remedy)
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:

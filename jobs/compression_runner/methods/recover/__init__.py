@@ -3,9 +3,12 @@
 from typing import Final
 
 from compression_runner.artifact import Artifact
+from compression_runner.errors import BadRecipe
+from compression_runner.formats.source.inspection import Source
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.recover import Recover
+from compressionjob.tasks import TASKS
 
 
 def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outcome:
@@ -48,11 +51,20 @@ def run(artifact: Artifact, parameters: Recover, context: StageContext) -> Outco
     return Outcome(model.save(result, artifact, context.output), details)
 
 
+def check_source(parameters: Recover, source: Source, field: str) -> None:
+    """Raise BadRecipe for labels of a task that has none: embeddings."""
+    traits = TASKS[source.task]
+    if parameters.method == "labels" and not traits.labelled and not traits.running_text:
+        problem, remedy = f"samples of {source.task} have no labels", "use method distillation"
+        raise BadRecipe("NoLabels", f"{field}.method", "labels", problem, remedy)
+
+
 METHOD: Final = Method(
     name="recover",
     version=3,
     accepts=always("transformers", "torch"),
     run=run,
+    check_source=check_source,
     libraries=("torch", "transformers", "safetensors"),
     need=Need(500 * MIB, 5.0, 900 * MIB, 8.0),
     effort=60.0,

@@ -1,12 +1,15 @@
 """What factorize, distill and the export cannot do to a checkpoint is seen from its headers."""
 
+from dataclasses import replace
+
 import pytest
 
 from compression_runner.errors import BadRecipe
-from compression_runner.methods import distill, factorize
+from compression_runner.methods import distill, factorize, recover
 from compression_runner.pipeline.preflight import check_stages
 from compressionjob.methods.distill import Distill
 from compressionjob.methods.factorize import Factorize
+from compressionjob.methods.recover import Recover
 from tests.support.plans import checkpoint_source, onnx_spec
 
 LINEAR = {"dense.weight": (32, 32), "norm.weight": (32,)}
@@ -47,9 +50,28 @@ def test_a_student_is_derived_from_equal_layers_alone() -> None:
     distill.METHOD.check_source(derived, equal, "spec.pipeline[0].distill")
 
 
-def test_attention_in_windows_is_refused_with_the_cause_of_the_exporter() -> None:
-    windows = checkpoint_source(LINEAR, model_type="longformer", attention_window=[512])
-    with pytest.raises(BadRecipe, match="Could not guard on data-dependent expression") as refused:
-        check_stages(onnx_spec(), windows)
+@pytest.mark.parametrize(
+    ("config", "cause"),
+    [
+        ({"model_type": "longformer", "attention_window": [512]}, "Could not guard on data-dependent expression"),
+        ({"model_type": "sew", "squeeze_factor": 2}, "torch exports the model for one length"),
+    ],
+)
+def test_a_model_that_torch_cannot_export_is_refused_with_the_cause(config: dict[str, object], cause: str) -> None:
+    with pytest.raises(BadRecipe, match=cause) as refused:
+        check_stages(onnx_spec(), checkpoint_source(LINEAR, **config))
     assert (refused.value.reason, refused.value.field) == ("ExportFailed", "spec.model.source")
+
+
+def test_other_models_are_left_to_the_exporter() -> None:
     check_stages(onnx_spec(), checkpoint_source(LINEAR, model_type="bert"))
+    check_stages(onnx_spec(), checkpoint_source(LINEAR, model_type="sew", squeeze_factor=1))
+
+
+def test_a_recovery_from_labels_needs_a_task_that_has_some() -> None:
+    labels = Recover.model_validate({"method": "labels"})
+    embeddings = replace(checkpoint_source(LINEAR), task="text-embedding")
+    with pytest.raises(BadRecipe, match="samples of text-embedding have no labels"):
+        recover.METHOD.check_source(labels, embeddings, "spec.pipeline[0].recover")
+    recover.METHOD.check_source(Recover(), embeddings, "spec.pipeline[0].recover")
+    recover.METHOD.check_source(labels, checkpoint_source(LINEAR), "spec.pipeline[0].recover")
