@@ -64,7 +64,7 @@ test-kueue: setup cluster ## queued jobs with a real Kueue: builds it once, in m
 	@$(LOCALCLUSTER) kueue
 	$(PYTEST) tests/e2e/kueue
 
-test-network: setup cluster ## NetworkPolicies enforced on real packets: builds an engine once, in minutes
+test-network: setup ## NetworkPolicies enforced on real packets: builds an engine once, in minutes
 	@$(LOCALCLUSTER) networkpolicies
 	$(PYTEST) tests/e2e/network
 

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from compression_runner.methods.registry import METHODS as RUNNERS
 from compressionjob.methods.registry import METHODS
+from compressionjob.pipeline import Stage
 
 CHOICES: Final = ("method", "structure")
 """Fields by whose values a method is another algorithm."""
@@ -43,7 +44,7 @@ class Variant:
     @property
     def version(self) -> int:
         """The method's version by now."""
-        return RUNNERS[self.group].version
+        return RUNNERS[Stage.model_validate(self.stage).key].version
 
     @property
     def stage(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmarks.families.catalog import ROOT, Family
 from benchmarks.families.methods import Variant
 from benchmarks.tooling import CACHE
-from compression_runner.methods.registry import METHODS
+from compression_runner.pipeline.planner import EXPORT
 from tests.methods.sources import Sources
 
 KEPT: Final = CACHE / "families"
@@ -67,7 +67,7 @@ class Store:
 
 def version_of(variant: Variant | None) -> int:
     """Return the version of a method by now; of the export, for the comparison of the baseline."""
-    return variant.version if variant else METHODS["export"].version
+    return variant.version if variant else EXPORT.version
 
 
 def publish(store: Store, families: Sequence[Family], variants: Sequence[Variant], path: Path = PUBLISHED) -> None:

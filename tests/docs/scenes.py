@@ -187,6 +187,7 @@ SCENES: Final = [
         plugin=True,
     ),
     Scene("docs/notifications.md", prepare=with_jobs("minilm-int8")),
+    Scene("docs/argocd.md", prepare=with_jobs("minilm-int8")),
     Scene("docs/stores.md", prepare=with_a_team_and_a_download),
     Scene("docs/security.md", prepare=with_a_team_and_a_download, typed={"DOWNLOADED_MODEL": "out/published"}),
     *(

@@ -65,6 +65,24 @@ class FactorizedConvolution(nn.Sequential):
         bias: torch.Tensor | None = self[-1].bias
         return bias
 
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """The size along each axis, which one of them has, for models that pad by it."""
+        return self._along("kernel_size")
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """The stride along each axis."""
+        return self._along("stride")
+
+    @property
+    def dilation(self) -> tuple[int, ...]:
+        """The dilation along each axis."""
+        return self._along("dilation")
+
+    def _along(self, name: str) -> tuple[int, ...]:
+        return tuple(max(values) for values in zip(*(getattr(each, name) for each in self), strict=True))
+
 
 def factorized(old: nn.Module, change: Mapping[str, Any]) -> nn.Module:
     """The module that `change` (an entry of Surgery.modules) makes of another, its weights still to be set.

@@ -15,7 +15,7 @@ from typing import Final
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, StorageUnavailable, room_on, taken
 from compression_runner.storage.directory_lock import Locked, locked
-from compression_runner.storage.durable import sync, write_synced
+from compression_runner.storage.durable import remove_empty, sync, write_synced
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 
 LOG: Final = logging.getLogger(__name__)
@@ -164,13 +164,9 @@ class DirectoryStore:
         """Removes these files, the marker first, and folders that are empty then."""
         for path in sorted(paths, key=lambda path: path != marker):
             self.remove(path)
-        folders = {parent for path in paths for parent in Path(path).parents}
-        for folder in sorted(folders, key=lambda it: -len(it.parts)):
-            with suppress(OSError):
-                (self._root / folder).rmdir()
+        remove_empty(self._root, paths)
         with self._explained(""):
-            if self._root.parent.is_dir():
-                self._sweep()
+            self._sweep()
 
     def remove(self, path: str) -> None:
         """Removes one file; none is no error."""

@@ -1,6 +1,8 @@
-"""Files and renames that outlive a power cut."""
+"""Files and renames that outlive a power cut, and folders that are left empty."""
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -19,3 +21,11 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_empty(root: Path, paths: Iterable[str]) -> None:
+    """Removes the folders of files that are gone, `root` included, where nothing is left in them."""
+    folders = {parent for path in paths for parent in Path(path).parents}
+    for folder in sorted(folders, key=lambda it: -len(it.parts)):
+        with suppress(OSError):
+            (root / folder).rmdir()

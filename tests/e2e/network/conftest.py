@@ -1,27 +1,35 @@
-"""Pods that listen and connect, addresses outside of the cluster, and an engine that enforces NetworkPolicies."""
+"""Pods that listen and connect, addresses outside, and an engine that enforces NetworkPolicies between them.
+
+A pod is a network namespace of this machine, and an object on an API server of its own: no kubelet is needed, and the
+local cluster is left alone.
+"""
 
 import json
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import pytest
 
 from compressionjob.group import AMBIENT_IDENTITY_LABEL, MANAGED_BY, MANAGED_BY_LABEL
-from localcluster import gobuild, network, node, podimages
+from localcluster import apiserver, gobuild
+from localcluster.apiserver import APIServer
 from localcluster.command import run
-from localcluster.components import admin_kubeconfig
 from localcluster.kubectl import Kubectl
-from localcluster.servers import servers
-from tests.e2e.conftest import localcluster
+from localcluster.servers import Servers, servers
 from tests.e2e.harness import Namespace, wait_for
 from tests.support.network_policies import Endpoint
 
 QUEUE: Final = 137
 """Number of the NFQUEUE through which new connections of pods go while the tests run."""
+BRIDGE: Final = "netpolicies0"
+GATEWAY: Final = "10.246.0.1"
+"""The machine's own address on the bridge: for the policies it is an address outside of the cluster."""
 METADATA: Final = "192.0.2.254"
 """Stands in for a cloud's metadata address, which a machine in a cloud needs itself (RFC 5737: nobody has this one)."""
 PORTS: Final = (8080, 9000)
@@ -75,12 +83,11 @@ class Site:
     def reached(self) -> set[Connection]:
         """All connections that are made now, tried between all pods, and from them to the addresses outside."""
         targets = [(name, port) for name in PODS for port in PORTS]
-        targets += [(address, OUTSIDE_PORT) for address in (network.ADDRESS, METADATA)]
+        targets += [(address, OUTSIDE_PORT) for address in (GATEWAY, METADATA)]
         wanted = json.dumps([(self.endpoints[name].ip, port) for name, port in targets])
         found: set[Connection] = set()
-        for source, (namespace, _) in PODS.items():
-            others = Namespace(self.kubectl, namespace)
-            results = json.loads(others("exec", source, "--", "python3", "-c", _CONNECT, wanted))
+        for source in PODS:
+            results = json.loads(run([*within(source), sys.executable, "-c", _CONNECT, wanted]))
             found |= {(source, *target) for target, reaches in zip(targets, results, strict=True) if reaches}
         return found
 
@@ -89,70 +96,94 @@ class Site:
 def site() -> Iterator[Site]:
     if not gobuild.is_built(gobuild.NETWORK_POLICIES):
         pytest.skip("the engine is not built: `make test-network` builds it once, in minutes")
-    localcluster("up")
-    kubectl = Kubectl(admin_kubeconfig())
-    namespaces = sorted({namespace for namespace, _ in PODS.values()})
-    kubectl.run("delete", "namespace", *namespaces, "--ignore-not-found", "--wait")
-    with ExitStack() as stack:
-        for address in (network.ADDRESS, METADATA):
-            stack.enter_context(outside(address))
-        stack.enter_context(enforced())
-        for name in namespaces:
-            kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        for name, (namespace, labels) in PODS.items():
-            place = Namespace(kubectl, namespace)
-            wait_for("its service account", lambda place=place: place.items("serviceaccounts"))
-            place.apply(pod(name, labels))
-        addresses = {name: address_of(Namespace(kubectl, namespace), name) for name, (namespace, _) in PODS.items()}
+    with (
+        apiserver.start(controllers=("namespace",)) as server,
+        servers("network") as group,
+        ExitStack() as stack,
+    ):
+        stack.enter_context(bridged())
+        for address in (GATEWAY, METADATA):
+            stack.enter_context(listening(address))
+        addresses = {name: f"10.246.0.{number}" for number, name in enumerate(PODS, start=10)}
+        for name, address in addresses.items():
+            stack.enter_context(attached(name, address))
+            group.start(name, [*within(name), sys.executable, "-c", _LISTEN])
+        create_pods(server, addresses)
+        stack.enter_context(enforced(server, group))
         endpoints = {name: Endpoint(addresses[name], *PODS[name]) for name in PODS}
-        yield Site(kubectl, endpoints | {address: Endpoint(address) for address in (network.ADDRESS, METADATA)})
-        kubectl.run("delete", "namespace", *namespaces, "--wait=false")
+        yield Site(server.kubectl, endpoints | {address: Endpoint(address) for address in (GATEWAY, METADATA)})
 
 
-def pod(name: str, labels: dict[str, str]) -> dict[str, Any]:
-    container = {
-        "name": "a",
-        "image": podimages.BASE,
-        "imagePullPolicy": "Never",
-        "command": ["python3", "-c", _LISTEN],
-        "readinessProbe": {"tcpSocket": {"port": PORTS[0]}, "periodSeconds": 1},
-    }
-    spec = {"containers": [container], "terminationGracePeriodSeconds": 0, "automountServiceAccountToken": False}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+def within(name: str) -> list[str]:
+    """The beginning of a command that runs as a pod."""
+    return ["ip", "netns", "exec", f"netpolicies-{name}"]
 
 
-def address_of(namespace: Namespace, name: str) -> str:
-    namespace("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
-    (found,) = [item for item in namespace.items("pods") if item["metadata"]["name"] == name]
-    return str(found["status"]["podIP"])
+def create_pods(server: APIServer, addresses: dict[str, str]) -> None:
+    """Be the scheduler and the kubelet that have started the pods."""
+    for name, (namespace, labels) in PODS.items():
+        server.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        place = Namespace(server.kubectl, namespace)
+        wait_for("its service account", partial(place.items, "serviceaccounts"))
+        container = {"name": "a", "image": "a"}
+        spec = {"nodeName": "here", "containers": [container], "automountServiceAccountToken": False}
+        place.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec})
+        ip = addresses[name]
+        status = {"status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}}
+        place("patch", "pod", name, "--subresource=status", "--type=merge", f"--patch={json.dumps(status)}")
 
 
 @contextmanager
-def outside(address: str) -> Iterator[None]:
-    """An address of this machine that accepts connections, as a server outside of the cluster does."""
-    added = address != network.ADDRESS
-    if added:
-        run(["ip", "address", "add", f"{address}/32", "dev", network.BRIDGE])
+def bridged() -> Iterator[None]:
+    """A bridge of its own, whose packets iptables sees as those of any network plugin."""
+    accept = ["FORWARD", "-i", BRIDGE, "-j", "ACCEPT"]
+    run(["ip", "link", "add", BRIDGE, "type", "bridge"])
     try:
-        with socketserver.ThreadingTCPServer((address, OUTSIDE_PORT), socketserver.BaseRequestHandler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        run(["ip", "address", "add", f"{GATEWAY}/24", "dev", BRIDGE])
+        run(["ip", "address", "add", f"{METADATA}/32", "dev", BRIDGE])
+        run(["ip", "link", "set", BRIDGE, "up"])
+        run(["iptables", "-w", "-I", *accept])
+        try:
             yield
-            server.shutdown()
+        finally:
+            run(["iptables", "-w", "-D", *accept])
     finally:
-        if added:
-            run(["ip", "address", "del", f"{address}/32", "dev", network.BRIDGE])
+        run(["ip", "link", "delete", BRIDGE])
 
 
 @contextmanager
-def enforced() -> Iterator[None]:
+def attached(name: str, address: str) -> Iterator[None]:
+    """The network of a pod."""
+    namespace, link = f"netpolicies-{name}", f"npol{address.rpartition('.')[2]}"
+    run(["ip", "netns", "add", namespace])
+    try:
+        run(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", namespace])
+        run(["ip", "link", "set", link, "master", BRIDGE, "up"])
+        for words in (f"address add {address}/24 dev eth0", "link set eth0 up", "link set lo up"):
+            run(["ip", "-n", namespace, *words.split()])
+        run(["ip", "-n", namespace, "route", "add", "default", "via", GATEWAY])
+        yield
+    finally:
+        run(["ip", "netns", "delete", namespace])
+
+
+@contextmanager
+def listening(address: str) -> Iterator[None]:
+    """Accept connections as a server outside of the cluster does."""
+    with socketserver.ThreadingTCPServer((address, OUTSIDE_PORT), socketserver.BaseRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
+@contextmanager
+def enforced(server: APIServer, group: Servers) -> Iterator[None]:
     """Let the engine decide about every new connection that comes from a pod; without it they pass."""
-    binary = gobuild.ensure(gobuild.NETWORK_POLICIES)
-    # The comment lets `python -m localcluster down` remove what a killed test leaves behind.
-    rule = ["-i", network.BRIDGE, "-m", "conntrack", "--ctstate", "NEW", "-m", "comment", "--comment", network.CNI_NAME]
+    rule = ["-i", BRIDGE, "-m", "conntrack", "--ctstate", "NEW"]
     rule += ["-j", "NFQUEUE", "--queue-num", str(QUEUE), "--queue-bypass"]
-    with servers("network-policies") as group, ExitStack() as stack:
-        command = [binary, f"--kubeconfig={admin_kubeconfig()}", f"--node={node.NAME}", f"--queue={QUEUE}"]
-        group.start("engine", command)
+    binary = gobuild.ensure(gobuild.NETWORK_POLICIES)
+    group.start("engine", [binary, f"--kubeconfig={server.kubeconfig}", "--node=here", f"--queue={QUEUE}"])
+    with ExitStack() as stack:
         for chain in ("FORWARD", "INPUT"):
             run(["iptables", "-w", "-t", "mangle", "-A", chain, *rule])
             stack.callback(run, ["iptables", "-w", "-t", "mangle", "-D", chain, *rule])

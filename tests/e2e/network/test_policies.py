@@ -7,9 +7,9 @@ import pytest
 
 from compression_operator.network.policies import runner_policies
 from compression_operator.network.settings import NetworkSettings
-from localcluster import network
 from tests.e2e.harness import Namespace, wait_for
 from tests.e2e.network.conftest import (
+    GATEWAY,
     METADATA,
     MONITORING,
     OPERATOR,
@@ -35,7 +35,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str] | None]] = {
     "open": ({"mode": "Open"}, None),
     "restricted": ({"mode": "Restricted", "to": [STORE], "ports": [9000]}, None),
     "restricted to a wide block": ({"mode": "Restricted", "to": [{"ipBlock": {"cidr": "192.0.0.0/8"}}]}, None),
-    "auto": ({"mode": "Auto"}, [f"http://store.{STORES}.svc:9000", f"http://{network.ADDRESS}:{OUTSIDE_PORT}"]),
+    "auto": ({"mode": "Auto"}, [f"http://store.{STORES}.svc:9000", f"http://{GATEWAY}:{OUTSIDE_PORT}"]),
 }
 """Settings of the egress, and the endpoints of the namespace's stores."""
 
@@ -63,7 +63,7 @@ def team(site: Site) -> Iterator[Namespace]:
 def expected(site: Site, policies: list[dict[str, Any]]) -> set[Connection]:
     found = Network(policies, {namespace: {} for namespace, _ in PODS.values()})
     targets = [(name, port) for name in PODS for port in PORTS]
-    targets += [(address, OUTSIDE_PORT) for address in (network.ADDRESS, METADATA)]
+    targets += [(address, OUTSIDE_PORT) for address in (GATEWAY, METADATA)]
     return {
         (source, target, port)
         for source in PODS

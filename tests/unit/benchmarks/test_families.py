@@ -27,7 +27,7 @@ from benchmarks.families.trying import attempt, prepare, refusals
 from compression_runner.commands import plan, run
 from compression_runner.formats.source.transformers_config import SUFFIXES
 from compression_runner.formats.transformers_model import CLASSES
-from compression_runner.methods.registry import METHODS as RUNNERS
+from compression_runner.pipeline.planner import EXPORT
 from compressionjob.exit_codes import ExitCode
 from compressionjob.methods.registry import METHODS
 
@@ -147,7 +147,7 @@ def test_an_outcome_is_of_the_sources_the_family_and_the_parameters(tmp_path: Pa
     store = Store("sources", tmp_path)
     store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
     assert store.get(family, variant) == {
-        "status": "judged", "line": "Pass", "stage": "", "version": RUNNERS[variant.group].version,
+        "status": "judged", "line": "Pass", "stage": "", "version": variant.version,
     }  # fmt: skip
     assert Store("others", tmp_path).get(family, variant) is None
     assert store.get(replace(family, tokenizer="t5"), variant) is None
@@ -156,7 +156,8 @@ def test_an_outcome_is_of_the_sources_the_family_and_the_parameters(tmp_path: Pa
 
 def test_the_page_tells_works_refused_fault_and_missing_apart() -> None:
     family = BY_TITLE["text-embedding/bert"]
-    tried = [Variant("prune", name, {}) for name in ("one", "two", "three", "four")] + [Variant("pack", "", {})]
+    tried = [Variant("prune", name, {"sparsity": "0.5"}) for name in ("one", "two", "three", "four")]
+    tried.append(Variant("pack", "", {}))
     outcomes = {
         family.title: {
             "prune one": {"status": "judged", "line": "Pass", "stage": ""},
@@ -165,9 +166,9 @@ def test_the_page_tells_works_refused_fault_and_missing_apart() -> None:
         }
     }
     for outcome in outcomes[family.title].values():
-        outcome["version"] = RUNNERS["prune"].version
+        outcome["version"] = tried[0].version
     outcomes[family.title]["baseline"] = {
-        "status": "judged", "line": "", "stage": "", "largest": 2e-7, "version": RUNNERS["export"].version,
+        "status": "judged", "line": "", "stage": "", "largest": 2e-7, "version": EXPORT.version,
     }  # fmt: skip
     page = render([family], tried, outcomes)
     assert "| bert | ✓, two[^1], ✗ three, ? four | ? | 2e-07 |" in page

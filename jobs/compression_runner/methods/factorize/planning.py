@@ -11,12 +11,11 @@ from compression_runner.methods.factorize.cp import Canonical
 from compression_runner.methods.factorize.decomposition import Decomposition, Factor, Floats, Inputs
 from compression_runner.methods.factorize.low_rank import LowRank
 from compression_runner.methods.factorize.model import Factorizable, Kind, Target
-from compression_runner.methods.factorize.plan_check import not_its_kind
+from compression_runner.methods.factorize.plan_check import included, not_its_kind, nothing_smaller
 from compression_runner.methods.factorize.pointwise import Pointwise
 from compression_runner.methods.factorize.semi_nonnegative import SemiNonnegative
 from compression_runner.methods.factorize.tucker import Tucker
 from compressionjob.methods.factorize import Factorize
-from compressionjob.methods.names import matches
 
 KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "svd": ("linear", "embedding"),
@@ -69,7 +68,7 @@ def chosen(targets: Sequence[Target], parameters: Factorize, field: str) -> list
     """
     kinds = KINDS[parameters.method]
     known = [target for target in targets if target.kind in kinds]
-    wanted = [target for target in known if _included(target.name, parameters)]
+    wanted = [target for target in known if included(target.name, parameters)]
     if wanted:
         return wanted
     if known:
@@ -77,10 +76,6 @@ def chosen(targets: Sequence[Target], parameters: Factorize, field: str) -> list
         raise BadRecipe("NothingToFactorize", field, ", ".join(parameters.include), problem, "change the patterns")
     found = ", ".join(sorted({f"{target.kind}s" for target in targets})) or "no weights in floating-point numbers"
     raise not_its_kind(field, parameters.method, " and ".join(f"{kind}s" for kind in kinds), found)
-
-
-def _included(name: str, parameters: Factorize) -> bool:
-    return matches(name, parameters.include) and not matches(name, parameters.exclude)
 
 
 def decompose(target: Target, parameters: Factorize, inputs: Inputs | None) -> Decomposition:
@@ -112,8 +107,7 @@ def choose(layers: Sequence[Layer], parameters: Factorize, size_bytes: int, fiel
             layer.choice = choice if smaller else None
     if all(layer.choice is None for layer in layers):
         value = parameters.rank or parameters.energy or parameters.budget
-        problem = f"none of the {len(layers)} layers would become smaller"
-        raise BadRecipe("NothingSmaller", field, value, problem, "ask for a smaller rank, less energy or a budget")
+        raise nothing_smaller(field, value, len(layers))
 
 
 def _by_budget(layers: Sequence[Layer], budget: float, size_bytes: int, field: str) -> None:

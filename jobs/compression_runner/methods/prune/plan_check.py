@@ -17,15 +17,23 @@ TABLES: Final = ("embed", "wte", "wpe", "bias")
 TURNED: Final = "GPT"
 """What is in the names of architectures that store a layer's inputs first."""
 WEIGHT: Final = ".weight"
+HIDDEN: Final = 2
+"""Linear layers at least that neurons lie between."""
 FLAT: Final = (3, 4)
 """Dimensions of the weights of convolutions along one and two axes, whose channels can go."""
-UNCUTTABLE: Final[Mapping[str, str]] = {
-    "dinov2": "its classifier takes the first token beside the mean of the others, which torch-pruning takes for one",
-    "pvt": "it divides its channels into heads by numbers that its code keeps",
-    "swin": "it merges patches by numbers of channels that its code keeps",
-    "timesformer": "it adds embeddings of time along another axis than torch-pruning follows",
+UNCUTTABLE: Final[Mapping[tuple[str, str], str]] = {
+    ("channels", "data2vec-audio"): "it has norms without weights, which keep their numbers of channels",
+    ("channels", "dinov2"): "its classifier takes the first token beside the mean of the others, "
+    "which torch-pruning takes for one",
+    ("channels", "levit"): "it divides its channels into heads by numbers that its code keeps",
+    ("channels", "mamba"): "torch-pruning cannot follow how it selects its states",
+    ("channels", "pvt"): "it divides its channels into heads by numbers that its code keeps",
+    ("channels", "swin"): "it merges patches by numbers of channels that its code keeps",
+    ("channels", "timesformer"): "it adds embeddings of time along another axis than torch-pruning follows",
+    ("neurons", "levit"): "its feed-forward blocks have norms between their layers",
+    ("neurons", "mamba"): "torch-pruning cannot follow how it selects its states",
 }
-"""Types of models that torch-pruning (1.6) cuts wrongly or not at all, which no shape shows, and why."""
+"""Structures and types of models that torch-pruning (1.6) cuts wrongly or not at all, which no shape shows, and why."""
 
 
 def check_source(parameters: Prune, source: Source, field: str) -> None:
@@ -36,7 +44,7 @@ def check_source(parameters: Prune, source: Source, field: str) -> None:
     if source.format != "transformers":
         return
     if parameters.method == "structured":
-        _STRUCTURES.get(str(parameters.structure), _any)(source, field)
+        _STRUCTURES[str(parameters.structure)](source, field)
     elif parameters.pattern == "2:4" and TURNED not in source.architecture:
         _require_pattern(parameters, source, field)
 
@@ -51,6 +59,11 @@ def no_convolutions(field: str) -> BadRecipe:
     problem = "the model has no convolutions along one or two axes"
     remedy = "use structure neurons or heads, or derive a student with distill"
     return BadRecipe("NothingToPrune", field, "channels", problem, remedy)
+
+
+def no_feed_forward(field: str) -> BadRecipe:
+    """Return what refuses a model without neurons between two linear layers."""
+    return BadRecipe("NothingToPrune", field, "neurons", "the model has no feed-forward blocks", "use channels")
 
 
 def no_separate_heads(field: str, kind: str) -> BadRecipe:
@@ -81,15 +94,28 @@ def _require_channels(source: Source, field: str) -> None:
     computed = sorted(name for name in names if NORMALIZED.search(name))
     if not computed and not any(name.endswith(WEIGHT) for name in names):
         raise no_convolutions(field)
-    kind = str(source.config.get("model_type"))
     if computed:
         problem = f"{computed[0]} is half of a weight that is computed (weight_norm), which torch-pruning cannot cut"
-    elif kind in UNCUTTABLE:
-        problem = UNCUTTABLE[kind]
-    else:
-        return
-    remedy = "use structure neurons, or method magnitude"
-    raise BadRecipe("UnsupportedModel", f"{field}.structure", kind, f"channels: {problem}", remedy)
+        raise _uncuttable("channels", source, problem, field)
+    _require_cuttable("channels", source, field)
+
+
+def _require_neurons(source: Source, field: str) -> None:
+    if len(list(_matrices(source))) < HIDDEN:
+        raise no_feed_forward(field)
+    _require_cuttable("neurons", source, field)
+
+
+def _require_cuttable(structure: str, source: Source, field: str) -> None:
+    problem = UNCUTTABLE.get((structure, str(source.config.get("model_type"))))
+    if problem:
+        raise _uncuttable(structure, source, problem, field)
+
+
+def _uncuttable(structure: str, source: Source, problem: str, field: str) -> BadRecipe:
+    remedy = "use another structure, or method magnitude"
+    where = f"{field}.structure"
+    return BadRecipe("UnsupportedModel", where, source.architecture, f"{structure}: {problem}", remedy)
 
 
 def _require_heads(source: Source, field: str) -> None:
@@ -98,9 +124,7 @@ def _require_heads(source: Source, field: str) -> None:
         raise no_separate_heads(field, source.architecture)
     tables = [tensor.name for tensor in source.tensors if HEAD_TABLE.search(tensor.name)]
     if tables:
-        problem = f"heads: {tables[0]} has a column for each head, which stays"
-        remedy = "use structure neurons, or method magnitude"
-        raise BadRecipe("UnsupportedModel", f"{field}.structure", source.architecture, problem, remedy)
+        raise _uncuttable("heads", source, f"{tables[0]} has a column for each head, which stays", field)
 
 
 def _is_separate(name: str, rows: Mapping[str, int]) -> bool:
@@ -116,8 +140,9 @@ def _require_layers(source: Source, field: str) -> None:
     require_regular(source.config, field)
 
 
-def _any(_source: Source, _field: str) -> None:
-    """Let the stage see."""
-
-
-_STRUCTURES: Final = {"channels": _require_channels, "heads": _require_heads, "layers": _require_layers}
+_STRUCTURES: Final = {
+    "channels": _require_channels,
+    "neurons": _require_neurons,
+    "heads": _require_heads,
+    "layers": _require_layers,
+}

@@ -19,7 +19,7 @@ from torch import nn
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats import surgery
 from compression_runner.formats.layer_names import HEAD_IN, HEAD_OUT, JOINT, PROJECTIONS
-from compression_runner.methods.prune.plan_check import no_convolutions, no_separate_heads
+from compression_runner.methods.prune.plan_check import no_convolutions, no_feed_forward, no_separate_heads
 from compression_runner.training.batches import Batch
 from compression_runner.training.losses import NoStates, states_of
 from compression_runner.training.model import Trainable
@@ -86,7 +86,7 @@ def prune_neurons(model: Trainable, share: float, example: Batch, field: str) ->
             graph.get_pruning_group(module, prune, idxs=going).prune()
         done |= members
     if not done:
-        raise BadRecipe("NothingToPrune", field, "neurons", "the model has no feed-forward blocks", "use channels")
+        raise no_feed_forward(field)
 
 
 def prune_heads(model: Trainable, share: float, field: str) -> dict[str, dict[str, int]]:

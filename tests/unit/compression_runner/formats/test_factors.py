@@ -39,3 +39,4 @@ def test_convolutions_of_several_have_their_composition_as_their_weight(
     given = torch.randn(2, 6, 9, 9)
     together = nn.functional.conv2d(given, layers.weight, layers.bias, stride=2, padding=1)  # type: ignore[arg-type]
     torch.testing.assert_close(together, layers(given), atol=1e-5, rtol=1e-4)
+    assert (layers.kernel_size, layers.stride, layers.dilation) == ((3, 3), (2, 2), (1, 1))  # type: ignore[attr-defined]

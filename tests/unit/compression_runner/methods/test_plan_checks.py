@@ -17,8 +17,19 @@ def test_a_factorization_of_convolutions_needs_one(method: str) -> None:
     parameters = Factorize.model_validate({"method": method, "rank": 4})
     with pytest.raises(BadRecipe, match=f"{method} takes convolutions, and the model has none"):
         factorize.METHOD.check_source(parameters, checkpoint_source(LINEAR), "spec.pipeline[0].factorize")
+    grouped = checkpoint_source({**LINEAR, "mixer.conv1d.weight": (64, 1, 4)})
+    with pytest.raises(BadRecipe, match="the model has only those in groups"):
+        factorize.METHOD.check_source(parameters, grouped, "spec.pipeline[0].factorize")
     convolution = checkpoint_source({**LINEAR, "patches.projection.weight": (8, 3, 4, 4)})
     factorize.METHOD.check_source(parameters, convolution, "spec.pipeline[0].factorize")
+
+
+def test_a_rank_that_makes_nothing_smaller_is_refused() -> None:
+    classifier = checkpoint_source({"classifier.weight": (3, 16)})
+    with pytest.raises(BadRecipe, match="none of the 1 layers would become smaller"):
+        factorize.METHOD.check_source(Factorize(rank=4), classifier, "spec.pipeline[0].factorize")
+    factorize.METHOD.check_source(Factorize(rank=2), classifier, "spec.pipeline[0].factorize")
+    factorize.METHOD.check_source(Factorize(budget=0.9), classifier, "spec.pipeline[0].factorize")
 
 
 def test_a_factorization_of_matrices_is_left_to_the_stage() -> None:

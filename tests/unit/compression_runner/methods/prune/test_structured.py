@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
-    Dinov2Config,
-    Dinov2ForImageClassification,
+    BeitConfig,
+    BeitForImageClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
     LlamaConfig,
@@ -169,11 +169,12 @@ def test_neurons_that_no_answer_goes_through_are_left_alone(tmp_path: Path) -> N
 
 
 def test_the_configuration_of_a_backbone_names_the_layers_that_are_left(tmp_path: Path) -> None:
-    config = Dinov2Config(
-        image_size=16, patch_size=8, num_channels=1, hidden_size=16, num_hidden_layers=3, num_attention_heads=2
-    )
-    Dinov2ForImageClassification(config).eval().save_pretrained(tmp_path / "dinov2")
-    whole = seal(tmp_path / "dinov2", "transformers", "image-classification")
+    config = BeitConfig(
+        image_size=16, patch_size=8, num_channels=1, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=32,
+    )  # fmt: skip
+    BeitForImageClassification(config).eval().save_pretrained(tmp_path / "beit")
+    whole = seal(tmp_path / "beit", "transformers", "image-classification")
     outcome = pruned(whole, tmp_path / "out", structure="layers", sparsity=0.4)
     kept: Any = model.load(outcome.artifact).inner.config
     assert (kept.num_hidden_layers, kept.out_features, kept.out_indices) == (2, ["stage2"], [2])

@@ -40,6 +40,7 @@ def check(structure: str, shapes: Shapes, **config: object) -> None:
         ("channels", BERT, "has no convolutions along one or two axes"),
         ("channels", {"patches.weight": (8, 3, 2, 4, 4)}, "has no convolutions along one or two axes"),
         ("channels", NORMALIZED, r"pos.parametrizations.weight.original1 is half of a weight that is computed"),
+        ("neurons", CONVOLUTION | {"classifier.weight": (3, 8)}, "has no feed-forward blocks"),
         ("heads", GROUPED, "no separate query, key and value"),
         ("heads", JOINT, "no separate query, key and value"),
         ("heads", {name: BERT[name] for name in list(BERT)[:3]}, "no separate query, key and value"),
@@ -59,11 +60,12 @@ def test_what_a_checkpoint_has_is_left_to_the_stage(structure: str, shapes: Shap
     check(structure, shapes, model_type="any", num_hidden_layers=2)
 
 
-@pytest.mark.parametrize("kind", UNCUTTABLE)
-def test_types_that_torch_pruning_does_not_cut_are_refused_with_the_reason(kind: str) -> None:
-    with pytest.raises(BadRecipe, match="channels: ") as refused:
-        check("channels", CONVOLUTION, model_type=kind)
-    assert UNCUTTABLE[kind] in refused.value.problem
+@pytest.mark.parametrize(("structure", "kind"), UNCUTTABLE)
+def test_types_that_torch_pruning_does_not_cut_are_refused_with_the_reason(structure: str, kind: str) -> None:
+    with pytest.raises(BadRecipe) as refused:
+        check(structure, CONVOLUTION | JOINT, model_type=kind)
+    assert refused.value.problem == f"{structure}: {UNCUTTABLE[structure, kind]}"
+    assert refused.value.field == "spec.pipeline[0].prune.structure"
 
 
 def test_layers_of_a_model_without_equal_layers_are_refused() -> None:
