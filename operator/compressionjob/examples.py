@@ -32,7 +32,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "sla.runtime": "edge", "confidence": "0.99", "threads": 4, "sequenceLength": 256, "destination": _OUTPUT,
     "reports": f"{_OUTPUT}-report", "checkpoints": "s3://models/checkpoints", "spec.runtime": "cpu-large",
     "reviewTimeout": "168h", "deadline": "2h", "retries": 5, "ttl": "720h", "notifications": ["ml-team"],
-    "author": "ada@example.com", "maxInterruptions": 3,
+    "author": "ada@example.com", "maxInterruptions": 3, "retention.checkpoints": "168h", "retention.reports": "720h",
     "accuracyControl.maxDrop": "0.005", "prune": {"sparsity": "0.5"}, "factorize": {"budget": "0.9"},
     "recover": {"maxDrop": "0.01"}, "spec.pipeline": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
     "spec.data": {"evaluation": {"source": _DATA}}, "spec.sla": {"quality": {"maxDrop": "0.01"}},
@@ -55,7 +55,8 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "allowedNamespaces": {"names": ["team-a", "team-b"]}, "names": ["team-a", "team-b"],
     "matchLabels": {"tenant": "ml"}, "matchExpressions.key": "tenant", "values": ["ml", "search"],
     "defaults": {"deadline": "4h", "ttl": "168h"}, "spec.limits": {"deadline": "24h", "retries": 5},
-    "defaults.budget": "5", "limits.budget": "20",
+    "defaults.budget": "5", "limits.budget": "20", "default.checkpoints": "168h", "default.reports": "720h",
+    "maximum.checkpoints": "720h", "maximum.reports": "8760h",
     "destinations": ["s3://models/production"], "selector": {"matchLabels": {"tenant": "ml"}},
     "matchExpressions": [{"key": "tenant", "operator": "In", "values": ["ml", "search"]}],
     # Of a CompressionStore.

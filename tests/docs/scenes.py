@@ -15,7 +15,7 @@ from localcluster import namespaces
 from localcluster.paths import REPOSITORY
 from samples.text import minilm, sentences
 from tests.docs import jobs
-from tests.docs.stage import FIRST, READER, TEAM, Stage, bare, environment_of_store, push_images, ready
+from tests.docs.stage import FIRST, READER, TEAM, Stage, bare, environment_of_store, push_images, ready, to_be_changed
 from tests.support.console_blocks import Command, File, steps
 
 Prepare = Callable[[Stage], object]
@@ -85,7 +85,8 @@ def with_a_team_and_a_download(stage: Stage) -> None:
     """Have a namespace for a team, and a published model on this machine."""
     with_jobs("minilm-int8")(stage)
     stage.kubectl.run("delete", "namespace", "team-a", "--ignore-not-found", "--wait")
-    stage.kubectl.run("create", "namespace", "team-a")
+    namespaces.prepare("team-a")
+    stage.kubectl.run("create", "secret", "generic", "hub", "--namespace=team-a", "--from-literal=HF_TOKEN=token")
     for item in stage.store.list_objects_v2(Bucket="models", Prefix="minilm-int8/")["Contents"]:
         place = stage.folder / "out" / "published" / item["Key"].removeprefix("minilm-int8/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -186,6 +187,7 @@ SCENES: Final = [
         plugin=True,
     ),
     Scene("docs/notifications.md", prepare=with_jobs("minilm-int8")),
+    Scene("docs/stores.md", prepare=with_a_team_and_a_download),
     Scene("docs/security.md", prepare=with_a_team_and_a_download, typed={"DOWNLOADED_MODEL": "out/published"}),
     *(
         Scene(
@@ -196,6 +198,8 @@ SCENES: Final = [
         )
         for page in sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
     ),
+    Scene("docs/monitoring.md", prepare=to_be_changed),
+    Scene("docs/network.md", prepare=to_be_changed),
     # On a cluster without the operator.
     Scene(
         "README.md",
@@ -224,6 +228,9 @@ NOT_HERE: Final[Mapping[tuple[str, str], str]] = {
         "docs/report.md",
         "compression-runner report report.json | gh pr comment",
     ): "needs GitHub, and a pull request there",
+    ("docs/supply-chain.md", "python -m localcluster images build"): "takes minutes: `make test-images` does it",
+    ("docs/supply-chain.md", "python -m images.sbom"): "needs those images: `make test-images` has them",
+    ("docs/supply-chain.md", "python -m images.advisories"): "needs a folder of advisories from elsewhere",
     ("docs/kueue.md", "kubectl get workloads.kueue.x-k8s.io"): "needs Kueue: `make test-kueue` has it",
     ("docs/kueue.md", "kubectl describe workload"): "needs Kueue: `make test-kueue` has it",
     ("docs/runbooks/CompressionJobStuck.md", "kubectl -n NAMESPACE top pods"): "needs the metrics server",

@@ -23,7 +23,8 @@ READER: Final = "rita@example.com"
 """Who reads the pages for users: she may work with jobs in her namespace, and review them."""
 BUCKET: Final = "my-bucket"
 CRDS: Final = [
-    f"{kind}.compression-operator.io" for kind in ("compressionjobs", "compressionreviews", "compressionruntimes")
+    f"{kind}.compression-operator.io"
+    for kind in ("compressionjobs", "compressionreviews", "compressionruntimes", "compressionstores")
 ]
 CLUSTER_KINDS: Final = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
 
@@ -45,6 +46,12 @@ class Stage:
         """Return the administrator's kubectl."""
         return Kubectl(components.admin_kubeconfig())
 
+    def tidy(self) -> None:
+        """Remove the files that earlier pages have left at the top of the clone."""
+        for place in self.folder.iterdir():
+            if place.is_file() and not (REPOSITORY / place.name).exists():
+                place.unlink()
+
     def environment(self, user: str, namespace: str, server: str = "") -> dict[str, str]:
         """Return the variables of a terminal, without this process's credentials, with the reader's programs."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KUBE", "HF_"))}
@@ -55,7 +62,8 @@ class Stage:
             | config
             | {
                 "PATH": os.pathsep.join(map(str, path)),
-                "TERM": "dumb",
+                "TERM": "xterm",
+                "NO_COLOR": "1",
                 "HF_ENDPOINT": self.hub,
                 "PIPX_HOME": str(self.scratch / "pipx"),
                 "PIPX_BIN_DIR": str(self.scratch / "bin"),
@@ -114,13 +122,11 @@ def clear(stage: Stage) -> None:
 def bare(stage: Stage) -> None:
     """Have a cluster without the operator, with the Prometheus Operator's CRDs and an empty bucket."""
     clear(stage)
-    stage.kubectl.run("apply", "--server-side", *(f"--filename={path}" for path in monitoring_crds()))
-    stage.kubectl.wait_for_crds()
+    _apply_monitoring_crds(stage)
     stage.kubectl.run("delete", "secret", "s3", "--namespace=default", "--ignore-not-found")
     ensure_bucket(stage.store, BUCKET)
     for item in stage.store.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         stage.store.delete_object(Bucket=BUCKET, Key=item["Key"])
-    (stage.folder / "values.yaml").unlink(missing_ok=True)
     shutil.copy(paths.state() / "pki" / "ca.crt", stage.folder / "ca.crt")
 
 
@@ -135,6 +141,20 @@ def ready(stage: Stage) -> None:
     stage.kubectl.apply(*(_binding("RoleBinding", name, role) for name, role in roles))
     stage.kubectl.apply(_binding("ClusterRoleBinding", "see-runtimes", f"{SYSTEM_NAMESPACE}:{RELEASE}:view"))
     stage.is_ready = True
+
+
+def to_be_changed(stage: Stage) -> None:
+    """Have the operator installed, for a page that changes its release; the next page gets it anew."""
+    stage.is_ready = False
+    ready(stage)
+    stage.is_ready = False
+    _apply_monitoring_crds(stage)
+    stage.kubectl.run("delete", "clusterrolebinding", "metrics-of-compression", "--ignore-not-found")
+
+
+def _apply_monitoring_crds(stage: Stage) -> None:
+    stage.kubectl.run("apply", "--server-side", *(f"--filename={path}" for path in monitoring_crds()))
+    stage.kubectl.wait_for_crds()
 
 
 def _binding(kind: str, name: str, role: str) -> dict[str, Any]:

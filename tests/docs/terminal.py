@@ -25,6 +25,8 @@ while read -r script <&3; do
 done
 """
 INTERRUPT: Final = b"\x03"
+ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""Bold, and where the cursor goes."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +77,20 @@ class Terminal:
         """
         self._scratch.write_text(command + "\n")
         os.write(self._commands, f"{self._scratch}\n".encode())
-        shown, interrupted, end = "", False, time.monotonic() + seconds
+        shown, interrupted, end = "", 0.0, time.monotonic() + seconds
         while time.monotonic() < end:
             ready, _, _ = select.select([self._screen, self._statuses], [], [], 1.0)
             if self._screen in ready:
                 shown += os.read(self._screen, 65536).decode(errors="replace").replace("\r\n", "\n")
-                if QUESTION.search(shown):
+                if QUESTION.search(ESCAPES.sub("", shown)):
                     os.write(self._screen, b"y\n")
                     shown += "\n"
             elif self._statuses in ready:
                 status = int(os.read(self._statuses, 16))
-                return Typed(0 if interrupted else status, shown)
-            if not interrupted and enough(shown):
+                return Typed(0 if interrupted else status, ESCAPES.sub("", shown))
+            # The first one may come before the program that it is to end.
+            if time.monotonic() > interrupted + 1.0 and enough(shown):
                 os.write(self._screen, INTERRUPT)
-                interrupted = True
+                interrupted = time.monotonic()
         os.write(self._screen, INTERRUPT)
         raise TimeoutError(f"`{command}` did not end within {seconds:.0f} s:\n{shown}")

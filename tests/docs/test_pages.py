@@ -38,6 +38,7 @@ def test_every_command_of_a_page_is_in_one_scene_or_cannot_run_here(page: Any) -
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 def test_the_commands_work_as_printed(scene: Scene, stage: Stage) -> None:
+    stage.tidy()
     scene.prepare(stage)
     environment = stage.environment(scene.user, scene.namespace, scene.server)
     if scene.plugin:

@@ -84,13 +84,13 @@ def commands(page: Path) -> list[Command]:
     return [step for step in steps(page) if isinstance(step, Command)]
 
 
-def _is_quoted(text: str) -> bool:
-    """Whether the text ends within quotation marks."""
+def _goes_on(text: str) -> bool:
+    """Whether the text ends within a line, a loop or quotation marks."""
     try:
-        shlex.split(text, comments=True)
+        words = shlex.split(text, comments=True)
     except ValueError:
         return True
-    return False
+    return text.endswith("\\") or words.count("do") > words.count("done")
 
 
 def _commands(block: Block) -> Iterator[Command]:
@@ -104,7 +104,7 @@ def _commands(block: Block) -> Iterator[Command]:
         if text:
             yield Command(block.page, block.section, number, text, tuple(output))
         number, text, output = at, line.removeprefix("$ "), []
-        while text.endswith("\\") or _is_quoted(text):
+        while _goes_on(text):
             text = f"{text}\n{next(lines)[1]}"
     if text:
         yield Command(block.page, block.section, number, text, tuple(output))

@@ -126,7 +126,8 @@ def _schema() -> JsonSchema:
 
 def _compact(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        # Whole numbers are no longer when they are exact, and 1Gi must stay 1Gi.
+        return value if value.is_integer() else float(f"{value:.6g}")
     if isinstance(value, dict):
         return {key: _compact(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -99,7 +99,13 @@ def _print_parts(console: PlainConsole, parts: Sequence[RenderableType]) -> None
 def _wide(console: PlainConsole) -> PlainConsole:
     """The same stream, without an end of its lines."""
     wide = PlainConsole(
-        file=console.file, force_terminal=console.is_terminal, highlight=False, markup=False, emoji=False, width=_WIDE
+        file=console.file,
+        force_terminal=console.is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=_WIDE,
+        height=console.height,
     )
     wide.no_color = console.no_color
     return wide

@@ -90,3 +90,13 @@ def test_a_newer_pod_may_say_more() -> None:
     summary = parse_summary(json.dumps({"verdict": "Pass", "energyJoules": 3.2}))
     assert summary is not None
     assert summary.verdict == "Pass"
+
+
+def test_a_limit_in_powers_of_two_stays_one() -> None:
+    limit = {"name": "memory", "unit": "bytes", "limit": 2.0**30, "measured": 101_537_000.123, "verdict": "Pass"}
+    summary = Summary.model_validate({"verdict": "Pass", "objectives": [limit]})
+    back = parse_summary(summary.to_message())
+    assert back is not None
+    (memory,) = back.objectives
+    assert (memory.limit, memory.measured) == (2.0**30, 101_537_000.0)
+    assert memory.write(memory.limit) == "1Gi"
