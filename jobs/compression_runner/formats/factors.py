@@ -44,6 +44,16 @@ class FactorizedEmbedding(nn.Sequential):
         """What both are together (count, width), for models that read it: its type, or its values."""
         return self.first.weight @ self.second.weight.T
 
+    @property
+    def num_embeddings(self) -> int:
+        """How many entries there are."""
+        return self.first.num_embeddings
+
+    @property
+    def embedding_dim(self) -> int:
+        """The width of an entry."""
+        return self.second.out_features
+
 
 class FactorizedConvolution(nn.Sequential):
     """A convolution as several, one after the other, with the bias at the end; each has axes of space of its own."""
@@ -51,18 +61,20 @@ class FactorizedConvolution(nn.Sequential):
     @property
     def weight(self) -> torch.Tensor:
         """What they are together (outputs, inputs, ...), for models that read it: its type, or its values."""
-        first, *others = self
-        together: torch.Tensor = first.weight
-        for each in others:
+        layers: list[Any] = [*self]
+        together: Any = layers[0].weight
+        for each in layers[1:]:
             channels = together.unflatten(0, (each.groups, -1))
             weight = each.weight.unflatten(0, (each.groups, -1))
             together = torch.einsum("gom...,gmi...->goi...", weight, channels).flatten(0, 1)
-        return together
+        weights: torch.Tensor = together
+        return weights
 
     @property
     def bias(self) -> torch.Tensor | None:
         """The bias of the last."""
-        bias: torch.Tensor | None = self[-1].bias
+        last: Any = self[-1]
+        bias: torch.Tensor | None = last.bias
         return bias
 
     @property

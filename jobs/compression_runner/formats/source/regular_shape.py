@@ -26,10 +26,18 @@ LISTED: Final[Mapping[str, str]] = {"num_attention_heads": "num_heads"}
 
 
 def require_regular(config: Mapping[str, Any], field: str) -> None:
-    """Raise BadRecipe where a config.json shows that one of the four numbers is missing."""
+    """Raise BadRecipe where a config.json shows that one of the four numbers is missing, or counts two stacks."""
+    if config.get("is_encoder_decoder"):
+        raise two_stacks(config.get("model_type"), field)
     missing = [name for name in NAMES if _lacks(config, name)]
     if missing:
         raise has_no(missing[0], config.get("model_type"), field)
+
+
+def two_stacks(kind: object, field: str) -> BadRecipe:
+    """Return what refuses a model of an encoder and a decoder."""
+    problem, remedy = "its layers are two stacks, an encoder and a decoder", "use prune with structure heads or neurons"
+    return BadRecipe("UnsupportedModel", field, kind, problem, remedy)
 
 
 def has_no(name: str, kind: object, field: str) -> BadRecipe:

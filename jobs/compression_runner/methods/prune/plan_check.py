@@ -27,11 +27,16 @@ UNCUTTABLE: Final[Mapping[tuple[str, str], str]] = {
     "which torch-pruning takes for one",
     ("channels", "levit"): "it divides its channels into heads by numbers that its code keeps",
     ("channels", "mamba"): "torch-pruning cannot follow how it selects its states",
+    ("channels", "moonshine"): "it divides its channels into heads by numbers that its code keeps",
     ("channels", "pvt"): "it divides its channels into heads by numbers that its code keeps",
+    ("channels", "speech_to_text"): "its convolutions have gates, whose halves torch-pruning does not follow",
     ("channels", "swin"): "it merges patches by numbers of channels that its code keeps",
     ("channels", "timesformer"): "it adds embeddings of time along another axis than torch-pruning follows",
+    ("channels", "whisper"): "its embeddings of positions keep their width",
+    ("heads", "moonshine"): "its code takes the number of heads from the configuration of all layers",
     ("neurons", "levit"): "its feed-forward blocks have norms between their layers",
     ("neurons", "mamba"): "torch-pruning cannot follow how it selects its states",
+    ("neurons", "sew-d"): "torch-pruning counts more of its neurons than there are",
 }
 """Structures and types of models that torch-pruning (1.6) cuts wrongly or not at all, which no shape shows, and why."""
 
@@ -125,6 +130,7 @@ def _require_heads(source: Source, field: str) -> None:
     tables = [tensor.name for tensor in source.tensors if HEAD_TABLE.search(tensor.name)]
     if tables:
         raise _uncuttable("heads", source, f"{tables[0]} has a column for each head, which stays", field)
+    _require_cuttable("heads", source, field)
 
 
 def _is_separate(name: str, rows: Mapping[str, int]) -> bool:

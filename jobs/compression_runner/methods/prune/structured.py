@@ -19,6 +19,7 @@ from torch import nn
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats import surgery
 from compression_runner.formats.layer_names import HEAD_IN, HEAD_OUT, JOINT, PROJECTIONS
+from compression_runner.formats.source.regular_shape import two_stacks
 from compression_runner.methods.prune.plan_check import no_convolutions, no_feed_forward, no_separate_heads
 from compression_runner.training.batches import Batch
 from compression_runner.training.losses import NoStates, states_of
@@ -79,11 +80,11 @@ def prune_neurons(model: Trainable, share: float, example: Batch, field: str) ->
         members = {item.dep.target.module for item in group}
         if not _is_hidden(members):
             continue
-        with torch.no_grad():
+        with _traced(model, field, "neurons"), torch.no_grad():
             ranked = torch.argsort(importance(group), stable=True)
-        going = sorted(ranked[: _rounded(module.out_features, share)].tolist())
-        if going:
-            graph.get_pruning_group(module, prune, idxs=going).prune()
+            going = sorted(ranked[: _rounded(module.out_features, share)].tolist())
+            if going:
+                graph.get_pruning_group(module, prune, idxs=going).prune()
         done |= members
     if not done:
         raise no_feed_forward(field)
@@ -128,8 +129,7 @@ def prune_layers(model: Trainable, share: float, batches: Sequence[Batch], field
     try:
         influence = _influence(model, batches, count)
     except NoStates as error:
-        kind, problem = type(model.inner).__name__, "its layers are two stacks, an encoder and a decoder"
-        raise BadRecipe("UnsupportedModel", field, kind, problem, "use structure heads or neurons") from error
+        raise two_stacks(type(model.inner).__name__, field) from error
     going = sorted(torch.argsort(influence, stable=True)[: max(1, min(count - 1, round(count * share)))].tolist())
     kept = [index for index in range(count) if index not in going]
     return keep_layers(model, kept, field), going

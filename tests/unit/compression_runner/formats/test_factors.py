@@ -16,6 +16,7 @@ def test_a_linear_layer_of_two_has_their_product_as_its_weight() -> None:
 
 def test_an_embedding_of_two_has_their_product_as_its_weight() -> None:
     layers = FactorizedEmbedding(7, 2, 5)
+    assert (layers.num_embeddings, layers.embedding_dim) == (7, 5)
     torch.testing.assert_close(layers.weight[torch.tensor([3, 6])], layers(torch.tensor([3, 6])))
 
 

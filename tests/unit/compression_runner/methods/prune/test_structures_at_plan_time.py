@@ -63,14 +63,16 @@ def test_what_a_checkpoint_has_is_left_to_the_stage(structure: str, shapes: Shap
 @pytest.mark.parametrize(("structure", "kind"), UNCUTTABLE)
 def test_types_that_torch_pruning_does_not_cut_are_refused_with_the_reason(structure: str, kind: str) -> None:
     with pytest.raises(BadRecipe) as refused:
-        check(structure, CONVOLUTION | JOINT, model_type=kind)
+        check(structure, CONVOLUTION | JOINT | BERT, model_type=kind)
     assert refused.value.problem == f"{structure}: {UNCUTTABLE[structure, kind]}"
     assert refused.value.field == "spec.pipeline[0].prune.structure"
 
 
 def test_layers_of_a_model_without_equal_layers_are_refused() -> None:
     with pytest.raises(BadRecipe, match="its configuration has no intermediate_size"):
-        check("layers", BERT, model_type="t5", d_ff=64, num_layers=2)
+        check("layers", BERT, model_type="gpt_neo", intermediate_size=None, num_layers=2)
+    with pytest.raises(BadRecipe, match="its layers are two stacks"):
+        check("layers", BERT, model_type="moonshine", intermediate_size=64, is_encoder_decoder=True)
 
 
 def test_the_stage_refuses_in_the_same_words() -> None:
