@@ -54,6 +54,8 @@ _JOB_COLUMNS: Final = [
 ]
 _SELECTABLE: Final = (".status.phase", ".spec.runtime")
 """Fields of a job by which ``kubectl get --field-selector`` selects."""
+_UNSEEN: Final = {"observedGeneration": -1}
+"""The status of a job that no operator has seen: without it kstatus, and so helm, takes a new job for an ended one."""
 _REVIEW_COLUMNS: Final = [
     _column("Job", ".spec.job", description="The CompressionJob that it is about"),
     _column("Decision", ".spec.decision", description="Approve or Reject"),
@@ -133,7 +135,7 @@ def definitions() -> dict[str, dict[str, Any]]:
     job = _object(
         "A model to compress, and the promises that the result must keep.",
         spec=let_change(explained(structural(CompressionJobSpec))),
-        status=structural(CompressionJobStatus, defaults=False),
+        status=structural(CompressionJobStatus, defaults=False) | {"default": _UNSEEN},
     )
     runtime = _object(
         "An image and the hardware for jobs to run on.", spec=explained(structural(CompressionRuntimeSpec))

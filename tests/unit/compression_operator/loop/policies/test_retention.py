@@ -10,6 +10,7 @@ from compression_operator.records.job import JobRecord
 from compressionjob.report import Summary
 from compressionjob.retention import SpaceUsed
 from tests.support.operator.builders import (
+    SUCCEEDED,
     after,
     child,
     complete,
@@ -32,10 +33,7 @@ LIFETIMES = {"checkpoints": "1h", "reports": "3h"}
 
 def ended(retention: dict[str, Any] | None = None, **status: Any) -> JobRecord:
     """A job that ended at NOW, with files that have lifetimes."""
-    full = {
-        "phase": "Succeeded", "part": "Run", "completionTime": stamp(), "observedGeneration": 1,
-        "retention": LIFETIMES | (retention or {}), "childrenCreated": 1,
-    }  # fmt: skip
+    full = SUCCEEDED | {"part": "Run", "retention": LIFETIMES | (retention or {}), "childrenCreated": 1}
     return with_raw_status(job(spec__ttl="2h"), full | status)
 
 
@@ -68,8 +66,7 @@ def test_without_lifetimes_there_is_nothing_in_the_status_and_nothing_is_removed
     plan = reconcile(observe(job(), child=child()), after(0))
     assert plan.status is not None
     assert "retention" not in plan.status
-    kept = with_raw_status(job(), {"phase": "Succeeded", "completionTime": stamp(), "observedGeneration": 1})
-    assert reconcile(observe(kept), after(10**8)) == Plan()
+    assert reconcile(observe(with_raw_status(job(), SUCCEEDED)), after(10**8)) == Plan()
 
 
 def test_a_lifetime_that_the_runtime_does_not_allow_is_refused() -> None:
