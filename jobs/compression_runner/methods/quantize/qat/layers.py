@@ -1,6 +1,6 @@
 """Which layers learn on which grid, and how they are taken off it again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,13 +22,28 @@ class OnGrid:
     kind: Levels
 
 
-def put_on_grid(model: nn.Module, levels: Levels) -> dict[str, Levels]:
-    """Parametrizes the weight of every linear layer, convolution and embedding; tells which grid each is on.
+def without_answers(model: nn.Module, answers: torch.Tensor) -> set[str]:
+    """Return the layers that no answer goes through, such as the pooler of a model of embeddings.
+
+    `answers` are those of the model, with their history.
+    """
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, KINDS)}
+    weights = [module.weight for module in layers.values()]
+    gradients = torch.autograd.grad(answers.sum(), weights, allow_unused=True)
+    return {name for name, gradient in zip(layers, gradients, strict=True) if gradient is None}
+
+
+def put_on_grid(model: nn.Module, levels: Levels, left: Collection[str] = ()) -> dict[str, Levels]:
+    """Parametrizes the weight of every linear layer, convolution and embedding but those of `left`.
+
+    Returns which grid each is on.
 
     The first and the last layer stay at 8 bits where fewer are asked for: they hold few weights and cost most, as the
     sources of these methods do it. Embeddings with few bits are kept at 8 too.
     """
-    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, KINDS)]
+    layers = [
+        (name, module) for name, module in model.named_modules() if isinstance(module, KINDS) and name not in left
+    ]
     inner = [name for name, module in layers if not isinstance(module, nn.Embedding)]
     spared = {inner[0], inner[-1]} if len(inner) > 2 else set()
     chosen: dict[str, Levels] = {}

@@ -10,7 +10,7 @@ from compression_runner.formats.comparison import compare
 from compression_runner.formats.export import graph_of
 from compression_runner.formats.onnx_files import save
 from compression_runner.methods.quantize.loading import require_loadable
-from compression_runner.methods.quantize.qat.layers import put_on_grid, take_off
+from compression_runner.methods.quantize.qat.layers import put_on_grid, take_off, without_answers
 from compression_runner.methods.quantize.qat.storing import NotStored, store
 from compression_runner.stages.method import Outcome, StageContext
 from compression_runner.training import model as models
@@ -32,7 +32,8 @@ def train_quantized(artifact: Artifact, parameters: Qat, context: StageContext) 
     student, teacher = models.load_linear(artifact), models.load(data.teacher()).freeze()
     lesson = Lesson(student, teacher, samples, parameters.training or Training())
     before = lesson.score()
-    chosen = put_on_grid(student.inner, parameters.dtype)
+    answers, _ = student.outputs(lesson.checks[0].inputs)
+    chosen = put_on_grid(student.inner, parameters.dtype, without_answers(student.inner, answers))
     labelled = samples.labels is not None and student.task.endswith("classification")
     losses = Losses(labels=0.5 if labelled else 0.0)
     trained = lesson.teach(losses, context, "choose a smaller training.learningRate, or more bits")

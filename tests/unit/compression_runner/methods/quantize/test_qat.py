@@ -113,6 +113,14 @@ def test_the_stage_gives_a_smaller_graph(make: str, task: Any, dtype: Any, tmp_p
     assert outcome.artifact.size_bytes < 0.8 * exported.size_bytes
 
 
+def test_a_layer_that_no_answer_goes_through_stays_as_it_is(tmp_path: Path) -> None:
+    """The pooler of BERT: embeddings are means over tokens, and the exporter leaves it out of the graph."""
+    artifact = seal(tiny_models.bert(tmp_path / "model"), "transformers", "text-embedding")
+    chosen = Quantize(method="qat", dtype="int4", training=Training(max_steps=2, batch_size=8))
+    outcome = run_stage("quantize", artifact, chosen, tmp_path / "out")
+    assert outcome.details["layers"]["int4"] >= 1
+
+
 def test_activations_that_the_runtime_rounds_refuse_no_graph_whose_levels_are_right(tmp_path: Path) -> None:
     place = tiny_models.bert(tmp_path / "model", labels=3, hidden=64)
     weights = load_file(place / "model.safetensors")
