@@ -14,7 +14,7 @@ import torch
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.layer_names import HEAD_IN, HEAD_OUT, HEADS_OUT
 from compression_runner.formats.linear import as_linear, as_stored
-from compression_runner.formats.source.regular_shape import NAMES, has_no
+from compression_runner.formats.source.regular_shape import NAMES, has_no, two_stacks
 from compression_runner.formats.task_module import Interface
 from compression_runner.training.model import Trainable
 from compressionjob.methods.distill import Student
@@ -116,6 +116,8 @@ def kept_layers(count: int, wanted: int) -> list[int]:
 
 def shape_of(config: Any, field: str) -> Shape:
     """Return the sizes of a model. Raises BadRecipe where its configuration does not have each as one number."""
+    if getattr(config, "is_encoder_decoder", False):
+        raise two_stacks(config.model_type, field)
     if hasattr(config, "n_inner"):
         # GPT-2's configuration leaves the width of its feed-forward blocks out where it is the usual one.
         config = copy.copy(config)

@@ -137,6 +137,8 @@ def test_with_a_list_of_namespaces_it_may_work_only_there(server: APIServer, hel
 def test_its_lease_is_the_only_one_and_only_in_its_own_namespace(server: APIServer, helm: Helm) -> None:
     helm.install(ACCOUNT)
     account = Kubectl(server.service_account(helm.namespace, ACCOUNT))
+    # An operator of another test may have left its own.
+    server.kubectl.run("delete", "lease", ACCOUNT, "--ignore-not-found", f"--namespace={helm.namespace}")
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": ACCOUNT}}
     account.run("create", "--filename=-", f"--namespace={helm.namespace}", stdin=json.dumps(lease))
     account.run("get", "lease", ACCOUNT, f"--namespace={helm.namespace}")

@@ -206,7 +206,7 @@ def test_there_is_one_condition_of_each_type(kubectl: Kubectl) -> None:
     condition = {"type": "Ready", "status": "False", "reason": "Running", "lastTransitionTime": "2026-11-24T12:00:00Z"}
 
     def write(*conditions: dict[str, Any]) -> str:
-        patch = json.dumps({"status": {"conditions": conditions}})
+        patch = json.dumps({"status": {"conditions": conditions, "observedGeneration": 1}})
         return kubectl.run("patch", "cpj", "conditions", "--subresource=status", "--type=merge", f"--patch={patch}")
 
     with pytest.raises(LocalClusterError, match="Duplicate value"):

@@ -164,7 +164,8 @@ def _try_again(namespace: Namespace) -> None:
     namespace.end_pod(first, code=ExitCode.STORAGE, message=violation("StorageUnavailable", "the store is away"))
     second = namespace.pod(other_than=first)
     namespace.run_pod(second, ip="127.0.0.2")
-    namespace.end_pod(second, message=summary("Pass"))
+    space = {"checkpointBytes": 4096, "reportBytes": 2048, "resultBytes": 1024}
+    namespace.end_pod(second, message=summary("Pass", space=space))
     wait_for("it passes", lambda: namespace.status("comes-back").get("phase") == "Succeeded")
 
 
