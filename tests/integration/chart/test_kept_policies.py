@@ -14,7 +14,7 @@ from localcluster.apiserver import APIServer
 from tests.integration.chart.helm_release import Helm
 from tests.integration.chart.test_permissions import granted, may
 from tests.integration.operator import operators
-from tests.integration.operator.api import GROUP, Api, Namespace, phase_is, wait_for
+from tests.integration.operator.api import GROUP, Api, Namespace, wait_for
 from tests.integration.operator.operators import OperatorProcess
 from tests.support.manifests import job
 

@@ -114,7 +114,9 @@ def test_the_scheduler_and_the_kubelet_are_quoted(namespace: Namespace) -> None:
     no_gpu = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": no_gpu}
     namespace.set_pod(pod, conditions=[unschedulable])
-    wait_for("it is said", lambda: no_gpu in namespace.condition("minilm-int8", "Scheduled").get("message", ""))
+    wait_for(
+        "it is said", lambda: no_gpu.rstrip(".") in namespace.condition("minilm-int8", "Scheduled").get("message", "")
+    )
     assert namespace.status("minilm-int8")["phase"] == "Pending"
     waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "s3" not found'}}
     containers = [{"name": "runner", "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": waiting}]
