@@ -59,7 +59,8 @@ class ReviewRequirement(Schema):
         "chart's admission policy pins to the user who creates the job.",
     )
     destinations: Annotated[list[Prefix], Field(max_length=32)] = Field(
-        default=[], description="Only for jobs that write below one of these locations; for all jobs by default."
+        default=[],
+        description="Only for jobs that write to one of these locations, below or around it; for all jobs by default.",
     )
 
     def applies(self, spec: CompressionJobSpec, claims: Mapping[str, str]) -> bool:
@@ -72,7 +73,12 @@ class ReviewRequirement(Schema):
         written = (parse_location(spec.output.destination), spec.output.reports_location)
         places = [_text(in_claim(location, claims)) for location in (*written, spec.output.checkpoints_location)]
         prefixes = [_text(in_claim(_location(prefix), claims)) for prefix in self.destinations]
-        return any(place == prefix or place.startswith(f"{prefix}/") for place in places for prefix in prefixes)
+        return any(_overlap(place, prefix) for place in places for prefix in prefixes)
+
+
+def _overlap(place: str, prefix: str) -> bool:
+    """Return whether one of two folders is the other or lies within it: what is written around a place reaches it."""
+    return f"{place}/".startswith(f"{prefix}/") or f"{prefix}/".startswith(f"{place}/")
 
 
 class ReviewRule(ReviewRequirement):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from compressionjob.errors import FieldProblem
 from compressionjob.namespaces import Labels
+from compressionjob.objectives import sets_limits
 from compressionjob.placement import mounted_claims
 from compressionjob.review import ReviewPolicy
 from compressionjob.review_rules import ReviewRequirement, ReviewRule, author_problems, stricter, timeout_problems
@@ -38,6 +39,9 @@ def terms_of(
     review: ReviewPolicy = "Never"
     for item in required:
         review = stricter(review, item.required)
+    if review == "OnInconclusive" and _publishes_without_a_pass(spec):
+        # The author would decide that nothing is ever open.
+        review = "Always"
     defaults = first_defaults(runtime.defaults or JobSettings() for runtime in runtimes)
     limits = lowest_limits(runtime.limits or JobSettings() for runtime in runtimes)
     terms = Terms(
@@ -47,6 +51,11 @@ def terms_of(
         separation=any(item.separation for item in required),
     )
     return terms if terms != Terms() else None
+
+
+def _publishes_without_a_pass(spec: CompressionJobSpec) -> bool:
+    """Return whether a job publishes what has no limits to keep, or does not keep them."""
+    return spec.sla.on_violation == "Alert" or not sets_limits({"sla": spec.sla.to_json()})
 
 
 def limit_problems(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:

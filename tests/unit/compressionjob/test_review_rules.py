@@ -8,6 +8,7 @@ import pytest
 from compressionjob.errors import InvalidSpec
 from compressionjob.review_rules import ReviewRequirement, parse_rules, stricter
 from compressionjob.spec import CompressionJobSpec, parse_job
+from compressionjob.terms import terms_of
 from tests.support.manifests import job
 
 CLAIMS = {"/models": "models"}
@@ -28,6 +29,8 @@ def applies(prefix: str, claims: dict[str, str] | None = None, **output: str) ->
         ("s3://models/prod/", "s3://models/prod/a/b/", True),
         ("s3://models/prod", "s3://models/prod", True),
         ("s3://models", "s3://models/any", True),
+        # A folder around it: what it publishes may have the name of the place itself.
+        ("s3://models/team/live", "s3://models/team", True),
         ("s3://models/prod", "s3://models/prod2/a", False),
         ("s3://models/prod", "s3://models/production", False),
         ("s3://models/prod", "s3://others/prod/a", False),
@@ -81,3 +84,19 @@ def test_the_stricter_rule_holds() -> None:
     assert stricter(None, "OnInconclusive") == "OnInconclusive"
     assert stricter("Always", "OnInconclusive") == "Always"
     assert stricter("Never", None) == "Never"
+
+
+@pytest.mark.parametrize(
+    ("sla", "review"),
+    [
+        ({"quality": {"maxDrop": "0.01"}}, "OnInconclusive"),
+        ({}, "Always"),
+        ({"quality": {"maxDrop": "0.01"}, "onViolation": "Alert"}, "Always"),
+    ],
+)
+def test_an_author_cannot_write_limits_that_leave_nothing_open(sla: dict[str, Any], review: str) -> None:
+    """Without limits, or with an alert in place of a refusal, no verdict would be held."""
+    parsed = parse_job(job(spec__sla=sla)).spec
+    terms = terms_of(parsed, "team-a", (), parse_rules(json.dumps([{"required": "OnInconclusive"}])))
+    assert terms is not None
+    assert terms.review == review
