@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from compression_runner.errors import InvalidInput
-from compressionjob.endpoints import HUB, same_endpoint
+from compressionjob.endpoints import HUB, is_aws_s3, same_endpoint
 from compressionjob.locations import Hub, Storage
 from compressionjob.pod import (
     ACCESS_KEY_ID,
@@ -16,6 +16,7 @@ from compressionjob.pod import (
     HUB_ENDPOINT_VARIABLE,
     HUB_TOKEN_KEY,
     HUB_TOKEN_VARIABLE,
+    SESSION_TOKEN,
     STORES_VARIABLE,
     Role,
     credential_variable,
@@ -50,10 +51,12 @@ def bound_storage(
     if storage.store is not None:
         return connection(environment, storage.store, field).storage
     bound = environment.get(credential_variable(role, ENDPOINT_URL))
-    if not bound or not environment.get(credential_variable(role, ACCESS_KEY_ID)):
+    token = environment.get(credential_variable(role, SESSION_TOKEN))
+    if not environment.get(credential_variable(role, ACCESS_KEY_ID)) or (bound is None and not token):
         return storage
-    if storage.endpoint is None or not same_endpoint(bound, storage.endpoint):
-        problem = f"the keys in the Secret {storage.secret_name!r} are for {bound} only"
+    if not _is_for(bound or "", storage.endpoint):
+        kind = "session token" if bound is None else "keys"
+        problem = f"the {kind} in the Secret {storage.secret_name!r} may go to {bound or 'AWS'} only"
         raise InvalidInput(
             "EndpointNotBound",
             field,
@@ -62,6 +65,13 @@ def bound_storage(
             f"name that endpoint, or: {_patch(namespace, storage.secret_name, ENDPOINT_URL, storage.endpoint)}",
         )
     return storage
+
+
+def _is_for(bound: str, endpoint: str | None) -> bool:
+    """Return whether keys may go to an endpoint; without an address of their own they are for AWS."""
+    if not bound:
+        return endpoint is None or is_aws_s3(endpoint)
+    return endpoint is not None and same_endpoint(bound, endpoint)
 
 
 def bound_hub(environment: Mapping[str, str], hub: Hub, field: str, namespace: str = "") -> tuple[Hub, str | None]:

@@ -112,7 +112,8 @@ def test_a_store_says_where_its_token_goes(hub: HubServer) -> None:
     assert set(hub.tokens) == {"Bearer hf_own"}
 
 
-KEYS = {"MODEL_AWS_ACCESS_KEY_ID": "id", "MODEL_AWS_SECRET_ACCESS_KEY": "key", "MODEL_AWS_SESSION_TOKEN": "t"}
+KEYS = {"MODEL_AWS_ACCESS_KEY_ID": "id", "MODEL_AWS_SECRET_ACCESS_KEY": "key"}
+TOKEN = KEYS | {"MODEL_AWS_SESSION_TOKEN": "t"}
 
 
 def test_keys_go_to_the_endpoint_that_their_secret_names() -> None:
@@ -185,3 +186,28 @@ def test_what_is_aws(endpoint: str, ours: bool) -> None:
 )
 def test_what_is_the_same_address(first: str, second: str, same: bool) -> None:
     assert same_endpoint(first, second) is same
+
+
+@pytest.mark.parametrize(
+    ("environment", "endpoint", "allowed"),
+    [
+        (KEYS, "http://minio:9000", True),
+        (TOKEN, None, True),
+        (TOKEN, "https://s3.eu-central-1.amazonaws.com", True),
+        (TOKEN, "http://minio:9000", False),
+        (TOKEN | {"MODEL_AWS_ENDPOINT_URL": "http://minio:9000"}, "http://minio:9000", True),
+        # An empty address lets AWS be it, and nothing else.
+        (KEYS | {"MODEL_AWS_ENDPOINT_URL": ""}, None, True),
+        (KEYS | {"MODEL_AWS_ENDPOINT_URL": ""}, EVIL, False),
+    ],
+)
+def test_a_session_token_goes_to_aws_or_where_its_secret_says(
+    environment: dict[str, str], endpoint: str | None, allowed: bool
+) -> None:
+    storage = Storage(secret_name="s3", endpoint=endpoint)
+    if allowed:
+        assert bound_storage(environment, storage, Role.MODEL, FIELD) == storage
+        return
+    with pytest.raises(InvalidInput, match="may go to AWS only") as refused:
+        bound_storage(environment, storage, Role.MODEL, FIELD)
+    assert refused.value.reason == "EndpointNotBound"
