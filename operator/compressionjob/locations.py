@@ -5,6 +5,7 @@ Hugging Face Hub, ``hf://ORG/NAME[@REVISION][/PATH]``, or ``hf://datasets/...`` 
 import re
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
@@ -139,7 +140,21 @@ SourceText = Annotated[str, _LENGTH, AfterValidator(_check_source), _json_schema
 """A location that is read, as text; it may be on the Hugging Face Hub."""
 
 _ENDPOINT_PATTERN: Final = r"^https?://[A-Za-z0-9.\[\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?$"
-Endpoint = Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN)]
+
+
+def _check_endpoint(text: str) -> str:
+    """Refuse an address that no client can take apart, such as half of an IPv6 address or port 99999."""
+    try:
+        parts = urlsplit(text)
+        whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError("write the URL of a server, such as https://s3.example.com:9000")
+    return text
+
+
+Endpoint = Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN), AfterValidator(_check_endpoint)]
 """The URL of a server."""
 Region = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
 """The region that requests to an object store are signed for."""

@@ -1,8 +1,9 @@
 """Locations: what they mean, and what they must not reach."""
 
 import pytest
+from pydantic import ValidationError
 
-from compressionjob.locations import Location, parse_location
+from compressionjob.locations import Location, Storage, parse_location
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,9 @@ def test_children_and_siblings() -> None:
     assert str(location.child("a", "b.json")) == "s3://models/out/a/b.json"
     assert str(location.sibling("-report")) == "s3://models/out-report"
     assert str(parse_location("pvc://claim").child("a")) == "pvc://claim/a"
+
+
+@pytest.mark.parametrize("endpoint", ["http://[x", "http://s3:99999", "http://:9000"])
+def test_an_endpoint_that_no_client_can_take_apart_is_refused(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match="write the URL of a server"):
+        Storage(endpoint=endpoint)
