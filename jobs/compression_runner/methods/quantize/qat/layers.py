@@ -27,7 +27,9 @@ def without_answers(model: nn.Module, answers: torch.Tensor) -> set[str]:
 
     `answers` are those of the model, with their history.
     """
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, KINDS)}
+    # Of frozen weights nothing can be said: they take part.
+    every = {name: module for name, module in model.named_modules() if isinstance(module, KINDS)}
+    layers = {name: module for name, module in every.items() if module.weight.requires_grad}
     weights = [module.weight for module in layers.values()]
     gradients = torch.autograd.grad(answers.sum(), weights, allow_unused=True)
     return {name for name, gradient in zip(layers, gradients, strict=True) if gradient is None}
