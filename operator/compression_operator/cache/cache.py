@@ -112,7 +112,7 @@ class Cache:
             blocker=self.writers.blocker(job) if starts else None,
             waiting_for_slot=self.slots.waiting()[job.present_runtime],
             slot_seconds=self.slots.seconds(job.present_runtime),
-            checkpoint_user=self.platform.checkpoint_users.other(job) if job.cleanup.retains else "",
+            checkpoint_user=self.platform.checkpoint_users.other(job) if job.ended and job.cleanup.retains else "",
             measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
         )
 

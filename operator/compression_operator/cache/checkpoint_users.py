@@ -27,4 +27,4 @@ class CheckpointUsers:
     def other(self, job: JobRecord) -> str:
         """Return namespace and name of another unfinished job with the same folder; "" where there is none."""
         users = self._users.get(job.checkpoints, {})
-        return min((name for uid, name in users.items() if uid != job.uid), default="")
+        return next((name for uid, name in users.items() if uid != job.uid), "")

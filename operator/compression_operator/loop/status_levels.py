@@ -22,7 +22,7 @@ _MINIMAL: Final = _LEAST | {
     "part", "measuringRuntime", "queue", "restarts", "activeTime", "verdict", "confidence", "artifact", "digest",
     "checkpoint", "report", "reportDigest", "review", "childJob", "childrenCreated", "retries", "startTime",
     "deadlineTime", "expectedCompletionTime", "cost", "usage", "notifications", "reason", "terms", "interruptions",
-    "retention", "space",
+    "retention", "space", "stores",
 }  # fmt: skip
 
 

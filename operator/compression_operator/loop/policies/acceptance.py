@@ -69,7 +69,8 @@ def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -
         yield from size_problems(pod_manifest_of(draft.observed.job))
     for name, runtime in runtimes.items():
         yield from misplaced_files(spec, name, runtime)
-    if draft.observed.job.present_runtime == spec.runtime and not draft.before.children_created:
+    first = draft.observed.job.present_runtime == spec.runtime and not draft.before.children_created
+    if first and not terms.are_fixed(draft):
         yield from too_long(spec.retention, spec.runtime, runtimes[spec.runtime].retention)
     if draft.observed.job.part != PUBLISH:
         measuring = draft.observed.job.measuring_runtime

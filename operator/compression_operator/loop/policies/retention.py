@@ -78,7 +78,10 @@ def _due(draft: Draft, state: RetentionStatus) -> list[Retained]:
     due = [kind for kind, time in since.items() if time <= draft.now]
     user = draft.observed.checkpoint_user
     if user and CHECKPOINTS in due and draft.now - since[CHECKPOINTS] < SHARED_PATIENCE:
-        _wait(draft, f"spec.output.checkpoints: the CompressionJob {user} shares the folder and has not ended")
+        # Jobs of other namespaces have no names here.
+        own = user.startswith(f"{draft.observed.job.namespace}/")
+        who = f"the CompressionJob {user}" if own else "a job of another namespace"
+        _wait(draft, f"spec.output.checkpoints: {who} shares the folder and has not ended")
         due.remove(CHECKPOINTS)
     return due
 
@@ -101,7 +104,7 @@ def _attend(draft: Draft, state: RetentionStatus) -> Plan:
         _conclude(draft, state, _summary(draft))
     elif "Failed" in child.conditions:
         _fail(draft, state, _why(draft, child))
-    elif not _abandon(draft, state, f"the Job {child.name} does not come to its end"):
+    elif not _abandon(draft, state, f"the Job {child.name} does not come to its end", since=child.created):
         draft.look_again(LOOK)
     return draft.plan()
 
@@ -139,7 +142,9 @@ def _obstacle(observed: Observed) -> str:
     if observed.refusal is not None:
         return f"the API server refused the Job: {observed.refusal.message}"
     if observed.blocker is not None:
-        return f"pods of the CompressionJob {observed.blocker.job} may write there"
+        own = observed.blocker.namespace == observed.job.namespace
+        who = f"the CompressionJob {observed.blocker.job}" if own else "a job of another namespace"
+        return f"pods of {who} may write there"
     if observed.runtime is None or observed.runtime.runtime is None:
         return f"the CompressionRuntime {observed.job.present_runtime!r} is missing or not valid"
     return ""
@@ -167,12 +172,13 @@ def _fail(draft: Draft, state: RetentionStatus, why: str) -> None:
     draft.note("Warning", event_reasons.REMOVAL_FAILED, text)
 
 
-def _abandon(draft: Draft, state: RetentionStatus, why: str) -> bool:
-    """Give up a removal that has waited too long; says whether it did."""
+def _abandon(draft: Draft, state: RetentionStatus, why: str, *, since: str = "") -> bool:
+    """Give up a removal that has waited too long, or whose Job has run too long ``since``; says whether it did."""
     ended = parse_time(draft.before.completion_time or timestamp(draft.now))
     longest = max((lifetime for kind, lifetime in state.pending() if kind in state.cleaning), default=0.0)
     shared = SHARED_PATIENCE if CHECKPOINTS in state.cleaning else timedelta()
-    if draft.now < ended + timedelta(seconds=longest) + shared + WAITING_PATIENCE:
+    begun = parse_time(since) if since else ended + timedelta(seconds=longest) + shared
+    if draft.now < begun + WAITING_PATIENCE:
         return False
     _fail(draft, state.model_copy(update={"attempts": MAX_ATTEMPTS - 1}), why)
     return True

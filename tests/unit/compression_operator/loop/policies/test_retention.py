@@ -164,6 +164,15 @@ def test_a_removal_that_cannot_start_says_why_and_is_given_up_after_a_week(missi
     assert written(reconcile(seen, after(HOUR + 15 * 24 * HOUR)))["givenUp"]
 
 
+def test_a_removal_that_begins_late_is_not_given_up_at_once() -> None:
+    """The operator was away for a month: its patience counts from when the Job was created."""
+    late = 30 * 24 * HOUR
+    waiting = child(part="Clean", uid="c-clean", created=stamp(late))
+    plan = reconcile(observe(cleaning(), child=waiting), after(late + 60))
+    assert plan.status is None or not written(plan).get("givenUp")
+    assert plan.requeue_after
+
+
 def test_a_job_of_the_part_clean_that_somebody_deleted_is_made_again_later() -> None:
     record = cleaning(childJob={"name": "x-clean", "uid": "c-clean"})
     assert reconcile(observe(record), after(HOUR)).confirm
