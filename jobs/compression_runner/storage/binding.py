@@ -55,8 +55,9 @@ def bound_storage(
     if not environment.get(credential_variable(role, ACCESS_KEY_ID)) or (bound is None and not token):
         return storage
     if not _is_for(bound or "", storage.endpoint):
-        kind = "session token" if bound is None else "keys"
-        problem = f"the {kind} in the Secret {storage.secret_name!r} may go to {bound or 'AWS'} only"
+        what = "the session token" if bound is None else "the keys"
+        verb = "is" if bound is None else "are"
+        problem = f"{what} in the Secret {storage.secret_name!r} {verb} for {bound or 'AWS'} only"
         raise InvalidInput(
             "EndpointNotBound",
             field,

@@ -208,6 +208,6 @@ def test_a_session_token_goes_to_aws_or_where_its_secret_says(
     if allowed:
         assert bound_storage(environment, storage, Role.MODEL, FIELD) == storage
         return
-    with pytest.raises(InvalidInput, match="may go to AWS only") as refused:
+    with pytest.raises(InvalidInput, match=r"(is|are) for AWS only") as refused:
         bound_storage(environment, storage, Role.MODEL, FIELD)
     assert refused.value.reason == "EndpointNotBound"
