@@ -5,7 +5,8 @@ from typing import Final
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.graph_stage import finish, load_floats, refusing
-from compression_runner.stages.method import MIB, Formats, Method, Need, Outcome, StageContext
+from compression_runner.methods.quantize.need import NEED
+from compression_runner.stages.method import Formats, Method, Outcome, StageContext
 from compressionjob.methods.quantize import Cast
 
 
@@ -63,6 +64,6 @@ METHOD: Final = Method(
     gives=_gives,
     run=run,
     libraries=("onnxruntime", "onnx", "onnx-ir", "numpy"),
-    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
+    need=NEED,
     effort=3.0,
 )

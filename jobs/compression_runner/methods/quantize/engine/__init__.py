@@ -4,7 +4,8 @@ from typing import Final
 
 from compression_runner.artifact import Artifact, Format
 from compression_runner.methods.quantize.engine.environment import FORMATS, interpreter
-from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.methods.quantize.need import NEED
+from compression_runner.stages.method import Method, Outcome, StageContext, always
 from compressionjob.methods.quantize import LlmCompressor, ModelOpt
 
 Engine = LlmCompressor | ModelOpt
@@ -36,6 +37,6 @@ METHOD: Final = Method(
     run=run,
     require=_require,
     libraries=("onnxruntime", "onnx", "onnx-ir", "numpy", "openvino", "nncf"),
-    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
+    need=NEED,
     effort=3.0,
 )

@@ -3,7 +3,8 @@
 from typing import Final
 
 from compression_runner.artifact import Artifact
-from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.methods.quantize.need import NEED
+from compression_runner.stages.method import Method, Outcome, StageContext, always
 from compressionjob.methods.quantize import Qat
 
 
@@ -24,6 +25,6 @@ METHOD: Final = Method(
     gives=lambda _before, _parameters: "onnx",
     run=run,
     libraries=("onnxruntime", "onnx", "onnx-ir", "numpy", "openvino", "nncf"),
-    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
+    need=NEED,
     effort=3.0,
 )

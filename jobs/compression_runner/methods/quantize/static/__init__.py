@@ -4,8 +4,9 @@ from typing import Final
 
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.methods.quantize.graph_stage import finish, load_floats, refusing
+from compression_runner.methods.quantize.need import NEED
 from compression_runner.methods.quantize.plan_check import float32_graph
-from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
+from compression_runner.stages.method import Method, Outcome, StageContext, always
 from compressionjob.methods.quantize import Static
 
 
@@ -40,6 +41,6 @@ METHOD: Final = Method(
     run=run,
     check_source=float32_graph,
     libraries=("onnxruntime", "onnx", "onnx-ir", "numpy", "openvino", "nncf"),
-    need=Need(150 * MIB, 2.0, 170 * MIB, 4.3),
+    need=NEED,
     effort=3.0,
 )
