@@ -12,6 +12,11 @@ def refuse(draft: Draft, reason: str, message: str) -> None:
     draft.note("Warning", event_reasons.REFUSED, message)
 
 
+def other_job(draft: Draft, namespace: str, name: str) -> str:
+    """Return how a message calls another job: those of other namespaces have no names here."""
+    return f"the CompressionJob {name}" if namespace == draft.observed.job.namespace else "a job elsewhere"
+
+
 def wait(draft: Draft, reason: str, message: str) -> None:
     """Let a job wait for something that the platform team can create or correct."""
     old = draft.condition(ACCEPTED)

@@ -9,6 +9,7 @@ from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.loop.draft import MAX_MESSAGE, Draft
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import budget, clock, retention
+from compression_operator.loop.refusal import other_job
 from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
 from compression_operator.telemetry.notes import EventType
@@ -125,7 +126,7 @@ def wait_for_destination(draft: Draft, blocker: Writer) -> None:
     else:
         reason = DESTINATION_IN_USE
         where = job.spec().get("output", {}).get("destination", "")
-        other = f"the CompressionJob {blocker.job}" if blocker.namespace == job.namespace else "a job elsewhere"
+        other = other_job(draft, blocker.namespace, blocker.job)
         message = (
             f"spec.output.destination ({where}): pods of {other} may write there or around it; this job starts when "
             "they have ended"

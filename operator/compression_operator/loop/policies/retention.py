@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from compression_operator.cache.observed import Observed
 from compression_operator.child.cleaning import cleaning_job
 from compression_operator.child.manifest import manifest_of
 from compression_operator.loop.draft import Draft, timestamp
 from compression_operator.loop.plan import Plan
 from compression_operator.loop.policies import store_access
+from compression_operator.loop.refusal import other_job
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.reading import parse_time
@@ -78,9 +78,7 @@ def _due(draft: Draft, state: RetentionStatus) -> list[Retained]:
     due = [kind for kind, time in since.items() if time <= draft.now]
     user = draft.observed.checkpoint_user
     if user and CHECKPOINTS in due and draft.now - since[CHECKPOINTS] < SHARED_PATIENCE:
-        # Jobs of other namespaces have no names here.
-        own = user.startswith(f"{draft.observed.job.namespace}/")
-        who = f"the CompressionJob {user}" if own else "a job of another namespace"
+        who = other_job(draft, user.partition("/")[0], user)
         _wait(draft, f"spec.output.checkpoints: {who} shares the folder and has not ended")
         due.remove(CHECKPOINTS)
     return due
@@ -119,7 +117,7 @@ def _start(draft: Draft, state: RetentionStatus) -> Plan:
             return Plan(confirm=True)
         _fail(draft, state, f"the Job {before.child_job.name} was deleted before its end")
         return draft.plan()
-    obstacle = _obstacle(observed)
+    obstacle = _obstacle(draft)
     if not obstacle and observed.runtime is not None and observed.runtime.runtime is not None:
         try:
             spec = parse_job(manifest_of(observed.job)).spec
@@ -135,16 +133,15 @@ def _start(draft: Draft, state: RetentionStatus) -> Plan:
     return draft.plan()
 
 
-def _obstacle(observed: Observed) -> str:
+def _obstacle(draft: Draft) -> str:
     """Return what keeps the Job from starting; "" for nothing."""
+    observed = draft.observed
     if observed.foreign_child is not None:
         return f"a Job {observed.foreign_child.name} exists and belongs to something else: delete it"
     if observed.refusal is not None:
         return f"the API server refused the Job: {observed.refusal.message}"
     if observed.blocker is not None:
-        own = observed.blocker.namespace == observed.job.namespace
-        who = f"the CompressionJob {observed.blocker.job}" if own else "a job of another namespace"
-        return f"pods of {who} may write there"
+        return f"pods of {other_job(draft, observed.blocker.namespace, observed.blocker.job)} may write there"
     if observed.runtime is None or observed.runtime.runtime is None:
         return f"the CompressionRuntime {observed.job.present_runtime!r} is missing or not valid"
     return ""
